@@ -1,0 +1,34 @@
+"""A microscope for convolutional networks that lives in JupyterLab."""
+
+from importlib import import_module as _import_module
+
+__version__ = "0.1.0"
+
+# Public names and the room each lives in; a room is imported when one of its names is first used.
+_ROOMS = {
+    "cnnexplore.errors": (
+        "ExploreError", "LayerNotFound", "LayerError", "ImageError", "SettingError", "NetworkError",
+        "WeightsError", "DivergedError",
+    ),
+    "cnnexplore.network": ("Network", "Layer", "Pixels"),
+    "cnnexplore.zoo": ("load", "networks"),
+    "cnnexplore.preimage": (
+        "Inversion", "Maximization", "Caricature", "PreImage", "invert", "maximize", "caricature", "masks", "solvers",
+    ),
+    "cnnexplore.data": ("photograph", "photographs", "digit", "scene", "score", "world"),
+    "cnnexplore.figures": ("figure",),
+    "cnnexplore.widgets": ("InversionPanel", "explore"),
+}  # fmt: skip
+_HOME = {name: room for room, names in _ROOMS.items() for name in names}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str):
+    if name not in _HOME:
+        raise AttributeError(f"module 'cnnexplore' has no attribute {name!r}")
+    value = globals()[name] = getattr(_import_module(_HOME[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,58 @@
+"""Photographs that scikit-image installs and handwritten digits that scikit-learn installs; nothing is downloaded."""
+
+from __future__ import annotations
+
+import difflib
+
+import numpy as np
+
+from ..errors import ImageError
+
+# What scikit-image carries in its wheel; its other pictures are fetched on first use, which a class-room cannot.
+_PHOTOGRAPHS = {
+    "cat": "chelsea", "astronaut": "astronaut", "coffee": "coffee", "rocket": "rocket", "motorcycle": "motorcycle_left",
+    "horse": "horse", "coins": "coins", "camera": "camera", "brick": "brick", "grass": "grass",
+}  # fmt: skip
+
+
+def photographs() -> list[str]:
+    """The names that `photograph` takes."""
+    return list(_PHOTOGRAPHS)
+
+
+def photograph(name: str) -> np.ndarray:
+    """A photograph by name, (H, W, 3) uint8. Raises ImageError for an unknown name."""
+    from skimage import data, io, util
+
+    if name not in _PHOTOGRAPHS:
+        close = difflib.get_close_matches(str(name), _PHOTOGRAPHS, 1, 0.4)
+        hint = f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(_PHOTOGRAPHS)}."
+        raise ImageError(f"there is no photograph named {name!r}; {hint}")
+    file = _PHOTOGRAPHS[name]
+    if file == "motorcycle_left":  # the loader wants the whole stereo pair
+        from importlib import resources
+
+        picture = io.imread(str(resources.files("skimage") / "data" / "motorcycle_left.png"))
+    else:
+        picture = getattr(data, file)()
+    picture = util.img_as_ubyte(picture)
+    return np.repeat(picture[..., None], 3, -1) if picture.ndim == 2 else picture[..., :3]
+
+
+def digit(value: int, which: int = 0) -> np.ndarray:
+    """A handwritten digit as LeNet expects it: 28 x 28 uint8, white on black, 20 x 20 in the middle.
+
+    value: 0 to 9; which: the how-manieth of scikit-learn's 8 x 8 digits with that value. Raises ImageError.
+    """
+    from skimage.transform import resize
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    chosen = np.flatnonzero(digits.target == value)
+    if not len(chosen) or not 0 <= which < len(chosen):
+        raise ImageError(f"there is no digit {value!r} number {which!r}; expected 0 to 9, and number 0 to about 170.")
+    small = digits.images[chosen[which]] / 16
+    out = np.zeros((28, 28))
+    out[4:24, 4:24] = np.clip(resize(small, (20, 20), order=3), 0, 1)
+    # stretch the grey rims of the up-sampling, so that strokes are as full as a pen's
+    return np.round(255 * np.clip((out - 0.15) / 0.6, 0, 1)).astype(np.uint8)

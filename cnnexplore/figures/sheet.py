@@ -1,0 +1,66 @@
+"""Sheet: pictures in rows with a line under each, and the results that they show."""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..preimage import PreImage
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One picture of a sheet. box: (top, left, bottom, right) in pixels, drawn in white. result: what it shows."""
+
+    picture: np.ndarray = field(repr=False)
+    title: str = ""
+    box: tuple[float, float, float, float] | None = None
+    result: PreImage | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A figure: rows of cells. `sheet.results` are the runs behind it; it shows itself in a notebook."""
+
+    title: str
+    rows: list[list[Cell]]
+
+    @property
+    def results(self) -> list[PreImage]:
+        return [cell.result for row in self.rows for cell in row if cell.result is not None]
+
+    def plot(self, inches: float = 1.5):
+        """A matplotlib figure, each picture `inches` wide."""
+        from matplotlib.figure import Figure
+        from matplotlib.patches import Rectangle
+
+        columns = max(len(row) for row in self.rows)
+        size = (inches * columns, (inches + 0.32) * len(self.rows) + 0.4)
+        drawn = Figure(figsize=size, layout="constrained", dpi=150)
+        drawn.suptitle(self.title, fontsize=9)
+        for axes, row in zip(drawn.subplots(len(self.rows), columns, squeeze=False), self.rows, strict=True):
+            for axis in axes:
+                axis.set_axis_off()
+            for axis, cell in zip(axes, row, strict=False):
+                axis.imshow(cell.picture, interpolation="nearest")
+                axis.set_title(cell.title, fontsize=7, pad=3)
+                if cell.box is not None:
+                    top, left, bottom, right = cell.box
+                    axis.add_patch(
+                        Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor="white", lw=1)
+                    )
+                    axis.set_xlim(-0.5, cell.picture.shape[1] - 0.5)
+                    axis.set_ylim(cell.picture.shape[0] - 0.5, -0.5)
+        return drawn
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes the figure in the format of the path's suffix (png, pdf, svg)."""
+        self.plot().savefig(path)
+
+    def _repr_png_(self) -> bytes:
+        file = io.BytesIO()
+        self.plot().savefig(file, format="png")
+        return file.getvalue()

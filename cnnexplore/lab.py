@@ -1,0 +1,85 @@
+"""The course folder: notebooks copied to a person's own folder without ever overwriting what they wrote."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from .errors import ExploreError
+
+_RECORD = ".cnnexplore.json"  # what was copied, to tell an untouched notebook from an edited one
+
+
+def shipped() -> Path:
+    """The notebooks that came with the package, installed or in a checkout."""
+    here = Path(__file__).parent
+    for folder in (here / "notebooks", here.parent / "notebooks"):
+        if folder.is_dir():
+            return folder
+    raise ExploreError("the notebooks did not come with this installation; install cnnexplore again.")
+
+
+def copy_notebooks(folder: Path) -> dict[str, str]:
+    """Copies the notebooks into `folder` and says what became of each: "new", "updated", "kept", "same".
+
+    A notebook that was changed since it was copied, or that did not come from here, is kept as it is; only one that
+    nobody touched is updated. Raises ExploreError if the folder cannot be written.
+    """
+    source, report = shipped(), {}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        record = _read_record(folder)
+        for file in sorted(source.rglob("*")):
+            if not file.is_file() or any(part.startswith(".") for part in file.relative_to(source).parts):
+                continue
+            name = file.relative_to(source).as_posix()
+            target, content = folder / name, file.read_bytes()
+            if not target.exists():
+                report[name] = "new"
+            elif _digest(target.read_bytes()) == _digest(content):
+                report[name] = "same"
+            else:
+                report[name] = "updated" if record.get(name) == _digest(target.read_bytes()) else "kept"
+            if report[name] in ("new", "updated"):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content)
+            if report[name] != "kept":
+                record[name] = _digest(content)
+        (folder / _RECORD).write_text(json.dumps(record, indent=1, sort_keys=True))
+    except OSError as error:
+        raise ExploreError(f"{str(folder)!r} cannot be written ({error}); name another folder.") from error
+    return report
+
+
+def _read_record(folder: Path) -> dict[str, str]:
+    try:
+        record = json.loads((folder / _RECORD).read_text())
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def first_notebook(folder: Path) -> Path:
+    """The notebook to open: the first live one; lab 0 is for reading up."""
+    labs = sorted((folder / "labs").glob("*.ipynb"))
+    return next((lab for lab in labs if lab.name.startswith("01_")), labs[0] if labs else folder)
+
+
+def open_jupyter(folder: Path, options: list[str]) -> int:
+    """Runs JupyterLab on the folder until it is stopped; returns its exit status."""
+    # PyTorch's waiting threads would fight with the browser for the cores; only settable before torch is imported.
+    env = {"OMP_WAIT_POLICY": "passive", **os.environ}
+    start = first_notebook(folder).relative_to(folder).as_posix()
+    command = [sys.executable, "-m", "jupyterlab", f"--LabApp.default_url=/lab/tree/{start}", *options]
+    try:
+        return subprocess.call(command, cwd=folder, env=env)
+    except KeyboardInterrupt:
+        return 0

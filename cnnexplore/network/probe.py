@@ -1,0 +1,123 @@
+"""Running a module only as deep as asked, on a twin that shares its weights: the module itself is never touched."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from ..errors import NetworkError, brief
+from .layers import Layer
+
+# Functions that the field counts as layers when a module calls them directly.
+FUNCTIONS = {
+    "relu", "relu_", "leaky_relu", "gelu", "silu", "elu", "hardtanh", "tanh", "sigmoid", "clamp", "clamp_min",
+    "threshold", "max_pool2d", "max_pool2d_with_indices", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d",
+    "local_response_norm", "conv2d", "linear", "batch_norm", "softmax", "log_softmax",
+}  # fmt: skip
+
+
+@torch.inference_mode(False)
+def twin(module: nn.Module) -> nn.Module:
+    """A copy of the module's structure in eval mode that shares its weights and leaves the module alone.
+
+    The twin's parameters are views without gradient, so training the module goes on undisturbed, and shows; its
+    buffers are copies, lest a forward pass writes into the module's.
+    Raises NetworkError if the module cannot be copied.
+    """
+    memo: dict[int, object] = {}
+    for part in module.modules():
+        shared = [v for v in vars(part).values() if isinstance(v, torch.Tensor)]
+        for tensor in [*part._parameters.values(), *part._buffers.values(), *shared]:
+            if tensor is not None and id(tensor) not in memo:
+                is_parameter = isinstance(tensor, nn.Parameter)
+                memo[id(tensor)] = nn.Parameter(tensor.data, False) if is_parameter else tensor.detach().clone()
+    try:
+        copied = copy.deepcopy(module, memo)
+    except Exception as error:
+        raise NetworkError(
+            f"{type(module).__name__} cannot be copied ({brief(error)}), and cnnexplore works on a copy that "
+            "shares the weights; remove what cannot be copied (locks, open files), or wrap only the part that computes."
+        ) from error
+    copied.eval()  # not its return value: a module's own train() may forget to return itself
+    return copied
+
+
+class _Reached(BaseException):
+    """Raised inside the forward pass at the deepest layer; not an Exception, lest a module catches it."""
+
+
+class _FunctionTap(TorchFunctionMode):
+    """Counts calls of layer-like functions and hands the wanted outputs over."""
+
+    def __init__(self, take):
+        super().__init__()
+        self.take, self.counts = take, {}
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        name = getattr(func, "__name__", "")
+        if name in FUNCTIONS:
+            call = self.counts[name] = self.counts.get(name, -1) + 1
+            return self.take(("function", name, call), out)
+        return out
+
+
+class Probe:
+    """The truncated network: x -> {layer name: code}, stopping at the deepest layer asked for.
+
+    Holds its own twin of the module, so several probes may run at once, from several threads.
+    """
+
+    def __init__(self, module: nn.Module, layers: Sequence[Layer], deepest: Layer, clone_input: bool = False):
+        self._module = twin(module)
+        self._wanted = {layer.site: layer.name for layer in layers}
+        self._deepest = deepest.site
+        self._clone_input = clone_input
+        self._codes: dict[str, torch.Tensor] = {}
+        self._calls: dict[str, int] = {}
+        self._functional = any(site[0] == "function" for site in self._wanted)
+        for path in {site[1] for site in self._wanted if site[0] == "module"}:
+            self._module.get_submodule(path).register_forward_hook(self._hook(path))
+
+    def _hook(self, path: str):
+        def hook(module, args, output):
+            call = self._calls[path] = self._calls.get(path, -1) + 1
+            return self._take(("module", path, call), output)
+
+        return hook
+
+    def _take(self, site: tuple[str, str, int], output):
+        name = self._wanted.get(site)
+        if name is None:
+            return output
+        if site == self._deepest:
+            self._codes[name] = output
+            raise _Reached
+        self._codes[name] = output.clone()  # what follows may work in place on it
+        return output
+
+    def __call__(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        """x: what the module itself takes, (N, C, H, W). Returns the codes by layer name."""
+        self._codes, self._calls = {}, {}
+        if self._clone_input:
+            x = x.clone()
+        try:
+            if self._functional:
+                with _FunctionTap(self._take):
+                    self._module(x)
+            else:
+                self._module(x)
+        except _Reached:
+            pass
+        codes, self._codes = self._codes, {}
+        missing = [name for name in self._wanted.values() if name not in codes]
+        if missing:
+            raise NetworkError(
+                f"layer {missing[0]!r} was not computed for this input; the module takes another path than when it "
+                "was traced: give cx.Network the input size it is meant for."
+            )
+        return codes

@@ -1,0 +1,28 @@
+"""Natural pre-images: losses, priors, solvers and the runs that put them together (preimage2016)."""
+
+from . import masks
+from .caricature import Caricature, caricature
+from .inversion import Inversion, invert
+from .maximization import Maximization, maximize
+from .responses import largest_responses
+from .result import PreImage
+from .run import Frame, Run
+from .settings import Settings, Values
+from .solvers import solvers
+
+__all__ = [
+    "Caricature",
+    "Frame",
+    "Inversion",
+    "Maximization",
+    "PreImage",
+    "Run",
+    "Settings",
+    "Values",
+    "caricature",
+    "invert",
+    "largest_responses",
+    "masks",
+    "maximize",
+    "solvers",
+]

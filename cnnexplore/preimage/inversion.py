@@ -1,0 +1,121 @@
+"""Inversion: the image that a layer's code still determines (preimage2016, section 5)."""
+
+from __future__ import annotations
+
+import torch
+
+from ..network import Network
+from .losses import Euclidean
+from .result import PreImage
+from .run import Run, paired, python_of, seeds_of
+from .settings import Settings, Values, paper_C, paper_jitter
+
+
+class Inversion(Run):
+    """The run that looks for an image with the same code as `image` at `layer`.
+
+    image: anything that `Network.pixels_of` takes; a list of images or of seeds runs as one batch. C and jitter:
+    None means the paper's choice for that depth. mask: an array that broadcasts to the code, 0 for what is left out,
+    or one by name, such as masks.central(5). variant: "preimage2016" or "inverting2015", whose steps (300 and 50 of
+    polishing, or 400) and solver are taken unless given.
+    settings: a mailbox to read C, alpha, beta, jitter and rate from, in place of these arguments.
+    Raises LayerNotFound, ImageError, SettingError, LayerError.
+    """
+
+    @torch.inference_mode(False)
+    def __init__(
+        self,
+        net: Network,
+        image,
+        layer: str,
+        C: float | None = None,
+        alpha: float = 6,
+        beta: float = 2,
+        jitter: int | None = None,
+        steps: int | None = None,
+        mask=None,
+        seed: int | list[int] = 0,
+        solver: str | None = None,
+        rate: float = 0.05,
+        polish: int | None = None,
+        schedule: dict[int, dict[str, float]] | None = None,
+        settings: Settings | None = None,
+        variant: str = "preimage2016",
+    ):
+        where = net.layers[layer]
+        if settings is None:
+            older = variant == "inverting2015"
+            C = (1.0 if older else paper_C(where, net.size)) if C is None else C
+            jitter = (1 if older else paper_jitter(where)) if jitter is None else jitter
+            settings = Settings(Values(C, alpha, beta, jitter, rate))
+        self.target = net.pixels_of(image)
+        seeds = paired(seeds_of(seed), len(self.target), "images")
+        count = max(len(self.target), len(seeds))
+        self.batched = isinstance(image, (list, tuple)) or isinstance(seed, (list, tuple)) or count > 1
+        self.target = self.target.expand(count, -1, -1, -1)
+        self.mask, self.image = mask, image
+        probe = net.probe(layer)
+        with torch.no_grad():
+            code = probe(net.feed(self.target))[where.name]
+        super().__init__(
+            net,
+            layer,
+            Euclidean(code, mask),
+            settings,
+            seeds=seeds,
+            steps=steps,
+            polish=polish,
+            solver=solver,
+            schedule=schedule,
+            variant=variant,
+        )
+
+    @property
+    def errors(self) -> torch.Tensor:
+        """||Phi(x) - Phi0|| / ||Phi0|| of the estimate as it is now, without jitter, (N,)."""
+        return self.data_term(self.x)[0].clamp_min(0).sqrt()
+
+    def result(self) -> PreImage | list[PreImage]:
+        """The estimate as it is now; a list for a batch."""
+        errors = self.errors.tolist()
+        return self._results(lambda k: {"error": errors[k]})
+
+    def code(self, image: str = "", item: int | None = None, step: int | None = None) -> str:
+        """The line of Python that remakes the estimate as it is now, or as it was after `step` steps.
+
+        image: the Python of the image (default: its path, or the name `image`). item: which one of a batch.
+        """
+        one = self.image
+        if item is not None and isinstance(one, (list, tuple)):
+            one = one[item] if len(one) > 1 else one[0]
+        mask = {} if self.mask is None else {"mask": f"cx.masks.{self.mask!r}" if callable(self.mask) else "mask"}
+        return self._call("invert", f"{image or python_of(one)}, {self.layer.name!r}", step, item, **mask)
+
+
+def invert(
+    net: Network,
+    image,
+    layer: str,
+    C: float | None = None,
+    alpha: float = 6,
+    beta: float = 2,
+    jitter: int | None = None,
+    steps: int | None = None,
+    mask=None,
+    seed: int | list[int] = 0,
+    solver: str | None = None,
+    *,
+    rate: float = 0.05,
+    polish: int | None = None,
+    schedule: dict[int, dict[str, float]] | None = None,
+    variant: str = "preimage2016",
+    progress: bool = True,
+) -> PreImage | list[PreImage]:
+    """The image that the code of `image` at `layer` still determines, by Algorithm 1 of preimage2016 or as in 2015.
+
+    Arguments as for `Inversion`; a list of images or seeds runs as one batch and gives a list. progress: show a bar.
+    """
+    run = Inversion(
+        net, image, layer, C, alpha, beta, jitter, steps, mask, seed, solver, rate, polish, schedule, variant=variant
+    )
+    return run._finish("invert", progress)

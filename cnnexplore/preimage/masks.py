@@ -1,0 +1,91 @@
+"""Which part of a code counts, by name: masks for `invert(..., mask=...)` that fit themselves to the code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import SettingError
+
+
+@dataclass(frozen=True)
+class central:
+    """Only the `size` x `size` positions in the middle of the map (preimage2016, figure 9)."""
+
+    size: int
+
+    def __call__(self, shape: tuple[int, ...]) -> np.ndarray:
+        """shape: (C, h, w). Returns (1, h, w) of 0 and 1. Raises SettingError if the window does not fit."""
+        rows, columns = _map(shape, self)
+        if not 0 < self.size <= min(rows, columns):
+            raise SettingError(
+                f"{self!r} does not fit a map of {rows} x {columns}; expected 1 to {min(rows, columns)}."
+            )
+        top, left = (rows - self.size) // 2, (columns - self.size) // 2
+        return window(top, left, top + self.size, left + self.size)(shape)
+
+
+@dataclass(frozen=True)
+class window:
+    """Only the positions from (top, left) up to, without, (bottom, right)."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    def __call__(self, shape: tuple[int, ...]) -> np.ndarray:
+        """shape: (C, h, w). Returns (1, h, w) of 0 and 1. Raises SettingError if the window does not fit."""
+        rows, columns = _map(shape, self)
+        if not (0 <= self.top < self.bottom <= rows and 0 <= self.left < self.right <= columns):
+            raise SettingError(f"{self!r} does not fit a map of {rows} x {columns}; expected a window inside it.")
+        mask = np.zeros((1, rows, columns), np.float32)
+        mask[:, self.top : self.bottom, self.left : self.right] = 1
+        return mask
+
+
+class channels:
+    """Only the given channels, in any order."""
+
+    def __init__(self, *numbers: int):
+        self.numbers = numbers
+
+    def __repr__(self) -> str:
+        return f"channels({', '.join(map(str, self.numbers))})"
+
+    def __call__(self, shape: tuple[int, ...]) -> np.ndarray:
+        """shape: (C, ...). Returns (C, 1, ...) of 0 and 1. Raises SettingError for a channel that is not there."""
+        wrong = [k for k in self.numbers if not isinstance(k, (int, np.integer)) or not 0 <= k < shape[0]]
+        if wrong or not self.numbers:
+            found = f"{wrong[0]!r} is no channel" if wrong else "no channel was given"
+            raise SettingError(f"{self!r}: {found}; the code has channels 0 to {shape[0] - 1}.")
+        mask = np.zeros((shape[0],) + (1,) * (len(shape) - 1), np.float32)
+        mask[list(self.numbers)] = 1
+        return mask
+
+
+@dataclass(frozen=True)
+class groups:
+    """Only one of `of` equal groups of channels, such as the streams of AlexNet (preimage2016, figure 10).
+
+    which: 1 to `of`.
+    """
+
+    which: int
+    of: int = 2
+
+    def __call__(self, shape: tuple[int, ...]) -> np.ndarray:
+        """shape: (C, ...). Returns (C, 1, ...) of 0 and 1. Raises SettingError if the channels do not divide."""
+        if self.of < 1 or shape[0] % self.of or not 1 <= self.which <= self.of:
+            raise SettingError(
+                f"{self!r} does not fit {shape[0]} channels; expected equal groups, and which from 1 to {self.of}."
+            )
+        each = shape[0] // self.of
+        return channels(*range((self.which - 1) * each, self.which * each))(shape)
+
+
+def _map(shape: tuple[int, ...], mask) -> tuple[int, int]:
+    if len(shape) != 3:
+        raise SettingError(f"{mask!r} needs a layer with a map; this code has {shape[0]} numbers and no positions.")
+    return shape[1], shape[2]

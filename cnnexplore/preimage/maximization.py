@@ -1,0 +1,225 @@
+"""Activation maximisation: the image that a unit wants (preimage2016, section 6)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from ..errors import SettingError
+from ..network import Layer, Network
+from .losses import InnerProduct
+from .responses import largest_responses
+from .result import PreImage
+from .run import Run, paired, seeds_of
+from .settings import Settings, Values, paper_jitter
+
+WEIGHT = 1e4  # of a unit against the priors summed over its receptive field
+
+
+class Maximization(Run):
+    """The run that looks for an image to which a unit responds most.
+
+    unit: a channel's number, a class's label, a list of either (one batch), or a code (C,) or (C, h, w) to weight by.
+    position: (row, column) on the layer's map for the network's whole input; None puts the unit in the middle of a
+    canvas as large as its receptive field. M: the response that counts as 1 (default: the largest one to `images`, or
+    to images at hand). C: None means 1e4 over the receptive field's area, the paper's choice.
+    Raises LayerNotFound, SettingError, LayerError.
+    """
+
+    _usual_polish = 0
+
+    @torch.inference_mode(False)
+    def __init__(
+        self,
+        net: Network,
+        layer: str,
+        unit=0,
+        position: tuple[int, int] | None = None,
+        C: float | None = None,
+        alpha: float = 6,
+        beta: float = 2,
+        jitter: int | None = None,
+        steps: int = 300,
+        seed: int | list[int] = 0,
+        M: float | None = None,
+        images=None,
+        solver: str = "adagrad",
+        rate: float = 0.05,
+        polish: int = 0,
+        schedule: dict[int, dict[str, float]] | None = None,
+        settings: Settings | None = None,
+    ):
+        where = net.layers[layer]
+        probe = net.probe(layer)
+        weighted = not isinstance(unit, (int, str, list, tuple, np.integer))
+        size = net.size if position is not None or weighted else field_canvas(where, net.size)
+        with torch.no_grad():
+            shape = probe(net.feed(torch.zeros(1, net.pixels.channels, *size, device=net.device)))[where.name].shape
+        if weighted:
+            weights = _code(unit, shape, net.device)
+            self.units = [None]
+            scale = float(weights.square().sum()) if M is None else M
+        else:
+            several = list(unit) if isinstance(unit, (list, tuple)) else [unit]
+            self.units = [_channel(net, where, one, shape[1]) for one in several]
+            weights = torch.zeros(len(several), *shape[1:], device=net.device)
+            row, column = _place(where, size, shape, position)
+            for k, channel in enumerate(self.units):
+                weights[(k, channel, row, column)[: len(shape)]] = 1
+            scale = largest_responses(net, layer, images)[self.units] if M is None else M
+        if not bool((torch.as_tensor(scale) > 0).all()):
+            raise SettingError(f"M is {M!r}; expected the positive response that counts as 1.")
+        seeds = paired(seeds_of(seed), len(weights), "units")
+        count = max(len(weights), len(seeds))
+        self.batched = isinstance(unit, (list, tuple)) or isinstance(seed, (list, tuple))
+        self.unit, self.position, self.M = unit, position, M
+        if settings is None:
+            C = paper_weight(where, net.size) if C is None else C
+            settings = Settings(Values(C, alpha, beta, paper_jitter(where) if jitter is None else jitter, rate))
+        super().__init__(
+            net,
+            layer,
+            InnerProduct(weights.expand(count, *weights.shape[1:]), torch.as_tensor(scale).expand(count)),
+            settings,
+            seeds=seeds,
+            steps=steps,
+            polish=polish,
+            solver=solver,
+            schedule=schedule,
+            size=size,
+        )
+
+    @property
+    def responses(self) -> torch.Tensor:
+        """The unit's response to the estimate as it is now, in units of M, (N,)."""
+        return -self.data_term(self.x)[0]
+
+    def result(self) -> PreImage | list[PreImage]:
+        """The estimate as it is now; a list for a batch."""
+        responses = self.responses.tolist()
+        return self._results(lambda k: {"response": responses[k], "about": self.about(k)})
+
+    def about(self, item: int = 0) -> str:
+        """What the estimate shows, in words."""
+        unit = self.units[item % len(self.units)]
+        if unit is None:
+            return f"the given code of {self.layer.name}"
+        return f"unit {unit} of {self.layer.name}{_label(self.net, self.layer, unit)}"
+
+    def code(self, item: int | None = None, step: int | None = None) -> str:
+        """The line of Python that remakes the estimate as it is now, or as it was after `step` steps."""
+        units = self.units if item is None else [self.units[item % len(self.units)]]
+        unit = "code" if units[0] is None else repr(units[0] if len(units) == 1 and item is not None else self.unit)
+        more = {"unit": unit}
+        if self.position is not None:
+            more["position"] = repr(self.position)
+        if self.M is not None:
+            more["M"] = f"{self.M!r}"
+        return self._call("maximize", repr(self.layer.name), step, item, **more)
+
+
+def paper_weight(layer: Layer, whole: tuple[int, int]) -> float:
+    """The paper's weight of a unit for a layer of that depth: 1e4 over the area that a unit sees."""
+    return WEIGHT / math.prod(min(rf, side) for rf, side in zip(layer.rf_size, whole, strict=True))
+
+
+def field_canvas(layer: Layer, whole: tuple[int, int]) -> tuple[int, int]:
+    """The size of the image on which a unit is maximised: its receptive field, 1.1 times, an odd number of strides.
+
+    whole: the network's input, which it does not exceed; units without a position get all of it.
+    """
+    if max(layer.size) == 1:
+        return whole
+    sides = []
+    for rf, stride, side in zip(layer.rf_size, layer.rf_stride, whole, strict=True):
+        cells = round(1.1 * rf / stride)
+        cells += cells % 2 == 0
+        sides.append(min(side, max(math.ceil(rf), round(cells * stride))))
+    return tuple(sides)
+
+
+def _place(layer: Layer, size, shape: torch.Size, position) -> tuple[int, int]:
+    """Where the unit is on the map: the given position, or the one whose field is nearest to the canvas's middle."""
+    if len(shape) < 4:
+        return 0, 0
+    rows, columns = shape[-2:]
+    if position is not None:
+        row, column = position
+        if not (0 <= row < rows and 0 <= column < columns):
+            raise SettingError(
+                f"position is {tuple(position)}; expected (row, column) on {layer.name}'s map of {rows} x {columns}."
+            )
+        return int(row), int(column)
+    middle = [
+        min(max(round(((side - 1) / 2 - offset) / stride), 0), count - 1)
+        for side, offset, stride, count in zip(size, layer.rf_offset, layer.rf_stride, (rows, columns), strict=True)
+    ]
+    return middle[0], middle[1]
+
+
+def _channel(net: Network, layer: Layer, unit, count: int) -> int:
+    if isinstance(unit, str):
+        if unit not in net.labels or count != len(net.labels):
+            raise SettingError(
+                f"{unit!r} is no class of {net.name} at {layer.name}; expected a unit's number, 0 to {count - 1}"
+                + (f", or a label such as {net.labels[0]!r} at the last layer." if net.labels else ".")
+            )
+        return net.labels.index(unit)
+    if isinstance(unit, bool) or not isinstance(unit, (int, np.integer)) or not 0 <= unit < count:
+        raise SettingError(f"unit is {unit!r}; {layer.name} has units 0 to {count - 1}.")
+    return int(unit)
+
+
+def _code(code, shape: torch.Size, device: torch.device) -> torch.Tensor:
+    """Weights (1, ...) of the code's shape; one number per channel counts at every position."""
+    try:
+        weights = torch.as_tensor(code if torch.is_tensor(code) else np.asarray(code, dtype=np.float32))
+        weights = weights.detach().float().to(device)
+        if not weights.dim():
+            raise ValueError("a single number is no code")
+        if weights.dim() == 1 and len(shape) == 4:
+            weights = weights[:, None, None]
+        weights = weights.reshape(shape[1:]) if weights.numel() == math.prod(shape[1:]) else weights.expand(shape[1:])
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise SettingError(
+            f"the code to weight by does not fit; expected numbers that broadcast to {' x '.join(map(str, shape[1:]))}."
+        ) from error
+    if not bool(torch.isfinite(weights).all()) or not bool(weights.any()):
+        raise SettingError("the code to weight by is zero or not finite; expected some weight on some unit.")
+    return weights[None]
+
+
+def _label(net: Network, layer: Layer, unit: int) -> str:
+    return f" ({net.labels[unit]})" if layer.channels == len(net.labels) and max(layer.size) == 1 else ""
+
+
+def maximize(
+    net: Network,
+    layer: str,
+    unit=0,
+    position: tuple[int, int] | None = None,
+    C: float | None = None,
+    alpha: float = 6,
+    beta: float = 2,
+    jitter: int | None = None,
+    steps: int = 300,
+    seed: int | list[int] = 0,
+    M: float | None = None,
+    images=None,
+    solver: str = "adagrad",
+    *,
+    rate: float = 0.05,
+    polish: int = 0,
+    schedule: dict[int, dict[str, float]] | None = None,
+    progress: bool = True,
+) -> PreImage | list[PreImage]:
+    """The image that a unit wants, by Algorithm 1 of preimage2016.
+
+    Arguments as for `Maximization`; a list of units or seeds runs as one batch and gives a list. progress: a bar.
+    """
+    run = Maximization(
+        net, layer, unit, position, C, alpha, beta, jitter, steps, seed, M, images, solver, rate, polish, schedule
+    )
+    return run._finish("maximize", progress)

@@ -1,0 +1,45 @@
+"""How strongly units respond to images at hand: what a response is measured by (M of preimage2016, section 4.2)."""
+
+from __future__ import annotations
+
+import weakref
+
+import torch
+
+from ..data import digit, photograph, photographs, world
+from ..network import Network
+
+_KEPT: weakref.WeakKeyDictionary[Network, dict] = weakref.WeakKeyDictionary()
+_BATCH = 16
+
+
+def at_hand(net: Network) -> list:
+    """Images that come with the package, of the kinds that the network can read."""
+    if net.pixels.order == "grey" and max(net.size) < 64:
+        return [digit(value, which) for value in range(10) for which in range(3)]
+    return [photograph(name) for name in photographs()] + [world.scene(seed).image for seed in range(30)]
+
+
+def largest_responses(net: Network, layer: str, images=None) -> torch.Tensor:
+    """The largest response of each of a layer's units to some images, over all positions: (C,).
+
+    images: a list of whatever `Network.pixels_of` takes (default: those at hand, and the answer is kept for as long
+    as the weights stay as they are). A unit that responds less than half of its layer's units do gets their median,
+    so that a unit which none of the images excites still has a scale.
+    """
+    name = net.layers[layer].name
+    key = (name, sum(p._version for p in net.module.parameters()))
+    if images is None and key in _KEPT.setdefault(net, {}):
+        return _KEPT[net][key]
+    chosen = at_hand(net) if images is None else list(images)
+    best = None
+    for first in range(0, len(chosen), _BATCH):
+        code = net.activations(chosen[first : first + _BATCH], name).float()
+        top = code.flatten(2).amax(2).amax(0) if code.dim() > 2 else code.amax(0)
+        best = top if best is None else torch.maximum(best, top)
+    alive = best[best > 0]
+    usual = alive.median() if len(alive) else torch.ones((), device=best.device)
+    best = torch.maximum(best, usual)
+    if images is None:
+        _KEPT[net][key] = best
+    return best

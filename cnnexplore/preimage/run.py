@@ -1,0 +1,393 @@
+"""A run: one optimisation, a stream of frames whose settings may change while it goes on."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from tqdm.auto import tqdm
+
+from ..errors import DivergedError, LayerError, SettingError
+from ..network import Network
+from .priors import Scale
+from .result import PreImage
+from .settings import Settings, Values
+from .solvers import make
+from .variants import variant_of
+
+TERMS = ("energy", "data", "alpha", "tv")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The estimate after a step, with the energy that the step started from.
+
+    x: (N, C, H, W), the canvas's centre. terms: (4, N) energy, data, alpha, tv, on the run's device.
+    """
+
+    step: int
+    total: int
+    values: Values
+    x: torch.Tensor = field(repr=False)
+    terms: torch.Tensor = field(repr=False)
+    run: Run = field(repr=False)
+
+    @property
+    def image(self) -> np.ndarray:
+        """(H, W, 3) uint8, or (N, H, W, 3) for a batch."""
+        return self.run.net.picture(self.x)
+
+    @property
+    def energies(self) -> dict[str, float]:
+        """Energy, data, alpha and tv terms, means over the batch."""
+        return dict(zip(TERMS, self.terms.mean(1).tolist(), strict=True))
+
+    @property
+    def figure(self) -> float:
+        """What the run is judged by, before the step, mean over the batch: the relative error, or the response."""
+        return float(self.run.loss.figure(self.terms[1]).mean())
+
+    @property
+    def error(self) -> float:
+        """||Phi(x) - Phi0|| / ||Phi0|| before the step, mean over the batch; not a number if the run has no Phi0."""
+        return self.figure if self.run.loss.told == "error" else math.nan
+
+
+def _python(value) -> str:
+    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else repr(value)
+
+
+def python_of(image) -> str:
+    """The Python of an image: its path, or the name `image`."""
+    return repr(os.fspath(image)) if isinstance(image, (str, os.PathLike)) else "image"
+
+
+def seeds_of(seed) -> list[int]:
+    """One seed or several as a list. Raises SettingError."""
+    seeds = list(seed) if isinstance(seed, (list, tuple)) else [seed]
+    if not seeds or not all(isinstance(s, int) and 0 <= s < 2**63 for s in seeds):
+        raise SettingError(f"seed is {seed!r}; expected a whole number, 0 or more, or a list of them.")
+    return seeds
+
+
+def paired(seeds: list[int], count: int, what: str) -> list[int]:
+    """As many seeds as there are things to start, or runs of the one thing. Raises SettingError."""
+    if count > 1 and len(seeds) > 1 and count != len(seeds):
+        raise SettingError(f"{count} {what} and {len(seeds)} seeds were given; expected as many, or one of either.")
+    return seeds * count if len(seeds) == 1 else seeds
+
+
+class Run:
+    """Minimises C * loss + priors from noise by a named solver; Algorithm 1 of preimage2016 by default.
+
+    loss: called with a code, gives (N,) and its gradient; `loss.figure` turns its value into what a person is told,
+    named `loss.told`. settings: the mailbox that is read before each step. size: of the estimate (default: the
+    network's input). begin: (N, C, H, W) to start from in place of noise.
+    After `steps` steps come `polish` more at a tenth of the rate, without jitter, from a reset solver.
+    schedule: {step: {setting: value}}, changes made before that step. variant: the published method, from which steps,
+    polish and solver come unless given.
+    """
+
+    _usual_polish = 50
+
+    @torch.inference_mode(False)  # what is made in inference mode could not be used outside it
+    def __init__(
+        self,
+        net: Network,
+        layer: str,
+        loss,
+        settings: Settings,
+        *,
+        seeds: list[int],
+        steps: int | None = None,
+        polish: int | None = None,
+        solver: str | None = None,
+        schedule: dict[int, dict[str, float]] | None = None,
+        size: tuple[int, int] | None = None,
+        begin: torch.Tensor | None = None,
+        variant: str = "preimage2016",
+    ):
+        kind = variant_of(variant)
+        steps = kind.steps if steps is None else steps
+        polish = kind.polish if polish is None else polish
+        solver = solver or kind.solver
+        for name, count in (("steps", steps), ("polish", polish)):
+            if not isinstance(count, int) or count < 0:
+                raise SettingError(f"{name} is {count!r}; expected a whole number, 0 or more.")
+        self.net, self.loss = net, loss
+        self.layer = net.layers[layer]
+        self.steps, self.polish, self.solver_name = steps, polish, solver
+        self.seeds = seeds
+        self.schedule = {int(step): dict(changes) for step, changes in (schedule or {}).items()}
+        self.settings, values = settings, settings.snapshot()
+        for changes in self.schedule.values():
+            Settings(values).update(**changes)  # a wrong one is refused now, not in the middle of the run
+        self.first = self._applied = values
+        self.changes: dict[int, dict[str, float]] = {}
+        self.size = size or net.size
+        self.scale = Scale(net.pixels.norm, math.prod(self.size))
+        self.variant = kind(self.layer, net.size, self.scale)
+        self.priors = self.variant.priors
+        self.probe = net.probe(layer)
+        self.step = 0
+        self._rows: list[torch.Tensor] = []
+        self._open = threading.Event()
+        self._open.set()
+        self._stopped = False
+        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        shifts = max(values.jitter, 1)
+        if begin is None:
+            full = tuple(side + shifts - 1 for side in self.size)
+            self.canvas = self.variant.begin(self._generators, net.pixels.channels, full).to(net.device)
+        else:
+            self.canvas = begin.clone()
+        self.solver = make(solver, self.canvas)
+        self._resize(shifts)
+        self._good = self.canvas  # the last one whose energy was seen to be finite
+
+    # the stream
+
+    @property
+    def total(self) -> int:
+        """Steps and polishing steps together."""
+        return self.steps + self.polish
+
+    def frames(self) -> Iterator[Frame]:
+        """One frame per step until the end or `stop`; settings, pause and stop act from any thread."""
+        self._stopped = False
+        while self.step < self.total:
+            self._open.wait()
+            if self._stopped:
+                return
+            yield self.advance()
+
+    def _finish(self, verb: str, progress: bool) -> PreImage | list[PreImage]:
+        """Runs to the end under a progress bar and gives the result."""
+        with tqdm(total=self.total, desc=f"{verb} {self.layer.name}", disable=not progress, leave=False) as bar:
+            for frame in self.frames():
+                bar.update()
+                if frame.step % 25 == 0 and progress:
+                    bar.set_postfix({self.loss.told: f"{frame.figure:.3f}"}, refresh=False)
+        return self.result()
+
+    def pause(self) -> None:
+        """The stream waits before its next step."""
+        self._open.clear()
+
+    def resume(self) -> None:
+        """The stream goes on."""
+        self._open.set()
+
+    @property
+    def paused(self) -> bool:
+        return not self._open.is_set()
+
+    def stop(self) -> None:
+        """The stream ends before its next step; `frames` may be called again later."""
+        self._stopped = True
+        self._open.set()
+
+    @torch.inference_mode(False)  # as in __init__
+    def advance(self) -> Frame:
+        """Takes one step. Raises DivergedError if the estimate is no longer finite; the last good one stays."""
+        if self.step in self.schedule:
+            self.settings.update(**self.schedule[self.step])
+        values = self.settings.snapshot()
+        if values != self._applied:
+            self.changes[self.step] = self._applied.changed(values)
+            self._applied = values
+        polishing = self.step >= self.steps
+        if (polishing and self.step == self.steps) or self.variant.forgets(self.step):
+            self.solver.reset()
+        self._resize(1 if polishing else max(values.jitter, 1))
+        rate = self.variant.rate(self.step, values, polishing)
+        terms = []
+        canvas = self.solver.step(self.canvas, lambda x: self._gradient(x, values, terms), rate)
+        if canvas.device.type == "cpu" or self.step % 25 == 0:  # on a GPU looking at a number waits for it
+            if not math.isfinite(float(terms[0].sum())):
+                self.canvas = self._good
+                self.solver = make(self.solver_name, self.canvas)
+                raise DivergedError(
+                    f"the energy is no longer finite at step {self.step} (C {values.C:g}, rate {values.rate:g}); "
+                    "lower C or the rate and go on from the last good picture."
+                )
+            self._good = self.canvas
+        self.canvas = self.variant.bounded(canvas)
+        self._rows.append(terms[0])
+        self.step += 1
+        return Frame(self.step, self.total, values, self.x, terms[0], self)
+
+    @property
+    def x(self) -> torch.Tensor:
+        """The estimate: the canvas's centre, (N, C, H, W)."""
+        return self._crop(self.canvas, [((self._shifts - 1) // 2,) * 2] * len(self.canvas))
+
+    @property
+    def _shifts(self) -> int:
+        return self.canvas.shape[-1] - self.size[1] + 1
+
+    # the energy
+
+    def _gradient(self, canvas: torch.Tensor, values: Values, terms: list[torch.Tensor]) -> torch.Tensor:
+        """The energy's gradient; its terms (4, N) are appended to `terms`."""
+        shifts = self._shifts
+        places = [tuple(torch.randint(0, shifts, (2,), generator=g).tolist()) for g in self._generators]
+        # a batch of images with one seed, or of seeds: each is shifted as it would be alone
+        data, seen = self.data_term(self._crop(canvas, places))
+        seen.mul_(values.C)
+        if shifts == 1:
+            gradient = seen
+        else:
+            gradient = torch.zeros_like(canvas)
+            h, w = self.size
+            for k, (top, left) in enumerate(places):
+                gradient[k, :, top : top + h, left : left + w] = seen[k]
+        energy, parts = data * values.C, [data]
+        for prior in self.priors:
+            value = prior(canvas, values, self.scale, gradient)
+            energy = energy + value
+            parts.append(value)
+        terms.append(torch.stack([energy, *parts]))
+        return gradient
+
+    def data_term(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The loss (N,) of x and its gradient with respect to x, without the weight C."""
+        with torch.inference_mode(False), torch.enable_grad():
+            fed = self.net.feed(x.clone() if x.is_inference() else x).requires_grad_()
+            code = self.probe(fed)[self.layer.name]
+            if not code.requires_grad:
+                raise LayerError(f"the code of {self.layer.name!r} has no gradient with respect to the image.")
+            loss, slope = self.loss(code)
+            (gradient,) = torch.autograd.grad(code, fed, slope)
+        return loss, self.net.pixels.feed(
+            gradient.to(x.dtype)
+        ).contiguous()  # that of a sum is expanded: not to be written to
+
+    def _crop(self, canvas: torch.Tensor, places: list[tuple[int, int]]) -> torch.Tensor:
+        h, w = self.size
+        if canvas.shape[-2:] == (h, w):
+            return canvas
+        crops = [canvas[k, :, top : top + h, left : left + w] for k, (top, left) in enumerate(places)]
+        return torch.stack(crops)
+
+    def _resize(self, shifts: int) -> None:
+        """Fits the canvas to another jitter: its centre stays, its border grows by repetition or is cut."""
+        old = self._shifts
+        if shifts == old:
+            return
+        before = (shifts - 1) // 2 - (old - 1) // 2
+        after = shifts - old - before
+        pads = [before, after] * 2
+
+        def fitted(t: torch.Tensor) -> torch.Tensor:
+            cut = [max(-p, 0) for p in pads[:2]]
+            t = t[..., cut[0] : t.shape[-2] - cut[1], cut[0] : t.shape[-1] - cut[1]]
+            return F.pad(t, [max(p, 0) for p in pads], mode="replicate").contiguous()
+
+        self.canvas = fitted(self.canvas)
+        self.solver.restore({name: fitted(t) for name, t in self.solver.state().items()})
+
+    # what is left behind
+
+    def _call(self, verb: str, subject: str, step: int | None = None, item: int | None = None, **more) -> str:
+        """The line of Python that remakes the estimate as it was after `step` steps (default: as it is now).
+
+        subject: what stands between the network and the settings; more: settings of the verb's own, as Python.
+        """
+        step = self.step if step is None else step
+        v = self.first
+        said = {"C": v.C, "alpha": v.alpha, "beta": v.beta, "jitter": v.jitter, "steps": min(step, self.steps)}
+        said = {name: _python(value) for name, value in said.items()} | more
+        one = item is not None or len(self.seeds) == 1
+        said["seed"] = _python(self.seeds[item or 0] if one else self.seeds)
+        usual = {"variant": (self.variant.name, "preimage2016")}
+        usual |= {"solver": (self.solver_name, self.variant.solver), "rate": (v.rate, 0.05)}
+        usual["polish"] = (max(step - self.steps, 0), self._usual_polish)
+        said.update({name: _python(value) for name, (value, default) in usual.items() if value != default})
+        changes = {k: c for k, c in self.changes.items() if k < step}
+        if changes:
+            said["schedule"] = repr(changes)
+        words = ", ".join(f"{name}={value}" for name, value in said.items())
+        return f"cx.{verb}({self.net.code}, {subject}, {words})"
+
+    def _results(self, numbers) -> PreImage | list[PreImage]:
+        """The estimates as they are now: numbers(k) gives the k-th one's error or response; a list for a batch."""
+        history, x = self.history, self.x.clone()
+        made = [
+            PreImage(
+                x=x[k : k + 1],
+                net=self.net,
+                history=history if history.ndim == 1 else history[:, k],
+                code=self.code(item=k if self.batched else None),
+                layer=self.layer.name,
+                **numbers(k),
+            )
+            for k in range(len(x))
+        ]
+        return made if self.batched else made[0]
+
+    @property
+    def history(self) -> np.ndarray:
+        """One record per step: step, energy, data, alpha, tv, and error or response; (steps,), or (steps, N)."""
+        out = self.records()
+        return out[:, 0] if len(self.seeds) == 1 else out
+
+    def records(self, first: int = 0) -> np.ndarray:
+        """The history from step `first` on, always (steps, N)."""
+        rows = self._rows[first:]
+        terms = torch.stack(rows).cpu().double().numpy() if rows else np.zeros((0, 4, len(self.seeds)))
+        out = np.zeros((len(terms), terms.shape[-1]), [(n, float) for n in ("step", *TERMS, self.loss.told)])
+        out["step"] = np.arange(first, first + len(terms))[:, None]
+        for k, name in enumerate(TERMS):
+            out[name] = terms[:, k]
+        out[self.loss.told] = self.loss.figure(torch.from_numpy(out["data"])).numpy()
+        return out
+
+    def state(self) -> dict:
+        """All that continues this run elsewhere: tensors and plain values, fit for torch.save."""
+        return {
+            "layer": self.layer.name,
+            "solver": self.solver_name,
+            "step": self.step,
+            "canvas": self.canvas.clone(),
+            "memory": {name: t.clone() for name, t in self.solver.state().items()},
+            "random": [g.get_state() for g in self._generators],
+            "rows": torch.stack(self._rows) if self._rows else torch.zeros(0, 4, len(self.seeds)),
+            "seeds": list(self.seeds),
+            "values": asdict(self.settings.snapshot()),
+            "applied": asdict(self._applied),
+            "first": asdict(self.first),
+            "changes": {step: dict(c) for step, c in self.changes.items()},
+        }
+
+    def restore(self, state: dict) -> None:
+        """Continues from `state`. Raises SettingError if it belongs to another layer, solver or size."""
+        mine = {"layer": self.layer.name, "solver": self.solver_name}
+        for name, expected in mine.items():
+            if state.get(name) != expected:
+                raise SettingError(f"the saved state has {name} {state.get(name)!r}; expected {expected!r}.")
+        canvas = state["canvas"]
+        shifts = canvas.shape[-1] - self.size[1]
+        if canvas.shape[:2] != self.canvas.shape[:2] or canvas.shape[-2] - self.size[0] != shifts or shifts < 0:
+            raise SettingError(
+                f"the saved state has a canvas of {tuple(canvas.shape)}; it belongs to another network or batch."
+            )
+        device = self.net.device
+        self.canvas = self._good = canvas.clone().to(device)
+        self.solver = make(self.solver_name, self.canvas)
+        self.solver.restore({name: t.clone().to(device) for name, t in state["memory"].items()})
+        for generator, saved in zip(self._generators, state["random"], strict=True):
+            generator.set_state(saved.cpu())
+        self._rows = list(state["rows"].to(device).unbind())
+        self.step = int(state["step"])
+        self.settings.update(**state["values"])
+        self.seeds = list(state["seeds"])
+        self._applied = Values(**state["applied"])  # a change that still waits is noted when it acts
+        self.first = Values(**state["first"])
+        self.changes = {int(step): dict(c) for step, c in state["changes"].items()}

@@ -1,0 +1,88 @@
+"""The published ways to look for a pre-image: what each starts from, penalises and how fast it goes."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from ..errors import SettingError
+from ..network import Layer
+from .priors import AlphaNorm, BoundedRange, Scale, SquaredVariation, TotalVariation, project, start
+from .settings import Values
+
+
+class Natural2016:
+    """Mahendran and Vedaldi, Visualizing deep CNNs using natural pre-images, 2016: Algorithm 1 and equations 1 to 7."""
+
+    name = "preimage2016"
+    solver = "adagrad"
+    steps, polish = 300, 50
+    priors = (BoundedRange(), TotalVariation())
+
+    def __init__(self, layer: Layer, size: tuple[int, int], scale: Scale):
+        self.scale = scale
+
+    def begin(self, generators: list[torch.Generator], channels: int, size: tuple[int, int]) -> torch.Tensor:
+        """The first canvas, (N, C, *size)."""
+        return start(generators, channels, size, self.scale)
+
+    def rate(self, step: int, values: Values, polishing: bool) -> float:
+        """The solver's rate at a step."""
+        return values.rate * (0.1 if polishing else 1) * self.scale.N * self.scale.B**2 / values.alpha
+
+    def forgets(self, step: int) -> bool:
+        """Whether the solver begins anew at a step, beside where polishing begins."""
+        return False
+
+    def bounded(self, canvas: torch.Tensor) -> torch.Tensor:
+        """The canvas within the hard bound."""
+        return project(canvas, self.scale.bound)
+
+
+class Inverting2015:
+    """Mahendran and Vedaldi, Understanding deep image representations by inverting them, 2015.
+
+    Momentum at a rate that falls to a tenth after 100 and after 300 steps; the alpha-norm per channel, no jitter, no
+    bound. The weight of the total variation grows with depth: 1, 10, 100.
+    """
+
+    name = "inverting2015"
+    solver = "momentum"
+    steps, polish = 400, 0
+    falls = (100, 300)
+    rms = 27098.1 / math.sqrt(227 * 227 * 3)  # of a natural image's pixels: s is its norm
+
+    def __init__(self, layer: Layer, size: tuple[int, int], scale: Scale):
+        sees = max(rf / side for rf, side in zip(layer.rf_size, size, strict=True))
+        self.s2 = self.rms**2 * scale.N * 3
+        variation = 1.0 if sees <= 0.25 else 10.0 if sees <= 0.6 else 100.0
+        self.priors = (AlphaNorm(8e-10 / 2 / self.s2), SquaredVariation(variation / 2 / self.s2))
+
+    def begin(self, generators: list[torch.Generator], channels: int, size: tuple[int, int]) -> torch.Tensor:
+        """Gaussian noise of the total norm of a natural image, (N, C, *size)."""
+        noise = [torch.randn((channels, *size), generator=g) for g in generators]
+        return torch.stack([one * (math.sqrt(self.s2) / one.norm()) for one in noise])
+
+    def rate(self, step: int, values: Values, polishing: bool) -> float:
+        """The rate at a step: 0.004 times s^2 at first, a tenth of it after each of two falls."""
+        falls = sum(step >= fall for fall in self.falls)
+        return values.rate * 0.08 * 0.1**falls * self.s2  # so that the usual rate, 0.05, means 0.004
+
+    def forgets(self, step: int) -> bool:
+        """Momentum is zeroed where the rate falls."""
+        return step in self.falls
+
+    def bounded(self, canvas: torch.Tensor) -> torch.Tensor:
+        """The canvas as it is."""
+        return canvas
+
+
+_VARIANTS = {kind.name: kind for kind in (Natural2016, Inverting2015)}
+
+
+def variant_of(name: str) -> type[Natural2016] | type[Inverting2015]:
+    """The variant of a name. Raises SettingError."""
+    if name not in _VARIANTS:
+        raise SettingError(f"variant is {name!r}; expected one of {', '.join(map(repr, _VARIANTS))}.")
+    return _VARIANTS[name]

@@ -1,0 +1,104 @@
+"""Controls that write into a Settings mailbox, and the words that explain them."""
+
+from __future__ import annotations
+
+import math
+
+import ipywidgets as w
+
+from ..network import Layer
+from ..preimage import Settings, Values
+from ..preimage.settings import paper_C, paper_jitter
+
+HELP = {
+    "C": "C: how much the code counts against looking natural",
+    "beta": "β: the exponent of total variation; 1 keeps edges but leaves spikes, 2 is smooth",
+    "alpha": "α: the exponent of the bounded range; higher only stops the brightest pixels",
+    "jitter": "jitter: by how many pixels the image is shifted at random; sharper pictures of deep layers",
+    "seed": "seed: which random noise the estimate starts from",
+    "steps": "steps: how long a run is, before the 50 polishing steps",
+    "preset": "settings that go well together",
+}
+_WIDE = w.Layout(width="320px", max_width="100%")
+_STYLE = {"description_width": "52px"}
+
+
+class SettingsControls:
+    """Sliders for C, beta, alpha and jitter, and a choice of presets; each acts as soon as it is moved.
+
+    settings: the mailbox. on_change() is called after each change, from the callback's thread.
+    """
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+        self.on_change = lambda: None
+        self._layer: Layer | None = None
+        self._size = (1, 1)
+        v = settings.snapshot()
+        self.C = w.FloatLogSlider(v.C, base=10, min=-1, max=4, step=0.01, description="C", readout_format=".2r")
+        self.beta = w.FloatSlider(v.beta, min=1, max=3, step=0.1, description="β", readout_format=".1f")
+        self.jitter = w.IntSlider(v.jitter, min=0, max=16, description="jitter")
+        self.alpha = w.FloatSlider(v.alpha, min=1, max=12, step=0.5, description="α", readout_format=".1f")
+        self.preset = w.Dropdown(options=["as set", *_PRESETS], description="preset")
+        for name in ("C", "beta", "alpha", "jitter", "preset"):
+            control = getattr(self, name)
+            control.tooltip = HELP[name]
+            control.layout, control.style.description_width = _WIDE, _STYLE["description_width"]
+        for name in ("C", "beta", "alpha", "jitter"):
+            getattr(self, name).observe(self._moved, "value")
+        self.preset.observe(self._chosen, "value")
+        self._quiet = False
+
+    def suit(self, layer: Layer, size: tuple[int, int]) -> None:
+        """The layer and input size that the presets are for."""
+        self._layer, self._size = layer, size
+
+    def show(self, values: Values) -> None:
+        """Moves the controls to where the settings are; call from a callback, never from a loop."""
+        self._quiet = True
+        try:
+            self.C.max = max(4, self.C.max)
+            self.C.value, self.beta.value, self.alpha.value = values.C, values.beta, values.alpha
+            self.jitter.max = max(16, values.jitter)
+            self.jitter.value = values.jitter
+        finally:
+            self._quiet = False
+
+    def _moved(self, change) -> None:
+        if self._quiet:
+            return
+        name = next(n for n in ("C", "beta", "alpha", "jitter") if getattr(self, n) is change.owner)
+        value, now = change.new, getattr(self.settings, name)
+        if name == "C":
+            if now > 0 and abs(math.log10(value / now)) < 0.008:
+                return  # the slider only went to its nearest tick
+            value = float(f"{value:.2g}")
+        else:
+            value = round(value, 3)  # a browser's 6 may be 6.000000000000001
+        if value == now:
+            return
+        self.settings.update(**{name: value})
+        self._quiet = True
+        self.preset.value = "as set"
+        self._quiet = False
+        self.on_change()
+
+    def _chosen(self, change) -> None:
+        if self._quiet or change.new == "as set" or self._layer is None:
+            return
+        self.settings.update(**_PRESETS[change.new](self._layer, self._size))
+        self.show(self.settings.snapshot())
+        self.on_change()
+
+
+def _paper(layer: Layer, size: tuple[int, int]) -> dict:
+    return {"C": paper_C(layer, size), "alpha": 6.0, "beta": 2.0, "jitter": paper_jitter(layer)}
+
+
+_PRESETS = {
+    "the paper's for this layer": _paper,
+    "closer to the code (C × 10)": lambda layer, size: {**_paper(layer, size), "C": 10 * paper_C(layer, size)},
+    "smoother (C ÷ 10)": lambda layer, size: {**_paper(layer, size), "C": paper_C(layer, size) / 10},
+    "spiky total variation (β = 1)": lambda layer, size: {**_paper(layer, size), "beta": 1.0},
+    "no jitter": lambda layer, size: {**_paper(layer, size), "jitter": 0},
+}

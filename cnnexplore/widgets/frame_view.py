@@ -1,0 +1,82 @@
+"""FrameView: a picture in the browser that follows a loop in the kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import anywidget
+import numpy as np
+import torch
+import traitlets
+
+from ..preimage.result import whole_scale
+from .stream import Message, Stream
+
+STATIC = Path(__file__).parent / "static"
+
+
+def raw(picture: np.ndarray) -> Message:
+    """The message of an (H, W, 3) uint8 picture: raw RGB, lossless and the cheapest to make and to draw."""
+    h, w = picture.shape[:2]
+    return {"w": w, "h": h, "encoding": "rgb"}, [np.ascontiguousarray(picture).data]
+
+
+class FrameView(anywidget.AnyWidget):
+    """A canvas fed by a Stream; whole multiples of the picture's pixels, no blur.
+
+    width, height: of the picture, before the first frame. caption: the line below. box: (top, left, bottom, right)
+    in pixel centres, drawn as a frame over the picture, or (). poster: the PNG that a saved notebook shows.
+    on_pick(row, column) is called when a pixel is clicked; on_views(n) when a view opens or closes.
+    """
+
+    _esm = STATIC / "frame_view.js"
+    _css = STATIC / "frame_view.css"
+    width = traitlets.Int(224).tag(sync=True)
+    height = traitlets.Int(224).tag(sync=True)
+    scale = traitlets.Int(1).tag(sync=True)
+    caption = traitlets.Unicode("").tag(sync=True)
+    box = traitlets.List(traitlets.Float()).tag(sync=True)
+    poster = traitlets.Bytes(b"").tag(sync=True)
+
+    def __init__(self, size: tuple[int, int], caption: str = "", **traits):
+        super().__init__(height=size[0], width=size[1], scale=whole_scale(size), caption=caption, **traits)
+        self.stream = Stream(lambda content, buffers: self.send(content, buffers=buffers))
+        self.on_pick: Callable[[int, int], None] = lambda row, column: None
+        self.on_views: Callable[[int], None] = lambda count: None
+        self.on_msg(self._received)
+
+    def resize(self, size: tuple[int, int]) -> None:
+        """Another picture size; the scale follows."""
+        self.box = []
+        self.height, self.width = size
+        self.scale = whole_scale(size)
+
+    def draw(self, picture: np.ndarray) -> None:
+        """Shows an (H, W, 3) uint8 picture now."""
+        self.stream.show(lambda: raw(picture))
+
+    def follow(self, picture: Callable[[], np.ndarray]) -> bool:
+        """Shows a loop's newest picture if that is due; it is only made then. Says whether it was."""
+        return self.stream.offer(lambda: raw(picture()))
+
+    def _received(self, _, content: dict, buffers) -> None:
+        kind = self.stream.received(content)
+        if kind == "pick":
+            self.on_pick(int(content["row"]), int(content["column"]))
+        elif kind in ("ready", "gone"):
+            self.on_views(self.stream.views)
+
+
+def picture_of(x: torch.Tensor, net) -> np.ndarray:
+    """One picture of a batch of one or more estimates, side by side."""
+    pictures = net.pixels.decode(x).cpu().numpy()
+    return pictures[0] if len(pictures) == 1 else np.concatenate(list(pictures), 1)
+
+
+def side_by_side(pictures: list[np.ndarray], gap: int = 10) -> np.ndarray:
+    """Pictures of one size on a white sheet, enlarged by a whole factor as on the screen."""
+    scale = whole_scale(pictures[0].shape[:2])
+    large = [p.repeat(scale, 0).repeat(scale, 1) for p in pictures]
+    white = np.full((large[0].shape[0], gap, 3), 255, np.uint8)
+    return np.concatenate([part for p in large for part in (white, p)][1:], 1)

@@ -1,0 +1,27 @@
+"""What is looked at: one observable state that any number of panels share."""
+
+from __future__ import annotations
+
+import traitlets
+
+from ..network import Network
+
+
+class Selection(traitlets.HasTraits):
+    """Network, image, layer and unit that panels look at.
+
+    image: anything that `Network.pixels_of` takes; image_code: the Python that makes it. unit: (row, column) of the
+    layer's map, or None.
+    """
+
+    net = traitlets.Instance(Network, allow_none=True)
+    image = traitlets.Any()
+    image_code = traitlets.Unicode("image")
+    layer = traitlets.Unicode()
+    unit = traitlets.Tuple(allow_none=True, default_value=None)
+
+    def set(self, **choices) -> None:
+        """Changes several at once: panels are told when all are in place."""
+        with self.hold_trait_notifications():
+            for name, value in choices.items():
+                setattr(self, name, value)

@@ -1,0 +1,120 @@
+"""AlexNet as Caffe has it: two groups, response normalisation before pooling; the published one and small ones."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.autograd.function import once_differentiable
+
+WIDTHS = (96, 256, 384, 384, 256)
+
+
+class ResponseNorm(nn.LocalResponseNorm):
+    """Local response normalisation x / (k + alpha/n sum x^2)^beta over n channels, fast on CPUs.
+
+    x: (N, C, H, W). The same numbers as torch's own layer; first derivatives only.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return _Normalised.apply(x, self.size, self.alpha / self.size, self.beta, self.k)
+
+
+class _Normalised(torch.autograd.Function):
+    """The sum over neighbouring channels is a 1 x 1 convolution with a banded matrix: one fast call in any layout."""
+
+    @staticmethod
+    def forward(ctx, x, size, alpha, beta, k):
+        steps = torch.arange(x.shape[1], device=x.device)
+        ahead = steps[None, :] - steps[:, None]
+        band = ((ahead >= -(size // 2)) & (ahead <= (size - 1) // 2)).to(x.dtype)[:, :, None, None]
+        inverse = F.conv2d(x * x, band).mul_(alpha).add_(k).reciprocal_()
+        scale = inverse.sqrt() * inverse.sqrt().sqrt_() if beta == 0.75 else inverse**beta
+        ctx.save_for_backward(x, inverse, scale, band)
+        ctx.factor = -2 * alpha * beta
+        return x * scale
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        x, inverse, scale, band = ctx.saved_tensors
+        spread = F.conv2d((gradient * x).mul_(scale).mul_(inverse), band.transpose(0, 1))
+        return (gradient * scale).addcmul_(spread, x, value=ctx.factor), None, None, None, None
+
+
+def alexnet(
+    classes: int,
+    widths: tuple[int, ...] = WIDTHS,
+    hidden: int = 4096,
+    first: tuple[int, int, int] = (11, 4, 0),
+    alpha: float = 1e-4,
+    round_up: bool = True,
+    drop: float = 0.5,
+) -> nn.Sequential:
+    """conv1 ... fc8, prob, with conv1's kernel, stride and padding in `first`; pool5 has 6 x 6 positions.
+
+    widths: channels of conv1 to conv5; hidden: of fc6 and fc7; round_up: poolings go over the edge, as Caffe's do.
+    """
+
+    def norm():
+        return ResponseNorm(5, alpha=alpha, beta=0.75, k=1.0)
+
+    def pool():
+        return nn.MaxPool2d(3, 2, ceil_mode=round_up)
+
+    kernel, stride, padding = first
+    one, two, three, four, five = widths
+    return nn.Sequential(
+        OrderedDict(
+            conv1=nn.Conv2d(3, one, kernel, stride, padding),
+            relu1=nn.ReLU(),
+            norm1=norm(),
+            pool1=pool(),
+            conv2=nn.Conv2d(one, two, 5, padding=2, groups=2),
+            relu2=nn.ReLU(),
+            norm2=norm(),
+            pool2=pool(),
+            conv3=nn.Conv2d(two, three, 3, padding=1),
+            relu3=nn.ReLU(),
+            conv4=nn.Conv2d(three, four, 3, padding=1, groups=2),
+            relu4=nn.ReLU(),
+            conv5=nn.Conv2d(four, five, 3, padding=1, groups=2),
+            relu5=nn.ReLU(),
+            pool5=pool(),
+            flatten=nn.Flatten(),
+            fc6=nn.Linear(five * 6 * 6, hidden),
+            relu6=nn.ReLU(),
+            drop6=nn.Dropout(drop),
+            fc7=nn.Linear(hidden, hidden),
+            relu7=nn.ReLU(),
+            drop7=nn.Dropout(drop),
+            fc8=nn.Linear(hidden, classes),
+            prob=nn.Softmax(1),
+        )
+    )
+
+
+def caffe_alexnet(classes: int = 1000, hidden: int = 4096) -> nn.Sequential:
+    """The published network for 3 x 227 x 227 (preimage2016, table 1)."""
+    return alexnet(classes, hidden=hidden)
+
+
+def caffenet(classes: int = 1000, hidden: int = 4096) -> nn.Sequential:
+    """Caffe's reference network for 3 x 227 x 227: AlexNet with pooling before response normalisation."""
+    parts = dict(caffe_alexnet(classes, hidden).named_children())
+    order = list(parts)
+    for norm in (order.index("norm1"), order.index("norm2")):
+        order[norm : norm + 2] = reversed(order[norm : norm + 2])
+    return nn.Sequential(OrderedDict((name, parts[name]) for name in order))
+
+
+def world_alexnet(classes: int = 10) -> nn.Sequential:
+    """The narrow AlexNet of worldnet, for 3 x 96 x 96."""
+    return alexnet(classes, (48, 96, 128, 128, 96), 256, first=(7, 2, 3), alpha=1.0, drop=0.3)
+
+
+def photo_alexnet(classes: int = 10) -> nn.Sequential:
+    """The narrow AlexNet of photonet, for 3 x 128 x 128."""
+    return alexnet(classes, (64, 160, 256, 256, 160), 512, first=(11, 2, 0), alpha=1.0, round_up=False, drop=0.3)

@@ -1,0 +1,103 @@
+"""What a live panel in JupyterLab costs the run, and how fast it is on the screen."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+
+import pytest
+from lab import CHROMIUM_FLAGS, Notebook, Server, find_chromium, write_notebook
+
+PLAIN = """
+run = cx.Inversion(net, image, "fire4", steps=10_000)
+for _ in range(5): run.advance()
+begin = time.perf_counter()
+for _ in range(120): run.advance()
+print(120 / (time.perf_counter() - begin))
+"""
+
+
+@pytest.fixture(scope="module")
+def opened(shared, tmp_path_factory):
+    """A notebook with a panel on SqueezeNet's fire4 that has not been started."""
+    path = find_chromium()
+    if path is None:
+        sentence = "no Chromium or Chrome was found; install one to run the live benchmarks."
+        pytest.fail(sentence) if os.environ.get("CI") == "true" else pytest.skip(sentence)
+    from playwright.sync_api import sync_playwright
+
+    folder = tmp_path_factory.mktemp("bench")
+    fox = next((shared / "data" / "imagenet-sample").glob("0277_*.jpg"))
+    weights = shared / "weights" / "squeezenet1_0-imagenet.safetensors"
+    setup = f"import time, cnnexplore as cx\nnet = cx.load({str(weights)!r}, device='cpu')\nimage = {str(fox)!r}"
+    show = "panel = cx.InversionPanel(net, image, 'fire4', steps=100_000, start=False)\npanel"
+    write_notebook(folder / "bench.ipynb", setup, show)
+    server = Server(folder, tmp_path_factory.mktemp("jupyter"))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        notebook = Notebook(browser.new_page(viewport={"width": 1280, "height": 900}), server, "bench.ipynb")
+        notebook.open()
+        notebook.run_all()
+        notebook.page.locator(".cx-panel").scroll_into_view_if_needed()
+        notebook.page.wait_for_timeout(2000)
+        yield notebook
+        browser.close()
+    server.close()
+
+
+def first_frame(notebook: Notebook) -> float:
+    """Milliseconds from the press of start to the first new frame in the canvas."""
+    return notebook.page.evaluate(
+        """async () => {
+          const canvas = document.querySelectorAll(".cx-frame canvas")[1];
+          const start = [...document.querySelectorAll(".cx-panel button")].find((b) => b.innerText.includes("start"));
+          const before = canvas.drawn ?? 0, begin = performance.now();
+          start.click();
+          while ((canvas.drawn ?? 0) === before) await new Promise((go) => setTimeout(go, 1));
+          return performance.now() - begin;
+        }"""
+    )
+
+
+def test_first_frame_after_start(opened, benchmark, report):
+    times = []
+
+    def press():
+        times.append(first_frame(opened))
+
+    def again():
+        opened.execute("panel.reset()")
+        opened.wait_state("d.state === 'paused' && d.step === 0")
+        opened.page.wait_for_timeout(300)
+
+    press()  # the first of all
+    benchmark.pedantic(press, setup=again, rounds=5)
+    report("first frame after start, ms", f"median of {len(times)}, worst {max(times):.0f}",
+           statistics.median(times), "<= 300")  # fmt: skip
+
+
+def test_a_run_with_a_panel_open_over_one_without(opened, benchmark, report):
+    opened.execute("panel.reset()")
+    opened.wait_state("d.state === 'paused' && d.step === 0")
+    with_panel, without, drawn = [], [], []
+
+    def live():
+        opened.execute("panel.start()")
+        opened.wait_state("d.state === 'running'")
+        opened.page.wait_for_timeout(1500)
+        step, frames, begin = int(opened.execute("print(panel.runner.run.step)")), opened.drawn(), time.perf_counter()
+        opened.page.wait_for_timeout(6000)
+        seconds = time.perf_counter() - begin
+        with_panel.append((int(opened.execute("print(panel.runner.run.step)")) - step) / seconds)
+        drawn.append((opened.drawn() - frames) / seconds)
+        opened.execute("panel.pause()")
+        opened.wait_state("d.state === 'paused'")
+
+    def alone():
+        without.append(float(opened.execute(PLAIN)))
+
+    benchmark.pedantic(live, setup=alone, rounds=4)
+    a, b = statistics.median(with_panel), statistics.median(without)
+    report("steps/s with a panel open / without", f"{a:.1f} over {b:.1f} steps/s, fire4 at 227 x 227", a / b, ">= 0.85")
+    report("frames drawn per second", "227 x 227, during the same run", statistics.median(drawn), ">= 15")

@@ -1,0 +1,208 @@
+"""A real JupyterLab in headless Chromium: started, driven and photographed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+TOKEN = "cnnexplore-test"
+
+
+def find_chromium() -> str | None:
+    """The system's Chromium or Chrome; Playwright's own browser is not needed."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return next((path for path in map(shutil.which, names) if path), None)
+
+
+class Server:
+    """JupyterLab on a free port, with settings and workspaces of its own under `home`."""
+
+    def __init__(self, folder: Path, home: Path):
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            self.port = s.getsockname()[1]
+        env = dict(os.environ)
+        for name in ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR"):
+            env[f"JUPYTER_{name}"] = str(home / name)
+        for name in ("SETTINGS_DIR", "WORKSPACES_DIR"):
+            env[f"JUPYTERLAB_{name}"] = str(home / name)
+        env["IPYTHONDIR"] = str(home / "ipython")
+        env.pop("JUPYTER_PLATFORM_DIRS", None)
+        notices = home / "SETTINGS_DIR" / "@jupyterlab" / "apputils-extension"
+        notices.mkdir(parents=True)
+        (notices / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
+        self.log = open(home / "server.log", "w")  # noqa: SIM115
+        options = [f"--port={self.port}", "--no-browser", "--ip=127.0.0.1", f"--IdentityProvider.token={TOKEN}"]
+        options += ["--LabApp.expose_app_in_browser=True", "--ServerApp.port_retries=0", "--allow-root"]
+        command = [sys.executable, "-m", "jupyterlab", *options, f"--ServerApp.root_dir={folder}"]
+        self.process = subprocess.Popen(command, env=env, stdout=self.log, stderr=subprocess.STDOUT)
+        self.url = f"http://127.0.0.1:{self.port}"
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(f"{self.url}/api?token={TOKEN}", timeout=2).read()
+                return
+            except OSError:
+                if self.process.poll() is not None:
+                    raise RuntimeError(f"JupyterLab did not start: {home / 'server.log'}") from None
+                time.sleep(0.25)
+        raise RuntimeError("JupyterLab did not answer within a minute.")
+
+    def close(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        self.log.close()
+
+
+class Notebook:
+    """One notebook open in a page."""
+
+    def __init__(self, page, server: Server, name: str):
+        self.page, self.server, self.name = page, server, name
+        page.set_default_timeout(60_000)
+
+    def open(self) -> None:
+        """Loads the page and waits until the kernel answers."""
+        self.page.goto(f"{self.server.url}/lab/tree/{self.name}?token={TOKEN}&reset")
+        self._ready()
+
+    def reload(self) -> None:
+        """Reloads the page as a person would and waits until the kernel answers."""
+        self.page.reload()
+        self._ready()
+
+    def _ready(self) -> None:
+        self.page.wait_for_function(
+            """() => {
+              const session = window.jupyterapp?.shell?.currentWidget?.sessionContext;
+              const kernel = session?.session?.kernel;
+              return session?.isReady && kernel?.connectionStatus === "connected" && kernel?.status === "idle";
+            }""",
+            timeout=120_000,
+        )
+        self.page.evaluate(
+            """async () => {
+              const late = new Promise((go) => setTimeout(go, 30000));
+              await Promise.race([jupyterapp.shell.currentWidget.sessionContext.session.kernel.info, late]);
+            }"""
+        )
+
+    def run_all(self, timeout: float = 480) -> None:
+        """Runs all cells and waits for the last; raises if one fails."""
+        self.page.evaluate("() => { jupyterapp.commands.execute('notebook:run-all-cells'); }")
+        try:
+            self.page.wait_for_function(
+                "() => [...jupyterapp.shell.currentWidget.content.model.cells].some((c) => c.executionCount !== null)",
+                timeout=10_000,
+            )
+        except Exception:  # the command came before the notebook was ready for it
+            self.page.evaluate("() => { jupyterapp.commands.execute('notebook:run-all-cells'); }")
+        self.page.wait_for_function(
+            """() => {
+              const cells = jupyterapp.shell.currentWidget.content.model.cells;
+              return [...cells].every((c) => c.type !== "code" || !c.sharedModel.getSource().trim()
+                || c.executionCount !== null
+                || [...Array(c.outputs.length).keys()].some((k) => c.outputs.get(k).type === "error"));
+            }""",
+            timeout=timeout * 1000,
+        )
+        errors = self.outputs("error")
+        if errors:
+            raise RuntimeError(f"a cell failed: {errors[0]}")
+
+    def shut_down(self) -> None:
+        """Ends the kernel, so that a test leaves no run behind."""
+        self.page.evaluate(
+            """async () => {
+              const late = new Promise((go) => setTimeout(go, 10000));
+              await Promise.race([jupyterapp.shell.currentWidget?.sessionContext.shutdown(), late]);
+            }"""
+        )
+
+    def outputs(self, kind: str) -> list[dict]:
+        """The outputs of a type in the notebook's model."""
+        return self.page.evaluate(
+            """(kind) => [...jupyterapp.shell.currentWidget.content.model.cells].flatMap((c) =>
+              c.type === "code" ? c.outputs.toJSON().filter((o) => o.output_type === kind) : [])""",
+            kind,
+        )
+
+    def save(self) -> None:
+        self.page.evaluate("async () => { await jupyterapp.shell.currentWidget.context.save(); }")
+
+    def execute(self, code: str, wait: bool = True, seconds: float = 60) -> str:
+        """Runs code in the notebook's kernel, outside its cells; returns what it printed."""
+        text = self.page.evaluate(
+            """async ([code, wait, seconds]) => {
+              const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+              const future = kernel.requestExecute({ code, store_history: false });
+              let text = "";
+              future.onIOPub = (m) => {
+                if (m.header.msg_type === "stream") text += m.content.text;
+                if (m.header.msg_type === "error") text += `${m.content.ename}: ${m.content.evalue}`;
+              };
+              window.cxBusy = true;
+              const done = future.done.then(() => { window.cxBusy = false; return true; });
+              if (!wait) return text;
+              const late = new Promise((go) => setTimeout(() => go(false), 1000 * seconds));
+              return (await Promise.race([done, late])) ? text : null;
+            }""",
+            [code, wait, seconds],
+        )
+        if text is None:
+            raise RuntimeError(f"the kernel did not answer within {seconds:g} s to: {code[:200]}")
+        return text
+
+    def state(self) -> dict:
+        """What the first panel says: step, error, state."""
+        return self.page.evaluate("() => document.querySelector('.cx-run').run")
+
+    def wait_state(self, test: str, timeout: float = 60) -> dict:
+        """Waits until a JavaScript condition on the panel's `d` (step, error, state) holds."""
+        self.page.wait_for_function(
+            f"() => {{ const d = document.querySelector('.cx-run')?.run; return d && ({test}); }}",
+            timeout=timeout * 1000,
+        )
+        return self.state()
+
+    def pixels(self, which: int = 1) -> list[int]:
+        """The RGBA values of a frame view (0 original, 1 estimate)."""
+        return self.page.evaluate(
+            """(k) => {
+              const c = document.querySelectorAll(".cx-frame canvas")[k];
+              return [...c.getContext("2d").getImageData(0, 0, c.width, c.height).data];
+            }""",
+            which,
+        )
+
+    def drawn(self) -> int:
+        """How many frames the estimate's view has drawn since it was made."""
+        return int(self.page.evaluate("() => document.querySelectorAll('.cx-frame canvas')[1].drawn ?? 0"))
+
+
+def write_notebook(path: Path, *cells: str) -> None:
+    """A notebook with the given code cells."""
+    body = [
+        {"cell_type": "code", "id": f"c{k}", "metadata": {}, "execution_count": None, "outputs": [], "source": source}
+        for k, source in enumerate(cells)
+    ]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    path.write_text(json.dumps({"cells": body, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}))

@@ -1,0 +1,114 @@
+"""The figures of preimage2016 on a small network: what they show, and that the data behind them is what was run."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from torch import nn
+
+import cnnexplore as cx
+from cnnexplore import figures
+from cnnexplore.cli import cli
+from cnnexplore.figures import preimage2016
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
+QUICK = {"steps": 3, "progress": False}
+
+
+@pytest.fixture(scope="module")
+def net():
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU(), nn.Conv2d(4, 6, 3, 1, 1), nn.ReLU(), nn.Dropout(),
+        nn.Flatten(), nn.Linear(6 * 144, 5), nn.Softmax(1),
+    )  # fmt: skip
+    return cx.Network(module, 24, labels=list("abcde"), name="tiny")
+
+
+MADE = {
+    "1": ([5], 4), "2": ([5, 5], 8), "3": ([5], 5), "5": ([6], 5), "6": ([4], 3), "8": ([5, 5, 5], 12), "9": ([5], 4),
+    "10": ([3, 3], 4), "11": ([4, 6], 10), "13": ([5], 5), "14": ([4], 3),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("number", MADE)
+def test_a_figure_shows_its_runs(net, number, tmp_path):
+    needs_image = number not in ("3", "11", "13")
+    sheet = cx.figure(f"preimage2016.{number}", net, IMAGE if needs_image else None, **QUICK)
+    rows, runs = MADE[number]
+    assert [len(row) for row in sheet.rows] == rows
+    assert len(sheet.results) == runs
+    shown = [cell for row in sheet.rows for cell in row if cell.result is not None]
+    for cell in shown:
+        assert np.array_equal(cell.picture, cell.result.image)
+        expected = cell.result.error if cell.result.error == cell.result.error else cell.result.response
+        assert f"{expected:.{2 if 'error' in cell.title else 1}f}" in cell.title
+    space = {"cx": cx, "net": net, "image": IMAGE}
+    assert np.array_equal(eval(shown[-1].result.code, space).image, shown[-1].picture)
+    sheet.save(tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert sheet._repr_png_().startswith(b"\x89PNG")
+
+
+def test_the_box_is_what_the_window_sees(net):
+    sheet = preimage2016.figure9(net, IMAGE, ["conv1"], window=2, **QUICK)
+    # units 5 and 6 of 12, stride 2, field 3: pixels 2 * 5 - 1 to 2 * 6 + 1
+    assert sheet.rows[0][1].box == (9, 9, 13, 13)
+    x = net.pixels_of(IMAGE).requires_grad_()
+    code = net.module[0](net.pixels.feed(x))[..., 5:7, 5:7]
+    seen = torch.autograd.grad(code.square().sum(), x)[0][0].abs().sum(0).nonzero()
+    assert seen.min(0).values.tolist() + seen.max(0).values.tolist() == [9, 9, 13, 13]
+
+
+def test_table5_measures_and_goes_on(net, tmp_path):
+    kept = tmp_path / "t.jsonl"
+    settings = {"layers": ["conv1", "relu2"], "weights": (1, 100), "kept": kept, **QUICK}
+    images = [IMAGE, 255 - IMAGE]
+    table = preimage2016.table5(net, images, **settings)
+    alone = cx.invert(net, images[1], "relu2", C=100, **QUICK).error
+    assert table.values["C = 100", "relu2"][1] == pytest.approx(alone)
+    mean = np.mean(table.values["C = 100", "relu2"])
+    assert table.mean("C = 100", "relu2") == pytest.approx(100 * mean)
+    assert f"{100 * mean:.1f} ± " in str(table)
+    lines = kept.read_text().splitlines(keepends=True)
+    assert len(lines) == 1 + 8
+    # killed in the middle of a line: what was measured stays, the broken line is measured again
+    marked = json.loads(lines[1])
+    marked[3] = 0.123
+    kept.write_text(lines[0] + json.dumps(marked) + "\n" + "".join(lines[2:5]) + lines[5][:7])
+    again = preimage2016.table5(net, images, **settings)
+    assert again.values["C = 1", "conv1"][0] == 0.123
+    assert again.values["C = 100", "relu2"] == table.values["C = 100", "relu2"]
+    assert len(kept.read_text().splitlines()) == 1 + 8
+
+
+def test_a_file_of_other_settings_is_refused(net, tmp_path, refused):
+    kept = tmp_path / "t.jsonl"
+    preimage2016.table5(net, [IMAGE], ["conv1"], (1,), kept, **QUICK)
+    before = kept.read_text()
+    call = lambda: preimage2016.table5(net, [IMAGE], ["conv1"], (1,), kept, steps=4, progress=False)  # noqa: E731
+    refused(cx.SettingError, call, "other settings")
+    kept.write_text("nonsense\n")
+    refused(cx.SettingError, call, "no measurements")
+    assert before
+
+
+def test_names(net, refused):
+    names = figures.names()
+    assert {"preimage2016.5", "preimage2016.table5"} <= set(names)
+    assert all(said and len(said) < 110 for said in names.values())
+    refused(cx.SettingError, lambda: cx.figure("preimage2016.55", net), "did you mean", "preimage2016.5")
+    refused(cx.SettingError, lambda: cx.figure("nothing.1", net), "no figure")
+    refused(cx.SettingError, lambda: preimage2016.table5(net, []), "list of images")
+
+
+def test_the_command(tmp_path):
+    run = CliRunner().invoke
+    listed = run(cli, ["figure"])
+    assert "preimage2016.14" in listed.output
+    out = tmp_path / "seeds.png"
+    made = run(cli, ["figure", "preimage2016.1", "--net", "lenet", "--out", str(out), "--steps", "2"])
+    assert made.exit_code == 0, made.output
+    assert out.stat().st_size > 1000

@@ -1,0 +1,89 @@
+"""The command line."""
+
+import sys
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+import cnnexplore as cx
+from cnnexplore import cli
+from cnnexplore.zoo import lenet
+
+
+def run(*words):
+    return CliRunner().invoke(cli.cli, words)
+
+
+def test_help():
+    done = run("--help")
+    assert done.exit_code == 0
+    for word in ("networks", "train", "lab"):
+        assert word in done.output
+    for words in (
+        ["train", "--help"],
+        ["train", "lenet", "--help"],
+        ["train", "photonet", "--help"],
+        ["train", "worldnet", "--help"],
+    ):
+        done = run(*words)
+        assert done.exit_code == 0
+        assert done.output.startswith("Usage: ")
+
+
+def test_version():
+    assert cx.__version__ in run("--version").output
+
+
+def test_networks():
+    done = run("networks")
+    assert done.exit_code == 0
+    assert done.output.strip() == repr(cx.networks())
+    assert done.output.startswith("photonet ")
+
+
+@pytest.mark.parametrize("words", [["netwroks"], ["train", "alexnet"], ["train", "lenet", "--epochs", "0"]])
+def test_wrong_words(words):
+    done = run(*words)
+    assert done.exit_code == 2
+    assert "Error" in done.output
+
+
+def test_training_without_data_is_one_sentence(tmp_path, monkeypatch, capsys):
+    out = tmp_path / "lenet.safetensors"
+    monkeypatch.setattr(sys, "argv", ["cnnexplore", "train", "lenet", "--data", str(tmp_path), "--out", str(out)])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    sentence = caught.value.code
+    assert sentence.startswith("cnnexplore: MNIST was not found under ")
+    assert str(tmp_path) in sentence
+    assert "--download" in sentence
+    assert "\n" not in sentence
+    assert caught.value.__cause__ is None
+    assert not out.exists()
+
+
+def test_an_error_of_ones_own_is_not_hidden(monkeypatch):
+    """Only what is raised on purpose becomes a sentence; a bug keeps its traceback."""
+
+    def broken(*args, **kwargs):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(lenet, "train", broken)
+    monkeypatch.setattr(sys, "argv", ["cnnexplore", "train", "lenet"])
+    with pytest.raises(ZeroDivisionError):
+        cli.main()
+
+
+def test_training_writes_a_network(tmp_path, monkeypatch):
+    def mnist(root, train, download):
+        assert (root, download) == ("somewhere", True)
+        return torch.rand(256, 1, 28, 28), torch.arange(256) % 10
+
+    monkeypatch.setattr(lenet, "_mnist", mnist)
+    out = tmp_path / "my.safetensors"
+    done = run("train", "lenet", "--data", "somewhere", "--download", "--out", str(out), "--epochs", "1", "--seed", "3")
+    assert done.exit_code == 0, done.output
+    assert "on the MNIST test set" in done.output
+    assert str(out) in done.output
+    assert len(cx.load(out).predict(torch.rand(28, 28))) == 5

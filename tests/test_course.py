@@ -1,0 +1,80 @@
+"""The course folder: copies that never overwrite what a person wrote."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+import cnnexplore as cx
+from cnnexplore import cli, lab
+
+LAB1 = "labs/01_what_a_layer_keeps.ipynb"
+
+
+def test_notebooks_are_copied_once_and_then_the_same(tmp_path):
+    assert lab.copy_notebooks(tmp_path)[LAB1] == "new"
+    assert (tmp_path / LAB1).read_bytes() == (lab.shipped() / LAB1).read_bytes()
+    assert lab.copy_notebooks(tmp_path)[LAB1] == "same"
+    assert lab.first_notebook(tmp_path) == tmp_path / LAB1
+
+
+def test_what_a_person_wrote_is_kept(tmp_path):
+    lab.copy_notebooks(tmp_path)
+    (tmp_path / LAB1).write_text("my answers")
+    assert lab.copy_notebooks(tmp_path)[LAB1] == "kept"
+    assert (tmp_path / LAB1).read_text() == "my answers"
+
+
+def test_a_file_that_did_not_come_from_here_is_kept(tmp_path):
+    (tmp_path / "labs").mkdir()
+    (tmp_path / LAB1).write_text("something of mine")
+    assert lab.copy_notebooks(tmp_path)[LAB1] == "kept"
+    assert lab.copy_notebooks(tmp_path)[LAB1] == "kept"
+    assert (tmp_path / LAB1).read_text() == "something of mine"
+
+
+def test_a_copy_that_nobody_touched_is_updated(tmp_path, monkeypatch):
+    old = tmp_path / "old" / "labs"
+    old.mkdir(parents=True)
+    (old / "01_what_a_layer_keeps.ipynb").write_text("an earlier version")
+    monkeypatch.setattr(lab, "shipped", lambda: tmp_path / "old")
+    lab.copy_notebooks(tmp_path / "mine")
+    monkeypatch.undo()
+    assert lab.copy_notebooks(tmp_path / "mine")[LAB1] == "updated"
+    assert (tmp_path / "mine" / LAB1).read_bytes() == (lab.shipped() / LAB1).read_bytes()
+
+
+def test_a_damaged_record_loses_nothing(tmp_path):
+    lab.copy_notebooks(tmp_path)
+    (tmp_path / LAB1).write_text("my answers")
+    (tmp_path / ".cnnexplore.json").write_text("{ not json")
+    lab.copy_notebooks(tmp_path)
+    assert (tmp_path / LAB1).read_text() == "my answers"
+
+
+def test_a_folder_that_cannot_be_made_gets_a_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(cx.ExploreError, match="cannot be written"):
+        lab.copy_notebooks(tmp_path / "file" / "deeper")
+
+
+def test_the_command_copies_and_opens_jupyterlab_there(tmp_path, monkeypatch, capsys):
+    calls = []
+
+    def call(command, cwd, env):
+        calls.append((command, cwd, env))
+        return 0
+
+    monkeypatch.setattr(lab.subprocess, "call", call)
+    monkeypatch.setattr(sys, "argv", ["cnnexplore", "lab", "--folder", str(tmp_path / "mine"), "--no-browser"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 0
+    (command, cwd, env) = calls[0]
+    assert command[1:3] == ["-m", "jupyterlab"]
+    assert command[-1] == "--no-browser"
+    assert f"/lab/tree/{LAB1}" in command[3]
+    assert cwd == (tmp_path / "mine").resolve()
+    assert env["OMP_WAIT_POLICY"] == "passive"
+    assert "copied" in capsys.readouterr().out

@@ -1,0 +1,298 @@
+"""The user's module comes back as it was: one test for every public function, after success and after failure."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import cnnexplore as cx
+
+SIDE = 16
+IMAGE = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+
+
+# What is done to a module, by public name; net: a Network that is not traced yet, folder: for files.
+
+CALLS = {
+    "Network": lambda net, folder: repr(net),
+    "Network.activations": lambda net, folder: net.activations(IMAGE, ["relu", "fc"]),
+    "Network.code": lambda net, folder: net.code,
+    "Network.device": lambda net, folder: net.device,
+    "Network.feed": lambda net, folder: net.feed(net.pixels_of(IMAGE)),
+    "Network.layers": lambda net, folder: repr(net.layers),
+    "Network.picture": lambda net, folder: net.picture(net.pixels_of(IMAGE)),
+    "Network.pixels_of": lambda net, folder: net.pixels_of([IMAGE, IMAGE]),
+    "Network.predict": lambda net, folder: net.predict(IMAGE),
+    "Network.probe": lambda net, folder: [net.probe("conv2")(net.pixels_of(IMAGE)) for _ in range(2)],
+    "Inversion": lambda net, folder: begin(net),
+    "Inversion.advance": lambda net, folder: begin(net).advance(),
+    "Inversion.code": lambda net, folder: begin(net).code(),
+    "Inversion.data_term": lambda net, folder: begin(net).data_term(net.pixels_of(IMAGE)),
+    "Inversion.errors": lambda net, folder: begin(net).errors,
+    "Inversion.frames": lambda net, folder: [frame.image for frame in begin(net).frames()],
+    "Inversion.history": lambda net, folder: (run := begin(net), run.advance(), run.history),
+    "Inversion.pause": lambda net, folder: (run := begin(net), run.pause(), run.advance()),
+    "Inversion.paused": lambda net, folder: begin(net).paused,
+    "Inversion.records": lambda net, folder: (run := begin(net), run.advance(), run.records()),
+    "Inversion.restore": lambda net, folder: (run := begin(net), run.advance(), begin(net).restore(run.state())),
+    "Inversion.result": lambda net, folder: (run := begin(net), run.advance(), run.result()),
+    "Inversion.resume": lambda net, folder: (run := begin(net), run.resume(), run.advance()),
+    "Inversion.state": lambda net, folder: (run := begin(net), run.advance(), run.state()),
+    "Inversion.stop": lambda net, folder: (run := begin(net), run.advance(), run.stop()),
+    "Inversion.total": lambda net, folder: begin(net).total,
+    "Inversion.x": lambda net, folder: begin(net).x,
+    "invert": lambda net, folder: cx.invert(net, IMAGE, "conv2", seed=[0, 1], steps=2, polish=1, progress=False),
+    "Maximization": lambda net, folder: wish(net),
+    "Maximization.about": lambda net, folder: wish(net).about(),
+    "Maximization.code": lambda net, folder: wish(net).code(),
+    "Maximization.responses": lambda net, folder: wish(net).responses,
+    "Maximization.result": lambda net, folder: (run := wish(net), run.advance(), run.result()),
+    "maximize": lambda net, folder: cx.maximize(net, "conv2", [0, 1], steps=2, images=[IMAGE], progress=False),
+    "Caricature": lambda net, folder: cx.Caricature(net, IMAGE, "conv2", steps=2),
+    "Caricature.code": lambda net, folder: cx.Caricature(net, IMAGE, "conv2", steps=2).code(),
+    "Caricature.responses": lambda net, folder: cx.Caricature(net, IMAGE, "conv2", steps=2).responses,
+    "Caricature.result": lambda net, folder: cx.Caricature(net, IMAGE, "conv2", steps=2).result(),
+    "caricature": lambda net, folder: cx.caricature(net, IMAGE, "conv2", steps=2, progress=False),
+    "PreImage": lambda net, folder: result(net),
+    "PreImage.image": lambda net, folder: result(net).image,
+    "PreImage.plot": lambda net, folder: result(net).plot(),
+    "PreImage.save": lambda net, folder: result(net).save(folder / "a.png"),
+    "figure": lambda net, folder: cx.figure("preimage2016.1", net, IMAGE, layer="fc", steps=1, progress=False),
+    "score": lambda net, folder: (setattr(net, "labels", list(cx.world.CLASSES)), cx.score(net, n=2)),
+}  # fmt: skip
+ELSEWHERE = {"InversionPanel": "tests/widgets", "explore": "tests/widgets"}
+TAKE_NO_MODULE = {
+    "ExploreError", "LayerNotFound", "LayerError", "ImageError", "SettingError", "NetworkError", "WeightsError",
+    "DivergedError", "Layer", "Pixels", "load", "networks", "masks", "solvers", "photograph", "photographs", "digit",
+    "scene", "world",
+}  # fmt: skip
+RUN_NOTHING = {"Network.code", "Network.device", "Network.picture", "Network.pixels_of"}
+
+
+def begin(net):
+    return cx.Inversion(net, IMAGE, "conv2", steps=2, polish=1, jitter=2)
+
+
+def wish(net):
+    return cx.Maximization(net, "conv2", 1, steps=2, jitter=2, images=[IMAGE])
+
+
+def result(net):
+    return cx.invert(net, IMAGE, "conv2", steps=2, polish=1, progress=False)
+
+
+def test_the_table_is_complete():
+    """A new public name belongs into one of the lists above, and a new public method into the table."""
+    tested = {name.split(".")[0] for name in CALLS}
+    assert tested | set(ELSEWHERE) | TAKE_NO_MODULE == set(cx.__all__)
+    assert not (tested & TAKE_NO_MODULE)
+    assert not (tested & set(ELSEWHERE))
+    shared = set(dir(cx.Inversion)) - set(vars(cx.Inversion))  # tested with Inversion
+    for kind in (cx.Network, cx.Inversion, cx.PreImage, cx.Maximization, cx.Caricature):
+        names = set(dir(kind)) - set(getattr(kind, "__dataclass_fields__", ()))
+        names -= shared if kind in (cx.Maximization, cx.Caricature) else set()
+        public = {f"{kind.__name__}.{name}" for name in names if not name.startswith("_")}
+        assert public == {name for name in CALLS if name.startswith(f"{kind.__name__}.")}
+
+
+FUSE = {"left": None, "error": None, "calls": 0}  # the copy that cnnexplore runs finds it here as the module does
+
+
+class Fuse(nn.Module):
+    """Fails in the k-th forward pass that comes by."""
+
+    def forward(self, x):
+        FUSE["calls"] += 1
+        if FUSE["left"] is not None:
+            FUSE["left"] -= 1
+            if FUSE["left"] < 0:
+                raise FUSE["error"]
+        return x.mul_(1.0)
+
+
+class Difficult(nn.Module):
+    """In training mode, with all that a careless library would change."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.bn = nn.BatchNorm2d(4)
+        self.relu = nn.ReLU(inplace=True)
+        self.drop = nn.Dropout(0.5, inplace=True)
+        self.frozen = nn.Conv2d(4, 4, 3, padding=1).requires_grad_(False)
+        self.norm = nn.BatchNorm2d(4, momentum=None).eval()
+        self.fuse = Fuse()
+        self.fc = nn.Linear(4 * 14 * 14, 10)
+        self.register_buffer("scale", torch.tensor(0.5))
+        self.passes, self.kept = 0, []
+
+    def forward(self, x):
+        self.passes += 1
+        x = self.relu(self.bn(self.conv(x)))
+        y = self.norm(self.frozen(x))
+        y += x
+        y = self.fuse(self.drop(F.relu_(y) * self.scale))
+        self.kept.append(self.passes)
+        return self.fc(self.relu(y).flatten(1))
+
+
+def build():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        module = Difficult().train()
+        module.norm.eval()
+        module.handles = [
+            module.conv.register_forward_hook(lambda m, args, out: None),
+            module.fc.register_full_backward_hook(lambda m, before, after: None),
+            module.register_forward_pre_hook(lambda m, args: None),
+            module.relu.register_forward_hook(lambda m, args, out: out),
+        ]
+        module(torch.rand(2, 3, SIDE, SIDE)).sum().backward()  # there are gradients, and statistics of one batch
+    return module
+
+
+def state_of(module):
+    """Everything about a module that could change, in a form that can be compared."""
+    parts = {}
+    for path, part in module.named_modules():
+        entries = {}
+        for key, value in vars(part).items():
+            if isinstance(value, dict):  # hooks, parameters, buffers, submodules: the same things in the same order
+                entries[key] = [(name, id(v)) for name, v in value.items()]
+            elif isinstance(value, list):
+                entries[key] = [id(v) for v in value]
+            else:
+                entries[key] = value  # training, inplace, p, momentum, counters
+        parts[path] = (type(part), id(part), entries)
+    tensors = {}
+    for name, t in [*module.named_parameters(), *module.named_buffers()]:
+        grad = None if t.grad is None else (id(t.grad), t.grad.tolist())
+        tensors[name] = (id(t), t.data_ptr(), t.device, t.dtype, t.requires_grad, t._version, t.tolist(), grad)
+    around = (
+        torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.get_rng_state().tolist(),
+        torch.get_default_dtype(), torch._C._len_torch_function_stack(), torch._C._len_torch_dispatch_stack(),
+    )  # fmt: skip
+    return {"parts": parts, "tensors": tensors, "around": around}
+
+
+def network(module):
+    return cx.Network(module, SIDE, cx.Pixels("RGB", (), (50, 60, 70)))
+
+
+@pytest.fixture
+def fuse():
+    FUSE.update(left=None, error=None, calls=0)
+    yield FUSE
+    FUSE.update(left=None, error=None, calls=0)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_after_success(name, fuse, tmp_path):
+    module = build()
+    fuse["calls"] = 0
+    before = state_of(module)
+    CALLS[name](network(module), tmp_path)
+    assert state_of(module) == before
+    assert (fuse["calls"] == 0) == (name in RUN_NOTHING)  # else the failures below would be none
+
+
+@pytest.mark.parametrize("after", [0, 1, 2, 3])
+@pytest.mark.parametrize("kind", [RuntimeError, KeyboardInterrupt])
+@pytest.mark.parametrize("name", [name for name in CALLS if name not in RUN_NOTHING])
+def test_after_a_failure_inside_the_forward_pass(name, kind, after, fuse, tmp_path):
+    module = build()
+    before = state_of(module)
+    fuse.update(left=after, error=kind("a fuse blew"))
+    caught = None
+    try:
+        CALLS[name](network(module), tmp_path)
+    except (kind, cx.ExploreError) as error:
+        caught = error
+    assert (caught is None) == (fuse["left"] >= 0)  # no error is lost
+    assert caught is None or "a fuse blew" in str(caught)
+    assert caught is None or kind is not KeyboardInterrupt or type(caught) is kind  # nor made into another
+    assert after or fuse["left"] < 0
+    assert state_of(module) == before
+    fuse.update(left=None)
+    CALLS[name](network(module), tmp_path)  # and works again
+    assert state_of(module) == before
+
+
+def test_the_comparison_sees_what_changes():
+    """Each of the things that a careless library does is noticed."""
+    for change in (
+        lambda m: m.eval(), lambda m: m.norm.train(), lambda m: setattr(m.relu, "inplace", False),
+        lambda m: m.zero_grad(), lambda m: m.frozen.requires_grad_(True), lambda m: m.conv.weight.data.add_(1e-6),
+        lambda m: m.bn.running_mean.add_(1e-6), lambda m: m.bn.num_batches_tracked.add_(1),
+        lambda m: m.register_forward_hook(lambda *a: None), lambda m: m.handles[0].remove(),
+        lambda m: m.conv.register_full_backward_hook(lambda *a: None), lambda m: m.drop.__setattr__("p", 0.1),
+        lambda m: setattr(m, "relu", nn.ReLU(inplace=True)), lambda m: m.kept.append(1), lambda m: m.double(),
+        lambda m: setattr(m, "note", 1), lambda m: m.conv.weight.grad.mul_(2), lambda m: setattr(m, "passes", 7),
+        lambda m: torch.rand(1), lambda m: m.conv.weight.add_(0),
+    ):  # fmt: skip
+        module = build()
+        before = state_of(module)
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            change(module)
+            assert state_of(module) != before
+
+
+def test_training_goes_on_between_steps(fuse):
+    """A module that is probed while it is trained learns what it would have learned alone; and probes see it learn."""
+    batches = [torch.rand(4, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(k)) for k in range(4)]
+
+    def train(module, between):
+        optimizer = torch.optim.SGD(module.parameters(), lr=0.05, momentum=0.9)
+        torch.manual_seed(1)  # dropout
+        for batch in batches:
+            loss = module(batch).square().mean()
+            between()  # after the forward pass: what autograd has kept must not be touched either
+            optimizer.zero_grad()
+            loss.backward()
+            between()
+            optimizer.step()
+            between()
+        return module
+
+    alone = train(build(), lambda: None)
+    module = build()
+    net = network(module)
+    run = cx.Inversion(net, IMAGE, "conv", steps=100, polish=0)
+    codes = []
+
+    def look():
+        run.advance()
+        codes.append(net.activations(IMAGE, "conv"))
+        cx.invert(net, IMAGE, "fc", steps=1, polish=0, progress=False)
+
+    train(module, look)
+    for (name, a), b in zip(module.state_dict().items(), alone.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+    assert torch.equal(codes[0], codes[1])  # no step between them
+    assert not torch.equal(codes[1], codes[2])
+    with torch.no_grad():
+        expected = F.conv2d(net.pixels.feed(net.pixels_of(IMAGE)), module.conv.weight, module.conv.bias)
+    assert torch.allclose(codes[-1], expected, rtol=1e-4, atol=1e-4)
+    with torch.no_grad():  # a run under way sees the weights as they are now
+        x = F.conv2d(net.pixels.feed(run.x), module.conv.weight, module.conv.bias)
+    reference = run.loss.reference
+    assert float(run.errors) == pytest.approx(float((x - reference).norm() / reference.norm()), rel=1e-4)
+
+
+def test_a_network_trains_as_the_module_it_wraps():
+    """Wrapping takes no part: the very same object is trained afterwards."""
+    module = build()
+    net = network(module)
+    assert net.module is module
+    net.activations(IMAGE, "fc")
+    module(torch.rand(2, 3, SIDE, SIDE)).sum().backward()
+    assert module.conv.weight.grad is not None
+
+
+def test_moving_the_module_moves_the_network():
+    module = build()
+    net = network(module)
+    assert net.device == torch.device("cpu")
+    meta = build().to("meta")
+    assert network(meta).device == torch.device("meta")

@@ -1,0 +1,48 @@
+"""The notebooks run from top to bottom, offline, and leave pictures behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbconvert import HTMLExporter
+
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").rglob("*.ipynb"))
+LAB1 = next(path for path in NOTEBOOKS if path.name.startswith("01_"))
+
+
+def run(notebook):
+    NotebookClient(notebook, timeout=600, kernel_name="python3").execute()
+    return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_runs_and_a_web_view_shows_its_pictures(path):
+    notebook = nbformat.read(path, 4)
+    outputs = run(notebook)
+    pictures = [output for output in outputs if "image/png" in output.get("data", {})]
+    assert len(pictures) >= 4
+    assert any("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in outputs)
+    html, _ = HTMLExporter().from_notebook_node(notebook)
+    assert html.count("data:image/png;base64,") >= len(pictures)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_is_committed_without_outputs(path):
+    for cell in nbformat.read(path, 4).cells:
+        assert cell.cell_type != "code" or (cell.outputs == [] and cell.execution_count is None)
+
+
+def test_the_first_lab_on_another_network_by_changing_one_line(shared):
+    notebook = nbformat.read(LAB1, 4)
+    weights = shared / "weights" / "squeezenet1_0-imagenet.safetensors"
+    changed = 0
+    for cell in notebook.cells:
+        if 'cx.load("photonet")\n' in cell.source and cell.cell_type == "code":
+            cell.source = cell.source.replace('cx.load("photonet")', f"cx.load({str(weights)!r})")
+            cell.source = cell.source.replace("steps = 300", "steps = 3")  # the same path, sooner
+            changed += 1
+    assert changed == 1
+    run(notebook)

@@ -1,0 +1,256 @@
+"""The inversion panel without a browser: what its controls do, what it says, what it leaves behind."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+from torch import nn
+
+import cnnexplore as cx
+from cnnexplore.widgets.reel import Reel
+
+
+def until(condition, seconds: float = 20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.01)
+
+
+def uploaded(name: str, content: bytes) -> dict:
+    """What a browser's file picker gives."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return {"name": name, "type": "image/png", "size": len(content), "content": content, "last_modified": now}
+
+
+@pytest.fixture
+def panel():
+    made = []
+
+    def new(*args, **settings):
+        made.append(cx.InversionPanel(*args, **settings))
+        return made[-1]
+
+    yield new
+    for one in made:
+        one.runner.stop()
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """The messages that the run view sent."""
+    from cnnexplore.widgets.run_view import RunView
+
+    messages = []
+    monkeypatch.setattr(RunView, "send", lambda self, content, buffers=None: messages.append((content, buffers)))
+    return messages
+
+
+def test_it_begins_by_itself_and_ends(panel):
+    p = panel("lenet", steps=30)
+    assert p.wait(30)
+    assert p.runner.run.step == 80
+    assert p.selection.layer == "conv2"
+    assert p.code().startswith("cx.invert(cx.load('lenet'), cx.digit(2), 'conv2', C=100,")
+
+
+def test_the_code_remakes_the_picture_to_the_bit_also_after_steering(panel):
+    p = panel("lenet", steps=400)
+    until(lambda: p.runner.run is not None and p.runner.run.step > 20)
+    p.controls.C.value = 10**0.5
+    until(lambda: p.runner.run.step > 60)
+    p.controls.jitter.value = 3
+    until(lambda: p.runner.run.step > 100)
+    p.pause()
+    until(lambda: p.runner.state == "paused")
+    time.sleep(0.1)
+    code = p.code()
+    assert "schedule={" in code
+    assert np.array_equal(eval(code, {"cx": cx}).image, p.picture)
+
+
+def test_sliders_write_into_the_mailbox_and_nothing_starts_over(panel):
+    p = panel("lenet", steps=50_000)
+    until(lambda: p.runner.run is not None and p.runner.run.step > 5)
+    run = p.runner.run
+    p.controls.beta.value = 1.3
+    p.controls.alpha.value = 4.0
+    p.controls.C.value = 19.95
+    step = run.step
+    until(lambda: run.step > step + 5)
+    assert p.runner.run is run
+    values = run.settings.snapshot()
+    assert (values.beta, values.alpha, values.C) == (1.3, 4.0, 20.0)
+    p.controls.preset.value = "the paper's for this layer"
+    assert run.settings.snapshot().C == 100
+    assert p.controls.C.value == 100
+
+
+def test_a_setting_off_the_slider_s_ticks_survives_the_browser_s_echo(panel):
+    p = panel("lenet", C=333, start=False)
+    p.controls.C.value = 331.1311
+    assert p.settings.C == 333
+
+
+def test_another_layer_image_seed_or_network_starts_afresh_and_keeps_the_settings(panel):
+    p = panel("lenet", steps=50_000)
+    until(lambda: p.runner.run is not None and p.runner.run.step > 5)
+    p.controls.C.value = 10
+    for change in (
+        lambda: setattr(p.layer, "value", "pool1"),
+        lambda: setattr(p.image, "value", "digit 7"),
+        lambda: setattr(p.seed_box, "value", 5),
+    ):
+        before = p.runner.run
+        change()
+        until(lambda before=before: p.runner.run not in (None, before) and p.runner.run.step > 2)
+        assert p.settings.C == 10
+    assert p.runner.run.seeds == [5]
+    assert p.code().startswith("cx.invert(cx.load('lenet'), cx.digit(7), 'pool1', C=10,")
+
+
+def test_after_the_end_a_moved_slider_begins_again(panel):
+    p = panel("lenet", steps=10)
+    assert p.wait(20)
+    first = p.runner.run
+    p.controls.C.value = 10
+    until(lambda: p.runner.run not in (None, first) and p.runner.state == "finished")
+    assert p.runner.run.first.C == 10
+
+
+def test_looking_back_shows_an_earlier_frame_and_its_code(panel):
+    p = panel("lenet", steps=40)
+    assert p.wait(20)
+    newest = p.picture
+    p._scrub(8)
+    shown = p._shown
+    assert abs(shown - 8) <= 4
+    assert f"steps={shown}," in p.code()
+    assert not np.array_equal(p.picture, newest)
+    assert np.array_equal(eval(p.code(), {"cx": cx}).image, p.picture)
+    p._scrub(90)
+    assert np.array_equal(p.picture, newest)
+
+
+def test_a_network_that_cannot_be_loaded_gets_a_sentence_and_all_stays(panel, said, monkeypatch):
+    from cnnexplore.zoo import vision
+
+    def offline(*args):
+        raise cx.WeightsError("the weights of alexnet could not be downloaded.")
+
+    monkeypatch.setattr(vision, "published", offline)
+    p = panel("lenet", steps=50_000)
+    until(lambda: p.runner.run is not None and p.runner.run.step > 2)
+    run = p.runner.run
+    p.network.value = "alexnet"
+    assert any("could not be downloaded" in content.get("text", "") for content, _ in said)
+    assert p.network.value == "lenet"
+    assert p.runner.run is run
+
+
+def test_bad_numbers_and_uploads_get_a_sentence(panel, said):
+    p = panel("lenet", steps=50_000)
+    p.seed_box.value = -3
+    assert any("seed is -3; expected a whole number" in content.get("text", "") for content, _ in said)
+    assert p.seed == 0
+    p.upload.value = (uploaded("x.png", b"abc"),)
+    assert any("not an image" in content.get("text", "") for content, _ in said)
+    picture = io.BytesIO()
+    Image.new("RGB", (40, 30), "white").save(picture, "PNG")
+    p.upload.value = (uploaded("y.png", picture.getvalue()),)
+    assert p.image.value == "y.png"
+    until(lambda: p.runner.run is not None and p.runner.run.step > 2)
+    assert "'y.png'" in p.code()
+
+
+@pytest.mark.parametrize("wrong", [{"layer": "conv9"}, {"image": "nowhere.png"}, {"C": -1}, {"beta": 7}])
+def test_bad_arguments_are_refused_at_once(wrong):
+    with pytest.raises(cx.ExploreError):
+        cx.InversionPanel("lenet", **wrong)
+
+
+def test_a_user_s_own_module_and_array(panel):
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2)).train()
+    image = np.random.default_rng(0).integers(0, 255, (40, 40, 3), dtype=np.uint8)
+    p = panel(cx.Network(module, 32), image, steps=5)
+    assert p.wait(20)
+    assert p.code().startswith("cx.invert(net, image, 'relu1'")
+    assert module.training
+    assert all(q.requires_grad for q in module.parameters())
+
+
+def test_the_poster_is_a_png_of_both_pictures_with_the_code_inside(panel):
+    p = panel("lenet", steps=5)
+    assert p.wait(20)
+    poster = Image.open(io.BytesIO(p.poster()))
+    assert poster.width == 2 * poster.height + 10
+    assert poster.text["cnnexplore"] == p.code()
+
+
+def test_a_click_draws_what_a_unit_sees(panel):
+    p = panel("lenet", layer="pool2", start=False)
+    p._pick(0, 27)
+    assert p.selection.unit == (0, 3)
+    assert p.original.box == [0, 12, 15, 27]
+    p._pick(14, 14)
+    assert p.original.box == p.estimate.box
+
+
+def test_nobody_looking_pauses_and_a_look_goes_on(panel):
+    p = panel("lenet", steps=50_000)
+    until(lambda: p.runner.run is not None and p.runner.run.step > 2)
+    p.estimate._received(None, {"kind": "ready", "view": "a"}, [])
+    assert p.runner.state == "running"
+    p.estimate._received(None, {"kind": "gone", "view": "a"}, [])
+    until(lambda: p.runner.state == "paused")
+    p.estimate._received(None, {"kind": "ready", "view": "b"}, [])
+    until(lambda: p.runner.state == "running")
+
+
+def test_two_panels_share_what_they_look_at(panel):
+    one = panel("lenet", start=False)
+    two = panel(selection=one.selection, start=False)
+    assert two.selection.net is one.selection.net
+    two.layer.value = "pool1"
+    assert one.layer.value == "pool1"
+    # Each panel prepares its run in a thread of its own, so each has to be waited for.
+    for shown in (one, two):
+        until(lambda shown=shown: shown.runner.run is not None and shown.runner.run.layer.name == "pool1")
+    assert two.code().startswith("cx.invert(cx.load('lenet'), cx.digit(2), ")
+
+
+def test_explore_shows_the_default_network():
+    panel = cx.explore()
+    panel.runner.stop()
+    assert panel.selection.net.name == "photonet"
+    assert panel.image.value == "cat"
+
+
+@pytest.mark.parametrize(("net", "first"), [("lenet", "digit 2"), ("worldnet", "scene: church"), ("photonet", "cat")])
+def test_the_pictures_that_suit_the_network_come_first(panel, net, first):
+    p = panel(net, start=False)
+    assert p.image.value == first
+    assert p.image.options[0].split()[0].rstrip(":") == {"cat": "cat"}.get(first, first.split()[0].rstrip(":"))
+    assert {"cat", "scene: boat", "digit 7"} <= set(p.image.options)
+    p.image.value = "scene: boat"
+    code = p.selection.image_code
+    assert np.array_equal(eval(code, {"cx": cx}), p.selection.image)
+    assert {"photonet", "photonet-robust", "worldnet", "worldnet-robust", "lenet"} <= set(p.network.options)
+
+
+def test_the_reel_stays_within_its_budget():
+    reel = Reel(budget=10 * 300)
+    for step in range(100):
+        reel.add(step, np.full((10, 10, 3), step, np.uint8))
+        assert reel.nearest(0)[0] == 0
+    kept = [reel.nearest(step)[0] for step in range(100)]
+    assert len(set(kept)) <= 10
+    assert max(abs(a - b) for a, b in zip(kept, range(100), strict=True)) <= 32
+    assert reel.nearest(99)[1][0, 0, 0] == reel.nearest(99)[0]
+    reel.clear()
+    assert reel.nearest(3) is None

@@ -1,0 +1,82 @@
+"""The recipe that trains LeNet, on a few random images: the file it writes, and that a seed fixes it."""
+
+import json
+
+import pytest
+import torch
+from safetensors import safe_open
+
+import cnnexplore as cx
+from cnnexplore.zoo import lenet
+
+
+@pytest.fixture
+def fake_mnist(monkeypatch):
+    """256 images to train on and 64 to test on: bright left halves are ones."""
+
+    def mnist(root, train, download):
+        generator = torch.Generator().manual_seed(int(train))
+        count = 256 if train else 64
+        x, labels = torch.rand(count, 1, 28, 28, generator=generator), torch.arange(count) % 2
+        x[labels == 1, :, :, :14] += 1
+        return x - 0.5, labels
+
+    monkeypatch.setattr(lenet, "_mnist", mnist)
+
+
+def test_training_writes_a_file_that_describes_itself(fake_mnist, tmp_path):
+    out = tmp_path / "new folder" / "mine.safetensors"
+    score = lenet.train("anywhere", out, epochs=10, seed=4)
+    assert score > 0.9
+    with safe_open(out, "pt") as file:
+        about = file.metadata()
+        assert {file.get_tensor(name).dtype for name in file.keys()} == {torch.float16}  # noqa: SIM118
+    assert set(about) == {"architecture", "pixels", "input_size", "labels", "source", "license"}
+    assert json.loads(about["labels"]) == list("0123456789")
+    assert f"{score:.4f}" in about["source"]
+    assert "--epochs 10 --seed 4" in about["source"]
+    net = cx.load(out, device="cpu")
+    assert net.pixels == lenet.PIXELS
+    assert net.size == (28, 28)
+    x, labels = lenet._mnist("anywhere", False, False)
+    assert lenet.accuracy(net.module, x, labels) == score  # that of the weights as written
+
+
+def test_the_same_seed_gives_the_same_weights(fake_mnist, tmp_path):
+    files = []
+    for k, seed in enumerate((0, 0, 1)):
+        torch.rand(k)  # whatever came before
+        out = tmp_path / f"{k}.safetensors"
+        lenet.train("anywhere", out, epochs=1, seed=seed)
+        files.append(cx.load(out, device="cpu").module.state_dict())
+    assert all(torch.equal(files[0][name], files[1][name]) for name in files[0])
+    assert not all(torch.equal(files[0][name], files[2][name]) for name in files[0])
+
+
+def test_shifted_digits_keep_their_ink_and_come_in_on_background():
+    x = torch.zeros(40, 1, 28, 28) - lenet.PIXELS.mean[0] / lenet.PIXELS.std[0]
+    background = float(x[0, 0, 0, 0])
+    x[:, :, 10:18, 10:18] = 2.0
+    moved = lenet._shifted(x, torch.Generator().manual_seed(0))
+    assert moved.shape == x.shape
+    places = set()
+    for image in moved[:, 0]:
+        ink = image == 2.0
+        assert int(ink.sum()) == 64
+        assert bool((image[~ink] == background).all())
+        rows, columns = ink.any(1).nonzero().flatten(), ink.any(0).nonzero().flatten()
+        assert len(rows) == len(columns) == 8
+        places.add((int(rows[0]) - 10, int(columns[0]) - 10))
+    assert {abs(v) for place in places for v in place} == {0, 1, 2}
+    assert len(places) > 10
+
+
+def test_accuracy():
+    class Right(torch.nn.Module):
+        def forward(self, x):
+            return torch.nn.functional.one_hot(x.flatten(1)[:, 0].long(), 4).float()
+
+    labels = torch.arange(1500) % 4
+    x = labels.float()[:, None, None, None]
+    x[:375] = (x[:375] + 1) % 4
+    assert lenet.accuracy(Right(), x, labels) == 0.75

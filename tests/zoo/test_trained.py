@@ -1,0 +1,112 @@
+"""Trained networks: LeNet as shipped, and SqueezeNet on photographs, to the numbers that are promised."""
+
+from importlib import resources
+
+import numpy as np
+import pytest
+import torch
+from torchvision.datasets import MNIST
+
+import cnnexplore as cx
+from cnnexplore.zoo.alexnet import caffe_alexnet
+from cnnexplore.zoo.lenet import accuracy
+
+
+@pytest.fixture(scope="module")
+def lenet():
+    return cx.load("lenet", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def squeezenet(shared):
+    return cx.load(shared / "weights" / "squeezenet1_0-imagenet.safetensors", device="cpu")
+
+
+def test_lenet_is_small_and_says_what_it_is(lenet):
+    file = resources.files("cnnexplore.zoo") / "weights" / "lenet.safetensors"
+    assert len(file.read_bytes()) < 1_000_000
+    assert (lenet.name, lenet.size, lenet.code) == ("lenet", (28, 28), "cx.load('lenet')")
+    assert lenet.labels == list("0123456789")
+    assert not lenet.module.training
+    assert [(layer.name, layer.channels, layer.size) for layer in lenet.layers.values()] == [
+        ("conv1", 20, (24, 24)), ("pool1", 20, (12, 12)), ("conv2", 50, (8, 8)), ("pool2", 50, (4, 4)),
+        ("conv3", 500, (1, 1)), ("relu3", 500, (1, 1)), ("conv4", 10, (1, 1)), ("prob", 10, (1, 1)),
+    ]  # fmt: skip
+
+
+def test_lenet_on_mnist(lenet, shared):
+    digits = MNIST(shared / "data", train=False)
+    x = lenet.pixels.feed(digits.data[:, None].float() - lenet.pixels.mean[0])
+    score = accuracy(lenet.module, x, digits.targets)
+    assert score >= 0.99
+    # the same through the front door, one image at a time
+    right = 0
+    for k in range(100):
+        (label, p), *_ = lenet.predict(digits.data[k].numpy())
+        right += label == str(int(digits.targets[k]))
+        assert 0 < p <= 1
+    assert right >= 97
+
+
+def test_lenet_on_the_digits_at_hand(lenet):
+    right = [
+        lenet.predict(cx.digit(value, which), k=1)[0][0] == str(value) for value in range(10) for which in range(4)
+    ]
+    assert sum(right) >= 34
+
+
+def test_squeezenet_on_photographs(squeezenet, shared):
+    """One image of every ninth class; the file's name begins with the class index."""
+    paths = sorted((shared / "data" / "imagenet-sample").glob("*.jpg"))[::9]
+    assert len(paths) == 100
+    right = 0
+    for start in range(0, 100, 20):
+        codes = squeezenet.activations(paths[start : start + 20], "pool10").flatten(1)
+        right += sum(
+            int(code.argmax()) == int(path.name[:4])
+            for code, path in zip(codes, paths[start : start + 20], strict=True)
+        )
+    assert right >= 50
+    label, p = squeezenet.predict(paths[0])[0]
+    assert label == squeezenet.labels[int(squeezenet.activations(paths[0], "pool10").argmax())]
+    assert p == pytest.approx(float(squeezenet.activations(paths[0], "pool10").flatten().softmax(0).max()), rel=1e-4)
+
+
+def test_alexnet_on_photographs(shared):
+    """Five of each of its twenty classes; BGR, groups, response normalisation and rounded pooling all count here."""
+    net = cx.load(shared / "weights" / "alexnet-imagenette.safetensors", device="cpu")
+    right = 0
+    for folder in sorted((shared / "data" / "classes20" / "val").iterdir()):
+        paths = sorted(folder.glob("*.jpg"))[:5]
+        name = folder.name.split("_", 1)[1].replace("_", " ").lower()
+        codes = net.activations(paths, "fc8")
+        right += sum(net.labels[int(code.argmax())].lower() == name for code in codes)
+    assert right >= 75
+
+
+def test_alexnets_response_normalisation():
+    """As Caffe has it: x / (k + alpha / 5 sum over five channels of x^2)^beta, numbers as published."""
+    norm = caffe_alexnet(2, 4).norm1
+    x = torch.rand(1, 7, 1, 2, generator=torch.Generator().manual_seed(0)).double() * 100
+    y = norm(x)
+    for c, column in np.ndindex(7, 2):
+        total = sum(float(x[0, j, 0, column]) ** 2 for j in range(max(c - 2, 0), min(c + 3, 7)))
+        expected = float(x[0, c, 0, column]) / (1 + 1e-4 / 5 * total) ** 0.75
+        assert float(y[0, c, 0, column]) == pytest.approx(expected, rel=1e-9)
+
+
+def test_inversion_of_a_photograph_at_fire4(squeezenet, shared):
+    """The depth of AlexNet's conv3; its published error at C = 300 is about 0.1, that of fire4 is below 0.22."""
+    path = sorted((shared / "data" / "imagenet-sample").glob("*.jpg"))[150]
+    run = cx.Inversion(squeezenet, path, "fire4", C=300, seed=0, steps=300, polish=0)
+    for frame in run.frames():
+        assert torch.isfinite(frame.terms).all()
+    result = run.result()
+    assert result.error < 0.22
+    history = result.history
+    assert history["error"][0] > 0.6
+    assert history["energy"][-1] < history["energy"][0] / 5
+    # it is a picture of the photograph, not only of its code
+    original = squeezenet.pixels_of(path)
+    similarity = float(np.corrcoef(result.x.flatten().numpy(), original.flatten().numpy())[0, 1])
+    assert similarity > 0.5
