@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,8 +10,11 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
+
+from playwright.sync_api import TimeoutError
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -63,6 +67,17 @@ class Server:
                 time.sleep(0.25)
         raise RuntimeError("JupyterLab did not answer within a minute.")
 
+    def end_kernels(self) -> None:
+        """Ends every session through the server itself, and returns once they are gone: no page can be too late."""
+        for session in json.loads(self._ask("GET", "/api/sessions")):
+            with contextlib.suppress(urllib.error.HTTPError):  # it went by itself
+                self._ask("DELETE", f"/api/sessions/{session['id']}")
+
+    def _ask(self, method: str, path: str) -> bytes:
+        request = urllib.request.Request(f"{self.url}{path}?token={TOKEN}", method=method)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.read()
+
     def close(self) -> None:
         self.process.terminate()
         try:
@@ -80,9 +95,13 @@ class Notebook:
         page.set_default_timeout(60_000)
 
     def open(self) -> None:
-        """Loads the page and waits until the kernel answers."""
-        self.page.goto(f"{self.server.url}/lab/tree/{self.name}?token={TOKEN}&reset")
-        self._ready()
+        """Loads the page, with a fresh kernel, and waits until it answers; a page that stays stuck is loaded again."""
+        for _ in range(3):
+            self.server.end_kernels()
+            with contextlib.suppress(TimeoutError):
+                self.page.goto(f"{self.server.url}/lab/tree/{self.name}?token={TOKEN}&reset")
+                return self._ready()
+        raise RuntimeError(f"JupyterLab did not open {self.name} with a kernel; its session: {self._session()}")
 
     def reload(self) -> None:
         """Reloads the page as a person would and waits until the kernel answers."""
@@ -96,12 +115,22 @@ class Notebook:
               const kernel = session?.session?.kernel;
               return session?.isReady && kernel?.connectionStatus === "connected" && kernel?.status === "idle";
             }""",
-            timeout=120_000,
+            timeout=90_000,
         )
         self.page.evaluate(
             """async () => {
               const late = new Promise((go) => setTimeout(go, 30000));
               await Promise.race([jupyterapp.shell.currentWidget.sessionContext.session.kernel.info, late]);
+            }"""
+        )
+
+    def _session(self) -> dict:
+        return self.page.evaluate(
+            """() => {
+              const widget = window.jupyterapp?.shell?.currentWidget, session = widget?.sessionContext;
+              const kernel = session?.session?.kernel;
+              return { widget: widget?.title.label, ready: session?.isReady, status: kernel?.status,
+                connection: kernel?.connectionStatus, dialogs: document.querySelectorAll(".jp-Dialog").length };
             }"""
         )
 
@@ -113,7 +142,7 @@ class Notebook:
                 "() => [...jupyterapp.shell.currentWidget.content.model.cells].some((c) => c.executionCount !== null)",
                 timeout=10_000,
             )
-        except Exception:  # the command came before the notebook was ready for it
+        except TimeoutError:  # the command came before the notebook was ready for it
             self.page.evaluate("() => { jupyterapp.commands.execute('notebook:run-all-cells'); }")
         self.page.wait_for_function(
             """() => {
@@ -127,15 +156,6 @@ class Notebook:
         errors = self.outputs("error")
         if errors:
             raise RuntimeError(f"a cell failed: {errors[0]}")
-
-    def shut_down(self) -> None:
-        """Ends the kernel, so that a test leaves no run behind."""
-        self.page.evaluate(
-            """async () => {
-              const late = new Promise((go) => setTimeout(go, 10000));
-              await Promise.race([jupyterapp.shell.currentWidget?.sessionContext.shutdown(), late]);
-            }"""
-        )
 
     def outputs(self, kind: str) -> list[dict]:
         """The outputs of a type in the notebook's model."""
