@@ -27,6 +27,11 @@ class Scale:
         """B+, the longest a pixel may be."""
         return 2 * self.B
 
+    @property
+    def s2(self) -> float:
+        """The squared norm of a natural image of N pixels (inverting2015: 27098.1 at 227 x 227)."""
+        return 27098.1**2 * self.N / (227 * 227)
+
 
 def inner(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """<a, b> per image, (N,); a BLAS dot each, much faster on a CPU than a reduction over the products."""

@@ -18,7 +18,7 @@ from ..network import Network
 from .priors import Scale
 from .result import PreImage
 from .settings import Settings, Values
-from .solvers import make
+from .solvers import solver_of
 from .variants import variant_of
 
 TERMS = ("energy", "data", "alpha", "tv")
@@ -94,7 +94,7 @@ class Run:
     polish and solver come unless given.
     """
 
-    _usual_polish = 50
+    _usual_polish: int | None = None  # None: the solver's
 
     @torch.inference_mode(False)  # what is made in inference mode could not be used outside it
     def __init__(
@@ -114,9 +114,10 @@ class Run:
         variant: str = "preimage2016",
     ):
         kind = variant_of(variant)
-        steps = kind.steps if steps is None else steps
-        polish = kind.polish if polish is None else polish
         solver = solver or kind.solver
+        how = solver_of(solver)
+        steps = how.steps if steps is None else steps
+        polish = how.polish if polish is None else polish
         for name, count in (("steps", steps), ("polish", polish)):
             if not isinstance(count, int) or count < 0:
                 raise SettingError(f"{name} is {count!r}; expected a whole number, 0 or more.")
@@ -144,10 +145,11 @@ class Run:
         shifts = max(values.jitter, 1)
         if begin is None:
             full = tuple(side + shifts - 1 for side in self.size)
-            self.canvas = self.variant.begin(self._generators, net.pixels.channels, full).to(net.device)
+            noise = self.variant.begin(self._generators, net.pixels.channels, full)
+            self.canvas = how(noise).begin(noise).to(net.device)
         else:
             self.canvas = begin.clone()
-        self.solver = make(solver, self.canvas)
+        self.solver = how(self.canvas)
         self._resize(shifts)
         self._good = self.canvas  # the last one whose energy was seen to be finite
 
@@ -202,17 +204,18 @@ class Run:
         if values != self._applied:
             self.changes[self.step] = self._applied.changed(values)
             self._applied = values
+            self.solver.wake()
         polishing = self.step >= self.steps
         if (polishing and self.step == self.steps) or self.variant.forgets(self.step):
             self.solver.reset()
         self._resize(1 if polishing else max(values.jitter, 1))
-        rate = self.variant.rate(self.step, values, polishing)
+        rate = self.variant.rate(self.step, values, polishing) * self.solver.unit(values, self.scale)
         terms = []
         canvas = self.solver.step(self.canvas, lambda x: self._gradient(x, values, terms), rate)
         if canvas.device.type == "cpu" or self.step % 25 == 0:  # on a GPU looking at a number waits for it
             if not math.isfinite(float(terms[0].sum())):
                 self.canvas = self._good
-                self.solver = make(self.solver_name, self.canvas)
+                self.solver = solver_of(self.solver_name)(self.canvas)
                 raise DivergedError(
                     f"the energy is no longer finite at step {self.step} (C {values.C:g}, rate {values.rate:g}); "
                     "lower C or the rate and go on from the last good picture."
@@ -291,7 +294,8 @@ class Run:
             return F.pad(t, [max(p, 0) for p in pads], mode="replicate").contiguous()
 
         self.canvas = fitted(self.canvas)
-        self.solver.restore({name: fitted(t) for name, t in self.solver.state().items()})
+        memory = self.solver.state()
+        self.solver.restore({name: fitted(t) if t.dim() == self.canvas.dim() else t for name, t in memory.items()})
 
     # what is left behind
 
@@ -308,7 +312,8 @@ class Run:
         said["seed"] = _python(self.seeds[item or 0] if one else self.seeds)
         usual = {"variant": (self.variant.name, "preimage2016")}
         usual |= {"solver": (self.solver_name, self.variant.solver), "rate": (v.rate, 0.05)}
-        usual["polish"] = (max(step - self.steps, 0), self._usual_polish)
+        polish = solver_of(self.solver_name).polish if self._usual_polish is None else self._usual_polish
+        usual["polish"] = (max(step - self.steps, 0), polish)
         said.update({name: _python(value) for name, (value, default) in usual.items() if value != default})
         changes = {k: c for k, c in self.changes.items() if k < step}
         if changes:
@@ -380,7 +385,7 @@ class Run:
             )
         device = self.net.device
         self.canvas = self._good = canvas.clone().to(device)
-        self.solver = make(self.solver_name, self.canvas)
+        self.solver = solver_of(self.solver_name)(self.canvas)
         self.solver.restore({name: t.clone().to(device) for name, t in state["memory"].items()})
         for generator, saved in zip(self._generators, state["random"], strict=True):
             generator.set_state(saved.cpu())

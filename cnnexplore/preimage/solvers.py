@@ -2,72 +2,183 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 
 from ..errors import SettingError
+from .priors import Scale
+from .settings import Values
 
 Evaluate = Callable[[torch.Tensor], torch.Tensor]  # canvas -> gradient of the energy
 
 
-class Adagrad:
-    """Algorithm 1 of preimage2016: momentum and a per-pixel rate from a short memory of squared gradients."""
+class Solver:
+    """What a descent method must offer; `memory` is how much of a running mean a step keeps."""
 
-    memory = 0.9  # rho
+    memory = 0.9
+    steps, polish = 300, 50  # that an inversion takes unless told otherwise
+
+    def begin(self, noise: torch.Tensor) -> torch.Tensor:
+        """The canvas to start from, for the published noise."""
+        return noise
+
+    @staticmethod
+    def unit(values: Values, scale: Scale) -> float:
+        """What a rate of 1 is for `step`."""
+        raise NotImplementedError
+
+    def step(self, x: torch.Tensor, evaluate: Evaluate, rate: float) -> torch.Tensor:
+        """The next canvas, before projection."""
+        raise NotImplementedError
+
+    def wake(self) -> None:
+        """A setting has changed: there is a new way to go."""
+
+    def reset(self) -> None:
+        """Forgets the past."""
+        raise NotImplementedError
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """The tensors that continue this solver: of the canvas's shape, or without place."""
+        raise NotImplementedError
+
+    def restore(self, state: dict[str, torch.Tensor]) -> None:
+        """Takes over what `state` gave."""
+        raise NotImplementedError
+
+
+class Adagrad(Solver):
+    """Algorithm 1 of preimage2016: momentum and a per-pixel rate from a short memory of squared gradients.
+
+    A rate of 1 is N B^2 / alpha per unit of gradient, on the first step.
+    """
 
     def __init__(self, x: torch.Tensor):
         self.G = torch.zeros_like(x)
         self.mu = torch.zeros_like(x)
 
+    @staticmethod
+    def unit(values: Values, scale: Scale) -> float:
+        return scale.N * scale.B**2 / values.alpha
+
     def step(self, x: torch.Tensor, evaluate: Evaluate, rate: float) -> torch.Tensor:
-        """The next canvas, before projection. rate: eta_0, the first step per unit of gradient."""
         g = evaluate(x)
         self.G.mul_(self.memory).addcmul_(g, g)
         self.mu.mul_(self.memory).addcdiv_(g, self.G.sqrt().add_(1 / rate), value=-1)
         return x + self.mu
 
     def reset(self) -> None:
-        """Forgets the past."""
         self.G.zero_()
         self.mu.zero_()
 
     def state(self) -> dict[str, torch.Tensor]:
-        """The tensors that continue this solver, each of the canvas's shape."""
         return {"G": self.G, "mu": self.mu}
 
     def restore(self, state: dict[str, torch.Tensor]) -> None:
-        """Takes over what `state` gave."""
         self.G, self.mu = state["G"], state["mu"]
 
 
-class Momentum:
-    """Gradient descent with momentum: the method of inverting2015, section 3."""
+class Momentum(Solver):
+    """Gradient descent with momentum: the method of inverting2015, section 3.
 
-    memory = 0.9
+    A rate of 1 is 0.08 s^2 per unit of gradient, with s the norm of a natural image: 0.05 is the published rate.
+    """
+
+    steps, polish = 400, 0
 
     def __init__(self, x: torch.Tensor):
         self.mu = torch.zeros_like(x)
 
+    @staticmethod
+    def unit(values: Values, scale: Scale) -> float:
+        return 0.08 * scale.s2
+
     def step(self, x: torch.Tensor, evaluate: Evaluate, rate: float) -> torch.Tensor:
-        """The next canvas. rate: the step per unit of gradient."""
         self.mu.mul_(self.memory).add_(evaluate(x), alpha=-rate)
         return x + self.mu
 
     def reset(self) -> None:
-        """Forgets the past."""
         self.mu.zero_()
 
     def state(self) -> dict[str, torch.Tensor]:
-        """The tensors that continue this solver, each of the canvas's shape."""
         return {"mu": self.mu}
 
     def restore(self, state: dict[str, torch.Tensor]) -> None:
-        """Takes over what `state` gave."""
         self.mu = state["mu"]
 
 
-_SOLVERS = {"adagrad": Adagrad, "momentum": Momentum}
+class Spectral(Solver):
+    """Adam with Nesterov's look ahead on whitened pixels, at a rate that falls as 1 / (1 + k / 30): no paper's, faster.
+
+    A natural image is white noise under a blur W whose amplitude falls as 1 / sqrt(frequency); the descent is in that
+    noise, so that what is large in images moves at once and what is fine moves last. A rate of 1 is a step of B.
+    """
+
+    steps, polish = 100, 25
+    settles = 30  # steps until the rate has halved
+
+    def __init__(self, x: torch.Tensor):
+        self.mean, self.square = torch.zeros_like(x), torch.zeros_like(x)
+        self.taken = self.age = 0  # steps since the past was forgotten, and since a setting changed
+        self._spectrum = torch.zeros(0, 0)
+
+    @staticmethod
+    def unit(values: Values, scale: Scale) -> float:
+        return scale.B
+
+    def begin(self, noise: torch.Tensor) -> torch.Tensor:
+        return self._blur(noise) / 6  # faint: what the code leaves open stays grey
+
+    def step(self, x: torch.Tensor, evaluate: Evaluate, rate: float) -> torch.Tensor:
+        keep = self.memory
+        g = self._blur(evaluate(x))
+        self.mean.mul_(keep).add_(g, alpha=1 - keep)
+        self.square.mul_(keep).addcmul_(g, g, value=1 - keep)
+        ahead = g.mul_(1 - keep).add_(self.mean, alpha=keep)
+        self.taken += 1
+        size = rate / (1 + self.age / self.settles) / math.sqrt(1 - keep**self.taken)
+        self.age += 1
+        return x.sub(self._blur(ahead.div_(self.square.sqrt().add_(1e-30))), alpha=size)
+
+    def _blur(self, x: torch.Tensor) -> torch.Tensor:
+        """W x: symmetric, zero beyond the border; white noise keeps its strength on average."""
+        h, w = (_quick(side) for side in x.shape[-2:])
+        if self._spectrum.shape != (h, w // 2 + 1) or self._spectrum.device != x.device:
+            rows, columns = torch.fft.fftfreq(h), torch.fft.rfftfreq(w)
+            frequency = (rows[:, None] ** 2 + columns**2).sqrt().clamp_min(1 / max(h, w))
+            self._spectrum = (frequency.rsqrt() / frequency.reciprocal().mean().sqrt()).to(x.device)
+        blurred = torch.fft.irfft2(torch.fft.rfft2(x, s=(h, w)).mul_(self._spectrum), s=(h, w))
+        return blurred[..., : x.shape[-2], : x.shape[-1]].contiguous()
+
+    def wake(self) -> None:
+        self.age = 0
+
+    def reset(self) -> None:
+        self.mean.zero_()
+        self.square.zero_()
+        self.taken = self.age = 0
+
+    def state(self) -> dict[str, torch.Tensor]:
+        return {"mean": self.mean, "square": self.square, "clock": torch.tensor([self.taken, self.age])}
+
+    def restore(self, state: dict[str, torch.Tensor]) -> None:
+        self.mean, self.square = state["mean"], state["square"]
+        self.taken, self.age = (int(count) for count in state["clock"])
+
+
+def _quick(side: int) -> int:
+    """The next even length whose Fourier transform is quick: no prime factor above 5."""
+    side += side % 2
+    rest = side
+    for factor in (2, 3, 5):
+        while rest % factor == 0:
+            rest //= factor
+    return side if rest == 1 else _quick(side + 2)
+
+
+_SOLVERS = {"adagrad": Adagrad, "momentum": Momentum, "spectral": Spectral}
 
 
 def solvers() -> list[str]:
@@ -75,8 +186,8 @@ def solvers() -> list[str]:
     return list(_SOLVERS)
 
 
-def make(name: str, x: torch.Tensor) -> Adagrad | Momentum:
-    """A fresh solver for a canvas. Raises SettingError for an unknown name."""
+def solver_of(name: str) -> type[Solver]:
+    """The solver of a name. Raises SettingError for an unknown one."""
     if name not in _SOLVERS:
         raise SettingError(f"solver is {name!r}; expected one of {', '.join(map(repr, _SOLVERS))}.")
-    return _SOLVERS[name](x)
+    return _SOLVERS[name]

@@ -16,8 +16,7 @@ class Natural2016:
     """Mahendran and Vedaldi, Visualizing deep CNNs using natural pre-images, 2016: Algorithm 1 and equations 1 to 7."""
 
     name = "preimage2016"
-    solver = "adagrad"
-    steps, polish = 300, 50
+    solver = "spectral"
     priors = (BoundedRange(), TotalVariation())
 
     def __init__(self, layer: Layer, size: tuple[int, int], scale: Scale):
@@ -28,8 +27,8 @@ class Natural2016:
         return start(generators, channels, size, self.scale)
 
     def rate(self, step: int, values: Values, polishing: bool) -> float:
-        """The solver's rate at a step."""
-        return values.rate * (0.1 if polishing else 1) * self.scale.N * self.scale.B**2 / values.alpha
+        """The rate at a step, in the solver's units: a tenth while polishing."""
+        return values.rate * (0.1 if polishing else 1)
 
     def forgets(self, step: int) -> bool:
         """Whether the solver begins anew at a step, beside where polishing begins."""
@@ -49,13 +48,11 @@ class Inverting2015:
 
     name = "inverting2015"
     solver = "momentum"
-    steps, polish = 400, 0
     falls = (100, 300)
-    rms = 27098.1 / math.sqrt(227 * 227 * 3)  # of a natural image's pixels: s is its norm
 
     def __init__(self, layer: Layer, size: tuple[int, int], scale: Scale):
         sees = max(rf / side for rf, side in zip(layer.rf_size, size, strict=True))
-        self.s2 = self.rms**2 * scale.N * 3
+        self.s2 = scale.s2
         variation = 1.0 if sees <= 0.25 else 10.0 if sees <= 0.6 else 100.0
         self.priors = (AlphaNorm(8e-10 / 2 / self.s2), SquaredVariation(variation / 2 / self.s2))
 
@@ -65,9 +62,8 @@ class Inverting2015:
         return torch.stack([one * (math.sqrt(self.s2) / one.norm()) for one in noise])
 
     def rate(self, step: int, values: Values, polishing: bool) -> float:
-        """The rate at a step: 0.004 times s^2 at first, a tenth of it after each of two falls."""
-        falls = sum(step >= fall for fall in self.falls)
-        return values.rate * 0.08 * 0.1**falls * self.s2  # so that the usual rate, 0.05, means 0.004
+        """The rate at a step, in the solver's units: a tenth of it after each of two falls."""
+        return values.rate * 0.1 ** sum(step >= fall for fall in self.falls)
 
     def forgets(self, step: int) -> bool:
         """Momentum is zeroed where the rate falls."""

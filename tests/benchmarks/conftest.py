@@ -35,6 +35,13 @@ def squeezenet(shared):
 
 
 @pytest.fixture(scope="session")
+def alexnet(shared):
+    import cnnexplore as cx
+
+    return cx.load(shared / "weights" / "alexnet-imagenette.safetensors", device="cpu")
+
+
+@pytest.fixture(scope="session")
 def fox(shared) -> Path:
     return next((shared / "data" / "imagenet-sample").glob("0277_*.jpg"))
 

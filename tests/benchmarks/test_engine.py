@@ -11,11 +11,20 @@ import torch
 import cnnexplore as cx
 
 
-@pytest.mark.parametrize("layer", ["fire4", "fire6", "fire9"])
-def test_a_step_over_a_bare_forward_and_backward(layer, squeezenet, fox, in_turn, report):
-    run = cx.Inversion(squeezenet, fox, layer, steps=10_000)
-    probe, x = squeezenet.probe(layer), squeezenet.pixels_of(fox)
-    fast = squeezenet.feed(x)
+ALEXNET = [f"{kind}{k}" for k in range(1, 6) for kind in ("conv", "relu", "norm", "pool")]
+ALEXNET = [name for name in ALEXNET if name not in ("norm3", "pool3", "norm4", "pool4", "norm5")]
+ALEXNET += ["fc6", "relu6", "fc7", "relu7", "fc8"]
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [("squeezenet", layer) for layer in ("fire4", "fire6", "fire9")] + [("alexnet", n) for n in ALEXNET],
+)
+def test_a_step_over_a_bare_forward_and_backward(name, layer, request, fox, in_turn, report):
+    net = request.getfixturevalue(name)
+    run = cx.Inversion(net, fox, layer, steps=10_000)
+    probe, x = net.probe(layer), net.pixels_of(fox)
+    fast = net.feed(x)
 
     def bare(image):
         image = image.clone().requires_grad_()
@@ -23,7 +32,10 @@ def test_a_step_over_a_bare_forward_and_backward(layer, squeezenet, fox, in_turn
         torch.autograd.grad(code, image, code.detach())
 
     step, plain = in_turn(run.advance, lambda: bare(x))
-    report(f"step / bare pass, {layer}", f"{1e3 * step:.1f} ms over {1e3 * plain:.1f} ms", step / plain, "<= 1.15")
+    how = f"{1e3 * step:.1f} ms over {1e3 * plain:.1f} ms"
+    report(f"step / bare pass, {name} {layer}", how, step / plain, "<= 1.15")
+    if name == "alexnet":
+        return
     layout = []
     for _ in range(20):
         begin = time.perf_counter()
@@ -99,3 +111,73 @@ def test_importing_the_package(benchmark, report):
     used = float(np.median([seconds("import cnnexplore as cx; cx.Network, cx.invert, cx.load") for _ in range(3)]))
     report("import, seconds over torch and torchvision", "import cnnexplore", bare, "<= 0.3")
     report("... and its first names", "cx.Network, cx.invert, cx.load", used, "<= 0.3")
+
+
+@pytest.fixture(scope="module")
+def photographs(shared):
+    return sorted((shared / "data" / "imagenet-sample").glob("*.jpg"))[7::180]
+
+
+def energy(run) -> float:
+    """E of the estimate as it is now, without jitter."""
+    values, size = run.settings.snapshot(), run.x.shape
+    priors = sum(float(prior(run.x, values, run.scale, torch.zeros(size)).sum()) for prior in run.priors)
+    return values.C * float(run.data_term(run.x)[0].sum()) + priors
+
+
+def test_the_solver_to_where_algorithm_1_ends(squeezenet, alexnet, photographs, benchmark, report):
+    """The seconds to Algorithm 1's energy of step 300, over Algorithm 1's, at the paper's C and jitter."""
+    cases = [(alexnet, name) for name in ("conv2", "conv4", "pool5", "fc7")]
+    cases += [(squeezenet, name) for name in ("fire4", "fire6", "fire9")]
+    ratios = {}
+
+    def race(net, layer, image) -> float:
+        old = cx.Inversion(net, image, layer, steps=300, polish=0, solver="adagrad")
+        new = cx.Inversion(net, image, layer, steps=1500, polish=0)
+        old_seconds = new_seconds = 0.0
+        for _ in range(300):
+            begin = time.perf_counter()
+            old.advance()
+            old_seconds += time.perf_counter() - begin
+        bar = energy(old)
+        while new.step < 1500 and (new.step == 0 or energy(new) > bar):
+            begin = time.perf_counter()
+            new.advance()
+            new_seconds += time.perf_counter() - begin
+        return new_seconds / old_seconds
+
+    def all_of_them():
+        for net, layer in cases:
+            ratios[layer] = [race(net, layer, image) for image in photographs]
+
+    benchmark.pedantic(all_of_them, rounds=1)
+    for layer, found in ratios.items():
+        report(f"to Algorithm 1's step 300, {layer}", f"{len(found)} images, slowest {max(found):.2f}",
+               float(np.exp(np.log(found).mean())), "<= 1")  # fmt: skip
+    everything = np.log(list(ratios.values()))
+    report("... geometric mean over the layers", "", float(np.exp(everything.mean())), "<= 0.333")
+
+
+def test_a_batch_of_eight_units(alexnet, in_turn, report):
+    together = cx.Maximization(alexnet, "conv3", list(range(8)), steps=10_000)
+    alone = cx.Maximization(alexnet, "conv3", 0, steps=10_000)
+    batch, one = in_turn(together.advance, alone.advance, rounds=20)
+    report(
+        "8 units in a batch / 8 runs, conv3",
+        f"{1e3 * batch:.0f} ms over 8 x {1e3 * one:.0f} ms",
+        batch / one / 8,
+        "<= 1",
+    )
+
+
+def test_a_gallery_of_a_layer(alexnet, benchmark, report):
+    layer, steps = "conv5", 20
+    batches = [list(range(first, first + 32)) for first in range(0, 256, 32)]
+
+    def gallery():
+        for units in batches:
+            cx.maximize(alexnet, layer, units, steps=steps, progress=False)
+
+    benchmark.pedantic(gallery, rounds=1)
+    seconds = benchmark.stats.stats.median
+    report(f"units per second, 256 of {layer}", f"{steps} steps each, {seconds:.0f} s in all", 256 / seconds, ">= 0")

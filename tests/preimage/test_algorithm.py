@@ -153,7 +153,7 @@ def test_algorithm_1(name, channels):
     steps, polish, seed = 12, 4, 11
     run = cx.Inversion(
         net, image, "conv2", case["C"], case["alpha"], case["beta"], case["T"], steps, None, seed,
-        rate=case["rate"], polish=polish,
+        rate=case["rate"], polish=polish, solver="adagrad",
     )  # fmt: skip
     scalar = Scalar(module, pixels.std, case["B"])
     x0 = net.pixels_of(image)[0].double().numpy()

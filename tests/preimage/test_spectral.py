@@ -1,0 +1,129 @@
+"""The fast solver against its formulae in float64 with every matrix written out, and what makes it steerable."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+import cnnexplore as cx
+from cnnexplore.preimage.solvers import Spectral, _quick
+
+SIDE = 11  # a prime: the transform is of the next quick length, 12
+IMAGE = np.random.default_rng(1).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def net():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        module = nn.Sequential(nn.Conv2d(3, 6, 3, 1, 1), nn.ReLU(), nn.Conv2d(6, 4, 3, 2, 1))
+    return cx.Network(module, SIDE, cx.Pixels("RGB", (104, 117, 123), (50, 60, 70)))
+
+
+def literal_blur(side, padded):
+    """W of one channel as a matrix over (row, column) pairs: pad, transform, weight by 1/sqrt(f), back, cut."""
+    k = np.arange(padded)
+    fourier = np.exp(-2j * np.pi * np.outer(k, k) / padded)
+    frequency = np.minimum(k, padded - k) / padded
+    f = np.maximum(np.hypot(frequency[:, None], frequency[None]), 1 / padded)
+    half = 1 / f[:, : padded // 2 + 1]
+    weight = f**-0.5 / math.sqrt(half.mean())
+    columns = []
+    for row in range(side):
+        for column in range(side):
+            image = np.zeros((padded, padded))
+            image[row, column] = 1
+            spectrum = fourier @ image @ fourier.T * weight
+            back = fourier.conj() @ spectrum @ fourier.conj().T / padded**2
+            columns.append(back[:side, :side].real.ravel())
+    return np.array(columns).T
+
+
+@given(st.integers(3, 9), st.integers(0, 2**32 - 1))
+def test_the_blur_is_the_matrix_and_symmetric(side, seed):
+    x = np.random.default_rng(seed).standard_normal((2, side, side))
+    solver = Spectral(torch.zeros(1, 2, side, side))
+    found = solver._blur(torch.from_numpy(x).float()[None])[0].numpy()
+    W = literal_blur(side, _quick(side))
+    assert np.allclose(W, W.T)
+    assert np.linalg.eigvalsh(W).min() > 0, "nothing is lost: every picture can still be reached"
+    np.testing.assert_allclose(found, (W @ x.reshape(2, -1).T).T.reshape(x.shape), atol=1e-4)
+
+
+@given(st.integers(1, 3000))
+def test_a_quick_length_is_the_next_even_one_without_large_factors(side):
+    quick = _quick(side)
+    smooth = {2**a * 3**b * 5**c for a in range(1, 13) for b in range(8) for c in range(6)}
+    assert quick == min(length for length in smooth if length >= side)
+
+
+def literal(net, first, energy_slope, steps, rates):
+    """x <- x - rate B / (1 + k/30) / sqrt(1 - 0.9^n) W (0.9 m + 0.1 g) / sqrt(v), with g = W grad E; n steps, k since."""
+    W = literal_blur(SIDE, _quick(SIDE))
+
+    def blur(t):
+        return (t.reshape(3, -1) @ W.T).reshape(t.shape)
+
+    x, m, v, out = first.copy(), 0 * first, 0 * first, []
+    for n in range(steps):
+        rate, k = rates(n)
+        g = blur(energy_slope(x))
+        m, v = 0.9 * m + 0.1 * g, 0.9 * v + 0.1 * g * g
+        size = rate * net.pixels.norm / (1 + k / 30) / math.sqrt(1 - 0.9 ** (n + 1))
+        x = x - size * blur((0.9 * m + 0.1 * g) / np.sqrt(v))
+        length = np.sqrt((x * x).sum(0, keepdims=True))
+        x = x * np.minimum(1, 2 * net.pixels.norm / length)
+        out.append(x)
+    return out
+
+
+def test_it_is_its_formulae(net):
+    run = cx.Inversion(net, IMAGE, "conv2", C=20, jitter=1, steps=40, polish=0, seed=3, schedule={15: {"C": 200}})
+    assert run.solver_name == "spectral"
+    module = nn.Sequential(*(type(m)(*a) for m, a in ((net.module[0], (3, 6, 3, 1, 1)), (nn.ReLU(), ())))).double()
+    module.append(nn.Conv2d(6, 4, 3, 2, 1).double())
+    module.load_state_dict(net.module.state_dict())
+    target = module(net.pixels.feed(net.pixels_of(IMAGE).double())).detach()
+    B, N, C = net.pixels.norm, SIDE * SIDE, [20.0]
+
+    def slope(x):
+        t = torch.from_numpy(x)[None].requires_grad_()
+        data = (module(net.pixels.feed(t)) - target).square().sum() / target.square().sum()
+        alpha = (t.square().sum(1) ** 3).sum() / (N * B**6)
+        down, right = t[..., 1:, :] - t[..., :-1, :], t[..., 1:] - t[..., :-1]
+        tv = (down.square().sum() + right.square().sum()) / (N * (B / 6.5) ** 2)
+        return torch.autograd.grad(C[0] * data + alpha + tv, t)[0][0].numpy()
+
+    def rates(n):
+        C[0] = 20.0 if n < 15 else 200.0
+        return 0.05, n if n < 15 else n - 15  # a change of a setting begins the fall anew
+
+    first = run.canvas[0].double().numpy()
+    noise = run.variant.begin([torch.Generator().manual_seed(3)], 3, (SIDE, SIDE))[0].double().numpy()
+    W = literal_blur(SIDE, _quick(SIDE))
+    np.testing.assert_allclose(first, (noise.reshape(3, -1) @ W.T).reshape(first.shape) / 6, atol=1e-3)
+    for frame, expected in zip(run.frames(), literal(net, first, slope, 40, rates), strict=True):
+        found = frame.x[0].double().numpy()
+        assert np.linalg.norm(found - expected) <= 1e-3 * np.linalg.norm(expected), frame.step
+
+
+def test_it_does_not_depend_on_how_long_it_will_run(net):
+    short = cx.Inversion(net, IMAGE, "conv2", steps=7, polish=0)
+    long = cx.Inversion(net, IMAGE, "conv2", steps=500)
+    for _ in range(7):
+        a, b = short.advance(), long.advance()
+    assert torch.equal(a.x, b.x)
+
+
+@pytest.mark.parametrize("layer", ["relu1", "conv2"])
+def test_it_is_below_algorithm_1_long_before(net, layer):
+    def energy(solver, steps):
+        run = cx.Inversion(net, IMAGE, layer, jitter=1, steps=steps, polish=0, solver=solver)
+        list(run.frames())
+        return run.history["energy"][-1]
+
+    assert energy("spectral", 100) < 1.02 * energy("adagrad", 300)
