@@ -62,7 +62,10 @@ def test_a_quick_length_is_the_next_even_one_without_large_factors(side):
 
 
 def literal(net, first, energy_slope, steps, rates):
-    """x <- x - rate B / (1 + k/30) / sqrt(1 - 0.9^n) W (0.9 m + 0.1 g) / sqrt(v), with g = W grad E; n steps, k since."""
+    """x <- x - rate B / (1 + k/30) / sqrt(1 - 0.9^n) W (0.9 m + 0.1 g) / sqrt(v), with g = W grad E.
+
+    n: steps so far; k: steps since a setting changed.
+    """
     W = literal_blur(SIDE, _quick(SIDE))
 
     def blur(t):
