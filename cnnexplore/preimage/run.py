@@ -386,7 +386,8 @@ class Run:
         device = self.net.device
         self.canvas = self._good = canvas.clone().to(device)
         self.solver = solver_of(self.solver_name)(self.canvas)
-        self.solver.restore({name: t.clone().to(device) for name, t in state["memory"].items()})
+        memory = {name: t.clone() for name, t in state["memory"].items()}
+        self.solver.restore({name: t.to(device) if t.dim() == canvas.dim() else t for name, t in memory.items()})
         for generator, saved in zip(self._generators, state["random"], strict=True):
             generator.set_state(saved.cpu())
         self._rows = list(state["rows"].to(device).unbind())

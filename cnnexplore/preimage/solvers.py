@@ -110,35 +110,37 @@ class Momentum(Solver):
 
 
 class Spectral(Solver):
-    """Adam with Nesterov's look ahead on whitened pixels, at a rate that falls as 1 / (1 + k / 30): no paper's, faster.
+    """Adam with Nesterov's look ahead on whitened pixels; its rate falls and its momentum grows. Not a paper's.
 
     A natural image is white noise under a blur W whose amplitude falls as 1 / sqrt(frequency); the descent is in that
-    noise, so that what is large in images moves at once and what is fine moves last. A rate of 1 is a step of B.
+    noise, so that what is large in images moves at once and what is fine moves last. With k the steps since a setting
+    changed, the rate is divided by 1 + k / 30 and the momentum is 1 - 8 / (k + 80). A rate of 1 is a step of 1.6 B.
     """
 
-    steps, polish = 100, 25
-    settles = 30  # steps until the rate has halved
+    steps, polish = 150, 50
 
     def __init__(self, x: torch.Tensor):
         self.mean, self.square = torch.zeros_like(x), torch.zeros_like(x)
-        self.taken = self.age = 0  # steps since the past was forgotten, and since a setting changed
+        self._forget()
         self._spectrum = torch.zeros(0, 0)
 
     @staticmethod
     def unit(values: Values, scale: Scale) -> float:
-        return scale.B
+        return 1.6 * scale.B
 
     def begin(self, noise: torch.Tensor) -> torch.Tensor:
         return self._blur(noise) / 6  # faint: what the code leaves open stays grey
 
     def step(self, x: torch.Tensor, evaluate: Evaluate, rate: float) -> torch.Tensor:
-        keep = self.memory
+        momentum = 1 - 8 / (self.age + 80)
         g = self._blur(evaluate(x))
-        self.mean.mul_(keep).add_(g, alpha=1 - keep)
-        self.square.mul_(keep).addcmul_(g, g, value=1 - keep)
-        ahead = g.mul_(1 - keep).add_(self.mean, alpha=keep)
+        self.mean.mul_(momentum).add_(g, alpha=1 - momentum)
+        self.weight = momentum * self.weight + 1 - momentum
+        self.square.mul_(self.memory).addcmul_(g, g, value=1 - self.memory)
         self.taken += 1
-        size = rate / (1 + self.age / self.settles) / math.sqrt(1 - keep**self.taken)
+        ahead = g.mul_(1 - momentum).add_(self.mean, alpha=momentum)
+        unbiased = math.sqrt(1 - self.memory**self.taken) / self.weight  # both means began at zero
+        size = rate * unbiased / (1 + self.age / 30)
         self.age += 1
         return x.sub(self._blur(ahead.div_(self.square.sqrt().add_(1e-30))), alpha=size)
 
@@ -158,14 +160,20 @@ class Spectral(Solver):
     def reset(self) -> None:
         self.mean.zero_()
         self.square.zero_()
-        self.taken = self.age = 0
+        self._forget()
+
+    def _forget(self) -> None:
+        self.taken = self.age = 0  # steps since the past was forgotten, and since a setting changed
+        self.weight = 0.0  # of all gradients in the mean
 
     def state(self) -> dict[str, torch.Tensor]:
-        return {"mean": self.mean, "square": self.square, "clock": torch.tensor([self.taken, self.age])}
+        clock = torch.tensor([self.taken, self.age, self.weight], dtype=torch.float64)
+        return {"mean": self.mean, "square": self.square, "clock": clock}
 
     def restore(self, state: dict[str, torch.Tensor]) -> None:
         self.mean, self.square = state["mean"], state["square"]
-        self.taken, self.age = (int(count) for count in state["clock"])
+        taken, age, self.weight = state["clock"].tolist()
+        self.taken, self.age = int(taken), int(age)
 
 
 def _quick(side: int) -> int:

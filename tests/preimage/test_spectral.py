@@ -61,23 +61,24 @@ def test_a_quick_length_is_the_next_even_one_without_large_factors(side):
     assert quick == min(length for length in smooth if length >= side)
 
 
-def literal(net, first, energy_slope, steps, rates):
-    """x <- x - rate B / (1 + k/30) / sqrt(1 - 0.9^n) W (0.9 m + 0.1 g) / sqrt(v), with g = W grad E.
+def literal(net, first, energy_slope, steps, since):
+    """x <- x - 0.05 * 1.6 B / (1 + k/30) W (a m + (1 - a) g) / w / sqrt(v / (1 - 0.9^n)), with g = W grad E.
 
-    n: steps so far; k: steps since a setting changed.
+    n: steps so far; k: steps since a setting changed; a = 1 - 8 / (k + 80); m, w: running means of g and of 1.
     """
     W = literal_blur(SIDE, _quick(SIDE))
 
     def blur(t):
         return (t.reshape(3, -1) @ W.T).reshape(t.shape)
 
-    x, m, v, out = first.copy(), 0 * first, 0 * first, []
+    x, m, v, w, out = first.copy(), 0 * first, 0 * first, 0, []
     for n in range(steps):
-        rate, k = rates(n)
+        k = since(n)
+        a = 1 - 8 / (k + 80)
         g = blur(energy_slope(x))
-        m, v = 0.9 * m + 0.1 * g, 0.9 * v + 0.1 * g * g
-        size = rate * net.pixels.norm / (1 + k / 30) / math.sqrt(1 - 0.9 ** (n + 1))
-        x = x - size * blur((0.9 * m + 0.1 * g) / np.sqrt(v))
+        m, w, v = a * m + (1 - a) * g, a * w + (1 - a), 0.9 * v + 0.1 * g * g
+        size = 0.05 * 1.6 * net.pixels.norm / (1 + k / 30)
+        x = x - size * blur((a * m + (1 - a) * g) / w / np.sqrt(v / (1 - 0.9 ** (n + 1))))
         length = np.sqrt((x * x).sum(0, keepdims=True))
         x = x * np.minimum(1, 2 * net.pixels.norm / length)
         out.append(x)
@@ -101,15 +102,15 @@ def test_it_is_its_formulae(net):
         tv = (down.square().sum() + right.square().sum()) / (N * (B / 6.5) ** 2)
         return torch.autograd.grad(C[0] * data + alpha + tv, t)[0][0].numpy()
 
-    def rates(n):
+    def since(n):
         C[0] = 20.0 if n < 15 else 200.0
-        return 0.05, n if n < 15 else n - 15  # a change of a setting begins the fall anew
+        return n if n < 15 else n - 15
 
     first = run.canvas[0].double().numpy()
     noise = run.variant.begin([torch.Generator().manual_seed(3)], 3, (SIDE, SIDE))[0].double().numpy()
     W = literal_blur(SIDE, _quick(SIDE))
     np.testing.assert_allclose(first, (noise.reshape(3, -1) @ W.T).reshape(first.shape) / 6, atol=1e-3)
-    for frame, expected in zip(run.frames(), literal(net, first, slope, 40, rates), strict=True):
+    for frame, expected in zip(run.frames(), literal(net, first, slope, 40, since), strict=True):
         found = frame.x[0].double().numpy()
         assert np.linalg.norm(found - expected) <= 1e-3 * np.linalg.norm(expected), frame.step
 
