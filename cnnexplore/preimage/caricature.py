@@ -32,9 +32,9 @@ class Caricature(Run):
         alpha: float = 6,
         beta: float = 2,
         jitter: int | None = None,
-        steps: int = 300,
+        steps: int | None = None,
         seed: int | list[int] = 0,
-        solver: str = "adagrad",
+        solver: str | None = None,
         rate: float = 0.05,
         polish: int = 0,
         schedule: dict[int, dict[str, float]] | None = None,
@@ -93,16 +93,16 @@ def caricature(
     alpha: float = 6,
     beta: float = 2,
     jitter: int | None = None,
-    steps: int = 300,
+    steps: int | None = None,
     seed: int | list[int] = 0,
-    solver: str = "adagrad",
+    solver: str | None = None,
     *,
     rate: float = 0.05,
     polish: int = 0,
     schedule: dict[int, dict[str, float]] | None = None,
     progress: bool = True,
 ) -> PreImage | list[PreImage]:
-    """The image with its code at `layer` exaggerated, by Algorithm 1 of preimage2016.
+    """The image with its code at `layer` exaggerated (preimage2016, section 7).
 
     Arguments as for `Caricature`; a list of images or seeds runs as one batch and gives a list. progress: show a bar.
     """

@@ -16,8 +16,9 @@ class Inversion(Run):
 
     image: anything that `Network.pixels_of` takes; a list of images or of seeds runs as one batch. C and jitter:
     None means the paper's choice for that depth. mask: an array that broadcasts to the code, 0 for what is left out,
-    or one by name, such as masks.central(5). variant: "preimage2016" or "inverting2015", whose steps (300 and 50 of
-    polishing, or 400) and solver are taken unless given.
+    or one by name, such as masks.central(5). variant: "preimage2016" or "inverting2015", whose solver is taken unless
+    given. solver: "spectral" (150 steps and 50 of polishing unless given), "adagrad" for the paper's own Algorithm 1
+    (300 and 50), "momentum" for that of 2015 (400).
     settings: a mailbox to read C, alpha, beta, jitter and rate from, in place of these arguments.
     Raises LayerNotFound, ImageError, SettingError, LayerError.
     """
@@ -111,7 +112,7 @@ def invert(
     variant: str = "preimage2016",
     progress: bool = True,
 ) -> PreImage | list[PreImage]:
-    """The image that the code of `image` at `layer` still determines, by Algorithm 1 of preimage2016 or as in 2015.
+    """The image that the code of `image` at `layer` still determines (preimage2016, section 5).
 
     Arguments as for `Inversion`; a list of images or seeds runs as one batch and gives a list. progress: show a bar.
     """

@@ -41,11 +41,11 @@ class Maximization(Run):
         alpha: float = 6,
         beta: float = 2,
         jitter: int | None = None,
-        steps: int = 300,
+        steps: int | None = None,
         seed: int | list[int] = 0,
         M: float | None = None,
         images=None,
-        solver: str = "adagrad",
+        solver: str | None = None,
         rate: float = 0.05,
         polish: int = 0,
         schedule: dict[int, dict[str, float]] | None = None,
@@ -204,18 +204,18 @@ def maximize(
     alpha: float = 6,
     beta: float = 2,
     jitter: int | None = None,
-    steps: int = 300,
+    steps: int | None = None,
     seed: int | list[int] = 0,
     M: float | None = None,
     images=None,
-    solver: str = "adagrad",
+    solver: str | None = None,
     *,
     rate: float = 0.05,
     polish: int = 0,
     schedule: dict[int, dict[str, float]] | None = None,
     progress: bool = True,
 ) -> PreImage | list[PreImage]:
-    """The image that a unit wants, by Algorithm 1 of preimage2016.
+    """The image that a unit wants (preimage2016, section 6).
 
     Arguments as for `Maximization`; a list of units or seeds runs as one batch and gives a list. progress: a bar.
     """

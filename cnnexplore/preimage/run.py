@@ -84,14 +84,14 @@ def paired(seeds: list[int], count: int, what: str) -> list[int]:
 
 
 class Run:
-    """Minimises C * loss + priors from noise by a named solver; Algorithm 1 of preimage2016 by default.
+    """Minimises C * loss + priors from noise by a named solver.
 
     loss: called with a code, gives (N,) and its gradient; `loss.figure` turns its value into what a person is told,
     named `loss.told`. settings: the mailbox that is read before each step. size: of the estimate (default: the
     network's input). begin: (N, C, H, W) to start from in place of noise.
     After `steps` steps come `polish` more at a tenth of the rate, without jitter, from a reset solver.
-    schedule: {step: {setting: value}}, changes made before that step. variant: the published method, from which steps,
-    polish and solver come unless given.
+    schedule: {step: {setting: value}}, changes made before that step. variant: the published method, from which the
+    solver comes unless given, and from that steps and polish.
     """
 
     _usual_polish: int | None = None  # None: the solver's
