@@ -6,13 +6,13 @@ import difflib
 from collections.abc import Callable
 
 from ..errors import SettingError
-from . import preimage2016
+from . import inverting2015, preimage2016
 from .sheet import Cell, Sheet
 from .table import Table
 
 __all__ = ["Cell", "Sheet", "Table", "figure", "names"]
 
-_PAPERS = {"preimage2016": preimage2016.FIGURES}
+_PAPERS = {"preimage2016": preimage2016.FIGURES, "inverting2015": inverting2015.FIGURES}
 
 
 def names() -> dict[str, str]:
