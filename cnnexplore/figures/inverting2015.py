@@ -23,17 +23,23 @@ def inverted(
     """The inversion by the method of 2015, with a weight of the total variation in place of the one for that depth.
 
     steps: with fewer than the published 400 the rate falls after half and three quarters of them at the latest. The
-    published rate is one for AlexNet; where a network is steeper, so that the run diverges, a quarter of it is tried.
+    published rate is one for AlexNet; where a network is steeper, so that the run diverges or ends further away than a
+    code of zeros is, a quarter of it is tried.
     """
     variant = VARIANT if variation is None else f"{VARIANT}:{variation:g}"
+    result = None
     while True:
         try:
             schedule = _shortened(steps, rate)
-            return invert(net, image, layer, variant=variant, steps=steps, rate=rate, schedule=schedule, **run)
+            result = invert(net, image, layer, variant=variant, steps=steps, rate=rate, schedule=schedule, **run)
+            if result.error < 1:
+                return result
         except DivergedError:
-            rate /= 4
             if rate < 1e-5:
                 raise
+        if result is not None and rate < 0.005:
+            return result
+        rate /= 4
 
 
 def _shortened(steps: int, rate: float) -> dict[int, dict[str, float]]:

@@ -42,10 +42,7 @@ def test_errors_of_the_trade_off_are_in_units_of_the_distance_between_images(net
     apart = np.mean([np.linalg.norm(codes[i] - codes[j]) for i, j in ((0, 1), (0, 2), (1, 2))])
     for weight in (1, 10, 100):
         for k, image in enumerate(images):
-            alone = cx.invert(
-                net, image, "conv2", variant=f"inverting2015:{weight}", progress=False, steps=8,
-                schedule={4: {"rate": 0.005}, 6: {"rate": 0.0005}},
-            )  # fmt: skip
+            alone = inverting2015.inverted(net, image, "conv2", weight, **QUICK)
             expected = alone.error * np.linalg.norm(codes[k]) / apart
             assert table.values[f"TV {weight}", "conv2"][k] == pytest.approx(expected, rel=1e-4)
     assert table.columns == ["conv2"]
