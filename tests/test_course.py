@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import cnnexplore as cx
-from cnnexplore import cli, lab
+from cnnexplore import cli, figures, lab
 
 LAB1 = "labs/01_what_a_layer_keeps.ipynb"
 
@@ -16,6 +16,7 @@ def test_notebooks_are_copied_once_and_then_the_same(tmp_path):
     assert lab.copy_notebooks(tmp_path)[LAB1] == "new"
     assert (tmp_path / LAB1).read_bytes() == (lab.shipped() / LAB1).read_bytes()
     assert lab.copy_notebooks(tmp_path)[LAB1] == "same"
+    assert {path.stem for path in (tmp_path / "figures").glob("*.ipynb")} == set(figures.PAPERS)
     assert lab.first_notebook(tmp_path) == tmp_path / LAB1
 
 

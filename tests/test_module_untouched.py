@@ -58,7 +58,10 @@ CALLS = {
     "PreImage.image": lambda net, folder: result(net).image,
     "PreImage.plot": lambda net, folder: result(net).plot(),
     "PreImage.save": lambda net, folder: result(net).save(folder / "a.png"),
-    "figure": lambda net, folder: cx.figure("preimage2016.1", net, IMAGE, layer="fc", steps=1, progress=False),
+    "figure": lambda net, folder: [
+        cx.figure("preimage2016.1", net, IMAGE, layer="fc", steps=1, progress=False),
+        cx.figure("inverting2015.6", net, IMAGE, layers=["fc"], steps=1, progress=False),
+    ],
     "score": lambda net, folder: (setattr(net, "labels", list(cx.world.CLASSES)), cx.score(net, n=2)),
 }  # fmt: skip
 ELSEWHERE = {"InversionPanel": "tests/widgets", "explore": "tests/widgets"}

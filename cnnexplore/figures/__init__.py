@@ -6,37 +6,39 @@ import difflib
 from collections.abc import Callable
 
 from ..errors import SettingError
-from . import preimage2016
+from ..zoo import DEFAULT, load
+from . import inverting2015, preimage2016
 from .sheet import Cell, Sheet
 from .table import Table
 
 __all__ = ["Cell", "Sheet", "Table", "figure", "names"]
 
-_PAPERS = {"preimage2016": preimage2016.FIGURES}
+PAPERS = {"preimage2016": preimage2016.FIGURES, "inverting2015": inverting2015.FIGURES}
 
 
 def names() -> dict[str, str]:
     """What can be made: "paper.number" -> one line on what it shows."""
     return {
         f"{paper}.{number}": (make.__doc__ or "").split("\n")[0].rstrip(".")
-        for paper, made in _PAPERS.items()
+        for paper, made in PAPERS.items()
         for number, make in made.items()
     }
 
 
-def figure(name: str, net, image=None, **options) -> Sheet | Table:
+def figure(name: str, net=None, image=None, **options) -> Sheet | Table:
     """The figure or table "paper.number" (see `names`) for a network and an image, or images.
 
-    options: what the function of that figure takes, such as steps, layers or seed. Raises SettingError for an
-    unknown name, and what the figure's method raises.
+    net, image: ones that come with the package unless given. options: what the function of that figure takes, such as
+    steps, layers or seed. Raises SettingError for an unknown name, and what the figure's method raises.
     """
     make = _find(name)
+    net = load(DEFAULT) if net is None else net
     return make(net, **options) if image is None else make(net, image, **options)
 
 
 def _find(name: str) -> Callable:
     paper, _, number = name.partition(".")
-    made = _PAPERS.get(paper, {})
+    made = PAPERS.get(paper, {})
     if number not in made:
         close = difflib.get_close_matches(name, names(), 1, 0.5)
         hint = f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(names())}."

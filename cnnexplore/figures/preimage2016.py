@@ -5,58 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from ..data import photograph
-from ..errors import SettingError
-from ..network import Layer, Network
-from ..preimage import PreImage, caricature, invert, masks, maximize
+from ..network import Network
+from ..preimage import caricature, invert, masks, maximize
 from ..zoo import load
+from .glyphs import descriptor_of, glyphs
+from .parts import cell, chosen, in_rows, layers_of, middle, original, several, some_image, stretched, window_of
 from .sheet import Cell, Sheet
 from .table import Table, measured
-
-_SAME = ("Dropout", "Flatten", "Softmax")  # layers that keep what the one before them kept
-
-
-def layers_of(net: Network, linear: bool = False) -> list[str]:
-    """The layers that a figure shows: the named ones, or only the convolutional and fully-connected ones."""
-    names = [name for name, layer in net.layers.items() if layer.kind not in _SAME and "/" not in name]
-    return [name for name in names if name.startswith(("conv", "fc"))] if linear else names
-
-
-def _chosen(net: Network, layers: Sequence[str] | None, linear: bool = False) -> list[str]:
-    return [net.layers[name].name for name in layers] if layers else layers_of(net, linear)
-
-
-def _image(image):
-    return photograph("cat") if image is None else image
-
-
-def _original(net: Network, image, title: str = "original") -> Cell:
-    return Cell(net.picture(net.pixels_of(image)), title)
-
-
-def _cell(result: PreImage, title: str, **more) -> Cell:
-    said = f"error {result.error:.2f}" if result.error == result.error else f"response {result.response:.1f}"
-    return Cell(result.image, f"{title}\n{said}", result=result, **more)
-
-
-def _rows(cells: list[Cell], columns: int) -> list[list[Cell]]:
-    return [cells[k : k + columns] for k in range(0, len(cells), columns)]
-
-
-def _middle(net: Network, layer: str | None) -> Layer:
-    """The layer asked for, or relu3, or one in the middle."""
-    if layer is not None:
-        return net.layers[layer]
-    names = layers_of(net)
-    return net.layers["relu3" if "relu3" in net.layers else names[len(names) // 2]]
 
 
 def figure1(net: Network, image=None, layer: str | None = None, seeds: Sequence[int] = (0, 1, 2, 3), **run) -> Sheet:
     """Several reconstructions from the code of the last fully-connected layer."""
-    image, layer = _image(image), layer or layers_of(net, linear=True)[-1]
+    image, layer = some_image(image), layer or layers_of(net, linear=True)[-1]
     results = invert(net, image, layer, seed=list(seeds), **run)
-    cells = [_cell(r, f"{layer}, seed {s}") for r, s in zip(results, seeds, strict=True)]
-    return Sheet(f"Reconstructions from {layer} of {net.name}", [[*cells, _original(net, image)]])
+    cells = [cell(r, f"{layer}, seed {s}") for r, s in zip(results, seeds, strict=True)]
+    return Sheet(f"Reconstructions from {layer} of {net.name}", [[*cells, original(net, image)]])
 
 
 def figure2(
@@ -68,10 +31,10 @@ def figure2(
     **run,
 ) -> Sheet:
     """The effect of the weight C of the code, and of the exponent of total variation."""
-    image, where = _image(image), _middle(net, layer).name
-    by_C = [_cell(invert(net, image, where, C=C, **run), f"C = {C:g}") for C in weights]
-    by_beta = [_cell(invert(net, image, where, beta=beta, **run), f"beta = {beta:g}") for beta in betas]
-    rows = [[_original(net, image), *by_C], [_original(net, image), *by_beta]]
+    image, where = some_image(image), middle(net, layer).name
+    by_C = [cell(invert(net, image, where, C=C, **run), f"C = {C:g}") for C in weights]
+    by_beta = [cell(invert(net, image, where, beta=beta, **run), f"beta = {beta:g}") for beta in betas]
+    rows = [[original(net, image), *by_C], [original(net, image), *by_beta]]
     return Sheet(f"C and beta at {where} of {net.name}", rows)
 
 
@@ -79,92 +42,106 @@ def figure3(net: Network, unit=0, layer: str | None = None, jitters: Sequence[in
     """The effect of jitter in activation maximisation."""
     layer = layer or layers_of(net, linear=True)[-1]
     results = [maximize(net, layer, unit, jitter=jitter, **run) for jitter in jitters]
-    cells = [_cell(r, f"jitter {jitter}") for r, jitter in zip(results, jitters, strict=True)]
+    cells = [cell(r, f"jitter {jitter}") for r, jitter in zip(results, jitters, strict=True)]
     return Sheet(f"{results[0].about} of {net.name}", [cells])
+
+
+_CLASSICAL = {"hog": "HOG", "hog-bilinear": "HOGb", "dsift": "DSIFT"}
+
+
+def figure4(net: Network | None = None, image=None, names: Sequence[str] = tuple(_CLASSICAL), **run) -> Sheet:
+    """Inversions of HOG, HOG with bilinear orientations and dense SIFT, each under a picture of its descriptors.
+
+    net: a HOG or dense SIFT of your own to show in place of `names`; another network is not needed.
+    """
+    image = some_image(image)
+    nets = [net] if net is not None and descriptor_of(net) else [load(name) for name in names]
+    described, inverted = [original(nets[0], image)], [original(nets[0], image)]
+    for one in nets:
+        name, layer = _CLASSICAL.get(one.name, one.name), descriptor_of(one)
+        result = invert(one, image, layer.name, **run)
+        described.append(
+            Cell(glyphs(one, image), f"{name}: {layer.channels} numbers every {layer.rf_stride[0]:g} pixels")
+        )
+        said = f"from {name}, contrast stretched\nerror {result.error:.2f}"
+        inverted.append(Cell(stretched(result.image), said, result=result))
+    return Sheet("Classical descriptors and what they keep", [described, inverted], inches=2.6)
 
 
 def figure5(net: Network, image=None, layers: Sequence[str] | None = None, columns: int = 7, **run) -> Sheet:
     """Inversions of all layers, each at the paper's C."""
-    image = _image(image)
-    cells = [_cell(invert(net, image, name, **run), name) for name in _chosen(net, layers)]
-    return Sheet(f"Inversions of {net.name}", _rows([_original(net, image), *cells], columns))
+    image = some_image(image)
+    cells = [cell(invert(net, image, name, **run), name) for name in chosen(net, layers)]
+    return Sheet(f"Inversions of {net.name}", in_rows([original(net, image), *cells], columns))
 
 
 def figure6(net: Network, image=None, layers: Sequence[str] | None = None, columns: int = 7, **run) -> Sheet:
     """Inversions of the convolutional and fully-connected layers (figure 7: VGG-VD-16)."""
-    return figure5(net, image, _chosen(net, layers, linear=True), columns, **run)
+    return figure5(net, image, chosen(net, layers, linear=True), columns, **run)
 
 
 def figure8(net: Network, images=None, layers: Sequence[str] | None = None, seeds=(0, 1, 2, 3), **run) -> Sheet:
     """What deep codes are blind to: several reconstructions from several layers."""
-    images = images if isinstance(images, (list, tuple)) else [_image(images)]
-    names = _chosen(net, layers, linear=True)[-3:] if layers is None else _chosen(net, layers)
+    images = images if isinstance(images, (list, tuple)) else [some_image(images)]
+    names = chosen(net, layers, linear=True)[-3:] if layers is None else chosen(net, layers)
     rows = []
     for image in images:
         for name in names:
             results = invert(net, image, name, seed=list(seeds), **run)
-            cells = [_cell(r, f"{name}, seed {s}") for r, s in zip(results, seeds, strict=True)]
-            rows.append([_original(net, image), *cells])
+            cells = [cell(r, f"{name}, seed {s}") for r, s in zip(results, seeds, strict=True)]
+            rows.append([original(net, image), *cells])
     return Sheet(f"Several reconstructions of {net.name}", rows)
 
 
 def figure9(net: Network, image=None, layers: Sequence[str] | None = None, window: int = 5, **run) -> Sheet:
     """Reconstructions from the central window of a layer's map, with its receptive field drawn."""
-    image = _image(image)
-    found = _chosen(net, layers) if layers else [n for n in layers_of(net) if min(net.layers[n].size) >= window]
+    image = some_image(image)
+    found = chosen(net, layers) if layers else [n for n in layers_of(net) if min(net.layers[n].size) >= window]
     cells = []
     for name in found:
         result = invert(net, image, name, mask=masks.central(window), **run)
-        cells.append(_cell(result, name, box=_field(net.layers[name], net.size, window)))
-    return Sheet(f"From the central {window} x {window} of {net.name}", _rows([_original(net, image), *cells], 7))
-
-
-def _field(layer: Layer, size: tuple[int, int], window: int) -> tuple[float, float, float, float]:
-    """What the window's units see together, cut to the image."""
-    top, left = ((side - window) // 2 for side in layer.size)
-    first, last = layer.rf_box(top, left), layer.rf_box(top + window - 1, left + window - 1)
-    return (max(first[0], 0), max(first[1], 0), min(last[2], size[0] - 1), min(last[3], size[1] - 1))
+        cells.append(cell(result, name, box=window_of(net.layers[name], net.size, window)))
+    return Sheet(f"From the central {window} x {window} of {net.name}", in_rows([original(net, image), *cells], 7))
 
 
 def figure10(net: Network, image=None, layers: Sequence[str] | None = None, of: int = 2, **run) -> Sheet:
     """Reconstructions from either of two streams of channels."""
-    image = _image(image)
-    names = _chosen(net, layers) if layers else layers_of(net)[: layers_of(net).index(_middle(net, None).name)]
-    rows = [[_original(net, image)] for _ in range(of)]
+    image = some_image(image)
+    names = chosen(net, layers) if layers else layers_of(net)[: layers_of(net).index(middle(net, None).name)]
+    rows = [[original(net, image)] for _ in range(of)]
     for name in names:
         for k, row in enumerate(rows):
-            row.append(_cell(invert(net, image, name, mask=masks.groups(k + 1, of), **run), f"{name}, group {k + 1}"))
+            row.append(cell(invert(net, image, name, mask=masks.groups(k + 1, of), **run), f"{name}, group {k + 1}"))
     return Sheet(f"Streams of {net.name}", rows)
 
 
 def figure11(net: Network, units: int = 8, layers: Sequence[str] | None = None, **run) -> Sheet:
     """What the first units of each convolutional layer want (figure 12: VGG-VD-16)."""
-    names = _chosen(net, layers) if layers else [n for n in layers_of(net, linear=True) if n.startswith("conv")]
+    names = chosen(net, layers) if layers else [n for n in layers_of(net, linear=True) if n.startswith("conv")]
     rows = []
     for name in names:
         wanted = list(range(min(units, net.layers[name].channels)))
         results = maximize(net, name, wanted, **run)
-        rows.append([_cell(r, f"{name}, unit {k}") for r, k in zip(results, wanted, strict=True)])
+        rows.append([cell(r, f"{name}, unit {k}") for r, k in zip(results, wanted, strict=True)])
     return Sheet(f"What units of {net.name} want", rows)
 
 
 def figure13(net: Network, classes: Sequence[int | str] | None = None, layer: str | None = None, **run) -> Sheet:
     """What classes want."""
     layer = layer or layers_of(net, linear=True)[-1]
-    chosen = list(classes) if classes is not None else list(range(min(10, net.layers[layer].channels)))
-    results = maximize(net, layer, chosen, **run)
-    names = [net.labels[k] if isinstance(k, int) and net.labels else str(k) for k in chosen]
-    cells = [_cell(r, name) for r, name in zip(results, names, strict=True)]
-    return Sheet(f"What classes of {net.name} want", _rows(cells, 5))
+    wanted = list(classes) if classes is not None else list(range(min(10, net.layers[layer].channels)))
+    results = maximize(net, layer, wanted, **run)
+    names = [net.labels[k] if isinstance(k, int) and net.labels else str(k) for k in wanted]
+    cells = [cell(r, name) for r, name in zip(results, names, strict=True)]
+    return Sheet(f"What classes of {net.name} want", in_rows(cells, 5))
 
 
 def figure14(net: Network, images=None, layers: Sequence[str] | None = None, **run) -> Sheet:
     """Caricatures from each convolutional and fully-connected layer (figure 15: of several images)."""
-    images = images if isinstance(images, (list, tuple)) else [_image(images)]
-    names = _chosen(net, layers, linear=True)
+    images = images if isinstance(images, (list, tuple)) else [some_image(images)]
+    names = chosen(net, layers, linear=True)
     rows = [
-        [_original(net, image), *[_cell(caricature(net, image, name, **run), name) for name in names]]
-        for image in images
+        [original(net, image), *[cell(caricature(net, image, name, **run), name) for name in names]] for image in images
     ]
     return Sheet(f"Caricatures of {net.name}", rows)
 
@@ -199,21 +176,21 @@ def table5(
 
     kept: a file from which a measurement that was killed goes on.
     """
-    several = _several(images)
-    names = _chosen(net, layers)
+    photographs = several(images)
+    names = chosen(net, layers)
     rows = [f"C = {C:g}" for C in weights]
     by_row = dict(zip(rows, weights, strict=True))
-    jobs = [(row, name, key) for name in names for row in rows for key in several]
+    jobs = [(row, name, key) for name in names for row in rows for key in photographs]
 
     def measure(row: str, name: str, key: str) -> float:
-        return invert(net, several[key], name, C=by_row[row], progress=False, **run).error
+        return invert(net, photographs[key], name, C=by_row[row], progress=False, **run).error
 
     settings = {"table": "preimage2016.table5", "net": net.code, "run": {k: repr(v) for k, v in run.items()}}
     values = measured(jobs, measure, kept, settings, "table 5", progress)
     is_alexnet = "norm1" in net.layers and net.layers["norm1"].channels == 96
     lines = _PUBLISHED5.items() if is_alexnet else ()
     published = {(f"C = {C}", name): v for C, line in lines for name, v in zip(_LAYERS5, line, strict=True)}
-    return Table(f"Relative error in % over {len(several)} images, {net.name}", rows, names, values, published)
+    return Table(f"Relative error in % over {len(photographs)} images, {net.name}", rows, names, values, published)
 
 
 _PUBLISHED4 = {"hog": 36.6, "hog-bilinear": 11.5, "dsift": 9.4}
@@ -231,32 +208,22 @@ def table4(
 
     net: not needed, these are networks of their own. kept: as for `table5`.
     """
-    several = _several(images)
+    photographs = several(images)
     nets = {name: load(name) for name in names}
 
     def measure(row: str, name: str, key: str) -> float:
         net = nets[name]
-        return invert(net, several[key], list(net.layers)[-1], progress=False, **run).error
+        return invert(net, photographs[key], list(net.layers)[-1], progress=False, **run).error
 
     settings = {"table": "preimage2016.table4", "run": {k: repr(v) for k, v in run.items()}}
-    jobs = [("error", name, key) for name in names for key in several]
+    jobs = [("error", name, key) for name in names for key in photographs]
     values = measured(jobs, measure, kept, settings, "table 4", progress)
     published = {("error", name): value for name, value in _PUBLISHED4.items()}
-    return Table(f"Relative error in % over {len(several)} images", ["error"], list(names), values, published)
-
-
-def _several(images) -> dict[str, object]:
-    """Images by a name that stays the same from run to run."""
-    if images is None:
-        return {name: photograph(name) for name in ("cat", "astronaut", "coffee", "rocket")}
-    if not isinstance(images, (list, tuple)) or not images:
-        raise SettingError("a table needs a list of images, one or more.")
-    paths = all(isinstance(image, (str, os.PathLike)) for image in images)
-    return {(os.fspath(image) if paths else str(k)): image for k, image in enumerate(images)}
+    return Table(f"Relative error in % over {len(photographs)} images", ["error"], list(names), values, published)
 
 
 FIGURES = {
-    "1": figure1, "2": figure2, "3": figure3, "5": figure5, "6": figure6, "7": figure6, "8": figure8, "9": figure9,
-    "10": figure10, "11": figure11, "12": figure11, "13": figure13, "14": figure14, "15": figure14,
+    "1": figure1, "2": figure2, "3": figure3, "4": figure4, "5": figure5, "6": figure6, "7": figure6, "8": figure8,
+    "9": figure9, "10": figure10, "11": figure11, "12": figure11, "13": figure13, "14": figure14, "15": figure14,
     "table4": table4, "table5": table5,
 }  # fmt: skip

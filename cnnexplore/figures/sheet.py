@@ -23,21 +23,25 @@ class Cell:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A figure: rows of cells. `sheet.results` are the runs behind it; it shows itself in a notebook."""
+    """A figure: rows of cells. `sheet.results` are the runs behind it; it shows itself in a notebook.
+
+    inches: how wide a picture is drawn.
+    """
 
     title: str
     rows: list[list[Cell]]
+    inches: float = 1.5
 
     @property
     def results(self) -> list[PreImage]:
         return [cell.result for row in self.rows for cell in row if cell.result is not None]
 
-    def plot(self, inches: float = 1.5):
-        """A matplotlib figure, each picture `inches` wide."""
+    def plot(self, inches: float | None = None):
+        """A matplotlib figure, each picture `inches` wide (default: the sheet's own)."""
         from matplotlib.figure import Figure
         from matplotlib.patches import Rectangle
 
-        columns = max(len(row) for row in self.rows)
+        inches, columns = inches or self.inches, max(len(row) for row in self.rows)
         size = (inches * columns, (inches + 0.32) * len(self.rows) + 0.4)
         drawn = Figure(figsize=size, layout="constrained", dpi=150)
         drawn.suptitle(self.title, fontsize=9)
@@ -45,7 +49,8 @@ class Sheet:
             for axis in axes:
                 axis.set_axis_off()
             for axis, cell in zip(axes, row, strict=False):
-                axis.imshow(cell.picture, interpolation="nearest")
+                fine = max(cell.picture.shape[:2]) > drawn.dpi * inches  # more pixels than there is room for
+                axis.imshow(cell.picture, interpolation="antialiased" if fine else "nearest")
                 axis.set_title(cell.title, fontsize=7, pad=3)
                 if cell.box is not None:
                     top, left, bottom, right = cell.box

@@ -9,6 +9,7 @@ from .losses import Euclidean
 from .result import PreImage
 from .run import Run, paired, python_of, seeds_of
 from .settings import Settings, Values, paper_C, paper_jitter
+from .variants import Inverting2015, variant_of
 
 
 class Inversion(Run):
@@ -16,9 +17,10 @@ class Inversion(Run):
 
     image: anything that `Network.pixels_of` takes; a list of images or of seeds runs as one batch. C and jitter:
     None means the paper's choice for that depth. mask: an array that broadcasts to the code, 0 for what is left out,
-    or one by name, such as masks.central(5). variant: "preimage2016" or "inverting2015", whose solver is taken unless
-    given. solver: "spectral" (150 steps and 50 of polishing unless given), "adagrad" for the paper's own Algorithm 1
-    (300 and 50), "momentum" for that of 2015 (400).
+    or one by name, such as masks.central(5). variant: "preimage2016", "inverting2015" or "inverting2015:10" (that of
+    2015 with total variation of weight 10, whatever the depth), whose solver is taken unless given. solver: "spectral"
+    (150 steps and 50 of polishing unless given), "adagrad" for the paper's own Algorithm 1 (300 and 50), "momentum" for
+    that of 2015 (400).
     settings: a mailbox to read C, alpha, beta, jitter and rate from, in place of these arguments.
     Raises LayerNotFound, ImageError, SettingError, LayerError.
     """
@@ -45,7 +47,7 @@ class Inversion(Run):
     ):
         where = net.layers[layer]
         if settings is None:
-            older = variant == "inverting2015"
+            older = issubclass(variant_of(variant), Inverting2015)
             C = (1.0 if older else paper_C(where, net.size)) if C is None else C
             jitter = (1 if older else paper_jitter(where)) if jitter is None else jitter
             settings = Settings(Values(C, alpha, beta, jitter, rate))

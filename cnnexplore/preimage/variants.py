@@ -43,17 +43,18 @@ class Inverting2015:
     """Mahendran and Vedaldi, Understanding deep image representations by inverting them, 2015.
 
     Momentum at a rate that falls to a tenth after 100 and after 300 steps; the alpha-norm per channel, no jitter, no
-    bound. The weight of the total variation grows with depth: 1, 10, 100.
+    bound. The weight of the total variation grows with depth: 1, 10, 100; `variation`, if not 0, is it at every depth.
     """
 
     name = "inverting2015"
+    variation = 0.0
     solver = "momentum"
     falls = (100, 300)
 
     def __init__(self, layer: Layer, size: tuple[int, int], scale: Scale):
         sees = max(rf / side for rf, side in zip(layer.rf_size, size, strict=True))
         self.s2 = scale.s2
-        variation = 1.0 if sees <= 0.25 else 10.0 if sees <= 0.6 else 100.0
+        variation = self.variation or (1.0 if sees <= 0.25 else 10.0 if sees <= 0.6 else 100.0)
         self.priors = (AlphaNorm(8e-10 / 2 / self.s2), SquaredVariation(variation / 2 / self.s2))
 
     def begin(self, generators: list[torch.Generator], channels: int, size: tuple[int, int]) -> torch.Tensor:
@@ -78,7 +79,18 @@ _VARIANTS = {kind.name: kind for kind in (Natural2016, Inverting2015)}
 
 
 def variant_of(name: str) -> type[Natural2016] | type[Inverting2015]:
-    """The variant of a name. Raises SettingError."""
-    if name not in _VARIANTS:
-        raise SettingError(f"variant is {name!r}; expected one of {', '.join(map(repr, _VARIANTS))}.")
-    return _VARIANTS[name]
+    """The variant of a name; "inverting2015:10" is that of 2015 with a total variation of weight 10 at every depth.
+
+    Raises SettingError.
+    """
+    if name in _VARIANTS:
+        return _VARIANTS[name]
+    base, _, weight = str(name).partition(":")
+    try:
+        variation = float(weight)
+    except ValueError:
+        variation = 0.0
+    if base != Inverting2015.name or not 0 < variation < math.inf:
+        known = ", ".join(map(repr, _VARIANTS))
+        raise SettingError(f"variant is {name!r}; expected one of {known}, or 'inverting2015:10' for a weight of 10.")
+    return type("Inverting2015", (Inverting2015,), {"name": name, "variation": variation})

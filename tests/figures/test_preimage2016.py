@@ -12,6 +12,7 @@ import cnnexplore as cx
 from cnnexplore import figures
 from cnnexplore.cli import cli
 from cnnexplore.figures import preimage2016
+from cnnexplore.zoo.hog import hog
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
 QUICK = {"steps": 3, "progress": False}
@@ -50,6 +51,24 @@ def test_a_figure_shows_its_runs(net, number, tmp_path):
     sheet.save(tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     assert sheet._repr_png_().startswith(b"\x89PNG")
+
+
+def test_figure4_shows_each_descriptor_above_what_it_keeps(tmp_path):
+    sheet = cx.figure("preimage2016.4", image=cx.photograph("cat"), steps=2, polish=0, progress=False)
+    described, inverted = sheet.rows
+    assert [len(described), len(inverted)] == [4, 4]
+    assert [r.net.name for r in sheet.results] == ["hog", "hog-bilinear", "dsift"]
+    for cell in inverted[1:]:
+        assert f"{cell.result.error:.2f}" in cell.title
+        low, high = np.quantile(cell.picture, (0.005, 0.995))
+        assert (low, high) == (0, 255)
+        # the contrast is stretched, nothing else
+        assert np.corrcoef(cell.picture.ravel(), cell.result.image.ravel())[0, 1] > 0.9
+    own = cx.Network(hog(cell=4), 32, cx.Pixels("grey"))
+    mine = preimage2016.figure4(own, IMAGE, steps=2, progress=False)
+    assert [r.net for r in mine.results] == [own]
+    sheet.save(tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size > 10_000
 
 
 def test_the_box_is_what_the_window_sees(net):
@@ -97,7 +116,7 @@ def test_a_file_of_other_settings_is_refused(net, tmp_path, refused):
 
 def test_names(net, refused):
     names = figures.names()
-    assert {"preimage2016.5", "preimage2016.table5"} <= set(names)
+    assert {"preimage2016.5", "preimage2016.table5", "inverting2015.6", "inverting2015.table3"} <= set(names)
     assert all(said and len(said) < 110 for said in names.values())
     refused(cx.SettingError, lambda: cx.figure("preimage2016.55", net), "did you mean", "preimage2016.5")
     refused(cx.SettingError, lambda: cx.figure("nothing.1", net), "no figure")
