@@ -18,6 +18,7 @@ from .unit_grid import UnitGrid, fitted
 
 _STEPS = 60  # of a thumbnail: enough to tell the units apart
 _SHOW = 12  # steps between two pictures of a batch on its way
+_ACTIONS = {"running": "wait", "paused": "go on", "stopped": "go on", "failed": "try again"}
 _SIDE = 128  # pixels of a thumbnail, at most
 
 
@@ -90,9 +91,7 @@ class Gallery:
             seconds = (time.monotonic() - self._began) / self._steps * (self.runner.run.total - self.runner.run.step)
             left = f", {f'{seconds / 60:.0f} min' if seconds > 90 else f'{max(seconds, 1):.0f} s'} left"
         self.grid.note = f"{count} units" if done >= count else f"{done} of {count} units{left}"
-        self.grid.action = {"running": "wait", "paused": "go on", "stopped": "go on", "failed": "try again"}.get(
-            state, ""
-        )
+        self.grid.action = _ACTIONS.get(state, "")
 
     def _toggle(self) -> None:
         self._asleep = False

@@ -100,10 +100,7 @@ class InversionPanel(RunPanel):
             top, left, bottom, right = window
             says = f"{bottom - top} x {right - left} of {rows} x {columns} positions count"
             self._outline(field_of(run.layer, window))
-            sees = " x ".join(
-                f"{b - a + 1:g}" for a, b in zip(self.original.box[:2], self.original.box[2:], strict=True)
-            )
-            self.original.caption = f"original; the window sees {sees} px"
+            self.original.caption = "original; what the window sees is framed"
         self.map.show(run.layer, heat(code.abs().mean(0).cpu().numpy(), counts), window, says)
 
     def _pick(self, row: int, column: int) -> None:

@@ -128,10 +128,8 @@ class RunPanel:
         self.controls = SettingsControls(self.settings, self._usual, self.counts)
         self.controls.suit(net.layers[s.layer], net.size)
         self.controls.on_change = self._changed
-        self.code_button = self._button("code", "code", "copy the Python that remakes this picture", self._copy, "80px")
-        self.save_button = self._button(
-            "save", "download", "save the picture as PNG, with its code", self._save, "80px"
-        )
+        self.code_button = self._button("code", "code", "copy the Python that remakes this picture", self._copy)
+        self.save_button = self._button("save", "download", "save the picture as PNG, with its code", self._save)
         self.code_box = w.Textarea(layout=w.Layout(width="98%", height="58px", display="none"), disabled=False)
 
         wrap = {"flex_flow": "row wrap", "align_items": "flex-start"}
@@ -181,8 +179,8 @@ class RunPanel:
             w.HBox(row),
         ]
 
-    def _button(self, name: str, icon: str, tip: str, act, width: str = "78px") -> w.Button:
-        button = w.Button(description=name, icon=icon, tooltip=tip, layout=w.Layout(width=width))
+    def _button(self, name: str, icon: str, tip: str, act) -> w.Button:
+        button = w.Button(description=name, icon=icon, tooltip=tip, layout=w.Layout(width="78px"))
         button.on_click(lambda _: act())
         return button
 

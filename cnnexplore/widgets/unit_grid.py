@@ -19,8 +19,9 @@ class UnitGrid(anywidget.AnyWidget):
     """A grid of `count` thumbnails of `side` x `side` pixels, of which one is selected by click or arrow keys.
 
     captions: a name for each (default: "unit 7"). order: which is shown first, second, ... (default: as numbered).
-    shown: how large on the screen, 64 pixels at most unless given. rows: how many are in sight before it scrolls. selected: a number, or -1. note: a line beside the selected one's caption; action: the word of a button behind it, or "". on_action() is
-    called when that is pressed, on_views(n) when a view opens or closes.
+    shown: how large on the screen, 64 pixels at most unless given. rows: how many are in sight before it scrolls.
+    selected: a number, or -1. note: a line beside the selected one's caption; action: the word of a button behind it,
+    or "". on_action() is called when that is pressed, on_views(n) when a view opens or closes.
     """
 
     _esm = STATIC / "unit_grid.js"
@@ -35,11 +36,9 @@ class UnitGrid(anywidget.AnyWidget):
     note = traitlets.Unicode("").tag(sync=True)
     action = traitlets.Unicode("").tag(sync=True)
 
-    def __init__(
-        self, count: int = 0, side: int = 64, captions: Sequence[str] = (), order: Sequence[int] = (), **traits
-    ):
+    def __init__(self, count: int = 0, side: int = 64, captions: Sequence[str] = (), **traits):
         traits.setdefault("shown", min(side, 64))
-        super().__init__(count=count, side=side, captions=list(captions), order=[int(k) for k in order], **traits)
+        super().__init__(count=count, side=side, captions=list(captions), **traits)
         self._sprites: dict[int, np.ndarray] = {}
         self._views: set[str] = set()
         self._lock = threading.Lock()  # pictures come from a loop's thread, views from the kernel's
@@ -57,7 +56,7 @@ class UnitGrid(anywidget.AnyWidget):
                     raise IndexError(f"{k} is no place in a grid of {self.count}; expected 0 to {self.count - 1}.")
                 self._sprites[k] = fitted(picture, self.side)
             if self._views:
-                self._send(indices)
+                self._transfer(indices)
 
     def on_select(self, act: Callable[[int], None]) -> None:
         """Has act(index) called whenever another one is selected, by hand or by program."""
@@ -78,7 +77,7 @@ class UnitGrid(anywidget.AnyWidget):
             self.selected = -1
         self.send({"kind": "clear"})
 
-    def _send(self, indices: list[int]) -> None:
+    def _transfer(self, indices: list[int]) -> None:
         for first in range(0, len(indices), _CHUNK):
             some = indices[first : first + _CHUNK]
             sheet = np.concatenate([self._sprites[k] for k in some])
@@ -93,12 +92,12 @@ class UnitGrid(anywidget.AnyWidget):
                 self._views.discard(view)
                 if kind == "ready":
                     self._views.add(view)
-                    self._send(list(self._sprites))
+                    self._transfer(list(self._sprites))
             self.on_views(len(self._views))
 
 
 def fitted(picture: np.ndarray, side: int) -> np.ndarray:
-    """An (H, W, 3) uint8 picture in the middle of a square: by a whole factor where it is smaller, averaged if larger."""
+    """An (H, W, 3) uint8 picture in the middle of a square, enlarged by a whole factor or made smaller to fit."""
     h, w = picture.shape[:2]
     if max(h, w) > side:
         size = [max(1, round(n * side / max(h, w))) for n in (w, h)]
