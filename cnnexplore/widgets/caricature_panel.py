@@ -16,7 +16,8 @@ class CaricaturePanel(RunPanel):
     """A live caricature: the original beside what a layer makes of it, under controls that act at once.
 
     net: a Network, a name or a path for `cx.load` (default: photonet). image: an image, a list, or a dict
-    by name (default: pictures at hand). layer: default one in the middle. jitter: None for the paper's choice.
+    by name (default: pictures at hand). layer: default one in the middle. C: None for 10, which
+    exaggerates more than the paper's 1. jitter: None for the paper's choice.
     seeds: how many grow side by side. start: begin at once. selection: share what is looked at with other panels.
     Raises LayerNotFound, ImageError, SettingError, NetworkError, WeightsError.
     """
@@ -42,7 +43,7 @@ class CaricaturePanel(RunPanel):
         start: bool = True,
         selection: Selection | None = None,
     ):
-        given = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter}
+        given = {"C": 10.0 if C is None else C, "alpha": alpha, "beta": beta, "jitter": jitter}
         super().__init__(net, image, layer, given, steps, seed, seeds, start, selection)
 
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:

@@ -20,7 +20,7 @@ HELP = {
     "seeds": "how many pictures are looked for at once, each from its own noise",
     "preset": "settings that go well together",
 }
-_WIDE = w.Layout(width="320px", max_width="100%")
+_WIDE = w.Layout(width="304px", max_width="100%")
 _STYLE = {"description_width": "52px"}
 
 

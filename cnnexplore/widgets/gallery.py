@@ -18,7 +18,7 @@ from .unit_grid import UnitGrid, fitted
 
 _STEPS = 60  # of a thumbnail: enough to tell the units apart
 _SHOW = 12  # steps between two pictures of a batch on its way
-_ACTIONS = {"running": "wait", "paused": "go on", "stopped": "go on", "failed": "try again"}
+_ACTIONS = {"running": "pause", "paused": "go on", "stopped": "go on", "failed": "try again"}
 _SIDE = 128  # pixels of a thumbnail, at most
 
 

@@ -99,7 +99,7 @@ class InversionPanel(RunPanel):
         if window is not None:
             top, left, bottom, right = window
             says = f"{bottom - top} x {right - left} of {rows} x {columns} positions count"
-            self._outline(field_of(run.layer, window))
+            self.stage.outline(field_of(run.layer, window))
             self.original.caption = "original; what the window sees is framed"
         self.map.show(run.layer, heat(code.abs().mean(0).cpu().numpy(), counts), window, says)
 

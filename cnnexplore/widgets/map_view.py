@@ -26,9 +26,11 @@ class MapView:
         self.view = FrameView((1, 1), windows=windows)
         self.view.on_pick = lambda row, column: self.on_choose((row, column))
         self.view.on_window = lambda *window: self.on_choose(window)
-        self.back = w.Button(description=nothing, tooltip=tooltip, layout=w.Layout(width="128px", visibility="hidden"))
+        self.back = w.Button(
+            description=nothing, tooltip=tooltip, layout=w.Layout(width="128px", margin="2px 0", visibility="hidden")
+        )
         self.back.on_click(lambda _: self.on_choose(None))
-        self.widget = w.VBox([self.view, self.back], layout=w.Layout(margin="6px 14px 0 0"))
+        self.widget = w.VBox([self.view, self.back], layout=w.Layout(margin="6px 14px 0 0", width="150px"))
 
     def show(self, layer: Layer, picture: np.ndarray | None, choice: tuple[int, ...] | None, caption: str) -> None:
         """The map of a layer as a picture (default: a plain one) with what is chosen on it."""

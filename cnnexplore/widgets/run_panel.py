@@ -17,13 +17,12 @@ from ..zoo import DEFAULT, load
 from .choices import Album, middle_layer
 from .choosers import Choosers
 from .controls import HELP, SettingsControls
-from .frame_view import FrameView, pictures_of, raw, side_by_side
 from .map_view import field_of, unit_at
 from .notebook import cell_key, show_with_still
-from .reel import Reel
 from .run_view import RunView
 from .runner import Runner
 from .selection import Selection
+from .stage import Stage, sheet
 
 _MOST_SEEDS = 16
 
@@ -67,8 +66,6 @@ class RunPanel:
         self.runner = Runner(cell_key())
         self.runner.on_run, self.runner.on_frame = self._run_ready, self._frame
         self.runner.on_state, self.runner.on_error = self._state, self._error
-        self._reel = Reel()
-        self._shown: int | None = None  # the step looked back at, None for the newest
         self._asleep = False
         self._beat = (0, 0.0)
         self._still = None
@@ -111,15 +108,12 @@ class RunPanel:
         net, s = self.selection.net, self.selection
         self.run_view = RunView(self.unit, self.means, layout=w.Layout(flex="1 1 320px", min_width="0"))
         self.run_view.on_scrub = self._scrub
-        self.estimate = FrameView(net.size)
+        self.stage = Stage(net, s.image if self.looks_at_image else None)
+        self.estimate = self.stage.estimate
         self.estimate.on_views = self._views
-        pictures = [self.estimate]
         if self.looks_at_image:
-            self._original = net.picture(net.pixels_of(s.image))
-            self.original = FrameView(net.size, caption="original")
-            self.original.draw(self._original)
+            self.original = self.stage.original
             self.original.on_pick = self.estimate.on_pick = self._pick
-            pictures = [self.original, self.estimate]
         self.choosers = Choosers(s, self.album, self.run_view, self.layer_help)
         self.network, self.layer = self.choosers.network, self.choosers.layer
         if self.looks_at_image:
@@ -135,15 +129,14 @@ class RunPanel:
         wrap = {"flex_flow": "row wrap", "align_items": "flex-start"}
         space = w.Box(layout=w.Layout(flex="1 1 0"))
         top = [*self.choosers.row, space, self.code_button, self.save_button]
-        stage = w.HBox(pictures, layout=w.Layout(**wrap, grid_gap="10px", margin="0 14px 0 0"))
-        columns = "repeat(auto-fit, minmax(min(320px, 100%), 1fr))"  # two where they stand below the pictures
-        right = w.Layout(grid_template_columns=columns, flex="1 1 320px", min_width="0", align_items="center")
+        columns = "repeat(auto-fit, minmax(min(304px, 100%), 1fr))"  # two where they stand below the pictures
+        right = w.Layout(grid_template_columns=columns, flex="1 1 304px", min_width="0", align_items="center")
         self.widget = w.VBox(
             [
                 w.HBox(top, layout=w.Layout(**wrap)),
                 self.code_box,
                 *self._above(),
-                w.HBox([stage, w.GridBox(self._settings_rows(), layout=right)], layout=w.Layout(**wrap)),
+                w.HBox([self.stage.widget, w.GridBox(self._settings_rows(), layout=right)], layout=w.Layout(**wrap)),
                 w.HBox([*self._beside(), self.run_view], layout=w.Layout(**wrap)),
             ],
             layout=w.Layout(max_width="900px"),
@@ -151,7 +144,7 @@ class RunPanel:
         self.widget.add_class("cx-panel")
 
     def _settings_rows(self) -> list[w.Widget]:
-        narrow = {"layout": w.Layout(width="106px"), "style": {"description_width": "40px"}}
+        narrow = {"layout": w.Layout(width="97px"), "style": {"description_width": "36px"}}
         self.seed_box = w.IntText(self.seed, description="seed", tooltip=HELP["seed"], **narrow)
         self.steps_box = w.IntText(self.steps, description="steps", tooltip=HELP["steps"], **narrow)
         counts = sorted({1, 2, 4, self.seeds})
@@ -180,7 +173,7 @@ class RunPanel:
         ]
 
     def _button(self, name: str, icon: str, tip: str, act) -> w.Button:
-        button = w.Button(description=name, icon=icon, tooltip=tip, layout=w.Layout(width="78px"))
+        button = w.Button(description=name, icon=icon, tooltip=tip, layout=w.Layout(width="72px"))
         button.on_click(lambda _: act())
         return button
 
@@ -191,7 +184,7 @@ class RunPanel:
 
     def start(self) -> None:
         """Goes on with the run, or begins again if it has ended."""
-        self._look_ahead()
+        self.stage.shown = None
         run = self.runner.run
         if run is None or run.step >= run.total:
             self._begin()
@@ -204,7 +197,7 @@ class RunPanel:
 
     def step(self) -> None:
         """Takes one step, then waits."""
-        self._look_ahead()
+        self.stage.shown = None
         self.runner.step()
 
     def reset(self) -> None:
@@ -220,25 +213,16 @@ class RunPanel:
         run = self.runner.run
         if run is None:
             raise SettingError("there is no run yet; press start.")
-        return self._code_of(run, self._shown)
+        return self._code_of(run, self.stage.shown)
 
     @property
     def picture(self) -> np.ndarray:
         """The estimate on the screen, (H, W, 3) uint8; (N, H, W, 3) for several seeds."""
-        kept = self._reel.nearest(self._shown) if self._shown is not None else None
-        if kept is not None:
-            return kept[1]
-        run = self.runner.run
-        grey = np.full((*self.selection.net.size, 3), 128, np.uint8)
-        return pictures_of(run.x, run.net) if run is not None else grey
+        return self.stage.picture
 
     def poster(self) -> bytes:
         """A PNG of the original and the estimates in a row, for where no kernel runs."""
-        now = self.picture
-        row = [now] if now.ndim == 3 else list(now)
-        if self.looks_at_image and self._original.shape == row[0].shape:
-            row.insert(0, self._original)
-        return png(side_by_side(row), self.code() if self.runner.run is not None else "")
+        return self.stage.poster(self.code() if self.runner.run is not None else "")
 
     def _copy(self) -> None:
         with self.run_view.sentences():
@@ -250,23 +234,16 @@ class RunPanel:
     def _save(self) -> None:
         with self.run_view.sentences():
             name = f"{self.selection.net.name}-{self.selection.layer.replace('/', '-')}.png"
-            now = self.picture
-            sheet = now if now.ndim == 3 else side_by_side(list(now), scale=1)
-            self.run_view.download(name, png(sheet, self.code()))
+            self.run_view.download(name, png(sheet(self.picture), self.code()))
 
     def _scrub(self, step: int) -> None:
-        run, kept = self.runner.run, self._reel.nearest(step)
-        if run is None or kept is None:
+        if self.runner.run is None or not self.stage.look_back(step):
             return
         self.runner.pause()
-        self._shown = kept[0] if step < run.step else None
-        self.estimate.draw(self.picture)
-        if self._shown is not None:
-            text = f"looking back at step {self._shown} of {run.step}; start goes on"
+        shown = self.stage.shown
+        if shown is not None:
+            text = f"looking back at step {shown} of {self.runner.run.step}; start goes on"
             self.run_view.tell(self.runner.state, text, live=False)
-
-    def _look_ahead(self) -> None:
-        self._shown = None
 
     def _number_typed(self, name: str, change) -> None:
         least, most = {"steps": (1, 100_000), "seed": (0, 100_000), "seeds": (1, _MOST_SEEDS)}[name]
@@ -280,13 +257,9 @@ class RunPanel:
     def _pick(self, row: int, column: int) -> None:
         """A click on a picture shows what the unit in that place sees."""
         self.selection.unit = where = unit_at(self._layer, row, column)
-        self._outline(field_of(self._layer, where))
+        self.stage.outline(field_of(self._layer, where))
         sees = " x ".join(f"{s:g}" for s in self._layer.rf_size)
         self.original.caption = f"original; unit ({where[0]}, {where[1]}) sees {sees} px"
-
-    def _outline(self, box: list[float]) -> None:
-        for view in (self.original, self.estimate):
-            view.box = box
 
     @property
     def _layer(self) -> Layer:
@@ -321,49 +294,23 @@ class RunPanel:
 
     def _begin(self, go: bool = True) -> None:
         self._begun = self._looked_at()
-        self._look_ahead()
+        self.stage.shown = None
         self.runner.begin(self._make(), go)
 
     def _run_ready(self, run: Run) -> None:
-        net = run.net
-        self._reel.clear()
-        if self.looks_at_image:
-            self._original = net.picture(net.pixels_of(self.selection.image))
-            self._fit(self.original, net.size)
-            self.original.caption = "original"
-            self.original.draw(self._original)
-        self._fit(self.estimate, run.size)
-        self.estimate.caption = self._says(run)
-        first = pictures_of(run.x, net)
-        self._reel.add(0, first)
-        self.estimate.draw(first)
+        self.stage.begin(run, self.selection.image, self._says(run))
         self.run_view.begin(run)
         self._beat = (0, time.monotonic())
         self._new_run(run)
 
-    def _fit(self, view: FrameView, size: tuple[int, int]) -> None:
-        if (view.height, view.width) != size:
-            view.resize(size)
-        elif view.box:
-            view.box = []
-
     def _frame(self, frame: Frame) -> None:
-        stream = self.estimate.stream
-        if self._shown is None:
-            stream.offer(lambda: raw(self._keep(frame)))
-        if not stream.views and frame.step % 4 == 0:
-            self._keep(frame)  # nobody looks now; somebody may look back later
+        self.stage.follow(frame)
         now = time.monotonic()
         step, since = self._beat
         # numbers are read slower than pictures
-        if now - since > 0.4 and stream.views and self.runner.state == "running":
+        if now - since > 0.4 and self.estimate.stream.views and self.runner.state == "running":
             self._beat = (frame.step, now)
             self.run_view.follow(f"running, {(frame.step - step) / (now - since):.0f} steps/s")
-
-    def _keep(self, frame: Frame) -> np.ndarray:
-        picture = pictures_of(frame.x, frame.run.net)
-        self._reel.add(frame.step, picture)
-        return picture
 
     def _state(self, state: str) -> None:
         run = self.runner.run
@@ -379,23 +326,14 @@ class RunPanel:
             self._beat = (done, time.monotonic())
         if state in ("paused", "finished", "stopped", "failed") and run is not None:
             self.run_view.follow()
-            if self._shown is None:
-                self._reel.add(done, self.picture)
-                self.estimate.draw(self.picture)
-            self._keep_still()
+            self.stage.settle()
+            if self._still is not None:
+                self._still(self.poster())
         if state in words:
             self.run_view.tell(state, words[state])
 
     def _error(self, sentence: str, trace: str) -> None:
         self.run_view.tell("failed", sentence, trace)
-
-    def _keep_still(self) -> None:
-        now = self.picture
-        self.estimate.poster = png(now if now.ndim == 3 else side_by_side(list(now), scale=1))
-        if self.looks_at_image:
-            self.original.poster = png(self._original)
-        if self._still is not None:
-            self._still(self.poster())
 
     def _views(self, count: int) -> None:
         """Nobody looks any more: wait; somebody looks again: go on."""

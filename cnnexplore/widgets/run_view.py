@@ -78,7 +78,7 @@ class RunView(anywidget.AnyWidget):
 
 
 def points(run: Run, first: int = 0) -> bytes:
-    """(step, C x data or response, priors, error or response) of every step from `first` on, float32; a batch's means."""
+    """step, C x data or response, priors, error or response of each step from `first` on, float32; means of a batch."""
     history = run.records(first)
     table = np.empty((len(history), 4), np.float32)
     priors = history["alpha"] + history["tv"]

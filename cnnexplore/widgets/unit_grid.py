@@ -29,7 +29,7 @@ class UnitGrid(anywidget.AnyWidget):
     count = traitlets.Int(0).tag(sync=True)
     side = traitlets.Int(64).tag(sync=True)
     shown = traitlets.Int(64).tag(sync=True)
-    rows = traitlets.Float(4.5).tag(sync=True)
+    rows = traitlets.Float(3.5).tag(sync=True)
     captions = traitlets.List(traitlets.Unicode()).tag(sync=True)
     order = traitlets.List(traitlets.Int()).tag(sync=True)
     selected = traitlets.Int(-1).tag(sync=True)

@@ -128,7 +128,7 @@ def test_looking_back_shows_an_earlier_frame_and_its_code(panel):
     assert p.wait(20)
     newest = p.picture
     p._scrub(8)
-    shown = p._shown
+    shown = p.stage.shown
     assert abs(shown - 8) <= 4
     assert f"steps={shown}," in p.code()
     assert not np.array_equal(p.picture, newest)

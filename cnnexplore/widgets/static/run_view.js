@@ -87,7 +87,7 @@ export default {
       }
       pen.lineWidth = 1;
       if (ends.length === 2 && Math.abs(ends[0][0] - ends[1][0]) < 13) {
-        const [a, b] = ends[0][0] <= ends[1][0] ? [0, 1] : [1, 0], mid = (ends[0][0] + ends[1][0]) / 2;
+        const [a, b] = ends[0][0] <= ends[1][0] ? [0, 1] : [1, 0], mid = Math.min(Math.max((ends[0][0] + ends[1][0]) / 2, 14), bottom - 9);
         ends[a][0] = mid - 7; ends[b][0] = mid + 7;
       }
       pen.textBaseline = "middle";
