@@ -16,7 +16,7 @@ from .frame_view import pictures_of
 from .runner import Runner
 from .unit_grid import UnitGrid, fitted
 
-_STEPS = 60  # of a thumbnail: enough to tell the units apart
+_STEPS, _STEPS_FLAT = 60, 120  # of a thumbnail: enough to tell the units apart; those that see everything are slow
 _SHOW = 12  # steps between two pictures of a batch on its way
 _ACTIONS = {"running": "pause", "paused": "go on", "stopped": "go on", "failed": "try again"}
 _SIDE = 128  # pixels of a thumbnail, at most
@@ -116,7 +116,8 @@ class Wishes:
     def __init__(self, net: Network, layer: str, units: list[int], busy: Callable[[], bool] = lambda: False):
         self.net, self.layer, self.units, self.busy = net, layer, units, busy
         self.batch = 8 if net.device.type == "cpu" else 64
-        self.step, self.total = 0, math.ceil(len(units) / self.batch) * _STEPS
+        self.each = _STEPS_FLAT if max(net.layers[layer].size) == 1 else _STEPS
+        self.step, self.total = 0, math.ceil(len(units) / self.batch) * self.each
         self._run: Maximization | None = None
         self._open = threading.Event()
         self._open.set()
@@ -129,10 +130,10 @@ class Wishes:
             self._open.wait()
             if self._stopped:
                 return
-            first, at = divmod(self.step, _STEPS)
+            first, at = divmod(self.step, self.each)
             if at == 0:
                 units = self.units[first * self.batch : (first + 1) * self.batch]
-                self._run = Maximization(self.net, self.layer, units, steps=_STEPS)
+                self._run = Maximization(self.net, self.layer, units, steps=self.each)
             begun = time.monotonic()
             frame = self._run.advance()
             self.step += 1
@@ -165,7 +166,7 @@ def labelled(net: Network, layer: Layer) -> bool:
 
 def captions(net: Network, layer: Layer) -> list[str]:
     """What to call each unit."""
-    return [f"{k} {name}" for k, name in enumerate(net.labels)] if labelled(net, layer) else []
+    return [f"{name} (unit {k})" for k, name in enumerate(net.labels)] if labelled(net, layer) else []
 
 
 def thumbnail_side(canvas: tuple[int, int]) -> int:

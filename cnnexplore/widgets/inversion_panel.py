@@ -62,8 +62,7 @@ class InversionPanel(RunPanel):
 
     def _says(self, run: Inversion) -> str:
         part = "" if run.mask is None else " in the window" if self._window else " under the mask"
-        seeds = "" if len(run.seeds) == 1 else f", seeds {run.seeds[0]} to {run.seeds[-1]}"
-        return f"what {run.layer.name} keeps{part}{seeds}"
+        return f"what {run.layer.name} keeps{part}"
 
     # the layer's map
 

@@ -129,8 +129,8 @@ class RunPanel:
         wrap = {"flex_flow": "row wrap", "align_items": "flex-start"}
         space = w.Box(layout=w.Layout(flex="1 1 0"))
         top = [*self.choosers.row, space, self.code_button, self.save_button]
-        columns = "repeat(auto-fit, minmax(min(304px, 100%), 1fr))"  # two where they stand below the pictures
-        right = w.Layout(grid_template_columns=columns, flex="1 1 304px", min_width="0", align_items="center")
+        columns = "repeat(auto-fit, minmax(min(306px, 100%), 1fr))"  # two where they stand below the pictures
+        right = w.Layout(grid_template_columns=columns, flex="1 1 306px", min_width="0", align_items="center")
         self.widget = w.VBox(
             [
                 w.HBox(top, layout=w.Layout(**wrap)),
@@ -144,20 +144,22 @@ class RunPanel:
         self.widget.add_class("cx-panel")
 
     def _settings_rows(self) -> list[w.Widget]:
-        narrow = {"layout": w.Layout(width="97px"), "style": {"description_width": "36px"}}
-        self.seed_box = w.IntText(self.seed, description="seed", tooltip=HELP["seed"], **narrow)
-        self.steps_box = w.IntText(self.steps, description="steps", tooltip=HELP["steps"], **narrow)
+        def narrow(width: int, label: int) -> dict:
+            return {"layout": w.Layout(width=f"{width}px"), "style": {"description_width": f"{label}px"}}
+
         counts = sorted({1, 2, 4, self.seeds})
+        self.seed_box = w.IntText(self.seed, description="seed", tooltip=HELP["seed"], **narrow(90, 34))
         self.seeds_box = w.Dropdown(
-            options=counts, value=self.seeds, description="seeds", tooltip=HELP["seeds"], **narrow
+            options=counts, value=self.seeds, description="seeds", tooltip=HELP["seeds"], **narrow(94, 42)
         )
+        self.steps_box = w.IntText(self.steps, description="steps", tooltip=HELP["steps"], **narrow(107, 38))
         self.seed_box.observe(partial(self._number_typed, "seed"), "value")
         self.steps_box.observe(partial(self._number_typed, "steps"), "value")
         self.seeds_box.observe(partial(self._number_typed, "seeds"), "value")
         buttons = {
             "start": ("play", "go on; from the beginning if the run has ended", self.start),
-            "pause": ("pause", "wait before the next step", self.pause),
-            "step": ("step-forward", "one step, then wait", self.step),
+            "pause": ("pause", "wait before the next step", self.pause, 78),
+            "step": ("step-forward", "one step, then wait", self.step, 68),
             "reset": ("undo", self.again, self.reset),
         }
         row = [self._button(name, *rest) for name, rest in buttons.items()]
@@ -172,8 +174,8 @@ class RunPanel:
             w.HBox(row),
         ]
 
-    def _button(self, name: str, icon: str, tip: str, act) -> w.Button:
-        button = w.Button(description=name, icon=icon, tooltip=tip, layout=w.Layout(width="72px"))
+    def _button(self, name: str, icon: str, tip: str, act, width: int = 72) -> w.Button:
+        button = w.Button(description=name, icon=icon, tooltip=tip, layout=w.Layout(width=f"{width}px"))
         button.on_click(lambda _: act())
         return button
 
@@ -298,7 +300,8 @@ class RunPanel:
         self.runner.begin(self._make(), go)
 
     def _run_ready(self, run: Run) -> None:
-        self.stage.begin(run, self.selection.image, self._says(run))
+        seeds = "" if len(run.seeds) == 1 else f", seeds {run.seeds[0]} to {run.seeds[-1]}"
+        self.stage.begin(run, self.selection.image, self._says(run) + seeds)
         self.run_view.begin(run)
         self._beat = (0, time.monotonic())
         self._new_run(run)

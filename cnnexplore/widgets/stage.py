@@ -7,7 +7,7 @@ import numpy as np
 
 from ..network import Network
 from ..preimage import Frame, Run
-from ..preimage.result import png
+from ..preimage.result import png, whole_scale
 from .frame_view import FrameView, pictures_of, raw, side_by_side
 from .reel import Reel
 
@@ -34,12 +34,13 @@ class Stage:
     def begin(self, run: Run, image, caption: str) -> None:
         """Shows another run from its first picture."""
         self.net, self.run = run.net, run
+        scale = whole_scale(run.size, 200 if len(run.seeds) == 1 else 140)  # of several each is smaller
         if self._original is not None:
             self._original = run.net.picture(run.net.pixels_of(image))
-            _fit(self.original, run.net.size)
+            _fit(self.original, run.net.size, scale)
             self.original.caption = "original"
             self.original.draw(self._original)
-        _fit(self.estimate, run.size)
+        _fit(self.estimate, run.size, scale)
         self.estimate.caption = caption
         first = pictures_of(run.x, run.net)
         self._reel.clear()
@@ -105,8 +106,8 @@ def sheet(pictures: np.ndarray) -> np.ndarray:
     return pictures if pictures.ndim == 3 else side_by_side(list(pictures), scale=1)
 
 
-def _fit(view: FrameView, size: tuple[int, int]) -> None:
-    if (view.height, view.width) != size:
-        view.resize(size)
+def _fit(view: FrameView, size: tuple[int, int], scale: int) -> None:
+    if (view.height, view.width, view.scale) != (*size, scale):
+        view.resize(size, scale)
     elif view.box:
         view.box = []

@@ -24,7 +24,8 @@ export default {
         canvas.style.width = `${canvas.width * scale}px`;
         canvas.style.height = `${canvas.height * scale}px`;
       }
-      row.style.maxWidth = tiles.length > 1 ? `${2 * (tiles[0].canvas.width * scale + 10)}px` : "";
+      const wide = tiles[0].canvas.width * scale + 10; // a batch stands in one row or, where that is too wide, two
+      row.style.maxWidth = `${wide * (tiles.length * wide <= 720 ? tiles.length : Math.ceil(tiles.length / 2))}px`;
     };
     const label = () => { caption.textContent = model.get("caption"); };
     const outline = () => { // (top, left, bottom, right) in pixel centres, both ends included; cut at the picture's edge

@@ -1,5 +1,5 @@
 // What a run is doing: error and step, a scrub bar, the energy terms on a log scale, one line of status.
-const LINES = [["--cx-data", "#c2410c"], ["--cx-prior", "#2563eb"]];
+const LINES = [["#c2410c", "#fb923c"], ["#2563eb", "#60a5fa"]]; // data, priors: on light and on dark ground
 const NAMES = { error: ["relative error", "C × data term"], response: ["response", "C × response"] };
 
 export default {
@@ -77,7 +77,7 @@ export default {
       const ends = [];
       for (const [k, series] of [data, prior].entries()) {
         if (!series.length) continue;
-        const colour = css(...LINES[k]);
+        const colour = LINES[k][Number(document.body.dataset.jpThemeLight === "false")];
         pen.strokeStyle = colour;
         pen.lineWidth = 1.75;
         pen.beginPath();

@@ -98,8 +98,7 @@ export default {
       note.textContent = model.get("note");
       act.textContent = model.get("action");
       act.hidden = !model.get("action");
-      bar.style.visibility = have.size && share < 1 ? "visible" : "hidden";
-      filled.style.width = `${100 * share}%`;
+      filled.style.width = `${share < 1 ? 100 * share : 0}%`;
       bar.title = `${have.size} of ${count}`;
     };
     const receive = (content, buffers) => {
