@@ -110,7 +110,7 @@ class MaximizePanel(RunPanel):
 
     def _selected(self, change) -> None:
         s = self.selection
-        if change.name in ("net", "layer") and s.layer in s.net.layers and self._begun[:2] != (s.net, s.layer):
+        if s.layer in s.net.layers and self._begun[:2] != (s.net, s.layer):
             self._keep_published()
         super()._selected(change)
 

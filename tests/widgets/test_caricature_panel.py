@@ -15,7 +15,7 @@ def panel(keep):
 
 
 def test_it_starts_from_the_image_and_makes_its_code_stronger(panel, said):
-    p = panel("lenet", layer="conv2", steps=40, start=False)
+    p = panel("lenet", layer="conv2", C=1000, steps=40, start=False)
     until(lambda: p.runner.run is not None)
     assert np.array_equal(p.picture, p.runner.run.net.picture(p.runner.run.net.pixels_of(cx.digit(2))))
     p.start()

@@ -241,8 +241,8 @@ def test_a_window_does_not_outlive_its_layer_and_flat_layers_have_no_map(panel, 
     p = panel("lenet", layer="pool1", steps=5, mask=cx.masks.window(0, 0, 4, 4))
     assert p.wait(20)
     assert p.map.widget.layout.display == ""
-    p.layer.value = "fc1"
-    until(lambda: p.runner.run is not None and p.runner.run.layer.name == "fc1" and p.runner.state == "finished")
+    p.layer.value = "conv3"
+    until(lambda: p.runner.run is not None and p.runner.run.layer.name == "conv3" and p.runner.state == "finished")
     assert p.mask is None
     assert p.map.widget.layout.display == "none"
     assert not any(content.get("state") == "failed" for content, _ in said)
