@@ -51,7 +51,7 @@ class CaricaturePanel(RunPanel):
 
     def _make(self) -> Callable[[], Run]:
         s = self.selection
-        settings = {"steps": self.steps, "seed": self._noises, "settings": self.settings}
+        settings = {"steps": self.starts.steps, "seed": self.starts.noises, "settings": self.settings}
         return partial(Caricature, s.net, s.image, s.layer, **settings)
 
     def _code_of(self, run: Caricature, step: int | None) -> str:

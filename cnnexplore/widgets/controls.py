@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import ipywidgets as w
 
+from ..errors import SettingError
 from ..network import Layer
 from ..preimage import Settings, Values
 
@@ -96,6 +98,44 @@ class SettingsControls:
         self.on_change()
 
 
+class StartControls:
+    """What a run begins with: the seed, for how many pictures at once, and how many steps.
+
+    on_change() is called when one has changed, on_wrong(sentence) when what was typed cannot be; the value then stays.
+    Raises SettingError.
+    """
+
+    def __init__(self, seed: int, seeds: int, steps: int):
+        if not isinstance(seeds, int) or not 1 <= seeds <= _BOUNDS["seeds"][1]:
+            raise SettingError(f"seeds is {seeds!r}; expected how many, 1 to {_BOUNDS['seeds'][1]}.")
+        self.seed, self.seeds, self.steps = seed, seeds, steps
+        self.on_change: Callable[[], None] = lambda: None
+        self.on_wrong: Callable[[str], None] = lambda sentence: None
+        self.seed_box = w.IntText(seed)
+        self.seeds_box = w.Dropdown(options=sorted({1, 2, 4, seeds}), value=seeds)
+        self.steps_box = w.IntText(steps)
+        for name, width, label in (("seed", 90, 34), ("seeds", 94, 42), ("steps", 107, 38)):
+            box = getattr(self, f"{name}_box")
+            box.description, box.tooltip = name, HELP[name]
+            box.layout.width, box.style.description_width = f"{width}px", f"{label}px"
+            box.observe(partial(self._typed, name), "value")
+
+    @property
+    def noises(self) -> int | list[int]:
+        """The seed, or the seeds of a batch."""
+        return self.seed if self.seeds == 1 else list(range(self.seed, self.seed + self.seeds))
+
+    def _typed(self, name: str, change) -> None:
+        least, most = _BOUNDS[name]
+        if least <= change.new <= most:
+            setattr(self, name, change.new)
+            self.on_change()
+        else:
+            wanted = f"expected a whole number from {least} to {most}"
+            self.on_wrong(f"{name} is {change.new}; {wanted}, so {getattr(self, name)} stays.")
+
+
+_BOUNDS = {"seed": (0, 100_000), "seeds": (1, 16), "steps": (1, 100_000)}
 _PRESETS = {
     "the paper's for this layer": lambda usual: {},
     "closer to the {} (C × 10)": lambda usual: {"C": 10 * usual.C},

@@ -54,7 +54,12 @@ class InversionPanel(RunPanel):
 
     def _make(self) -> Callable[[], Run]:
         s = self.selection
-        settings = {"steps": self.steps, "mask": self.mask, "seed": self._noises, "settings": self.settings}
+        settings = {
+            "steps": self.starts.steps,
+            "mask": self.mask,
+            "seed": self.starts.noises,
+            "settings": self.settings,
+        }
         return partial(Inversion, s.net, s.image, s.layer, **settings)
 
     def _code_of(self, run: Inversion, step: int | None) -> str:

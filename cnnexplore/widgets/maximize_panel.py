@@ -74,7 +74,7 @@ class MaximizePanel(RunPanel):
 
     def _make(self) -> Callable[[], Run]:
         net, layer, channel, position = self._looked_at()
-        settings = {"steps": self.steps, "seed": self._noises, "settings": self.settings}
+        settings = {"steps": self.starts.steps, "seed": self.starts.noises, "settings": self.settings}
 
         def make() -> Maximization:
             unit = by_interest(net, net.layers[layer])[0] if channel is None else channel

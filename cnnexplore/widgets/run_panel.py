@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import partial
 
 import ipywidgets as w
 import numpy as np
@@ -16,15 +15,13 @@ from ..preimage.result import png
 from ..zoo import DEFAULT, load
 from .choices import Album, middle_layer
 from .choosers import Choosers
-from .controls import HELP, SettingsControls
+from .controls import SettingsControls, StartControls
 from .map_view import field_of, unit_at
 from .notebook import cell_key, show_with_still
 from .run_view import RunView
 from .runner import Runner
 from .selection import Selection
 from .stage import Stage, sheet
-
-_MOST_SEEDS = 16
 
 
 class RunPanel:
@@ -60,9 +57,7 @@ class RunPanel:
         values = self._usual(where, net.size)
         self.settings = Settings(values)
         self.settings.update(**{name: value for name, value in given.items() if value is not None})
-        self.steps, self.seed, self.seeds = steps, seed, seeds
-        if not isinstance(seeds, int) or not 1 <= seeds <= _MOST_SEEDS:
-            raise SettingError(f"seeds is {seeds!r}; expected how many, 1 to {_MOST_SEEDS}.")
+        self.starts = StartControls(seed, seeds, steps)
         self.runner = Runner(cell_key())
         self.runner.on_run, self.runner.on_frame = self._run_ready, self._frame
         self.runner.on_state, self.runner.on_error = self._state, self._error
@@ -122,6 +117,8 @@ class RunPanel:
         self.controls = SettingsControls(self.settings, self._usual, self.counts)
         self.controls.suit(net.layers[s.layer], net.size)
         self.controls.on_change = self._changed
+        self.starts.on_change = self._begin
+        self.starts.on_wrong = lambda sentence: self.run_view.tell("failed", sentence)
         self.code_button = self._button("code", "code", "copy the Python that remakes this picture", self._copy)
         self.save_button = self._button("save", "download", "save the picture as PNG, with its code", self._save)
         self.code_box = w.Textarea(layout=w.Layout(width="98%", height="58px", display="none"), disabled=False)
@@ -144,18 +141,6 @@ class RunPanel:
         self.widget.add_class("cx-panel")
 
     def _settings_rows(self) -> list[w.Widget]:
-        def narrow(width: int, label: int) -> dict:
-            return {"layout": w.Layout(width=f"{width}px"), "style": {"description_width": f"{label}px"}}
-
-        counts = sorted({1, 2, 4, self.seeds})
-        self.seed_box = w.IntText(self.seed, description="seed", tooltip=HELP["seed"], **narrow(90, 34))
-        self.seeds_box = w.Dropdown(
-            options=counts, value=self.seeds, description="seeds", tooltip=HELP["seeds"], **narrow(94, 42)
-        )
-        self.steps_box = w.IntText(self.steps, description="steps", tooltip=HELP["steps"], **narrow(107, 38))
-        self.seed_box.observe(partial(self._number_typed, "seed"), "value")
-        self.steps_box.observe(partial(self._number_typed, "steps"), "value")
-        self.seeds_box.observe(partial(self._number_typed, "seeds"), "value")
         buttons = {
             "start": ("play", "go on; from the beginning if the run has ended", self.start),
             "pause": ("pause", "wait before the next step", self.pause, 78),
@@ -170,7 +155,7 @@ class RunPanel:
             c.jitter,
             c.alpha,
             c.preset,
-            w.HBox([self.seed_box, self.seeds_box, self.steps_box]),
+            w.HBox([self.starts.seed_box, self.starts.seeds_box, self.starts.steps_box]),
             w.HBox(row),
         ]
 
@@ -247,15 +232,6 @@ class RunPanel:
             text = f"looking back at step {shown} of {self.runner.run.step}; start goes on"
             self.run_view.tell(self.runner.state, text, live=False)
 
-    def _number_typed(self, name: str, change) -> None:
-        least, most = {"steps": (1, 100_000), "seed": (0, 100_000), "seeds": (1, _MOST_SEEDS)}[name]
-        if not least <= change.new <= most:
-            wanted = f"expected a whole number from {least} to {most}"
-            self.run_view.tell("failed", f"{name} is {change.new}; {wanted}, so {getattr(self, name)} stays.")
-            return
-        setattr(self, name, change.new)
-        self._begin()
-
     def _pick(self, row: int, column: int) -> None:
         """A click on a picture shows what the unit in that place sees."""
         self.selection.unit = where = unit_at(self._layer, row, column)
@@ -288,11 +264,6 @@ class RunPanel:
             self.start()
 
     # the run
-
-    @property
-    def _noises(self) -> int | list[int]:
-        """The seed, or the seeds of a batch."""
-        return self.seed if self.seeds == 1 else list(range(self.seed, self.seed + self.seeds))
 
     def _begin(self, go: bool = True) -> None:
         self._begun = self._looked_at()

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from ..errors import ExploreError
 from ..preimage import Frame, Run
 
-MOST = 6  # runs that go on at once in one kernel; one more stops the oldest
+MOST = 8  # runs that go on at once in one kernel; one more stops the oldest
 _serial = itertools.count()
 _runners: weakref.WeakValueDictionary[str, Runner] = weakref.WeakValueDictionary()
 _registry_lock = threading.Lock()
@@ -169,8 +169,8 @@ def _make_room(newcomer: Runner) -> None:
         _runners[newcomer.key] = newcomer  # the youngest last
         busy = [r for r in _runners.values() if r is not newcomer and r.state in ("loading", "running", "paused")]
         surplus = busy[: max(0, len(busy) - MOST + 1)]
-    for runner in surplus:
-        runner.stop()
+    if surplus:  # elsewhere: who makes room may hold locks that these wait for
+        threading.Thread(target=lambda: [runner.stop() for runner in surplus], daemon=True, name="making room").start()
 
 
 @atexit.register

@@ -107,6 +107,25 @@ def test_thumbnails_are_kept_when_the_layer_is_left_and_can_wait(panel, net):
     assert not set(p.gallery.runner.run.units) & set(kept), "what is there is not made again"
 
 
+def test_running_the_cell_again_replaces_the_run_and_its_gallery(panel, net, monkeypatch):
+    monkeypatch.setattr("cnnexplore.widgets.run_panel.cell_key", lambda: "cell 7 0")
+    one = panel(net, "conv2", steps=50_000)
+    until(lambda: one.gallery.runner.state == one.runner.state == "running")
+    two = panel(net, "conv2", steps=50_000)
+    assert one.gallery.runner.state == one.runner.state == "stopped"
+    until(lambda: two.gallery.runner.state == two.runner.state == "running")
+
+
+def test_nobody_looking_makes_no_thumbnails(panel, net):
+    p = panel(net, "conv2", steps=5)
+    p.grid._received(None, {"kind": "ready", "view": "a"}, [])
+    until(lambda: p.gallery.runner.state == "running")
+    p.grid._received(None, {"kind": "gone", "view": "a"}, [])
+    assert p.gallery.runner.state == "paused"
+    p.grid._received(None, {"kind": "ready", "view": "b"}, [])
+    until(lambda: p.gallery.runner.state == "running")
+
+
 def test_classes_are_named_and_in_order(panel, net):
     p = panel("worldnet", "fc8", unit="church", steps=2, thumbnails=False, start=False)
     church = cx.world.CLASSES.index("church")

@@ -80,7 +80,7 @@ def test_another_layer_image_seed_or_network_starts_afresh_and_keeps_the_setting
     for change in (
         lambda: setattr(p.layer, "value", "pool1"),
         lambda: setattr(p.image, "value", "digit 7"),
-        lambda: setattr(p.seed_box, "value", 5),
+        lambda: setattr(p.starts.seed_box, "value", 5),
     ):
         before = p.runner.run
         change()
@@ -131,9 +131,9 @@ def test_a_network_that_cannot_be_loaded_gets_a_sentence_and_all_stays(panel, sa
 
 def test_bad_numbers_and_uploads_get_a_sentence(panel, said):
     p = panel("lenet", steps=50_000)
-    p.seed_box.value = -3
+    p.starts.seed_box.value = -3
     assert any("seed is -3; expected a whole number" in content.get("text", "") for content, _ in said)
-    assert p.seed == 0
+    assert p.starts.seed == 0
     p.upload.value = (uploaded("x.png", b"abc"),)
     assert any("not an image" in content.get("text", "") for content, _ in said)
     picture = io.BytesIO()
@@ -259,7 +259,7 @@ def test_a_mask_that_does_not_fit_is_a_sentence(panel, said):
 def test_several_seeds_grow_side_by_side_in_one_run(panel):
     p = panel("lenet", steps=10, seed=3)
     assert p.wait(20)
-    p.seeds_box.value = 4
+    p.starts.seeds_box.value = 4
     until(lambda: p.runner.run is not None and len(p.runner.run.seeds) == 4 and p.runner.state == "finished")
     assert p.runner.run.seeds == [3, 4, 5, 6]
     assert p.picture.shape == (4, 28, 28, 3)

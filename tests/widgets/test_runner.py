@@ -106,7 +106,7 @@ def test_runs_are_bounded_and_the_oldest_gives_way(runner, make):
     for r in crowd:
         r.begin(make)
         until(lambda r=r: len(r.frames) > 0)
-    assert crowd[0].state == "stopped"
+    until(lambda: crowd[0].state == "stopped")
     assert all(r.state == "running" for r in crowd[1:])
     crowd[0].resume()
     until(lambda: crowd[1].state == "stopped")
