@@ -116,6 +116,26 @@ def test_running_the_cell_again_replaces_the_run_and_its_gallery(panel, net, mon
     until(lambda: two.gallery.runner.state == two.runner.state == "running")
 
 
+def test_without_thumbnails_units_can_be_chosen_all_the_same(panel, net):
+    p = panel(net, "conv2", steps=5, thumbnails=False)
+    assert p.wait(30)
+    assert (p.grid.count, p.grid.done) == (50, 1), "the chosen one's picture is there"
+    assert (p.gallery.runner.state, p.grid.note, p.grid.action) == ("idle", "50 units", "")
+
+
+def test_thumbnails_that_cannot_be_made_say_why_and_can_be_tried_again(panel, net, monkeypatch):
+    def broken(self):
+        raise cx.DivergedError("the energy is no longer finite.")
+
+    monkeypatch.setattr("cnnexplore.widgets.gallery.Wishes.frames", broken)
+    p = panel(net, "conv2", steps=5)
+    until(lambda: p.gallery.runner.state == "failed" and p.grid.action == "try again")
+    assert p.grid.note == "thumbnails: the energy is no longer finite."
+    monkeypatch.undo()
+    p.grid.on_action()
+    until(lambda: p.grid.done >= 8)
+
+
 def test_nobody_looking_makes_no_thumbnails(panel, net):
     p = panel(net, "conv2", steps=5)
     p.grid._received(None, {"kind": "ready", "view": "a"}, [])
@@ -124,6 +144,16 @@ def test_nobody_looking_makes_no_thumbnails(panel, net):
     assert p.gallery.runner.state == "paused"
     p.grid._received(None, {"kind": "ready", "view": "b"}, [])
     until(lambda: p.gallery.runner.state == "running")
+
+
+def test_a_complete_layer_has_nothing_to_go_on_with(panel, net):
+    p = panel(net, "conv1", steps=5)
+    until(lambda: p.grid.note == "20 units", 60)
+    p.layer.value = "conv2"
+    until(lambda: p.grid.count == 50 and p.gallery.runner.state == "running")
+    p.layer.value = "conv1"
+    until(lambda: p.grid.count == 20 and p.grid.done == 20)
+    until(lambda: (p.grid.note, p.grid.action) == ("20 units", ""))
 
 
 def test_classes_are_named_and_in_order(panel, net):
