@@ -16,7 +16,7 @@ from .frame_view import pictures_of
 from .runner import Runner
 from .unit_grid import UnitGrid, fitted
 
-_STEPS, _STEPS_FLAT = 60, 120  # of a thumbnail: enough to tell the units apart; those that see everything are slow
+_STEPS, _STEPS_FLAT = 40, 80  # of a thumbnail: enough to tell the units apart; those that see everything are slow
 _SHOW = 12  # steps between two pictures of a batch on its way
 _ACTIONS = {"running": "pause", "paused": "go on", "stopped": "go on", "failed": "try again"}
 _SIDE = 128  # pixels of a thumbnail, at most
