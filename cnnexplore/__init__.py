@@ -15,6 +15,7 @@ _ROOMS = {
     "cnnexplore.preimage": (
         "Inversion", "Maximization", "Caricature", "PreImage", "invert", "maximize", "caricature", "masks", "solvers",
     ),
+    "cnnexplore.decoding": ("Decoding", "decode", "decode_code"),
     "cnnexplore.data": ("photograph", "photographs", "digit", "scene", "score", "world"),
     "cnnexplore.figures": ("figure",),
     "cnnexplore.widgets": ("InversionPanel", "explore"),
