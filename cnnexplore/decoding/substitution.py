@@ -25,12 +25,12 @@ class Decoded(NamedTuple):
 
 def substitute(layer: Operation, patch: Patch, method: str, name: str) -> Decoded:
     """A patch of a layer's code carried down to the image. Raises LayerError for what cannot be decoded."""
-    operation, largest, before = layer, 0, 0
-    for operation, patch in descend(layer, patch, method, name):  # noqa: B020
-        largest, before = max(largest, before + patch.values.numel()), patch.values.numel()
-    if operation.name != "input":
-        raise LayerError(f"{name} does not depend on the image; choose a layer that does.")
-    return Decoded(patch, largest)
+    largest = before = 0
+    for operation, found in descend(layer, patch, method, name):
+        largest, before = max(largest, before + found.values.numel()), found.values.numel()
+        if operation.name == "input":
+            return Decoded(found, largest)
+    raise LayerError(f"{name} does not depend on the image; choose a layer that does.")
 
 
 def descend(layer: Operation, patch: Patch, method: str, name: str) -> Iterator[tuple[Operation, Patch]]:
