@@ -16,7 +16,7 @@ _ROOMS = {
         "Inversion", "Maximization", "Caricature", "PreImage", "invert", "maximize", "caricature", "masks", "solvers",
     ),
     "cnnexplore.decoding": ("Decoding", "decode", "decode_code"),
-    "cnnexplore.data": ("photograph", "photographs", "digit", "scene", "score", "world"),
+    "cnnexplore.data": ("photograph", "photographs", "digit", "digits", "scene", "score", "world"),
     "cnnexplore.figures": ("figure",),
     "cnnexplore.widgets": ("InversionPanel", "explore"),
 }  # fmt: skip

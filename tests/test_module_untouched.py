@@ -21,7 +21,7 @@ CALLS = {
     "Network.device": lambda net, folder: net.device,
     "Network.feed": lambda net, folder: net.feed(net.pixels_of(IMAGE)),
     "Network.layers": lambda net, folder: repr(net.layers),
-    "Network.operation": lambda net, folder: net.operation("conv2"),
+    "Network.operations": lambda net, folder: net.operations()["conv2"],
     "Network.picture": lambda net, folder: net.picture(net.pixels_of(IMAGE)),
     "Network.pixels_of": lambda net, folder: net.pixels_of([IMAGE, IMAGE]),
     "Network.predict": lambda net, folder: net.predict(IMAGE),
@@ -68,7 +68,7 @@ CALLS = {
 ELSEWHERE = {"InversionPanel": "tests/widgets", "explore": "tests/widgets"}
 TAKE_NO_MODULE = {
     "ExploreError", "LayerNotFound", "LayerError", "ImageError", "SettingError", "NetworkError", "WeightsError",
-    "DivergedError", "Layer", "Pixels", "load", "networks", "masks", "solvers", "photograph", "photographs", "digit",
+    "DivergedError", "Layer", "Pixels", "load", "networks", "masks", "solvers", "photograph", "photographs", "digit", "digits",
     "scene", "world",
 }  # fmt: skip
 RUN_NOTHING = {"Network.code", "Network.device", "Network.picture", "Network.pixels_of"}

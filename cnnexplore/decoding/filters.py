@@ -43,8 +43,8 @@ class Decoding:
     def __init__(self, net: Network, layer: str, units: int | Sequence[int] | None = None, unpool: str = "bilinear"):
         self.net, self.layer, self.unpool = net, net.layers[layer], check(unpool)
         self.units = chosen_units(units, self.layer.channels, self.layer.name)
-        self._operation = net.operation(layer)
-        if self.layer.channels not in self._operation.shape[1:2]:
+        self.operation = net.operations()[self.layer.name]
+        if self.layer.channels not in self.operation.shape[1:2]:
             raise LayerError(f"{layer} has no channels of its own in its second dimension; choose a layer that has.")
         first, elements = self._substituted(self.units[:1])
         self.box = (first.top, first.left, *(p + n - 1 for p, n in zip(first[1:], first.values.shape[2:], strict=True)))
@@ -59,17 +59,18 @@ class Decoding:
             units = self.units[k : k + self.at_once]
             yield units, self._substituted(units).patch.values
 
+    def start(self, units: list[int]) -> Patch:
+        """1 for each unit, in the middle of its map."""
+        shape = self.operation.shape
+        values = torch.zeros(len(units), shape[1], device=self.net.device)
+        values[range(len(units)), units] = 1
+        if is_map(shape):
+            return Patch(values[:, :, None, None], shape[2] // 2, shape[3] // 2)
+        return Patch(values[:, None])
+
     @torch.no_grad()
     def _substituted(self, units: list[int]) -> Decoded:
-        operation, device = self._operation, self.net.device
-        values = torch.zeros(len(units), *operation.shape[1:2], device=device)
-        values[range(len(units)), units] = 1
-        if is_map(operation.shape):
-            rows, columns = operation.shape[2:]
-            start = Patch(values[:, :, None, None], rows // 2, columns // 2)
-        else:
-            start = Patch(values[:, None])
-        return substitute(operation, start, self.unpool, self.layer.name)
+        return substitute(self.operation, self.start(units), self.unpool, self.layer.name)
 
 
 def decode(
@@ -93,7 +94,8 @@ def decode_code(net: Network, layer: str, code: torch.Tensor, unpool: str = "bil
     (N, C, H, W) of the network's input size; its shape is meant, not its range. Raises LayerNotFound, LayerError for
     a layer that cannot be decoded, SettingError for a code of another shape. Source: decoding2015, equation 1.
     """
-    operation, name = net.operation(layer), net.layers[layer].name
+    name = net.layers[layer].name
+    operation = net.operations()[name]
     code = torch.as_tensor(code, dtype=torch.float32, device=net.device)
     if tuple(code.shape[1:]) != tuple(operation.shape[1:]) or operation.shape[0] != 1:
         expected = " x ".join(map(str, operation.shape[1:]))

@@ -72,14 +72,12 @@ class Network:
         """Name -> Layer, in the order in which the layers are computed."""
         return self._traced[0]
 
-    def operation(self, layer: str) -> Operation:
-        """The last tensor operation of those that compute a layer's code, with what feeds it, down to the input.
+    def operations(self) -> dict[str, Operation]:
+        """By layer name, the last tensor operation of those that compute its code, with what feeds it.
 
         One pass of the module as it is now, on an image of zeros; the operations share its weights.
-        Raises LayerNotFound.
         """
-        name = self.layers[layer].name
-        return self._trace()[2][name]
+        return self._trace()[2]
 
     # images
 
