@@ -68,8 +68,8 @@ CALLS = {
 ELSEWHERE = {"InversionPanel": "tests/widgets", "explore": "tests/widgets"}
 TAKE_NO_MODULE = {
     "ExploreError", "LayerNotFound", "LayerError", "ImageError", "SettingError", "NetworkError", "WeightsError",
-    "DivergedError", "Layer", "Pixels", "load", "networks", "masks", "solvers", "photograph", "photographs", "digit", "digits",
-    "scene", "world",
+    "DivergedError", "Layer", "Pixels", "load", "networks", "masks", "solvers", "photograph", "photographs", "digit",
+    "digits", "scene", "world",
 }  # fmt: skip
 RUN_NOTHING = {"Network.code", "Network.device", "Network.picture", "Network.pixels_of"}
 

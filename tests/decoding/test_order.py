@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -31,7 +33,7 @@ def test_filters_of_one_shape_stand_together(seed):
     assert all(len({which[k] for k in group}) == 1 for group in found)
     order = by_shape(filters)
     assert sorted(order) == list(range(20))
-    assert sum(which[a] != which[b] for a, b in zip(order, order[1:], strict=False)) == 3
+    assert sum(which[a] != which[b] for a, b in pairwise(order)) == 3
     assert [k for group in found for k in group] == order
 
 
