@@ -6,13 +6,14 @@ import difflib
 from collections.abc import Callable
 
 from ..errors import SettingError
-from . import preimage2016
+from . import decoding2015, preimage2016
+from .diagram import Diagram
 from .sheet import Cell, Sheet
 from .table import Table
 
-__all__ = ["Cell", "Sheet", "Table", "figure", "names"]
+__all__ = ["Cell", "Diagram", "Sheet", "Table", "figure", "names"]
 
-_PAPERS = {"preimage2016": preimage2016.FIGURES}
+_PAPERS = {"decoding2015": decoding2015.FIGURES, "preimage2016": preimage2016.FIGURES}
 
 
 def names() -> dict[str, str]:
@@ -24,17 +25,18 @@ def names() -> dict[str, str]:
     }
 
 
-def figure(name: str, net, image=None, **options) -> Sheet | Table:
+def figure(name: str, net, image=None, **options) -> Sheet | Diagram | Table:
     """The figure or table "paper.number" (see `names`) for a network and an image, or images.
 
     options: what the function of that figure takes, such as steps, layers or seed. Raises SettingError for an
     unknown name, and what the figure's method raises.
     """
-    make = _find(name)
+    make = find(name)
     return make(net, **options) if image is None else make(net, image, **options)
 
 
-def _find(name: str) -> Callable:
+def find(name: str) -> Callable:
+    """What makes the figure or table of that name. Raises SettingError for an unknown one."""
     paper, _, number = name.partition(".")
     made = _PAPERS.get(paper, {})
     if number not in made:
