@@ -232,7 +232,7 @@ def _mosaic(weights: torch.Tensor, pixels) -> np.ndarray:
     side = int(np.ceil(len(weights) ** 0.5))
     tiles = pictures(weights[None].flatten(2)[:, None], pixels)[0].reshape(*weights.shape, 3)
     k = weights.shape[-1] + 1
-    sheet = np.full((side * k - 1, side * k - 1, 3), 255, np.uint8)
+    sheet = np.full((side * k - 1, side * k - 1, 3), 40, np.uint8)
     for n, tile in enumerate(tiles):
         row, column = n // side * k, n % side * k
         sheet[row : row + k - 1, column : column + k - 1] = tile
