@@ -18,7 +18,7 @@ _ROOMS = {
     "cnnexplore.decoding": ("Decoding", "decode", "decode_code"),
     "cnnexplore.data": ("photograph", "photographs", "digit", "digits", "scene", "score", "world"),
     "cnnexplore.figures": ("figure",),
-    "cnnexplore.widgets": ("InversionPanel", "explore"),
+    "cnnexplore.widgets": ("InversionPanel", "MaximizePanel", "CaricaturePanel", "UnitGrid", "explore"),
 }  # fmt: skip
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = sorted(_HOME)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import threading
 import traceback
@@ -170,3 +171,13 @@ def _make_room(newcomer: Runner) -> None:
         surplus = busy[: max(0, len(busy) - MOST + 1)]
     for runner in surplus:
         runner.stop()
+
+
+@atexit.register
+def _end_all() -> None:
+    """A thread that is inside PyTorch while Python ends would take the whole process down."""
+    for runner in list(_runners.values()):
+        runner.stop()
+    for thread in threading.enumerate():
+        if thread.name.startswith("cnnexplore "):
+            thread.join(5)

@@ -7,6 +7,7 @@ import time
 from functools import partial
 
 import pytest
+from waiting import until
 
 import cnnexplore as cx
 from cnnexplore.widgets import runner as room
@@ -38,13 +39,6 @@ def runner():
     yield new
     for r in made:
         r.stop()
-
-
-def until(condition, seconds: float = 20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)
 
 
 def test_a_run_goes_pauses_steps_and_goes_on(runner, make):
