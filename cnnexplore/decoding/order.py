@@ -9,6 +9,8 @@ import torch
 
 from ..errors import SettingError
 
+_MOST_ORDERED = 1000  # filters: beyond, the best order of a tree takes minutes
+
 
 def similarity(filters: torch.Tensor) -> torch.Tensor:
     """How alike filters are: the correlation of every two, -1 to 1. filters: (K, C, h, w). Returns (K, K)."""
@@ -53,7 +55,7 @@ def _tree(filters: torch.Tensor) -> np.ndarray:
     apart = 1 - similarity(filters.double()).cpu().numpy()
     apart = (apart + apart.T) / 2
     np.fill_diagonal(apart, 0)
-    return linkage(squareform(apart.clip(0), checks=False), "average", optimal_ordering=True)
+    return linkage(squareform(apart.clip(0), checks=False), "average", optimal_ordering=len(apart) <= _MOST_ORDERED)
 
 
 def class_means(responses: torch.Tensor, labels: Sequence[int]) -> torch.Tensor:
