@@ -91,8 +91,7 @@ class DecodingPanel:
         for box in (self.part_box, self.share_box):
             box.observe(self._look_changed, "value")
         self.order_box.observe(self._order_chosen, "value")
-        self.back = self._button("back", "level-up", "to the filter that was walked down from", self._walk_back)
-        self.back.layout.visibility = "hidden"
+        self.detail.back.on_click(lambda _: self._walk_back())
         self.code_button = self._button("code", "code", "copy the Python that remakes this filter", self._copy)
         self.save_button = self._button("save", "download", "save the filter as PNG, with its code", self._save)
         self.code_box = w.Textarea(layout=w.Layout(width="98%", height="58px", display="none"))
@@ -102,7 +101,7 @@ class DecodingPanel:
             [
                 w.HBox([*self.choosers.row, space, self.code_button, self.save_button], layout=wrap),
                 self.code_box,
-                w.HBox([self.unpool_box, self.order_box, self.part_box, self.share_box, self.back], layout=wrap),
+                w.HBox([self.unpool_box, self.order_box, self.part_box, self.share_box], layout=wrap),
                 self.grid,
                 self.detail.widget,
                 self.line,
@@ -174,7 +173,7 @@ class DecodingPanel:
         s = self.selection
         if s.channel is not None:
             self.detail.look(Chosen(s.net, s.layer, s.channel, self.unpool, s.image))
-        self.back.layout.visibility = "visible" if self._above else "hidden"
+        self.detail.back.layout.visibility = "visible" if self._above else "hidden"
 
     def _first_unit(self, order: list[int]) -> None:
         s = self.selection

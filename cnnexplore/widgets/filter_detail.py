@@ -18,9 +18,10 @@ from ..preimage.result import whole_scale
 from .frame_view import FrameView, side_by_side
 from .map_view import field_of, heat
 from .runner import Runner
-from .unit_grid import UnitGrid
+from .unit_grid import UnitGrid, fitted
 
 _BELOW = 24  # units that a filter is made of, at most
+_SIDE = 64  # pixels of their thumbnails with the bar below
 _TOP = 6  # images that respond most
 _LARGE = 168  # screen pixels of a picture's longer side, at least
 _FLOW = {"flex_flow": "row wrap", "align_items": "flex-start", "grid_gap": "12px"}
@@ -133,6 +134,8 @@ class FilterDetail:
         self.convolved = FrameView((1, 1), caption="the filter")
         self.said = w.HTML()
         self.below_title = w.HTML()
+        self.back = w.Button(description="back up", icon="level-up", layout=w.Layout(width="92px", visibility="hidden"))
+        self.back.tooltip = "to the filter that was walked down from"
         self.below = UnitGrid(rows=1.0)
         self.below.on_select(lambda place: self.walk(*self.found.below[place][:2]))
         self.top = [FrameView((1, 1)) for _ in range(2)]
@@ -140,11 +143,11 @@ class FilterDetail:
             [
                 w.HBox([self.filter, self.image, self.network, self.convolved], layout=w.Layout(**_FLOW)),
                 self.said,
-                self.below_title,
+                w.HBox([self.below_title, self.back], layout=w.Layout(align_items="center", grid_gap="12px")),
                 self.below,
                 w.HBox(self.top, layout=w.Layout(**_FLOW)),
             ],
-            layout=w.Layout(visibility="hidden"),
+            layout=w.Layout(visibility="hidden", margin="8px 0 0 0"),
         )
 
     def look(self, chosen: Chosen) -> None:
@@ -153,9 +156,9 @@ class FilterDetail:
 
     def _found(self, found: Found) -> None:
         self.found = found
+        self._made_of()
         self.redraw()
         self._responses()
-        self._made_of()
         self._top_images()
         self.widget.layout.visibility = "visible"
 
@@ -166,9 +169,10 @@ class FilterDetail:
             return
         c = found.chosen
         show(self.filter, self.draw(found.filters, c.net)[0], f"{c.layer}, {named(c.net, found.decoding, c.unit)}")
-        for place, one in enumerate(found.thumbnails):
+        largest = max((abs(weight) for *_, weight in found.below), default=1.0)
+        for place, (one, (*_, weight)) in enumerate(zip(found.thumbnails, found.below, strict=True)):
             if place < self.below.count:
-                self.below.put(place, self.draw(one[None], c.net)[0])
+                self.below.put(place, weighed(self.draw(one[None], c.net)[0], weight / largest))
 
     def _responses(self) -> None:
         found, one = self.found, self.found.one
@@ -176,13 +180,12 @@ class FilterDetail:
         network, convolved = (contrast(maps)[0, 0].cpu().numpy() for maps in (one.network, one.filters))
         show(self.image, c.net.picture(c.net.pixels_of(c.image)), "image")
         flat = max(layer.size) == 1
-        for view, values, caption in (
-            (self.network, network, "the network"),
-            (self.convolved, convolved, "the filter"),
-        ):
-            view.layout.display = "none" if flat else ""
-            if not flat:
-                show(view, heat(values), f"{caption}'s response")
+        self.network.layout.display = "none" if flat else ""
+        if flat:
+            show(self.convolved, evidence(found), "image × filter: for (red), against (blue)")
+        else:
+            show(self.network, heat(network), "the network's response")
+            show(self.convolved, heat(convolved), "the filter's response")
         many = [maps.flatten(1).amax(1).double() for maps in (found.many.network, found.many.filters)]
         agree = float(torch.corrcoef(torch.stack(many))[0, 1].nan_to_num())
         if flat:
@@ -208,10 +211,8 @@ class FilterDetail:
         if found.below:
             several = len({layer for layer, _, _ in found.below}) > 1
             words = [f"{layer + ' ' if several else ''}unit {u}: {weight:+.3g}" for layer, u, weight in found.below]
-            self.below.begin(len(words), 64, words)
-            pictures = [self.draw(one[None], c.net)[0] for one in found.thumbnails]
-            for place, picture in enumerate(pictures):
-                self.below.put(place, picture)
+            self.below.begin(len(words), _SIDE, words)
+            self.below.note = "bars: the weight; red where it is negative"
 
     def _top_images(self) -> None:
         found = self.found
@@ -230,6 +231,28 @@ def show(view: FrameView, picture: np.ndarray, caption: str, scale: int | None =
         view.resize(size, scale)
     view.box, view.caption = [], caption
     view.draw(picture)
+
+
+def weighed(picture: np.ndarray, share: float) -> np.ndarray:
+    """A thumbnail over a bar as long as its weight is large, -1 to 1; red where that is negative."""
+    out = np.full((_SIDE, _SIDE, 3), 255, np.uint8)
+    out[: _SIDE - 8, 4 : _SIDE - 4] = fitted(picture, _SIDE - 8)
+    long = max(2, round(abs(share) * (_SIDE - 8)))
+    out[_SIDE - 6 : _SIDE - 1, 4 : 4 + long] = (203, 64, 66) if share < 0 else (70, 110, 190)
+    return out
+
+
+def evidence(found: Found) -> np.ndarray:
+    """Where the image speaks for the filter and where against it: their product, summed over channels."""
+    from matplotlib import colormaps
+
+    net, (top, left, bottom, right) = found.chosen.net, found.decoding.box
+    x = net.feed(net.pixels_of(found.chosen.image))[0]
+    product = torch.zeros(net.size)
+    seen = x[:, top : bottom + 1, left : right + 1].float() * found.filters[0]
+    product[top : bottom + 1, left : right + 1] = seen.sum(0).cpu()
+    scaled = 0.5 + 0.5 * product / product.abs().max().clamp(min=1e-30)
+    return (255 * colormaps["RdBu_r"](scaled.numpy())[..., :3]).round().astype(np.uint8)
 
 
 def named(net: Network, decoding: Decoding, unit: int) -> str:
