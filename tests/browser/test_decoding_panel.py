@@ -74,6 +74,8 @@ def test_five_hundred_filters_scroll_and_are_walked_down(opened, photograph, pag
     click(page, 1, 0)
     page.wait_for_function("() => document.querySelector('.cx-line').said.text.startsWith('50 filters of conv2')")
     page.wait_for_function(f"() => {GRID.format(0)}.count === 50 && {GRID.format(0)}.done === 50")
+    maps = "[...document.querySelectorAll('.cx-frame canvas')].slice(2, 4)"  # both responses, 8 x 8, drawn
+    page.wait_for_function(f"() => {maps}.every((canvas) => canvas.width === 8 && canvas.drawn)")
     photograph("decoding-panel-below", ".cx-panel")
     page.locator(".cx-panel button", has_text="back up").click()
     page.wait_for_function(f"(unit) => {GRID.format(0)}.count === 500 && {GRID.format(0)}.selected === unit", arg=unit)
