@@ -15,9 +15,13 @@ _ROOMS = {
     "cnnexplore.preimage": (
         "Inversion", "Maximization", "Caricature", "PreImage", "invert", "maximize", "caricature", "masks", "solvers",
     ),
-    "cnnexplore.data": ("photograph", "photographs", "digit", "scene", "score", "world"),
+    "cnnexplore.decoding": ("Decoding", "decode", "decode_code", "threshold"),
+    "cnnexplore.data": ("photograph", "photographs", "digit", "digits", "scene", "score", "world"),
     "cnnexplore.figures": ("figure",),
-    "cnnexplore.widgets": ("InversionPanel", "MaximizePanel", "CaricaturePanel", "UnitGrid", "explore"),
+    "cnnexplore.widgets": (
+        "InversionPanel", "MaximizePanel", "CaricaturePanel", "DecodingPanel", "UnitGrid",
+        "explore",
+    ),
 }  # fmt: skip
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = sorted(_HOME)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def lab(folder: Path, copy_only: bool, jupyter_options: tuple[str, ...]) -> None
 @cli.command()
 @click.argument("name", required=False)
 @click.option("--net", default="photonet", show_default=True, help="A network by name, or a weights file.")
-@click.option("--image", "images", multiple=True, type=click.Path(dir_okay=False), help="May be given several times.")
+@click.option("--image", "images", multiple=True, type=click.Path(), help="Or a folder; may be given several times.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="[default: NAME.png, or .csv for a table]")
 @click.option("--steps", type=click.IntRange(1), help="Of each run; fewer is faster and rougher.")
 @click.option("--layers", help="Comma-separated; the figure's own choice if not given.")
@@ -70,7 +71,7 @@ def figure(name, net, images, out, steps, layers) -> None:
     out = out or Path(f"{name}.{'csv' if table else 'png'}")
     options = {"steps": steps, "layers": layers.split(",") if layers else None}
     options = {key: value for key, value in options.items() if value is not None}
-    if table:
+    if "kept" in inspect.signature(figures.find(name)).parameters:
         options["kept"] = out.with_suffix(".jsonl")
     image = list(images) if table or len(images) > 1 else (images[0] if images else None)
     made = figures.figure(name, zoo.load(net), image or None, **options)

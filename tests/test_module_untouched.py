@@ -21,6 +21,7 @@ CALLS = {
     "Network.device": lambda net, folder: net.device,
     "Network.feed": lambda net, folder: net.feed(net.pixels_of(IMAGE)),
     "Network.layers": lambda net, folder: repr(net.layers),
+    "Network.operations": lambda net, folder: net.operations()["conv2"],
     "Network.picture": lambda net, folder: net.picture(net.pixels_of(IMAGE)),
     "Network.pixels_of": lambda net, folder: net.pixels_of([IMAGE, IMAGE]),
     "Network.predict": lambda net, folder: net.predict(IMAGE),
@@ -58,17 +59,22 @@ CALLS = {
     "PreImage.image": lambda net, folder: result(net).image,
     "PreImage.plot": lambda net, folder: result(net).plot(),
     "PreImage.save": lambda net, folder: result(net).save(folder / "a.png"),
+    "Decoding": lambda net, folder: [list(cx.Decoding(net, "conv2", unpool="nearest")) for _ in range(2)],
+    "decode": lambda net, folder: cx.decode(net, "conv2"),
+    "decode_code": lambda net, folder: cx.decode_code(net, "conv2", net.activations(IMAGE, "conv2")),
     "figure": lambda net, folder: [
         cx.figure("preimage2016.1", net, IMAGE, layer="fc", steps=1, progress=False),
         cx.figure("inverting2015.6", net, IMAGE, layers=["fc"], steps=1, progress=False),
     ],
     "score": lambda net, folder: (setattr(net, "labels", list(cx.world.CLASSES)), cx.score(net, n=2)),
 }  # fmt: skip
-ELSEWHERE = dict.fromkeys(("InversionPanel", "MaximizePanel", "CaricaturePanel", "explore"), "tests/widgets")
+ELSEWHERE = dict.fromkeys(
+    ("InversionPanel", "DecodingPanel", "MaximizePanel", "CaricaturePanel", "explore"), "tests/widgets"
+)
 TAKE_NO_MODULE = {
     "ExploreError", "LayerNotFound", "LayerError", "ImageError", "SettingError", "NetworkError", "WeightsError",
     "DivergedError", "Layer", "Pixels", "load", "networks", "masks", "solvers", "photograph", "photographs", "digit",
-    "scene", "world", "UnitGrid",
+    "digits", "scene", "world", "UnitGrid", "threshold",
 }  # fmt: skip
 RUN_NOTHING = {"Network.code", "Network.device", "Network.picture", "Network.pixels_of"}
 

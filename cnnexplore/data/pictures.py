@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import os
+from functools import lru_cache
 
 import numpy as np
 
@@ -39,15 +41,46 @@ def photograph(name: str) -> np.ndarray:
     return np.repeat(picture[..., None], 3, -1) if picture.ndim == 2 else picture[..., :3]
 
 
+def digits(folder: str | os.PathLike | None = None, train: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Handwritten digits as LeNet expects them, (N, 28, 28) uint8, and what they are, (N,).
+
+    folder: where torchvision's MNIST is (train: its training set, else its test set); None: scikit-learn's 1,797,
+    enlarged, which are always at hand. Raises ImageError if MNIST is not there.
+    """
+    if folder is None:
+        which = np.zeros(10, int)
+        labels = _small_digits().target
+        images = []
+        for value in labels:
+            images.append(digit(value, which[value]))
+            which[value] += 1
+        return np.stack(images), labels.copy()
+    from torchvision.datasets import MNIST
+
+    try:
+        read = MNIST(os.fspath(folder), train=train)
+    except (RuntimeError, OSError) as error:
+        raise ImageError(
+            f"MNIST was not found under {os.fspath(folder)!r} ({error}); give the folder it is in."
+        ) from error
+    return read.data.numpy(), read.targets.numpy()
+
+
+@lru_cache(1)
+def _small_digits():
+    from sklearn.datasets import load_digits
+
+    return load_digits()
+
+
 def digit(value: int, which: int = 0) -> np.ndarray:
     """A handwritten digit as LeNet expects it: 28 x 28 uint8, white on black, 20 x 20 in the middle.
 
     value: 0 to 9; which: the how-manieth of scikit-learn's 8 x 8 digits with that value. Raises ImageError.
     """
     from skimage.transform import resize
-    from sklearn.datasets import load_digits
 
-    digits = load_digits()
+    digits = _small_digits()
     chosen = np.flatnonzero(digits.target == value)
     if not len(chosen) or not 0 <= which < len(chosen):
         raise ImageError(f"there is no digit {value!r} number {which!r}; expected 0 to 9, and number 0 to about 170.")

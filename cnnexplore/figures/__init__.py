@@ -7,13 +7,18 @@ from collections.abc import Callable
 
 from ..errors import SettingError
 from ..zoo import DEFAULT, load
-from . import inverting2015, preimage2016
+from . import decoding2015, inverting2015, preimage2016
+from .diagram import Diagram
 from .sheet import Cell, Sheet
 from .table import Table
 
-__all__ = ["Cell", "Sheet", "Table", "figure", "names"]
+__all__ = ["Cell", "Diagram", "Sheet", "Table", "figure", "names"]
 
-PAPERS = {"preimage2016": preimage2016.FIGURES, "inverting2015": inverting2015.FIGURES}
+PAPERS = {
+    "decoding2015": decoding2015.FIGURES,
+    "inverting2015": inverting2015.FIGURES,
+    "preimage2016": preimage2016.FIGURES,
+}
 
 
 def names() -> dict[str, str]:
@@ -25,18 +30,19 @@ def names() -> dict[str, str]:
     }
 
 
-def figure(name: str, net=None, image=None, **options) -> Sheet | Table:
+def figure(name: str, net=None, image=None, **options) -> Sheet | Diagram | Table:
     """The figure or table "paper.number" (see `names`) for a network and an image, or images.
 
     net, image: ones that come with the package unless given. options: what the function of that figure takes, such as
     steps, layers or seed. Raises SettingError for an unknown name, and what the figure's method raises.
     """
-    make = _find(name)
+    make = find(name)
     net = load(DEFAULT) if net is None else net
     return make(net, **options) if image is None else make(net, image, **options)
 
 
-def _find(name: str) -> Callable:
+def find(name: str) -> Callable:
+    """What makes the figure or table of that name. Raises SettingError for an unknown one."""
     paper, _, number = name.partition(".")
     made = PAPERS.get(paper, {})
     if number not in made:

@@ -10,26 +10,46 @@ import numpy as np
 
 from ..preimage import PreImage
 
+FRAME = "tab:orange"
+
 
 @dataclass(frozen=True)
 class Cell:
-    """One picture of a sheet. box: (top, left, bottom, right) in pixels, drawn in white. result: what it shows."""
+    """One picture of a sheet.
+
+    box: (top, left, bottom, right) in pixels, drawn in white. framed: stands out. result: what it shows.
+    """
 
     picture: np.ndarray = field(repr=False)
     title: str = ""
     box: tuple[float, float, float, float] | None = None
     result: PreImage | None = field(default=None, repr=False)
+    framed: bool = False
+
+
+class Drawn:
+    """What has a `plot` that makes a matplotlib figure: can be saved, and shows itself in a notebook."""
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes the figure in the format of the path's suffix (png, pdf, svg)."""
+        self.plot().savefig(path)
+
+    def _repr_png_(self) -> bytes:
+        file = io.BytesIO()
+        self.plot().savefig(file, format="png")
+        return file.getvalue()
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """A figure: rows of cells. `sheet.results` are the runs behind it; it shows itself in a notebook.
+class Sheet(Drawn):
+    """A figure: rows of cells. `sheet.results` are the runs behind it, `sheet.data` other numbers, by name.
 
     inches: how wide a picture is drawn.
     """
 
     title: str
     rows: list[list[Cell]]
+    data: dict[str, object] = field(default_factory=dict, repr=False)
     inches: float = 1.5
 
     @property
@@ -52,6 +72,10 @@ class Sheet:
                 fine = max(cell.picture.shape[:2]) > drawn.dpi * inches  # more pixels than there is room for
                 axis.imshow(cell.picture, interpolation="antialiased" if fine else "nearest")
                 axis.set_title(cell.title, fontsize=7, pad=3)
+                if cell.framed:
+                    axis.add_patch(
+                        Rectangle((0, 0), 1, 1, fill=False, edgecolor=FRAME, lw=2.5, transform=axis.transAxes)
+                    )
                 if cell.box is not None:
                     top, left, bottom, right = cell.box
                     axis.add_patch(
@@ -60,12 +84,3 @@ class Sheet:
                     axis.set_xlim(-0.5, cell.picture.shape[1] - 0.5)
                     axis.set_ylim(cell.picture.shape[0] - 0.5, -0.5)
         return drawn
-
-    def save(self, path: str | os.PathLike) -> None:
-        """Writes the figure in the format of the path's suffix (png, pdf, svg)."""
-        self.plot().savefig(path)
-
-    def _repr_png_(self) -> bytes:
-        file = io.BytesIO()
-        self.plot().savefig(file, format="png")
-        return file.getvalue()

@@ -19,7 +19,7 @@ from ..errors import SettingError
 class Table:
     """Numbers by row and column. values: (row, column) -> one number per image; published: -> mean, or nothing.
 
-    In percent, as the papers print them.
+    In percent, as the papers print them, with so many digits.
     """
 
     title: str
@@ -27,6 +27,7 @@ class Table:
     columns: list[str]
     values: dict[tuple[str, str], list[float]] = field(repr=False)
     published: dict[tuple[str, str], float] = field(default_factory=dict, repr=False)
+    digits: int = 1
 
     def mean(self, row: str, column: str) -> float:
         """The mean over images, in percent."""
@@ -43,8 +44,9 @@ class Table:
             line = [row]
             for column in self.columns:
                 known = self.published.get((row, column))
-                beside = "" if known is None else f" ({known:.1f})"
-                line.append(f"{self.mean(row, column):.1f} ± {self.deviation(row, column):.1f}{beside}")
+                beside = "" if known is None else f" ({known:.{self.digits}f})"
+                mean, spread = self.mean(row, column), self.deviation(row, column)
+                line.append(f"{mean:.{self.digits}f} ± {spread:.{self.digits}f}{beside}")
             lines.append(line)
         return lines
 

@@ -73,7 +73,7 @@ class Field:
         return replace(self, size=tuple(size), offset=tuple(offset))
 
 
-def _pair(value, default: int = 1) -> tuple[int, int]:
+def pair(value, default: int = 1) -> tuple[int, int]:
     """The (rows, columns) part of a window argument, which may be one number, empty, or of more dimensions."""
     values = list(value) if isinstance(value, (list, tuple)) else [value]
     if not values:
@@ -104,8 +104,8 @@ def propagate(op: str, inputs: list[Field], args: tuple, shapes: list[tuple], ou
     if windowed and tuple(shape[-2:]) != field.extent:
         field = replace(field.whole(), extent=tuple(shape[-2:]))  # the grid was rearranged: each cell may see all
     if op == "convolution" or op == "_convolution":
-        weight, stride, padding, dilation = arg(1), _pair(arg(3)), _pair(arg(4), 0), _pair(arg(5))
-        kernel = _dilated(_pair(list(weight.shape[2:])), dilation)
+        weight, stride, padding, dilation = arg(1), pair(arg(3)), pair(arg(4), 0), pair(arg(5))
+        kernel = _dilated(pair(list(weight.shape[2:])), dilation)
         if arg(6, False):  # transposed: each output is reached by ceil(k / s) inputs
             reach = tuple(math.ceil(k / s) for k, s in zip(kernel, stride, strict=True))
             out = field.window(reach, tuple(1 / s for s in stride), (0, 0), extent)
@@ -115,11 +115,11 @@ def propagate(op: str, inputs: list[Field], args: tuple, shapes: list[tuple], ou
             return replace(out, offset=offset)
         return field.window(kernel, stride, padding, extent)
     if op in ("max_pool2d_with_indices", "max_pool2d", "max_pool3d_with_indices", "mkldnn_max_pool2d"):
-        kernel = _pair(arg(1))
-        return field.window(_dilated(kernel, _pair(arg(4))), _pair(arg(2) or kernel), _pair(arg(3, 0), 0), extent)
+        kernel = pair(arg(1))
+        return field.window(_dilated(kernel, pair(arg(4))), pair(arg(2) or kernel), pair(arg(3, 0), 0), extent)
     if op in ("avg_pool2d", "avg_pool3d"):
-        kernel = _pair(arg(1))
-        return field.window(kernel, _pair(arg(2) or kernel), _pair(arg(3, 0), 0), extent)
+        kernel = pair(arg(1))
+        return field.window(kernel, pair(arg(2) or kernel), pair(arg(3, 0), 0), extent)
     if "adaptive" in op:
         stride = tuple(i / o for i, o in zip(field.extent, extent, strict=True))
         kernel = tuple(math.ceil(s) + (not float(s).is_integer()) for s in stride)

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from ..errors import NetworkError, SettingError
+from .graph import Operation
 from .layers import Layer, Layers
 from .pixels import Pixels, fit, read_image
 from .probe import Probe
@@ -58,15 +59,25 @@ class Network:
         tensor = next((t for t in [*self.module.parameters(), *self.module.buffers()]), None)
         return tensor.device if tensor is not None else torch.device("cpu")
 
+    def _trace(self) -> tuple[list[Layer], bool, dict[str, Operation]]:
+        return trace(self.module, (1, self.pixels.channels, *self.size), self.device)
+
     @cached_property
     def _traced(self) -> tuple[Layers, bool]:
-        layers, in_place = trace(self.module, (1, self.pixels.channels, *self.size), self.device)
+        layers, in_place, _ = self._trace()  # operations hold weights: they are not kept
         return Layers(layers, self.name), in_place
 
     @property
     def layers(self) -> Layers:
         """Name -> Layer, in the order in which the layers are computed."""
         return self._traced[0]
+
+    def operations(self) -> dict[str, Operation]:
+        """By layer name, the last tensor operation of those that compute its code, with what feeds it.
+
+        One pass of the module as it is now, on an image of zeros; the operations share its weights.
+        """
+        return self._trace()[2]
 
     # images
 

@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 from ..errors import ExploreError, NetworkError, brief
 from .geometry import Field, propagate
+from .graph import Operation, Tape
 from .layers import Layer
 from .naming import name_layers
 from .probe import FUNCTIONS, twin
@@ -29,6 +30,7 @@ class Step:
     block: str  # the innermost branching module around it, "" for none
     key: int  # identity of the output tensor
     leaf: bool
+    operation: Operation  # that computed it
 
 
 @dataclass
@@ -40,10 +42,16 @@ class _Recorder:
     branching: set[str] = field(default_factory=set)
     steps: list[Step] = field(default_factory=list)
     calls: dict[tuple[str, str], int] = field(default_factory=dict)
+    tape: Tape = field(default_factory=Tape)
 
     def track(self, tensor: torch.Tensor, seen: Field) -> None:
         self.fields[id(tensor)] = seen
         self.alive.append(tensor)
+
+    def whole(self, name: str, args: tuple, out) -> None:
+        """What was computed in several steps counts as one operation."""
+        if isinstance(out, torch.Tensor) and self.tape.of(out) is not None:
+            self.tape.record(name, [out], args)
 
     def count(self, what: str, name: str) -> int:
         call = self.calls[what, name] = self.calls.get((what, name), -1) + 1
@@ -52,7 +60,7 @@ class _Recorder:
     def record(self, site, path: str, kind: str, out, leaf: bool) -> None:
         if isinstance(out, torch.Tensor) and id(out) in self.fields and out.dim() >= 2:
             shape, seen = tuple(out.shape), self.fields[id(out)]
-            self.steps.append(Step(site, path, kind, shape, seen, "", id(out), leaf))
+            self.steps.append(Step(site, path, kind, shape, seen, "", id(out), leaf, self.tape.of(out)))
 
 
 class _Fields(TorchDispatchMode):
@@ -71,9 +79,9 @@ class _Fields(TorchDispatchMode):
             if len({id(t) for t in tracked}) > 1 and r.stack:
                 r.branching.add(r.stack[-1])
             outputs = [t for t in tree_leaves(out) if isinstance(t, torch.Tensor)]
+            name = func._schema.name.split("::")[-1]
+            name = name[:-1] if name.endswith("_") else name
             for t in outputs:
-                name = func._schema.name.split("::")[-1]
-                name = name[:-1] if name.endswith("_") else name
                 seen = propagate(
                     name,
                     [r.fields[id(v)] for v in tracked],
@@ -82,6 +90,7 @@ class _Fields(TorchDispatchMode):
                     tuple(t.shape),
                 )
                 r.track(t, seen)
+            r.tape.record(name, outputs, args, kwargs)
         return out
 
 
@@ -102,6 +111,8 @@ class _Calls(TorchFunctionMode):
                 where = f"{r.stack[-1]}." if r.stack and r.stack[-1] else ""
                 again = r.count("path", where + name)
                 path = f"{where}{name}()" + (f":{again + 1}" if again else "")
+                if name == "local_response_norm":
+                    r.whole(name, args or tuple((kwargs or {}).values()), out)
                 r.record(("function", name, call), path, name.rstrip("_"), out, True)
         return out
 
@@ -114,8 +125,10 @@ def _is_layer(name: str, args: tuple, kwargs: dict) -> bool:
 
 
 @torch.inference_mode(False)
-def trace(module: nn.Module, shape: tuple[int, int, int, int], device: torch.device) -> tuple[list[Layer], bool]:
-    """The layers of a module, and whether it works in place on its input.
+def trace(
+    module: nn.Module, shape: tuple[int, int, int, int], device: torch.device
+) -> tuple[list[Layer], bool, dict[str, Operation]]:
+    """The layers of a module, whether it works in place on its input, and by layer name what computes it.
 
     shape: that of the input, (1, C, H, W). Raises NetworkError if the module does not run on it.
     """
@@ -127,6 +140,7 @@ def trace(module: nn.Module, shape: tuple[int, int, int, int], device: torch.dev
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
     x = torch.zeros(shape, device=device, dtype=dtype)
     r.track(x, Field(tuple(shape[-2:])))
+    r.tape.record("input", [x], ())
     try:
         with torch.no_grad(), _Fields(r), _Calls(r):
             model(x)
@@ -145,7 +159,9 @@ def trace(module: nn.Module, shape: tuple[int, int, int, int], device: torch.dev
     for step in r.steps:
         step.block = next((b for b in _parents(step.path) if b in r.branching), "")
     own = getattr(module, "keeps_names", False)
-    return name_layers(r.steps, type(module).__name__, r.branching, own), x._version > 0
+    layers = name_layers(r.steps, type(module).__name__, r.branching, own)
+    computed = {step.site: step.operation for step in r.steps}
+    return layers, x._version > 0, {layer.name: computed[layer.site] for layer in layers}
 
 
 def _parents(path: str) -> list[str]:
@@ -171,6 +187,8 @@ def _leave(r: _Recorder, path: str, part: nn.Module):
     def hook(module, args, output):
         r.stack.pop()
         r.library.pop()
+        if isinstance(module, nn.LocalResponseNorm):
+            r.whole("local_response_norm", args, output)
         call = r.count("module", path)
         if path or leaf:  # the root is a layer only if it is all there is
             again = f":{call + 1}" if call else ""

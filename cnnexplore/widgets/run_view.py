@@ -55,9 +55,9 @@ class RunView(anywidget.AnyWidget):
         self._status = {"kind": "status", "state": state, "text": text, "trace": trace, "live": live}
         self.send(self._status)
 
-    def sentences(self) -> _Sentences:
+    def sentences(self) -> Sentences:
         """A context in which an error on purpose becomes a line of status, and all else stays as it was."""
-        return _Sentences(self)
+        return Sentences(self)
 
     def copy(self, text: str) -> None:
         """Puts text on the clipboard of whoever looks."""
@@ -98,7 +98,7 @@ def marks(run: Run) -> list[list]:
     ]
 
 
-class _Sentences:
+class Sentences:
     """An error that a person's choice caused appears in the panel as a sentence; what was there stays."""
 
     def __init__(self, run_view: RunView):

@@ -12,7 +12,7 @@ import torch
 
 from ..errors import NetworkError, WeightsError
 from ..network import Network
-from . import dsift, files, history, hog, published, vision
+from . import characters, dsift, files, history, hog, published, vision
 from .gradients import PIXELS
 
 _EMBEDDED = {
@@ -23,11 +23,21 @@ _EMBEDDED = {
     "lenet": "MatConvNet's LeNet, handwritten digits (MNIST)",
 }
 DEFAULT = "photonet"  # what a person sees who asks for nothing in particular
+_GRADIENTS = (224, PIXELS, ())
 # Nothing to fill in: every number in them follows from a formula.
 _FORMULAE = {
-    "hog": (hog.hog, "VLFeat's HOG (UoCTTI), cells of 8 pixels; its weights are formulae"),
-    "hog-bilinear": (lambda: hog.hog(bilinear=True), "VLFeat's HOG, gradients shared by the nearest two orientations"),
-    "dsift": (dsift.dsift, "VLFeat's dense SIFT (fast), cells of 8 pixels, one every 8 pixels"),
+    "hog": (hog.hog, "VLFeat's HOG (UoCTTI), cells of 8 pixels; its weights are formulae", _GRADIENTS),
+    "hog-bilinear": (
+        lambda: hog.hog(bilinear=True),
+        "VLFeat's HOG, gradients shared by the nearest two orientations",
+        _GRADIENTS,
+    ),
+    "dsift": (dsift.dsift, "VLFeat's dense SIFT (fast), cells of 8 pixels, one every 8 pixels", _GRADIENTS),
+    "characters": (
+        characters.characters,
+        "eight characters, made by hand of bars and corners",
+        (characters.SIZE, characters.PIXELS, list(characters.CHARACTERS)),
+    ),
 }
 _SUFFIXES = (".safetensors", ".mat", ".pth", ".pt")
 
@@ -62,7 +72,7 @@ def embedded() -> list[str]:
 def networks() -> Catalogue:
     """All that `load` knows by name: embedded networks, HOG and dense SIFT, the papers', torchvision's classifiers."""
     ours = [Entry(name, said, round(_embedded(name).stat().st_size / 1e6, 1), True) for name, said in _EMBEDDED.items()]
-    ours += [Entry(name, said, 0.0, True) for name, (_, said) in _FORMULAE.items()]
+    ours += [Entry(name, said, 0.0, True) for name, (_, said, _) in _FORMULAE.items()]
     return Catalogue(ours + [Entry(*row) for row in [*published.entries(), *vision.entries()]])
 
 
@@ -87,7 +97,8 @@ def load(name_or_path: str | os.PathLike, weights: str | os.PathLike | None = No
     elif name in _FORMULAE:
         if weights is not None:
             raise WeightsError(f"{name!r} has no weights to load, they follow from formulae; leave weights= out.")
-        net = Network(_FORMULAE[name][0](), (224, 224), PIXELS, (), name, f"cx.load({name!r})")
+        make, _, convention = _FORMULAE[name]
+        net = Network(make(), *convention, name, f"cx.load({name!r})")
     elif name.lower().endswith(_SUFFIXES) or os.sep in name or (Path(name).exists() and not _knows(name)):
         if weights is not None:
             raise WeightsError(f"{name!r} is a file that brings its own weights; leave weights= out.")

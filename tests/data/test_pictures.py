@@ -62,3 +62,15 @@ def test_digits(value):
 @pytest.mark.parametrize(("value", "which"), [(10, 0), (-1, 0), (3, 9999), (3, -1), ("x", 0), (2.5, 0), (None, 0)])
 def test_unknown_digits(value, which, refused):
     refused(cx.ImageError, lambda: cx.digit(value, which), repr(value), "0 to 9")
+
+
+def test_digits_in_a_row(shared, refused):
+    images, labels = cx.digits()
+    assert images.shape == (1797, 28, 28)
+    assert images.dtype == np.uint8
+    seven = np.flatnonzero(labels == 7)
+    assert np.array_equal(images[seven[3]], cx.digit(7, 3))
+    images, labels = cx.digits(shared / "data")
+    assert images.shape == (10000, 28, 28)
+    assert labels[:3].tolist() == [7, 2, 1]
+    refused(cx.ImageError, lambda: cx.digits("nowhere"), "nowhere")

@@ -1,0 +1,78 @@
+"""Diagram: units in columns by layer, with a line from each to what it is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .sheet import Drawn
+
+
+@dataclass(frozen=True)
+class Node:
+    """A unit of a layer with its picture."""
+
+    layer: str
+    unit: int
+    title: str
+    picture: np.ndarray = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A unit (layer, unit) above is made of one below, with a weight."""
+
+    above: tuple[str, int]
+    below: tuple[str, int]
+    weight: float
+
+
+@dataclass(frozen=True)
+class Diagram(Drawn):
+    """A figure: the deepest layer is on the right. Lines are as thick as their weight is large, red below zero."""
+
+    title: str
+    layers: list[str]
+    nodes: list[Node]
+    edges: list[Edge]
+
+    def plot(self, inches: float = 1.1):
+        """A matplotlib figure, each unit `inches` high."""
+        from matplotlib.figure import Figure
+        from matplotlib.patches import ConnectionPatch
+
+        columns = {layer: [n for n in self.nodes if n.layer == layer] for layer in self.layers}
+        most = max(map(len, columns.values()))
+        wide, high = 3.0 * inches * len(self.layers), (inches + 0.3) * most + 0.6
+        drawn = Figure(figsize=(wide, high), dpi=150)
+        drawn.suptitle(self.title, fontsize=9, y=1 - 0.15 / high)
+        axes = {}
+        for k, layer in enumerate(self.layers):
+            for row, node in enumerate(columns[layer]):
+                middle = 1 - (row + 0.5) / len(columns[layer])
+                x = (k + 0.5) / len(self.layers) - inches / wide / 2
+                y = middle * (high - 0.6) / high - inches / high / 2
+                axis = axes[layer, node.unit] = drawn.add_axes((x, y, inches / wide, inches / high))
+                axis.imshow(node.picture, interpolation="nearest")
+                axis.set_title(node.title, fontsize=7, pad=3)
+                axis.set_xticks([])
+                axis.set_yticks([])
+        largest = {}
+        for edge in self.edges:
+            largest[edge.above] = max(abs(edge.weight), largest.get(edge.above, 0.0))
+        for edge in self.edges:
+            share = abs(edge.weight) / largest[edge.above]
+            drawn.add_artist(
+                ConnectionPatch(
+                    xyA=(1, 0.5),
+                    xyB=(0, 0.5),
+                    coordsA=axes[edge.below].transAxes,
+                    coordsB=axes[edge.above].transAxes,
+                    color="tab:red" if edge.weight < 0 else "0.25",
+                    linewidth=0.4 + 1.6 * share,
+                    alpha=0.25 + 0.6 * share,
+                    zorder=-1,
+                )
+            )
+        return drawn

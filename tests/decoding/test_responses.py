@@ -1,0 +1,117 @@
+"""The network's responses beside those of decoded filters, and what units are made of."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import cnnexplore as cx
+from cnnexplore.decoding import Comparison, compare, contrast, made_of
+
+RNG = np.random.default_rng(0)
+IMAGES = [RNG.integers(0, 256, (20, 20, 3), dtype=np.uint8) for _ in range(6)]
+
+
+@pytest.fixture(scope="module")
+def linear():
+    """Nothing but convolutions without biases: there, a decoded filter is the unit."""
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Conv2d(3, 4, 3, bias=False), nn.Conv2d(4, 6, 3, 2, bias=False), nn.Conv2d(6, 5, 2, bias=False),
+        nn.Flatten(), nn.Linear(5 * 49, 3, bias=False),
+    )  # fmt: skip
+    return cx.Network(module, 20, cx.Pixels("BGR", (), (60.0, 60.0, 60.0)))
+
+
+@pytest.mark.parametrize("layer", ["conv1", "conv2", "conv3", "fc4"])
+def test_where_all_is_linear_the_responses_are_the_same(linear, layer):
+    found = compare(linear, layer, IMAGES)
+    assert found.network.shape == found.filters.shape
+    assert torch.allclose(found.network, found.filters, atol=1e-3 * float(found.network.abs().max()))
+    assert found.errors.shape == (6,)
+    assert found.errors.max() < 1e-6
+    top, again = found.top(2, 3)
+    assert top == again
+
+
+def test_a_layer_with_padding_agrees_in_the_middle():
+    torch.manual_seed(1)
+    module = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, bias=False), nn.Conv2d(4, 5, 5, 2, 2, bias=False))
+    found = compare(cx.Network(module, 20), "conv2", IMAGES)
+    assert found.network.shape == (6, 5, 10, 10)
+    inside = (..., slice(2, 8), slice(2, 8))
+    assert torch.allclose(found.network[inside], found.filters[inside], rtol=1e-3, atol=1e-2)
+
+
+def test_the_error_is_the_papers():
+    network, filters = torch.randn(2, 3, 4, 5, 5, generator=torch.Generator().manual_seed(0)).double()
+    found = Comparison(None, [0, 1, 2, 3], "nearest", network, 7 * filters - 2)
+    for k in range(3):
+        total = 0.0
+        low, high = network[k].min(), network[k].max()
+        bottom, top = filters[k].min(), filters[k].max()
+        for a, b in zip(network[k].flatten(), filters[k].flatten(), strict=True):
+            total += ((a - low) / (high - low) - (b - bottom) / (top - bottom)) ** 2
+        assert float(found.errors[k]) == pytest.approx(float(total) / 100)
+    assert contrast(network).amin((1, 2, 3)).tolist() == [0, 0, 0]
+    assert contrast(network).amax((1, 2, 3)).tolist() == [1, 1, 1]
+    assert not contrast(torch.ones(1, 2, 3, 3)).any()
+
+
+def test_some_units_are_the_same_as_all(linear):
+    some = compare(linear, "conv2", IMAGES[:2], [4, 1], "nearest")
+    whole = compare(linear, "conv2", IMAGES[:2], None, "nearest")
+    assert some.units == [4, 1]
+    assert torch.allclose(some.filters, whole.filters[:, [4, 1]], atol=1e-4)
+    assert torch.equal(some.network, whole.network[:, [4, 1]])
+
+
+def test_lenets_top_images_agree():
+    """A filter of layer 7 finds its own digit among the others, as its unit does."""
+    images, labels = cx.digits()
+    net = cx.load("lenet", device="cpu")
+    found = compare(net, "conv4", list(images[:200]))
+    top = [[labels[k] for k in found.top(unit, 5)[0]] for unit in range(10)]
+    assert sum(row.count(unit) for unit, row in enumerate(top)) >= 45
+
+
+def test_a_unit_is_made_of_its_weights():
+    net = cx.load("lenet", device="cpu")
+    (made,) = made_of(net, "conv4", 3)
+    assert made.layer == "conv3"
+    assert torch.equal(made.weights[:, 0, 0], net.module.conv4.weight[3, :, 0, 0])
+    weights = net.module.conv4.weight[3].flatten().detach()
+    assert [unit for unit, _ in made.strongest(5)] == weights.abs().topk(5).indices.tolist()
+    assert made.strongest(1)[0][1] == pytest.approx(float(weights[made.strongest(1)[0][0]]))
+    (made,) = made_of(net, "relu3", 7, "nearest")
+    assert made.layer == "conv2"
+    assert torch.equal(made.weights[:, ::2, ::2], net.module.conv3.weight[7])
+    assert made_of(net, "conv1", 3) == []
+
+
+def test_a_character_is_made_of_its_parts():
+    net = cx.load("characters", device="cpu")
+    (made,) = made_of(net, "conv3", 0, "nearest")
+    assert made.layer == "conv2"
+    assert {unit + 1 for unit, _ in made.strongest(4)} == {1, 4, 9, 11}
+    (bars,) = made_of(net, "conv2", 0)
+    assert bars.layer == "conv1"
+    assert {unit + 1 for unit, _ in bars.strongest()} == {3, 4}
+
+
+def test_branches_are_made_of_several():
+    net = cx.load("squeezenet1_0", weights="random", device="cpu")
+    assert [made.layer for made in made_of(net, "fire3", 5)] == ["fire3/squeeze"]
+    net = cx.load("resnet18", weights="random", device="cpu")
+    layers = [made.layer for made in made_of(net, "layer1.0", 5)]
+    assert "layer1.0.conv1" in layers
+    assert len(layers) == len(set(layers))
+
+
+def test_what_is_wrong_gets_a_sentence(linear, refused):
+    refused(cx.SettingError, lambda: compare(linear, "conv2", IMAGES, [9]), "units")
+    refused(cx.ImageError, lambda: compare(linear, "conv2", ["nowhere.png"]), "nowhere.png")
+    refused(cx.SettingError, lambda: compare(linear, "conv2", []), "empty list")
+    refused(cx.SettingError, lambda: compare(linear, "conv2", IMAGES[:1], [3]).top(2), "unit 2")
