@@ -15,6 +15,7 @@ _ROOMS = {
     "cnnexplore.preimage": (
         "Inversion", "Maximization", "Caricature", "PreImage", "invert", "maximize", "caricature", "masks", "solvers",
     ),
+    "cnnexplore.attribution": ("Attribution", "attribute", "attribution_methods"),
     "cnnexplore.data": ("photograph", "photographs", "digit", "scene", "score", "world"),
     "cnnexplore.figures": ("figure",),
     "cnnexplore.widgets": ("InversionPanel", "explore"),
