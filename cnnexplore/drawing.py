@@ -12,13 +12,11 @@ _SEQUENTIAL, _DIVERGING = "viridis", "PuOr_r"
 
 
 def limits(values: np.ndarray, signed: bool) -> tuple[float, float]:
-    """The value range of a picture: from 0 or the least value, or symmetric about zero."""
-    low, high = float(np.min(values)), float(np.max(values))
-    if signed:
-        most = max(abs(low), abs(high)) or 1.0
-        return -most, most
-    low = min(low, 0.0)
-    return low, high if high > low else low + 1.0
+    """The value range of a picture, from 0 or symmetric about zero; one pixel in 200 may exceed it."""
+    values = np.asarray(values, np.float64)
+    size = np.abs(values)
+    most = float(np.quantile(size, 0.995)) or float(size.max()) or 1.0
+    return (-most if signed else min(float(values.min()), 0.0)), most
 
 
 def colours(signed: bool) -> str:

@@ -23,6 +23,7 @@ CALLS = {
     "Network.layers": lambda net, folder: repr(net.layers),
     "Network.picture": lambda net, folder: net.picture(net.pixels_of(IMAGE)),
     "Network.pixels_of": lambda net, folder: net.pixels_of([IMAGE, IMAGE]),
+    "Network.scores": lambda net, folder: net.scores,
     "Network.predict": lambda net, folder: net.predict(IMAGE),
     "Network.probe": lambda net, folder: [net.probe("conv2")(net.pixels_of(IMAGE)) for _ in range(2)],
     "Inversion": lambda net, folder: begin(net),
@@ -58,6 +59,23 @@ CALLS = {
     "PreImage.image": lambda net, folder: result(net).image,
     "PreImage.plot": lambda net, folder: result(net).plot(),
     "PreImage.save": lambda net, folder: result(net).save(folder / "a.png"),
+    **{
+        f"attribute.{method}": lambda net, folder, method=method: cx.attribute(net, IMAGE, 1, method)
+        for method in cx.attribution_methods()
+        if method not in ("cam", "smoothgrad", "integrated_gradients")
+    },
+    "attribute.unit": lambda net, folder: cx.attribute(net, IMAGE, layer="conv2", unit=1, method="guided_backprop"),
+    "attribute.cam": lambda net, folder: without_pooling(net),
+    "attribute.smoothgrad": lambda net, folder: cx.attribute(net, IMAGE, 1, "smoothgrad", samples=2),
+    "attribute.integrated_gradients": lambda net, folder: cx.attribute(net, IMAGE, 1, "integrated_gradients", steps=3),
+    "Attribution": lambda net, folder: cx.attribute(net, IMAGE),
+    "Attribution.box": lambda net, folder: cx.attribute(net, IMAGE).box(),
+    "Attribution.image": lambda net, folder: cx.attribute(net, IMAGE).image,
+    "Attribution.overlay": lambda net, folder: cx.attribute(net, IMAGE).overlay(),
+    "Attribution.picture": lambda net, folder: cx.attribute(net, IMAGE).picture,
+    "Attribution.plot": lambda net, folder: cx.attribute(net, IMAGE).plot(),
+    "Attribution.save": lambda net, folder: cx.attribute(net, IMAGE).save(folder / "a.png"),
+    "Attribution.segment": lambda net, folder: cx.attribute(net, IMAGE).segment(),
     "figure": lambda net, folder: cx.figure("preimage2016.1", net, IMAGE, layer="fc", steps=1, progress=False),
     "score": lambda net, folder: (setattr(net, "labels", list(cx.world.CLASSES)), cx.score(net, n=2)),
 }  # fmt: skip
@@ -65,9 +83,14 @@ ELSEWHERE = {"InversionPanel": "tests/widgets", "explore": "tests/widgets"}
 TAKE_NO_MODULE = {
     "ExploreError", "LayerNotFound", "LayerError", "ImageError", "SettingError", "NetworkError", "WeightsError",
     "DivergedError", "Layer", "Pixels", "load", "networks", "masks", "solvers", "photograph", "photographs", "digit",
-    "scene", "world",
+    "scene", "world", "attribution_methods",
 }  # fmt: skip
 RUN_NOTHING = {"Network.code", "Network.device", "Network.picture", "Network.pixels_of"}
+
+
+def without_pooling(net):
+    with pytest.raises(cx.LayerError):
+        cx.attribute(net, IMAGE, 1, "cam")
 
 
 def begin(net):
@@ -89,7 +112,7 @@ def test_the_table_is_complete():
     assert not (tested & TAKE_NO_MODULE)
     assert not (tested & set(ELSEWHERE))
     shared = set(dir(cx.Inversion)) - set(vars(cx.Inversion))  # tested with Inversion
-    for kind in (cx.Network, cx.Inversion, cx.PreImage, cx.Maximization, cx.Caricature):
+    for kind in (cx.Network, cx.Inversion, cx.PreImage, cx.Maximization, cx.Caricature, cx.Attribution):
         names = set(dir(kind)) - set(getattr(kind, "__dataclass_fields__", ()))
         names -= shared if kind in (cx.Maximization, cx.Caricature) else set()
         public = {f"{kind.__name__}.{name}" for name in names if not name.startswith("_")}

@@ -57,8 +57,8 @@ def attribute(
 ) -> Attribution | list[Attribution]:
     """Which pixels of an image make the network say the target, by one of `attribution_methods()`.
 
-    image: what `Network.pixels_of` takes. target: a class's number or label (default: the predicted one); or, with layer
-    and unit, a channel of any layer, at position (row, column) of its map (default: where it responds most).
+    image: what `Network.pixels_of` takes. target: a class's number or label (default: the predicted one); or, with
+    layer and unit, a channel of any layer, at position (row, column) of its map (default: where it responds most).
     options: the method's own, such as samples= of smoothgrad, at= (a layer) of gradcam, window= and stride= of
     occlusion. Lists of images, targets or units run as one batch and give a list.
     Raises SettingError, LayerError, LayerNotFound, ImageError, NetworkError.

@@ -54,19 +54,24 @@ def cam(subject: Subject) -> Maps:
     layer = mapped(last_map(net, subject.layer, "CAM"), "CAM")
     code, slope = at_layer(subject, layer)
     weights = slope.mean((2, 3), keepdim=True)
-    # the score is linear in the channels' means: the same slope at every place, and of a map of ones as of this one
-    probe = net.probe(layer.name, subject.layer.name)
-    with torch.no_grad():
-        ones = probe(subject.fed(), {layer.name: torch.ones_like})[subject.layer.name]
-        none = probe(subject.fed(), {layer.name: torch.zeros_like})[subject.layer.name]
-        step = subject.of(ones) - subject.of(none)
-    expected = slope.sum((1, 2, 3))
-    scale = slope.abs().sum((1, 2, 3)) + 1e-12
     even = bool(((slope - weights).abs() <= 1e-4 * slope.abs().amax()).all())
-    if not even or not bool(((step - expected).abs() <= 1e-3 * scale).all()):
+    if not even or not _linear(subject, layer, slope):
         raise LayerError(
             f"CAM needs a network that ends in global average pooling and a linear classifier, and {net.name} does "
             f"not between {layer.name} and {subject.layer.name}; use method='gradcam'."
         )
     share = (weights * code).sum(1) * code.shape[2] * code.shape[3]
     return share[:, None], upsampled(share, layer, subject)
+
+
+def _linear(subject: Subject, layer: Layer, slope: torch.Tensor) -> bool:
+    """Whether the number changes by the slope for any map, however far from this one."""
+    probe = subject.net.probe(layer.name, subject.layer.name)
+    far = 1000 * torch.randn(slope.shape, generator=torch.Generator().manual_seed(0)).to(slope)
+    with torch.no_grad():
+        there, back, middle = (
+            subject.of(probe(subject.fed(), {layer.name: lambda code, z=z: z.clone()})[subject.layer.name])
+            for z in (far, -far, torch.zeros_like(far))
+        )
+    expected, scale = (slope * far).sum((1, 2, 3)), (slope * far).abs().sum((1, 2, 3)) + 1e-12
+    return all(bool(((step - expected).abs() <= 1e-4 * scale).all()) for step in (there - middle, middle - back))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from ..errors import LayerError
 from ..network import Layer
 from .cam import at_layer, last_map, upsampled

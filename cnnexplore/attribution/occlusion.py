@@ -22,8 +22,7 @@ def occlusion(subject: Subject, window=None, stride=None, fill="mean", batch: in
     """
     raws, maps = [], []
     for n in range(len(subject.x)):
-        for raw, found, _ in occlusions(subject, window, stride, fill, batch, image=n):
-            pass
+        *_, (raw, found, _) = occlusions(subject, window, stride, fill, batch, image=n)
         raws.append(raw)
         maps.append(found)
     return torch.stack(raws), torch.stack(maps)

@@ -50,7 +50,7 @@ class Attribution:
         """The map in colours over the image in grey, (H, W, 3) uint8. Raises SettingError."""
         return drawing.overlay(self.image, self.map, opacity, self.signed)
 
-    def segment(self, foreground: float = 0.95, background: float = 0.3, rounds: int = 5) -> np.ndarray:
+    def segment(self, foreground: float = 0.95, background: float = 0.3, rounds: int = 1) -> np.ndarray:
         """The object's pixels by GrabCut from the map, (H, W) bool, one connected part; see `segment.grabcut`.
 
         Needs OpenCV (pip install "cnnexplore[segmentation]").
@@ -71,7 +71,8 @@ class Attribution:
         left.imshow(self.image, interpolation="nearest")
         drawn = middle.imshow(self.map, cmap=drawing.colours(self.signed), vmin=low, vmax=high, interpolation="nearest")
         right.imshow(self.overlay(), interpolation="nearest")
-        figure.colorbar(drawn, ax=middle, fraction=0.046, pad=0.03).ax.tick_params(labelsize=7)
+        beyond = "both" if self.signed else "max"
+        figure.colorbar(drawn, ax=middle, fraction=0.046, pad=0.03, extend=beyond).ax.tick_params(labelsize=7)
         for axis, title in ((left, "image"), (middle, self.method.replace("_", " ")), (right, "over the image")):
             axis.set_axis_off()
             axis.set_title(title, fontsize=9)

@@ -7,13 +7,14 @@ import numpy as np
 from ..errors import SettingError
 
 
-def grabcut(image, saliency, foreground: float = 0.95, background: float = 0.3, rounds: int = 5) -> np.ndarray:
+def grabcut(image, saliency, foreground: float = 0.95, background: float = 0.3, rounds: int = 1) -> np.ndarray:
     """The object's pixels, (H, W) bool: the largest connected part of what GrabCut finds.
 
     image: (H, W, 3) uint8; saliency: (H, W), high on the object. Colours are learnt from the pixels above the
-    quantile `foreground` of the saliency, and from the others; those below the quantile `background` are never object.
-    Raises SettingError, also where OpenCV is not installed. Source: Simonyan et al., Deep inside convolutional networks,
-    2014, section 3.2; Rother et al., GrabCut, 2004.
+    quantile `foreground` of the (slightly blurred) saliency, and from those below the quantile `background`, which are
+    never object. rounds: of learning the colours again from what was found.
+    Raises SettingError, also where OpenCV is not installed.
+    Source: Simonyan et al., Deep inside convolutional networks, 2014, section 3.2; Rother et al., GrabCut, 2004.
     """
     image, saliency = np.ascontiguousarray(image, np.uint8), np.asarray(saliency, np.float64)
     if saliency.ndim != 2 or image.shape != (*saliency.shape, 3):
@@ -34,18 +35,25 @@ def grabcut(image, saliency, foreground: float = 0.95, background: float = 0.3, 
     from scipy.ndimage import gaussian_filter, label
 
     smooth = gaussian_filter(saliency, max(saliency.shape) / 60)
-    low, high = np.quantile(smooth, (background, foreground))
-    seeds = np.full(saliency.shape, cv2.GC_PR_BGD, np.uint8)
-    seeds[smooth <= low] = cv2.GC_BGD
-    seeds[smooth >= high] = cv2.GC_PR_FGD
-    if (seeds == cv2.GC_PR_FGD).all() or smooth.min() == smooth.max():
+    if smooth.min() == smooth.max():
         return np.zeros(saliency.shape, bool)  # a flat map points at nothing
-    models = np.zeros((1, 65)), np.zeros((1, 65))
+    low, high = np.quantile(smooth, (background, foreground))
+    seen, around = smooth >= high, smooth <= low
     cv2.setRNGSeed(0)
-    cv2.grabCut(image, seeds, None, *models, rounds, cv2.GC_INIT_WITH_MASK)
-    parts, count = label((seeds == cv2.GC_FGD) | (seeds == cv2.GC_PR_FGD))
+    models = np.zeros((1, 65)), np.zeros((1, 65))
+    # colours of the seeds alone: a picture that holds nothing else
+    strip = np.ascontiguousarray(np.concatenate([image[around], image[seen]])[None])
+    labels = np.repeat(np.uint8([cv2.GC_BGD, cv2.GC_FGD]), [around.sum(), seen.sum()])[None].copy()
+    if min(around.sum(), seen.sum()) < 5:  # as many as a model has colours
+        return seen
+    cv2.grabCut(strip, labels, None, *models, 3, cv2.GC_INIT_WITH_MASK)
+    seeds = np.where(around, cv2.GC_BGD, np.where(seen, cv2.GC_PR_FGD, cv2.GC_PR_BGD)).astype(np.uint8)
+    cv2.grabCut(image, seeds, None, *models, 1, cv2.GC_EVAL_FREEZE_MODEL)
+    if (seeds == cv2.GC_PR_FGD).sum() >= 5 and rounds:
+        cv2.grabCut(image, seeds, None, *models, rounds, cv2.GC_EVAL)
+    parts, count = label(seeds == cv2.GC_PR_FGD)
     if not count:
-        return smooth >= high
+        return seen
     return parts == 1 + np.bincount(parts.ravel())[1:].argmax()
 
 

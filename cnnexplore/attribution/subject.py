@@ -20,7 +20,8 @@ class Subject:
     """
 
     def __init__(self, net: Network, x: torch.Tensor, layer: str, units: list, positions: list):
-        self.net, self.x = net, x
+        self.net = net
+        self.x = x.double() if net._dtype == torch.float64 else x
         self.layer: Layer = net.layers[layer]
         self.units, self.positions = units, positions
         self.scores: torch.Tensor | None = None  # (N,), once the images were seen
@@ -88,7 +89,9 @@ def subject_of(net: Network, image, target=None, layer: str | None = None, unit=
     Raises SettingError, LayerError, NetworkError, LayerNotFound.
     """
     if target is not None and (layer is not None or unit is not None or position is not None):
-        raise SettingError("a target and a unit were both given; give a class as target=, or layer= and unit=, not both.")
+        raise SettingError(
+            "a target and a unit were both given; give a class as target=, or layer= and unit=, not both."
+        )
     if (layer is None) != (unit is None):
         given, missing = ("layer", "unit") if unit is None else ("unit", "layer")
         raise SettingError(
@@ -113,9 +116,7 @@ def subject_of(net: Network, image, target=None, layer: str | None = None, unit=
     if len(x) not in (1, count) or len(units) not in (1, count):
         raise SettingError(f"{len(x)} images and {len(units)} targets were given; expected one of either, or as many.")
     place = None if position is None else _place(where, position)
-    return Subject(
-        net, x.expand(count, -1, -1, -1), where.name, units * (count // len(units)), [place] * count
-    )
+    return Subject(net, x.expand(count, -1, -1, -1), where.name, units * (count // len(units)), [place] * count)
 
 
 def _channel(net: Network, layer: Layer, unit) -> int:
@@ -137,7 +138,8 @@ def _place(layer: Layer, position) -> tuple[int, int]:
         raise SettingError(f"position is {position!r}; expected (row, column).") from None
     if not (0 <= row < layer.size[0] and 0 <= column < layer.size[1]):
         raise SettingError(
-            f"position is {position}; expected (row, column) on {layer.name}'s map of {layer.size[0]} x {layer.size[1]}."
+            f"position is {position}; expected (row, column) on {layer.name}'s map of "
+            f"{layer.size[0]} x {layer.size[1]}."
         )
     return row, column
 
@@ -145,5 +147,7 @@ def _place(layer: Layer, position) -> tuple[int, int]:
 def mapped(layer: Layer, what: str) -> Layer:
     """The layer, if it has a map. Raises LayerError."""
     if max(layer.size) == 1:
-        raise LayerError(f"{what} needs a layer with a map; {layer.name} has {layer.channels} numbers and no positions.")
+        raise LayerError(
+            f"{what} needs a layer with a map; {layer.name} has {layer.channels} numbers and no positions."
+        )
     return layer

@@ -9,7 +9,6 @@ import torch
 from .layers import Layer
 from .network import Network
 
-
 _KNOWN: weakref.WeakKeyDictionary[Network, dict[str, list[Layer]]] = weakref.WeakKeyDictionary()
 
 

@@ -145,9 +145,7 @@ class Patched:
         previous = Layer("", "", "", 0, self.net.size, (1, 1), (1, 1), (0, 0))
         cuts: list[list[_Cut]] = []
         for layer in self._stages:
-            cut = [
-                _cut(*spans[a], previous.size[a], layer.size[a], _stage(previous, layer, a)) for a in (0, 1)
-            ]
+            cut = [_cut(*spans[a], previous.size[a], layer.size[a], _stage(previous, layer, a)) for a in (0, 1)]
             cuts.append(cut)
             spans = [(c.low, c.high) for c in cut]
             previous = layer

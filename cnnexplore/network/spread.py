@@ -17,7 +17,9 @@ def spread(maps: torch.Tensor, layer: Layer, size: tuple[int, int]) -> torch.Ten
     axes = []
     for a in (0, 1):
         count = maps.shape[a + 2]
-        place = (torch.arange(size[a], device=maps.device, dtype=torch.float64) - layer.rf_offset[a]) / layer.rf_stride[a]
+        place = (torch.arange(size[a], device=maps.device, dtype=torch.float64) - layer.rf_offset[a]) / layer.rf_stride[
+            a
+        ]
         axes.append((2 * place / (count - 1) - 1 if count > 1 else place * 0).to(maps.dtype))
     grid = torch.stack(torch.meshgrid(axes[1], axes[0], indexing="xy"), -1)
     grid = grid.expand(len(maps), *grid.shape)
