@@ -16,7 +16,11 @@ _ROOMS = {
         "Inversion", "Maximization", "Caricature", "PreImage", "invert", "maximize", "caricature", "masks", "solvers",
     ),
     "cnnexplore.attribution": ("Attribution", "attribute", "attribution_methods"),
-    "cnnexplore.data": ("photograph", "photographs", "digit", "scene", "score", "world"),
+    "cnnexplore.units": (
+        "activation_maps", "discrepancy_maps", "filters", "minimal_image", "neighbours", "receptive_field",
+        "top_patches", "unit_segments",
+    ),
+    "cnnexplore.data": ("annotated", "photograph", "photographs", "digit", "scene", "score", "world"),
     "cnnexplore.figures": ("figure",),
     "cnnexplore.widgets": ("InversionPanel", "explore"),
 }  # fmt: skip

@@ -63,7 +63,7 @@ def panels(pictures: list[np.ndarray], titles: list[str], columns: int, inches: 
     columns = max(1, min(columns, len(pictures)))
     rows = -(-len(pictures) // columns)
     lines = max([text.count("\n") + 1 for text in titles if text], default=0)
-    size = (inches * columns, (inches + 0.15 * lines + 0.05) * rows + (0.3 if title else 0))
+    size = (inches * columns, (0.95 * inches + 0.13 * lines) * rows + (0.28 if title else 0))
     figure = Figure(figsize=size, layout="constrained", dpi=110)
     if title:
         figure.suptitle(title, fontsize=9)

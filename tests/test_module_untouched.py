@@ -83,7 +83,7 @@ ELSEWHERE = {"InversionPanel": "tests/widgets", "explore": "tests/widgets"}
 TAKE_NO_MODULE = {
     "ExploreError", "LayerNotFound", "LayerError", "ImageError", "SettingError", "NetworkError", "WeightsError",
     "DivergedError", "Layer", "Pixels", "load", "networks", "masks", "solvers", "photograph", "photographs", "digit",
-    "scene", "world", "attribution_methods",
+    "scene", "world", "attribution_methods", "annotated",
 }  # fmt: skip
 RUN_NOTHING = {"Network.code", "Network.device", "Network.picture", "Network.pixels_of"}
 

@@ -1,8 +1,9 @@
 """Pictures that are always at hand, the procedural world with its ground truth, and the scores against it."""
 
 from . import world
+from .annotated import annotated
 from .pictures import digit, photograph, photographs
 from .scorecard import score
 from .world import scene
 
-__all__ = ["digit", "photograph", "photographs", "scene", "score", "world"]
+__all__ = ["annotated", "digit", "photograph", "photographs", "scene", "score", "world"]
