@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Callable
 
 from ..errors import SettingError
-from . import preimage2016
+from . import lecture2017, preimage2016
 from .sheet import Cell, Sheet
 from .table import Table
 
 __all__ = ["Cell", "Sheet", "Table", "figure", "names"]
 
-_PAPERS = {"preimage2016": preimage2016.FIGURES}
+_PAPERS = {"preimage2016": preimage2016.FIGURES, "lecture2017": lecture2017.FIGURES}
 
 
 def names() -> dict[str, str]:
@@ -31,6 +32,11 @@ def figure(name: str, net, image=None, **options) -> Sheet | Table:
     unknown name, and what the figure's method raises.
     """
     make = _find(name)
+    parameters = inspect.signature(make).parameters
+    for option in options:
+        if option not in parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            takes = ", ".join(list(parameters)[1:])
+            raise SettingError(f"the figure {name!r} has no setting {option!r}; it takes {takes}.")
     return make(net, **options) if image is None else make(net, image, **options)
 
 

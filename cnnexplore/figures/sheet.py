@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..preimage import PreImage
-
 
 @dataclass(frozen=True)
 class Cell:
@@ -18,30 +16,35 @@ class Cell:
     picture: np.ndarray = field(repr=False)
     title: str = ""
     box: tuple[float, float, float, float] | None = None
-    result: PreImage | None = field(default=None, repr=False)
+    result: object = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """A figure: rows of cells. `sheet.results` are the runs behind it; it shows itself in a notebook."""
+    """A figure: rows of cells, each `inches` wide; `sheet.results` are behind it. It shows itself."""
 
     title: str
     rows: list[list[Cell]]
+    inches: float = 1.5
 
     @property
-    def results(self) -> list[PreImage]:
+    def results(self) -> list:
         return [cell.result for row in self.rows for cell in row if cell.result is not None]
 
-    def plot(self, inches: float = 1.5):
-        """A matplotlib figure, each picture `inches` wide."""
+    def plot(self):
+        """A matplotlib figure."""
         from matplotlib.figure import Figure
         from matplotlib.patches import Rectangle
 
         columns = max(len(row) for row in self.rows)
-        size = (inches * columns, (inches + 0.32) * len(self.rows) + 0.4)
+        tallest = [max((cell.picture.shape[0] / cell.picture.shape[1] for cell in row), default=1) for row in self.rows]
+        lines = [max((cell.title.count("\n") + bool(cell.title) for cell in row), default=0) for row in self.rows]
+        size = (self.inches * columns, self.inches * sum(tallest) + 0.16 * sum(lines) + 0.4)
         drawn = Figure(figsize=size, layout="constrained", dpi=150)
         drawn.suptitle(self.title, fontsize=9)
-        for axes, row in zip(drawn.subplots(len(self.rows), columns, squeeze=False), self.rows, strict=True):
+        for axes, row in zip(
+            drawn.subplots(len(self.rows), columns, squeeze=False, height_ratios=tallest), self.rows, strict=True
+        ):
             for axis in axes:
                 axis.set_axis_off()
             for axis, cell in zip(axes, row, strict=False):

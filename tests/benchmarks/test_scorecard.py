@@ -39,7 +39,7 @@ def truths(net, folder, count=None):
 
 
 def test_the_score_card(squeezenet, shared, benchmark, report):
-    truth = truths(squeezenet, shared / "data" / "coco128-seg")
+    truth = truths(squeezenet, shared / "data" / "coco128-seg", 16)  # all of them: 20 minutes on one core
     options = {"smoothgrad": {"samples": 10}, "integrated_gradients": {"steps": 16}}
     methods = {m: partial(cx.attribute, method=m, **options.get(m, {})) for m in cx.attribution_methods()}
     card = benchmark.pedantic(lambda: cx.score(squeezenet, methods, truth=truth), rounds=1)
