@@ -38,7 +38,9 @@ def overlay(picture: np.ndarray, values: np.ndarray, opacity: float = 0.6, signe
     if not 0 <= opacity <= 1:
         raise SettingError(f"opacity is {opacity!r}; expected 0 to 1.")
     grey = np.repeat(picture.astype(np.float64).mean(-1, keepdims=True), 3, -1)
-    return np.round((1 - opacity) * grey + opacity * heat(values, signed)).astype(np.uint8)
+    most = max(map(abs, limits(values, signed)))
+    weight = opacity * (0.3 + 0.7 * (np.abs(values) / most).clip(0, 1))[..., None]  # what is near zero hides little
+    return np.round((1 - weight) * grey + weight * heat(values, signed)).astype(np.uint8)
 
 
 def natural(values: np.ndarray) -> np.ndarray:
