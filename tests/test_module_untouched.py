@@ -79,11 +79,11 @@ CALLS = {
     "figure": lambda net, folder: cx.figure("preimage2016.1", net, IMAGE, layer="fc", steps=1, progress=False),
     "score": lambda net, folder: (setattr(net, "labels", list(cx.world.CLASSES)), cx.score(net, n=2)),
 }  # fmt: skip
-ELSEWHERE = {"InversionPanel": "tests/widgets", "explore": "tests/widgets"}
+ELSEWHERE = dict.fromkeys(("InversionPanel", "MaximizePanel", "CaricaturePanel", "explore"), "tests/widgets")
 TAKE_NO_MODULE = {
     "ExploreError", "LayerNotFound", "LayerError", "ImageError", "SettingError", "NetworkError", "WeightsError",
     "DivergedError", "Layer", "Pixels", "load", "networks", "masks", "solvers", "photograph", "photographs", "digit",
-    "scene", "world", "attribution_methods", "annotated",
+    "scene", "world", "attribution_methods", "annotated", "UnitGrid",
 }  # fmt: skip
 RUN_NOTHING = {"Network.code", "Network.device", "Network.picture", "Network.pixels_of"}
 

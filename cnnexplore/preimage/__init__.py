@@ -4,7 +4,7 @@ from . import masks
 from .caricature import Caricature, caricature
 from .inversion import Inversion, invert
 from .maximization import Maximization, maximize
-from .responses import largest_responses
+from .responses import best_responses, largest_responses
 from .result import PreImage
 from .run import Frame, Run
 from .settings import Settings, Values
@@ -19,6 +19,7 @@ __all__ = [
     "Run",
     "Settings",
     "Values",
+    "best_responses",
     "caricature",
     "invert",
     "largest_responses",

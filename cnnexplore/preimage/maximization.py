@@ -63,7 +63,7 @@ class Maximization(Run):
             scale = float(weights.square().sum()) if M is None else M
         else:
             several = list(unit) if isinstance(unit, (list, tuple)) else [unit]
-            self.units = [_channel(net, where, one, shape[1]) for one in several]
+            self.units = [channel_of(net, where, one) for one in several]
             weights = torch.zeros(len(several), *shape[1:], device=net.device)
             row, column = _place(where, size, shape, position)
             for k, channel in enumerate(self.units):
@@ -159,7 +159,9 @@ def _place(layer: Layer, size, shape: torch.Size, position) -> tuple[int, int]:
     return middle[0], middle[1]
 
 
-def _channel(net: Network, layer: Layer, unit, count: int) -> int:
+def channel_of(net: Network, layer: Layer, unit) -> int:
+    """The number of a unit of a layer, or of the class with that label. Raises SettingError."""
+    count = layer.channels
     if isinstance(unit, str):
         if unit not in net.labels or count != len(net.labels):
             raise SettingError(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import ipywidgets as w
 
+from ..errors import SettingError
 from ..network import Layer
 from ..preimage import Settings, Values
-from ..preimage.settings import paper_C, paper_jitter
 
 HELP = {
     "C": "C: how much the code counts against looking natural",
@@ -16,21 +18,23 @@ HELP = {
     "alpha": "α: the exponent of the bounded range; higher only stops the brightest pixels",
     "jitter": "jitter: by how many pixels the image is shifted at random; sharper pictures of deep layers",
     "seed": "seed: which random noise the estimate starts from",
-    "steps": "steps: how long a run is, before the 50 polishing steps",
+    "steps": "steps: how long a run is",
+    "seeds": "how many pictures are looked for at once, each from its own noise",
     "preset": "settings that go well together",
 }
-_WIDE = w.Layout(width="320px", max_width="100%")
+_WIDE = w.Layout(width="304px", max_width="100%")
 _STYLE = {"description_width": "52px"}
 
 
 class SettingsControls:
     """Sliders for C, beta, alpha and jitter, and a choice of presets; each acts as soon as it is moved.
 
-    settings: the mailbox. on_change() is called after each change, from the callback's thread.
+    settings: the mailbox. usual: gives the published choice for a layer and an input size. what: the word for what C
+    weighs. on_change() is called after each change, from the callback's thread.
     """
 
-    def __init__(self, settings: Settings):
-        self.settings = settings
+    def __init__(self, settings: Settings, usual: Callable[[Layer, tuple[int, int]], Values], what: str = "code"):
+        self.settings, self.usual = settings, usual
         self.on_change = lambda: None
         self._layer: Layer | None = None
         self._size = (1, 1)
@@ -39,10 +43,11 @@ class SettingsControls:
         self.beta = w.FloatSlider(v.beta, min=1, max=3, step=0.1, description="β", readout_format=".1f")
         self.jitter = w.IntSlider(v.jitter, min=0, max=16, description="jitter")
         self.alpha = w.FloatSlider(v.alpha, min=1, max=12, step=0.5, description="α", readout_format=".1f")
-        self.preset = w.Dropdown(options=["as set", *_PRESETS], description="preset")
+        self._presets = {name.format(what): changes for name, changes in _PRESETS.items()}
+        self.preset = w.Dropdown(options=["as set", *self._presets], description="preset")
         for name in ("C", "beta", "alpha", "jitter", "preset"):
             control = getattr(self, name)
-            control.tooltip = HELP[name]
+            control.tooltip = HELP[name].replace("the code", f"the {what}")
             control.layout, control.style.description_width = _WIDE, _STYLE["description_width"]
         for name in ("C", "beta", "alpha", "jitter"):
             getattr(self, name).observe(self._moved, "value")
@@ -86,19 +91,55 @@ class SettingsControls:
     def _chosen(self, change) -> None:
         if self._quiet or change.new == "as set" or self._layer is None:
             return
-        self.settings.update(**_PRESETS[change.new](self._layer, self._size))
+        usual = self.usual(self._layer, self._size)
+        published = {n: getattr(usual, n) for n in ("C", "alpha", "beta", "jitter")}
+        self.settings.update(**published | self._presets[change.new](usual))
         self.show(self.settings.snapshot())
         self.on_change()
 
 
-def _paper(layer: Layer, size: tuple[int, int]) -> dict:
-    return {"C": paper_C(layer, size), "alpha": 6.0, "beta": 2.0, "jitter": paper_jitter(layer)}
+class StartControls:
+    """What a run begins with: the seed, for how many pictures at once, and how many steps.
+
+    on_change() is called when one has changed, on_wrong(sentence) when what was typed cannot be; the value then stays.
+    Raises SettingError.
+    """
+
+    def __init__(self, seed: int, seeds: int, steps: int):
+        if not isinstance(seeds, int) or not 1 <= seeds <= _BOUNDS["seeds"][1]:
+            raise SettingError(f"seeds is {seeds!r}; expected how many, 1 to {_BOUNDS['seeds'][1]}.")
+        self.seed, self.seeds, self.steps = seed, seeds, steps
+        self.on_change: Callable[[], None] = lambda: None
+        self.on_wrong: Callable[[str], None] = lambda sentence: None
+        self.seed_box = w.IntText(seed)
+        self.seeds_box = w.Dropdown(options=sorted({1, 2, 4, seeds}), value=seeds)
+        self.steps_box = w.IntText(steps)
+        for name, width, label in (("seed", 90, 34), ("seeds", 94, 42), ("steps", 107, 38)):
+            box = getattr(self, f"{name}_box")
+            box.description, box.tooltip = name, HELP[name]
+            box.layout.width, box.style.description_width = f"{width}px", f"{label}px"
+            box.observe(partial(self._typed, name), "value")
+
+    @property
+    def noises(self) -> int | list[int]:
+        """The seed, or the seeds of a batch."""
+        return self.seed if self.seeds == 1 else list(range(self.seed, self.seed + self.seeds))
+
+    def _typed(self, name: str, change) -> None:
+        least, most = _BOUNDS[name]
+        if least <= change.new <= most:
+            setattr(self, name, change.new)
+            self.on_change()
+        else:
+            wanted = f"expected a whole number from {least} to {most}"
+            self.on_wrong(f"{name} is {change.new}; {wanted}, so {getattr(self, name)} stays.")
 
 
+_BOUNDS = {"seed": (0, 100_000), "seeds": (1, 16), "steps": (1, 100_000)}
 _PRESETS = {
-    "the paper's for this layer": _paper,
-    "closer to the code (C × 10)": lambda layer, size: {**_paper(layer, size), "C": 10 * paper_C(layer, size)},
-    "smoother (C ÷ 10)": lambda layer, size: {**_paper(layer, size), "C": paper_C(layer, size) / 10},
-    "spiky total variation (β = 1)": lambda layer, size: {**_paper(layer, size), "beta": 1.0},
-    "no jitter": lambda layer, size: {**_paper(layer, size), "jitter": 0},
+    "the paper's for this layer": lambda usual: {},
+    "closer to the {} (C × 10)": lambda usual: {"C": 10 * usual.C},
+    "smoother (C ÷ 10)": lambda usual: {"C": usual.C / 10},
+    "spiky total variation (β = 1)": lambda usual: {"beta": 1.0},
+    "no jitter": lambda usual: {"jitter": 0},
 }

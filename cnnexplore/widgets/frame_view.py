@@ -1,4 +1,4 @@
-"""FrameView: a picture in the browser that follows a loop in the kernel."""
+"""FrameView: pictures in the browser that follow a loop in the kernel."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from .stream import Message, Stream
 STATIC = Path(__file__).parent / "static"
 
 
-def raw(picture: np.ndarray) -> Message:
-    """The message of an (H, W, 3) uint8 picture: raw RGB, lossless and the cheapest to make and to draw."""
-    h, w = picture.shape[:2]
-    return {"w": w, "h": h, "encoding": "rgb"}, [np.ascontiguousarray(picture).data]
+def raw(pictures: np.ndarray) -> Message:
+    """The message of (H, W, 3) or (N, H, W, 3) uint8: raw RGB, lossless and the cheapest to make and to draw."""
+    n, h, w = (1, *pictures.shape[:2]) if pictures.ndim == 3 else pictures.shape[:3]
+    return {"w": w, "h": h, "n": n, "encoding": "rgb"}, [np.ascontiguousarray(pictures).data]
 
 
 class FrameView(anywidget.AnyWidget):
-    """A canvas fed by a Stream; whole multiples of the picture's pixels, no blur.
+    """A picture, or a batch in a row, fed by a Stream; whole multiples of the pictures' pixels, no blur.
 
-    width, height: of the picture, before the first frame. caption: the line below. box: (top, left, bottom, right)
-    in pixel centres, drawn as a frame over the picture, or (). poster: the PNG that a saved notebook shows.
-    on_pick(row, column) is called when a pixel is clicked; on_views(n) when a view opens or closes.
+    width, height: of one picture, before the first frame. caption: the line below. box: (top, left, bottom, right)
+    in pixel centres, drawn as a frame over each picture, or (). windows: a window can be dragged instead of a pixel
+    picked. poster: the PNG that a saved notebook shows. on_pick(row, column) is called when a pixel is clicked,
+    on_window(top, left, bottom, right), the last two excluded, when a window was dragged, on_views(n) when a view
+    opens or closes.
     """
 
     _esm = STATIC / "frame_view.js"
@@ -37,46 +39,51 @@ class FrameView(anywidget.AnyWidget):
     scale = traitlets.Int(1).tag(sync=True)
     caption = traitlets.Unicode("").tag(sync=True)
     box = traitlets.List(traitlets.Float()).tag(sync=True)
+    windows = traitlets.Bool(False).tag(sync=True)
     poster = traitlets.Bytes(b"").tag(sync=True)
 
     def __init__(self, size: tuple[int, int], caption: str = "", **traits):
-        super().__init__(height=size[0], width=size[1], scale=whole_scale(size), caption=caption, **traits)
+        traits = {"scale": whole_scale(size), **traits}
+        super().__init__(height=size[0], width=size[1], caption=caption, **traits)
         self.stream = Stream(lambda content, buffers: self.send(content, buffers=buffers))
         self.on_pick: Callable[[int, int], None] = lambda row, column: None
+        self.on_window: Callable[[int, int, int, int], None] = lambda *window: None
         self.on_views: Callable[[int], None] = lambda count: None
         self.on_msg(self._received)
 
-    def resize(self, size: tuple[int, int]) -> None:
+    def resize(self, size: tuple[int, int], scale: int | None = None) -> None:
         """Another picture size; the scale follows."""
         self.box = []
         self.height, self.width = size
-        self.scale = whole_scale(size)
+        self.scale = scale or whole_scale(size)
 
-    def draw(self, picture: np.ndarray) -> None:
-        """Shows an (H, W, 3) uint8 picture now."""
-        self.stream.show(lambda: raw(picture))
+    def draw(self, pictures: np.ndarray) -> None:
+        """Shows an (H, W, 3) uint8 picture, or an (N, H, W, 3) batch, now."""
+        self.stream.show(lambda: raw(pictures))
 
-    def follow(self, picture: Callable[[], np.ndarray]) -> bool:
+    def follow(self, pictures: Callable[[], np.ndarray]) -> bool:
         """Shows a loop's newest picture if that is due; it is only made then. Says whether it was."""
-        return self.stream.offer(lambda: raw(picture()))
+        return self.stream.offer(lambda: raw(pictures()))
 
     def _received(self, _, content: dict, buffers) -> None:
         kind = self.stream.received(content)
         if kind == "pick":
             self.on_pick(int(content["row"]), int(content["column"]))
+        elif kind == "window":
+            self.on_window(*map(int, content["window"]))
         elif kind in ("ready", "gone"):
             self.on_views(self.stream.views)
 
 
-def picture_of(x: torch.Tensor, net) -> np.ndarray:
-    """One picture of a batch of one or more estimates, side by side."""
+def pictures_of(x: torch.Tensor, net) -> np.ndarray:
+    """The picture of an estimate, (H, W, 3) uint8, or of a batch of them, (N, H, W, 3)."""
     pictures = net.pixels.decode(x).cpu().numpy()
-    return pictures[0] if len(pictures) == 1 else np.concatenate(list(pictures), 1)
+    return pictures[0] if len(pictures) == 1 else pictures
 
 
-def side_by_side(pictures: list[np.ndarray], gap: int = 10) -> np.ndarray:
-    """Pictures of one size on a white sheet, enlarged by a whole factor as on the screen."""
-    scale = whole_scale(pictures[0].shape[:2])
+def side_by_side(pictures: list[np.ndarray], gap: int = 10, scale: int | None = None) -> np.ndarray:
+    """Pictures of one size on a white sheet, enlarged by a whole factor (default: as on the screen)."""
+    scale = scale or whole_scale(pictures[0].shape[:2])
     large = [p.repeat(scale, 0).repeat(scale, 1) for p in pictures]
     white = np.full((large[0].shape[0], gap, 3), 255, np.uint8)
     return np.concatenate([part for p in large for part in (white, p)][1:], 1)

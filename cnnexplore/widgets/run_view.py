@@ -17,14 +17,16 @@ _LETTERS = {"alpha": "α", "beta": "β"}
 class RunView(anywidget.AnyWidget):
     """Shows what a run is doing; fed by messages only, so that its loop never waits.
 
+    unit, means: what a run's error or response is measured in, and what it means, in a few words.
     on_scrub(step) is called when the scrub bar is moved.
     """
 
     _esm = STATIC / "run_view.js"
     _css = STATIC / "run_view.css"
 
-    def __init__(self, **traits):
+    def __init__(self, unit: str = "", means: str = "", **traits):
         super().__init__(**traits)
+        self.unit, self.means = unit, means
         self.on_scrub: Callable[[int], None] = lambda step: None
         self._run: Run | None = None
         self._sent = 0
@@ -34,7 +36,8 @@ class RunView(anywidget.AnyWidget):
     def begin(self, run: Run) -> None:
         """Shows another run from its first step."""
         self._run, self._sent = run, 0
-        self.send({"kind": "trace", "reset": True, "total": run.total, "marks": []})
+        judged = {"told": run.loss.told, "unit": self.unit, "means": self.means}
+        self.send({"kind": "trace", "reset": True, "total": run.total, "marks": [], **judged})
 
     def follow(self, text: str = "") -> None:
         """Sends the steps that were taken since the last time, and another line of status if there is one."""
@@ -75,15 +78,15 @@ class RunView(anywidget.AnyWidget):
 
 
 def points(run: Run, first: int = 0) -> bytes:
-    """(step, C x data, priors, error) of every step from `first` on, float32; a batch's mean."""
+    """step, C x data or response, priors, error or response of each step from `first` on, float32; means of a batch."""
     history = run.records(first)
     table = np.empty((len(history), 4), np.float32)
-
     priors = history["alpha"] + history["tv"]
+    sign = 1 if run.loss.told == "error" else -1  # a response is the opposite of its data term
     table[:, 0] = history["step"].mean(1) + 1
-    table[:, 1] = (history["energy"] - priors).mean(1)
+    table[:, 1] = sign * (history["energy"] - priors).mean(1)
     table[:, 2] = priors.mean(1)
-    table[:, 3] = history["error"].mean(1)
+    table[:, 3] = history[run.loss.told].mean(1)
     return table.tobytes()
 
 

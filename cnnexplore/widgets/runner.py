@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import threading
 import traceback
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from ..errors import ExploreError
 from ..preimage import Frame, Run
 
-MOST = 6  # runs that go on at once in one kernel; one more stops the oldest
+MOST = 8  # runs that go on at once in one kernel; one more stops the oldest
 _serial = itertools.count()
 _runners: weakref.WeakValueDictionary[str, Runner] = weakref.WeakValueDictionary()
 _registry_lock = threading.Lock()
@@ -168,5 +169,15 @@ def _make_room(newcomer: Runner) -> None:
         _runners[newcomer.key] = newcomer  # the youngest last
         busy = [r for r in _runners.values() if r is not newcomer and r.state in ("loading", "running", "paused")]
         surplus = busy[: max(0, len(busy) - MOST + 1)]
-    for runner in surplus:
+    if surplus:  # elsewhere: who makes room may hold locks that these wait for
+        threading.Thread(target=lambda: [runner.stop() for runner in surplus], daemon=True, name="making room").start()
+
+
+@atexit.register
+def _end_all() -> None:
+    """A thread that is inside PyTorch while Python ends would take the whole process down."""
+    for runner in list(_runners.values()):
         runner.stop()
+    for thread in threading.enumerate():
+        if thread.name.startswith("cnnexplore "):
+            thread.join(5)

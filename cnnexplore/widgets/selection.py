@@ -10,18 +10,21 @@ from ..network import Network
 class Selection(traitlets.HasTraits):
     """Network, image, layer and unit that panels look at.
 
-    image: anything that `Network.pixels_of` takes; image_code: the Python that makes it. unit: (row, column) of the
-    layer's map, or None.
+    image: anything that `Network.pixels_of` takes; image_code: the Python that makes it. channel: a unit of the layer;
+    unit: a (row, column) of its map; either may be None, and both are on another layer.
     """
 
     net = traitlets.Instance(Network, allow_none=True)
     image = traitlets.Any()
     image_code = traitlets.Unicode("image")
     layer = traitlets.Unicode()
+    channel = traitlets.Int(allow_none=True, default_value=None)
     unit = traitlets.Tuple(allow_none=True, default_value=None)
 
     def set(self, **choices) -> None:
         """Changes several at once: panels are told when all are in place."""
         with self.hold_trait_notifications():
+            if "layer" in choices and (choices["layer"], choices.get("net", self.net)) != (self.layer, self.net):
+                choices = {"channel": None, "unit": None, **choices}
             for name, value in choices.items():
                 setattr(self, name, value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -190,6 +191,41 @@ class Notebook:
         if text is None:
             raise RuntimeError(f"the kernel did not answer within {seconds:g} s to: {code[:200]}")
         return text
+
+    def show(self, which: int = 0) -> None:
+        """Scrolls to a panel and waits until it stands still and has drawn its pictures: fit to be photographed."""
+        self.page.locator(".cx-panel").nth(which).scroll_into_view_if_needed()
+        self.page.wait_for_function(
+            """(which) => {
+              const panel = document.querySelectorAll(".cx-panel")[which], at = panel?.getBoundingClientRect();
+              if (!at?.height) return false;
+              const place = `${at.top} ${at.height}`, home = panel.closest(".jp-WindowedPanel-outer, .jp-Notebook");
+              const seen = home.getBoundingClientRect();
+              if (at.top > seen.bottom - 200 || at.bottom < seen.top + 200) {
+                panel.scrollIntoView({ block: "start" });
+                panel.still = 0;
+                return false;
+              }
+              panel.still = place === panel.place ? (panel.still ?? 0) + 1 : 0;
+              panel.place = place;
+              return panel.still > 20 && [...panel.querySelectorAll(".cx-frame canvas")].every((c) =>
+                c.drawn || !c.offsetParent);
+            }""",
+            arg=which,
+            polling="raf",
+        )
+
+    def copied(self) -> str:
+        """Presses "code" and returns what is on the clipboard once the panel shows it."""
+        page = self.page
+        page.locator(".cx-panel button", has_text=re.compile(r"^\W*code\W*$")).click()
+        page.wait_for_function("() => document.querySelector('.cx-panel textarea')?.value.startsWith('cx.')")
+        shown = page.locator(".cx-panel textarea").input_value()
+        for _ in range(100):
+            if page.evaluate("() => navigator.clipboard.readText()") == shown:
+                return shown
+            page.wait_for_timeout(100)
+        raise RuntimeError(f"the clipboard did not get {shown!r}")
 
     def state(self) -> dict:
         """What the first panel says: step, error, state."""

@@ -72,7 +72,7 @@ def test_the_first_lab_runs_and_its_panel_is_alive(course, notebook, photograph,
     finished = opened.wait_state("d.state === 'finished'")
     assert finished["error"] < 0.2
     assert opened.outputs("error") == []
-    page.locator(".cx-panel").first.scroll_into_view_if_needed()
+    opened.show()
     photograph("lab01-panel")
     stills = [o for o in opened.outputs("display_data") if "image/png" in o["data"]]
     assert stills, "the saved notebook must carry a still picture"

@@ -10,16 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from torch import nn
+from waiting import until
 
 import cnnexplore as cx
 from cnnexplore.widgets.reel import Reel
-
-
-def until(condition, seconds: float = 20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)
 
 
 def uploaded(name: str, content: bytes) -> dict:
@@ -29,26 +23,8 @@ def uploaded(name: str, content: bytes) -> dict:
 
 
 @pytest.fixture
-def panel():
-    made = []
-
-    def new(*args, **settings):
-        made.append(cx.InversionPanel(*args, **settings))
-        return made[-1]
-
-    yield new
-    for one in made:
-        one.runner.stop()
-
-
-@pytest.fixture
-def said(monkeypatch):
-    """The messages that the run view sent."""
-    from cnnexplore.widgets.run_view import RunView
-
-    messages = []
-    monkeypatch.setattr(RunView, "send", lambda self, content, buffers=None: messages.append((content, buffers)))
-    return messages
+def panel(keep):
+    return lambda *args, **settings: keep(cx.InversionPanel(*args, **settings))
 
 
 def test_it_begins_by_itself_and_ends(panel):
@@ -104,7 +80,7 @@ def test_another_layer_image_seed_or_network_starts_afresh_and_keeps_the_setting
     for change in (
         lambda: setattr(p.layer, "value", "pool1"),
         lambda: setattr(p.image, "value", "digit 7"),
-        lambda: setattr(p.seed_box, "value", 5),
+        lambda: setattr(p.starts.seed_box, "value", 5),
     ):
         before = p.runner.run
         change()
@@ -128,7 +104,7 @@ def test_looking_back_shows_an_earlier_frame_and_its_code(panel):
     assert p.wait(20)
     newest = p.picture
     p._scrub(8)
-    shown = p._shown
+    shown = p.stage.shown
     assert abs(shown - 8) <= 4
     assert f"steps={shown}," in p.code()
     assert not np.array_equal(p.picture, newest)
@@ -155,9 +131,9 @@ def test_a_network_that_cannot_be_loaded_gets_a_sentence_and_all_stays(panel, sa
 
 def test_bad_numbers_and_uploads_get_a_sentence(panel, said):
     p = panel("lenet", steps=50_000)
-    p.seed_box.value = -3
+    p.starts.seed_box.value = -3
     assert any("seed is -3; expected a whole number" in content.get("text", "") for content, _ in said)
-    assert p.seed == 0
+    assert p.starts.seed == 0
     p.upload.value = (uploaded("x.png", b"abc"),)
     assert any("not an image" in content.get("text", "") for content, _ in said)
     picture = io.BytesIO()
@@ -241,6 +217,64 @@ def test_the_pictures_that_suit_the_network_come_first(panel, net, first):
     code = p.selection.image_code
     assert np.array_equal(eval(code, {"cx": cx}), p.selection.image)
     assert {"photonet", "photonet-robust", "worldnet", "worldnet-robust", "lenet"} <= set(p.network.options)
+
+
+def test_a_window_of_the_map_masks_the_code_and_is_framed(panel):
+    p = panel("lenet", layer="pool1", steps=5)
+    assert p.wait(20)
+    p.map.view._received(None, {"kind": "window", "window": [2, 3, 6, 5]}, [])
+    until(lambda: p.runner.run is not None and p.runner.run.mask is not None and p.runner.state == "finished")
+    assert "mask=cx.masks.window(top=2, left=3, bottom=6, right=5)" in p.code()
+    assert np.array_equal(eval(p.code(), {"cx": cx}).image, p.picture)
+    layer = p.runner.run.layer
+    top, left, bottom, right = p.original.box
+    assert (top, left) == layer.rf_box(2, 3)[:2]
+    assert (bottom, right) == layer.rf_box(5, 4)[2:]
+    assert p.map.view.box == [2, 3, 5, 4]
+    assert p.map.back.layout.visibility == "visible"
+    p.map.back.click()
+    until(lambda: p.runner.run is not None and p.runner.run.mask is None and p.runner.state == "finished")
+    assert (p.map.view.box, p.original.box) == ([], [])
+
+
+def test_a_window_does_not_outlive_its_layer_and_flat_layers_have_no_map(panel, said):
+    p = panel("lenet", layer="pool1", steps=5, mask=cx.masks.window(0, 0, 4, 4))
+    assert p.wait(20)
+    assert p.map.widget.layout.display == ""
+    p.layer.value = "conv3"
+    until(lambda: p.runner.run is not None and p.runner.run.layer.name == "conv3" and p.runner.state == "finished")
+    assert p.mask is None
+    assert p.map.widget.layout.display == "none"
+    assert not any(content.get("state") == "failed" for content, _ in said)
+
+
+def test_a_mask_that_does_not_fit_is_a_sentence(panel, said):
+    p = panel("lenet", layer="pool1", mask=cx.masks.window(0, 0, 90, 90))
+    until(lambda: p.runner.state == "failed")
+    assert any("does not fit a map of" in content.get("text", "") for content, _ in said)
+    p.map.on_choose((0, 0, 3, 3))
+    until(lambda: p.runner.run is not None and p.runner.run.step > 2)
+
+
+def test_several_seeds_grow_side_by_side_in_one_run(panel):
+    p = panel("lenet", steps=10, seed=3)
+    assert p.wait(20)
+    p.starts.seeds_box.value = 4
+    until(lambda: p.runner.run is not None and len(p.runner.run.seeds) == 4 and p.runner.state == "finished")
+    assert p.runner.run.seeds == [3, 4, 5, 6]
+    assert p.picture.shape == (4, 28, 28, 3)
+    assert p.estimate.caption.endswith("seeds 3 to 6")
+    again = eval(p.code(), {"cx": cx})
+    assert np.array_equal(np.stack([r.image for r in again]), p.picture)
+    content, buffers = p.estimate.stream._latest()
+    assert (content["n"], content["w"], content["h"]) == (4, 28, 28)
+    assert bytes(buffers[0]) == p.picture.tobytes()
+    poster = Image.open(io.BytesIO(p.poster()))
+    assert poster.width == 5 * poster.height + 4 * 10
+
+
+def test_a_number_of_seeds_that_cannot_be(refused):
+    refused(cx.SettingError, lambda: cx.InversionPanel("lenet", seeds=0), "seeds is 0", "1 to 16")
 
 
 def test_the_reel_stays_within_its_budget():

@@ -7,6 +7,7 @@ import time
 from functools import partial
 
 import pytest
+from waiting import until
 
 import cnnexplore as cx
 from cnnexplore.widgets import runner as room
@@ -38,13 +39,6 @@ def runner():
     yield new
     for r in made:
         r.stop()
-
-
-def until(condition, seconds: float = 20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)
 
 
 def test_a_run_goes_pauses_steps_and_goes_on(runner, make):
@@ -112,7 +106,7 @@ def test_runs_are_bounded_and_the_oldest_gives_way(runner, make):
     for r in crowd:
         r.begin(make)
         until(lambda r=r: len(r.frames) > 0)
-    assert crowd[0].state == "stopped"
+    until(lambda: crowd[0].state == "stopped")
     assert all(r.state == "running" for r in crowd[1:])
     crowd[0].resume()
     until(lambda: crowd[1].state == "stopped")

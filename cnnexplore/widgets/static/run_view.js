@@ -1,5 +1,6 @@
 // What a run is doing: error and step, a scrub bar, the energy terms on a log scale, one line of status.
-const LINES = [["data", "--cx-data", "#c2410c"], ["prior", "--cx-prior", "#2563eb"]];
+const LINES = [["#c2410c", "#fb923c"], ["#2563eb", "#60a5fa"]]; // data, priors: on light and on dark ground
+const NAMES = { error: ["relative error", "C × data term"], response: ["response", "C × response"] };
 
 export default {
   render({ model, el }) {
@@ -26,7 +27,8 @@ export default {
     const trace = make("pre", "", details);
     details.hidden = true;
 
-    let steps = [], data = [], prior = [], errors = [], marks = [], total = 0, state = "", looking = null, again = null;
+    let steps = [], data = [], prior = [], figures = [], marks = [], total = 0, state = "", looking = null, again = null;
+    let told = "error", unit = "", means = ""; // what the run is judged by
 
     const css = (name, fallback) => getComputedStyle(root).getPropertyValue(name).trim() || fallback;
     const paint = () => {
@@ -75,17 +77,17 @@ export default {
       const ends = [];
       for (const [k, series] of [data, prior].entries()) {
         if (!series.length) continue;
-        const colour = css(LINES[k][1], LINES[k][2]);
+        const colour = LINES[k][Number(document.body.dataset.jpThemeLight === "false")];
         pen.strokeStyle = colour;
         pen.lineWidth = 1.75;
         pen.beginPath();
         series.forEach((v, i) => (i ? pen.lineTo(x(steps[i]), y(v)) : pen.moveTo(x(steps[i]), y(v))));
         pen.stroke();
-        ends.push([y(series[series.length - 1]), LINES[k][0] === "data" ? "C × data term" : "priors", colour]);
+        ends.push([y(series[series.length - 1]), k ? "priors" : NAMES[told][1], colour]);
       }
       pen.lineWidth = 1;
       if (ends.length === 2 && Math.abs(ends[0][0] - ends[1][0]) < 13) {
-        const [a, b] = ends[0][0] <= ends[1][0] ? [0, 1] : [1, 0], mid = (ends[0][0] + ends[1][0]) / 2;
+        const [a, b] = ends[0][0] <= ends[1][0] ? [0, 1] : [1, 0], mid = Math.min(Math.max((ends[0][0] + ends[1][0]) / 2, 14), bottom - 9);
         ends[a][0] = mid - 7; ends[b][0] = mid + 7;
       }
       pen.textBaseline = "middle";
@@ -99,17 +101,19 @@ export default {
     const repaint = (soon) => { again ??= setTimeout(() => requestAnimationFrame(paint), soon); };
     const words = () => {
       const done = steps.length ? steps[steps.length - 1] : 0, at = looking ?? done;
-      const e = at > 0 ? errors[Math.min(at, errors.length) - 1] : NaN;
-      error.textContent = Number.isFinite(e) ? `relative error ${e.toFixed(3)}` : "relative error –";
+      const e = at > 0 ? figures[Math.min(at, figures.length) - 1] : NaN;
+      error.textContent = `${NAMES[told][0]} ${Number.isFinite(e) ? e.toFixed(3 - (told === "response")) + unit : "–"}`;
+      error.title = means;
       count.textContent = `step ${at} / ${total}`;
       scrub.max = done;
       scrub.disabled = done === 0;
       if (looking === null) scrub.value = done;
-      root.run = { step: done, error: Number.isFinite(e) ? e : null, state, marks };
+      root.run = { step: done, [told]: Number.isFinite(e) ? e : null, state, marks };
     };
     const receive = (content, buffers) => {
       if (content.kind === "trace") {
-        if (content.reset) { steps = []; data = []; prior = []; errors = []; marks = []; looking = null; }
+        if (content.reset) { steps = []; data = []; prior = []; figures = []; marks = []; looking = null; }
+        if (content.told) ({ told, unit, means } = content);
         total = content.total;
         if (content.marks) marks = content.marks;
         const b = buffers?.[0];
@@ -117,7 +121,7 @@ export default {
           const flat = new Float32Array(b.buffer.slice(b.byteOffset, b.byteOffset + b.byteLength));
           for (let i = 0; i + 3 < flat.length; i += 4) {
             if (steps.length && flat[i] <= steps[steps.length - 1]) continue; // already here
-            steps.push(flat[i]); data.push(flat[i + 1]); prior.push(flat[i + 2]); errors.push(flat[i + 3]);
+            steps.push(flat[i]); data.push(flat[i + 1]); prior.push(flat[i + 2]); figures.push(flat[i + 3]);
           }
         }
         if (content.text) sentence.textContent = content.text;

@@ -1,0 +1,48 @@
+"""The caricature panel without a browser."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from waiting import until
+
+import cnnexplore as cx
+
+
+@pytest.fixture
+def panel(keep):
+    return lambda *args, **settings: keep(cx.CaricaturePanel(*args, **settings))
+
+
+def test_it_starts_from_the_image_and_makes_its_code_stronger(panel, said):
+    p = panel("lenet", layer="conv2", C=1000, steps=40, start=False)
+    until(lambda: p.runner.run is not None)
+    assert np.array_equal(p.picture, p.runner.run.net.picture(p.runner.run.net.pixels_of(cx.digit(2))))
+    p.start()
+    assert p.wait(30)
+    assert float(p.runner.run.responses) > 1.05
+    begun = next(content for content, _ in said if content.get("reset"))
+    assert (begun["told"], begun["unit"]) == ("response", " × its own")
+    points = np.concatenate([np.frombuffer(b[0], np.float32) for c, b in said if c["kind"] == "trace" and b])
+    step, weighted, priors, response = points.reshape(-1, 4).T
+    assert np.array_equal(np.unique(step), np.arange(1, 41))
+    assert np.allclose(weighted, p.settings.C * response, rtol=1e-4)
+    assert (priors > 0).all()
+
+
+def test_the_code_remakes_the_picture(panel):
+    p = panel("lenet", layer="conv2", steps=15)
+    assert p.wait(30)
+    assert p.code().startswith("cx.caricature(cx.load('lenet'), cx.digit(2), 'conv2', C=10,")
+    assert np.array_equal(eval(p.code(), {"cx": cx}).image, p.picture)
+
+
+def test_what_is_wrong_is_refused_or_told(panel, said, refused):
+    refused(cx.LayerNotFound, lambda: cx.CaricaturePanel("lenet", layer="conv9"), "conv9")
+    refused(cx.SettingError, lambda: cx.CaricaturePanel("lenet", C=-1), "C is -1")
+    silent = cx.Network(cx.load("lenet").module, size=28, pixels=cx.load("lenet").pixels)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("torch.Tensor.clamp_min", lambda self, least: self * 0)
+        p = panel(silent, cx.digit(2), "conv2")
+        until(lambda: p.runner.state == "failed")
+    assert any("nothing can be exaggerated" in content.get("text", "") for content, _ in said)

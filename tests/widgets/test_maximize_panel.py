@@ -1,0 +1,175 @@
+"""The maximisation panel and its gallery without a browser."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from waiting import until
+
+import cnnexplore as cx
+from cnnexplore.preimage import best_responses
+from cnnexplore.widgets.gallery import Wishes, by_interest, captions, thumbnail_side
+
+
+@pytest.fixture
+def panel(keep):
+    return lambda *args, **settings: keep(cx.MaximizePanel(*args, **settings))
+
+
+@pytest.fixture(scope="module")
+def net():
+    return cx.load("lenet", device="cpu")
+
+
+def test_the_most_interesting_unit_comes_first_and_its_code_remakes_it(panel, net):
+    p = panel(net, "conv2", steps=15, thumbnails=False)
+    assert p.wait(30)
+    best = int(best_responses(net, "conv2").argmax())
+    assert (p.selection.channel, p.grid.selected) == (best, best)
+    assert p.estimate.caption == f"unit {best} of conv2"
+    assert (p.estimate.height, p.estimate.width) == p.runner.run.size
+    assert "'conv2', C=" in p.code()
+    assert f"unit={best}" in p.code()
+    assert np.array_equal(eval(p.code(), {"cx": cx}).image, p.picture)
+
+
+def test_a_chosen_unit_starts_by_itself_and_keeps_the_settings(panel, net):
+    p = panel(net, "conv2", steps=50_000, thumbnails=False)
+    until(lambda: p.runner.run is not None and p.runner.run.step > 3)
+    p.controls.beta.value = 1.5
+    p.grid.set_state({"selected": 7})  # as the browser does
+    until(lambda: p.runner.run is not None and p.runner.run.units == [7] and p.runner.run.step > 3)
+    assert p.settings.beta == 1.5
+    assert p.selection.channel == 7
+
+
+def test_a_position_takes_the_whole_canvas_and_is_framed(panel, net):
+    p = panel(net, "conv2", unit=3, steps=10, thumbnails=False)
+    assert p.wait(30)
+    p.map.view._received(None, {"kind": "pick", "row": 2, "column": 5}, [])
+    until(lambda: p.runner.run is not None and p.runner.run.position == (2, 5) and p.runner.state == "finished")
+    assert p.runner.run.size == net.size
+    assert p.estimate.box == [float(v) for v in net.layers["conv2"].rf_box(2, 5)]
+    assert p.map.view.box == [2, 5, 2, 5]
+    assert "unit=3, position=(2, 5)" in p.code()
+    assert np.array_equal(eval(p.code(), {"cx": cx}).image, p.picture)
+    p.map.back.click()
+    until(lambda: p.runner.run is not None and p.runner.run.position is None and p.runner.state == "finished")
+    assert p.estimate.box == []
+
+
+def test_another_layer_chooses_anew_and_what_was_the_paper_s_stays_the_paper_s(panel, net):
+    p = panel(net, "conv1", unit=4, position=(1, 1), steps=5, thumbnails=False)
+    assert p.wait(30)
+    p.layer.value = "pool2"
+    until(lambda: p.runner.run is not None and p.runner.run.layer.name == "pool2" and p.runner.state == "finished")
+    assert p.runner.run.position is None
+    assert p.settings.C == cx.Maximization(net, "pool2", 0).settings.C
+    p.controls.C.value = 10.0
+    share = 10 / cx.Maximization(net, "pool2", 0).settings.C
+    p.layer.value = "conv4"
+    until(lambda: p.runner.run is not None and p.runner.run.layer.name == "conv4" and p.runner.state == "finished")
+    assert pytest.approx(share * cx.Maximization(net, "conv4", 0).settings.C, rel=0.01) == p.settings.C
+    assert p.map.widget.layout.display == "none"
+
+
+def test_every_unit_gets_a_thumbnail_the_chosen_one_its_own(panel, net):
+    p = panel(net, "conv1", steps=10)
+    until(lambda: p.gallery.runner.state == "finished", 60)
+    count = net.layers["conv1"].channels
+    assert p.grid.done == p.grid.count == count
+    assert (p.grid.note, p.grid.action) == (f"{count} units", "")
+    assert sorted(p.grid.order) == list(range(count))
+    assert p.grid.order == by_interest(net, net.layers["conv1"])
+    unit = p.grid.order[-1]
+    expected = cx.maximize(net, "conv1", unit, steps=60, progress=False).image
+    times = p.grid.side // expected.shape[0]
+    assert np.array_equal(p.grid._sprites[unit], expected.repeat(times, 0).repeat(times, 1))
+    p.grid.selected = unit
+    until(lambda: p.runner.run is not None and p.runner.run.units == [unit] and p.runner.state == "finished")
+    assert np.array_equal(p.grid._sprites[unit], p.picture.repeat(times, 0).repeat(times, 1))
+
+
+def test_thumbnails_are_kept_when_the_layer_is_left_and_can_wait(panel, net):
+    p = panel(net, "conv2", steps=5)
+    until(lambda: len(p.gallery._kept.get((net, "conv2"), ())) >= 8, 60)
+    p.grid.on_action()
+    until(lambda: p.gallery.runner.state == "paused")
+    assert p.grid.action == "go on"
+    kept = dict(p.gallery._kept[(net, "conv2")])
+    p.layer.value = "conv1"
+    until(lambda: p.grid.count == net.layers["conv1"].channels)
+    p.layer.value = "conv2"
+    until(lambda: p.grid.count == net.layers["conv2"].channels and p.grid.done >= len(kept))
+    chosen = p.grid.order[0]  # the live run makes a better one
+    assert all(np.array_equal(p.grid._sprites[k], picture) for k, picture in kept.items() if k != chosen)
+    until(lambda: p.gallery.runner.run is not None)
+    assert not set(p.gallery.runner.run.units) & set(kept), "what is there is not made again"
+
+
+def test_running_the_cell_again_replaces_the_run_and_its_gallery(panel, net, monkeypatch):
+    monkeypatch.setattr("cnnexplore.widgets.run_panel.cell_key", lambda: "cell 7 0")
+    one = panel(net, "conv2", steps=50_000)
+    until(lambda: one.gallery.runner.state == one.runner.state == "running")
+    two = panel(net, "conv2", steps=50_000)
+    assert one.gallery.runner.state == one.runner.state == "stopped"
+    until(lambda: two.gallery.runner.state == two.runner.state == "running")
+
+
+def test_nobody_looking_makes_no_thumbnails(panel, net):
+    p = panel(net, "conv2", steps=5)
+    p.grid._received(None, {"kind": "ready", "view": "a"}, [])
+    until(lambda: p.gallery.runner.state == "running")
+    p.grid._received(None, {"kind": "gone", "view": "a"}, [])
+    assert p.gallery.runner.state == "paused"
+    p.grid._received(None, {"kind": "ready", "view": "b"}, [])
+    until(lambda: p.gallery.runner.state == "running")
+
+
+def test_classes_are_named_and_in_order(panel, net):
+    p = panel("worldnet", "fc8", unit="church", steps=2, thumbnails=False, start=False)
+    church = cx.world.CLASSES.index("church")
+    assert p.selection.channel == church
+    layer = p.selection.net.layers["fc8"]
+    assert by_interest(p.selection.net, layer) == list(range(10))
+    assert captions(p.selection.net, layer)[church] == f"church (unit {church})"
+    assert captions(net, net.layers["conv1"]) == []
+
+
+def test_wishes_can_stop_and_go_on(net):
+    wishes = Wishes(net, "conv1", list(range(10)))
+    steps = []
+    for frame in wishes.frames():
+        steps.append(frame.run.units[0])
+        if len(steps) == 70:
+            wishes.stop()
+    assert wishes.step == 70
+    steps += [frame.run.units[0] for frame in wishes.frames()]
+    assert wishes.step == wishes.total == len(steps) == 120
+    assert steps == [0] * 60 + [8] * 60
+
+
+@pytest.mark.parametrize(("canvas", "side"), [((7, 7), 49), ((56, 40), 56), ((104, 104), 104), ((227, 227), 128)])
+def test_a_thumbnail_s_side_is_a_whole_multiple(canvas, side):
+    assert thumbnail_side(canvas) == side
+
+
+def test_what_is_wrong_is_refused_at_once_or_told(panel, net, said, refused):
+    refused(cx.LayerNotFound, lambda: cx.MaximizePanel(net, "conv9"), "conv9")
+    refused(cx.SettingError, lambda: cx.MaximizePanel(net, "conv1", unit=900), "unit is 900")
+    refused(cx.SettingError, lambda: cx.MaximizePanel(net, "conv1", unit="cow"), "'cow'")
+    refused(cx.SettingError, lambda: cx.MaximizePanel(net, "conv1", C=-1), "C is -1")
+    p = panel(net, "conv1", unit=1, position=(99, 0), thumbnails=False)
+    until(lambda: p.runner.state == "failed")
+    assert any("position is (99, 0); expected (row, column)" in content.get("text", "") for content, _ in said)
+
+
+def test_a_panel_that_shares_what_is_looked_at_follows(panel, net):
+    one = panel(net, "conv1", unit=2, steps=5, thumbnails=False)
+    assert one.wait(30)
+    two = panel(selection=one.selection, steps=5, thumbnails=False)
+    assert two.wait(30)
+    assert two.runner.run.units == [2]
+    two.grid.selected = 6
+    until(lambda: all(p.runner.run is not None and p.runner.run.units == [6] for p in (one, two)))
+    until(lambda: one.grid.selected == 6)
