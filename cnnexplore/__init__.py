@@ -22,7 +22,9 @@ _ROOMS = {
     ),
     "cnnexplore.data": ("annotated", "photograph", "photographs", "digit", "scene", "score", "world"),
     "cnnexplore.figures": ("figure",),
-    "cnnexplore.widgets": ("InversionPanel", "MaximizePanel", "CaricaturePanel", "UnitGrid", "explore"),
+    "cnnexplore.widgets": (
+        "InversionPanel", "MaximizePanel", "CaricaturePanel", "AttributionPanel", "UnitPanel", "UnitGrid", "explore",
+    ),
 }  # fmt: skip
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = sorted(_HOME)

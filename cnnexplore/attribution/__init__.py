@@ -1,6 +1,6 @@
 """Which pixels: maps over an image that say where a class, or any unit, was seen."""
 
-from .attribute import attribute, attribution_methods, options_of
+from .attribute import attribute, attribution_methods, attributions, options_of
 from .occlusion import occlusions
 from .result import Attribution
 from .segment import box_of, grabcut
@@ -11,6 +11,7 @@ __all__ = [
     "Subject",
     "attribute",
     "attribution_methods",
+    "attributions",
     "box_of",
     "grabcut",
     "occlusions",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import os
+from collections.abc import Iterator
 
 import torch
 
@@ -14,7 +15,7 @@ from .cam import cam
 from .gradcam import gradcam, guided_gradcam
 from .gradients import deconvnet, gradient, guided_backprop, input_x_gradient
 from .integrated_gradients import integrated_gradients
-from .occlusion import occlusion
+from .occlusion import occlusion, occlusions
 from .result import Attribution
 from .smoothgrad import smoothgrad
 from .subject import Subject, subject_of
@@ -73,6 +74,18 @@ def attribute(
     several = isinstance(image, (list, tuple)) or isinstance(target, (list, tuple)) or isinstance(unit, (list, tuple))
     results = [_result(subject, n, method, raw[n], maps[n], layer, options, image) for n in range(len(maps))]
     return results if several else results[0]
+
+
+@torch.inference_mode(False)
+def attributions(net: Network, image, method: str, **asked) -> Iterator[tuple[Attribution, float]]:
+    """`attribute` as a stream for one image: (what is known so far, share done); only occlusion grows."""
+    if method != "occlusion":
+        yield attribute(net, image, method=method, **asked), 1.0
+        return
+    what = {name: asked.pop(name, None) for name in ("target", "layer", "unit", "position")}
+    subject = subject_of(net, image, **what)
+    for raw, found, done in occlusions(subject, **asked):
+        yield _result(subject, 0, method, raw, found, what["layer"], asked, image), done
 
 
 def _result(subject: Subject, n: int, method: str, raw, found, layer, options, image) -> Attribution:

@@ -2,8 +2,9 @@
 
 from . import world
 from .annotated import annotated
+from .at_hand import at_hand
 from .pictures import digit, photograph, photographs
 from .scorecard import score
 from .world import scene
 
-__all__ = ["annotated", "digit", "photograph", "photographs", "scene", "score", "world"]
+__all__ = ["annotated", "at_hand", "digit", "photograph", "photographs", "scene", "score", "world"]

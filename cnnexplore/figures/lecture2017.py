@@ -8,10 +8,9 @@ import numpy as np
 
 from .. import drawing
 from ..attribution import Attribution, attribute
-from ..data import photograph, world
+from ..data import at_hand, photograph, world
 from ..errors import SettingError
 from ..network import Network, necks
-from ..preimage.responses import at_hand
 from ..units import activation_maps, minimal_image, neighbours, receptive_field, top_patches, unit_segments
 from ..units import filters as filters_of
 from ..zoo import load

@@ -9,7 +9,7 @@ from .projection import project
 from .receptive_field import ReceptiveField, receptive_field
 from .segments import UnitSegments, unit_segments
 from .stream import Images
-from .top import TopPatches, top_patches
+from .top import TopPatches, top_patches, top_stream
 
 __all__ = [
     "ActivationMaps",
@@ -29,5 +29,6 @@ __all__ = [
     "project",
     "receptive_field",
     "top_patches",
+    "top_stream",
     "unit_segments",
 ]

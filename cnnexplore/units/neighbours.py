@@ -45,14 +45,21 @@ class Neighbours:
 
 
 def neighbours(
-    net: Network, image, images, layer: str | None = None, k: int = 5, batch: int = BATCH, progress: bool = True
+    net: Network,
+    image,
+    images=None,
+    layer: str | None = None,
+    k: int = 5,
+    batch: int = BATCH,
+    progress: bool = True,
 ) -> Neighbours:
     """The k images of a data set nearest to an image: in pixels as the network is shown them, and in a layer's codes.
 
-    images: a list, a folder or a data set; layer: default the one before the class scores that has no map, else the
-    scores. Raises SettingError, LayerNotFound, ImageError. Source: lecture2017, the last feature layer.
+    images: a list, a folder or a data set (default: those at hand); layer: default the last one before the class
+    scores that has no map, else the scores. Raises SettingError, LayerNotFound, ImageError.
+    Source: lecture2017, the last feature layer.
     """
-    source = Images(images)
+    source = Images.of(net, images)
     if not isinstance(k, int) or k < 1:
         raise SettingError(f"k is {k!r}; expected how many neighbours to keep, 1 or more.")
     name = _last_features(net) if layer is None else net.layers[layer].name

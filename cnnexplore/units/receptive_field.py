@@ -56,7 +56,7 @@ def receptive_field(
     net: Network,
     layer: str,
     unit: int,
-    images,
+    images=None,
     k: int = 5,
     patch: int = 11,
     stride: int | None = None,
@@ -65,9 +65,10 @@ def receptive_field(
 ) -> ReceptiveField:
     """The receptive field of a unit, from the k images that excite it most.
 
-    images: a list, a folder or a data set, or what `top_patches` found in it. patch: of the sliding window, cut to half
-    the theoretical field; stride: in pixels (default: half the layer's, 1 to 3). Each image's map is divided by
-    its largest value and shifted so that the fields lie on each other; the windows of each begin a pixel later.
+    images: a list, a folder or a data set (default: those at hand), or what `top_patches` found. patch: of the sliding
+    window, cut to half the theoretical field; stride: in pixels (default: half the layer's, 1 to 3). Each image's map
+    is divided by its largest value and shifted so that the fields lie on each other; the windows of each begin a
+    pixel later.
     Raises SettingError, LayerError, LayerNotFound, ImageError.
     Source: Zhou et al., Object detectors emerge in deep scene CNNs, 2015, section 3.2.
     """

@@ -47,7 +47,7 @@ def unit_segments(
     net: Network,
     layer: str,
     unit: int,
-    images,
+    images=None,
     k: int = 5,
     share: float = 0.5,
     field: ReceptiveField | None = None,
@@ -55,8 +55,8 @@ def unit_segments(
 ) -> UnitSegments:
     """What a unit segments in the k images of a data set that excite it most.
 
-    images: a list, a folder or a data set, or what `top_patches` found in it. share: a position counts where the
-    response exceeds this share of the unit's largest; the segment is the union of the fields of those that count.
+    images: a list, a folder or a data set (default: those at hand), or what `top_patches` found. share: a position
+    counts where the response exceeds this share of the unit's largest; the segment is the union of their fields.
     field: the unit's estimated one (default: a disc of a third of the theoretical one's width, a usual size in effect).
     Raises SettingError, LayerError, LayerNotFound, ImageError.
     Source: Zhou et al., Object detectors emerge in deep scene CNNs, 2015, section 3.3.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from ..data import at_hand
 from ..errors import SettingError
 from ..network import Network
 
@@ -17,7 +18,7 @@ _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 
 
 class Images:
-    """Images by number: a list, a folder (all images below it, by name), or a torch data set, labels left out."""
+    """Images by number: a list, a folder (all below it, by name), or a torch data set, whose labels are left out."""
 
     def __init__(self, source):
         if isinstance(source, (str, os.PathLike)):
@@ -32,6 +33,11 @@ class Images:
         if not len(source):
             raise SettingError("images is empty; expected at least one image.")
         self._source: Sequence = source
+
+    @classmethod
+    def of(cls, net: Network, source) -> Images:
+        """Those given, or the pictures at hand for None."""
+        return source if isinstance(source, Images) else cls(at_hand(net) if source is None else source)
 
     def __len__(self) -> int:
         return len(self._source)

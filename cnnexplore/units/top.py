@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,8 +22,8 @@ from .stream import BATCH, Images, largest
 class TopPatches:
     """The strongest responses of units over a data set, at most one per image; unit j of `units` is row j.
 
-    values: (U, k), largest first; indices: (U, k), the images' numbers; positions: (U, k, 2), (row, column) on the
-    layer's map. `only(unit)` is one unit's part; it shows itself in a notebook.
+    seen: how many images were looked at; values: (U, k), largest first; indices: (U, k), the images' numbers;
+    positions: (U, k, 2), (row, column) on the layer's map. `only(unit)` is one unit's part; it shows itself.
     """
 
     values: np.ndarray = field(repr=False)
@@ -32,14 +33,14 @@ class TopPatches:
     layer: Layer
     net: Network = field(repr=False)
     images: Images = field(repr=False)
+    seen: int = 0
 
     def only(self, unit: int) -> TopPatches:
         """One unit's part. Raises SettingError if it was not looked at."""
         row = self._row(unit)
         rows = slice(row, row + 1)
-        return TopPatches(
-            self.values[rows], self.indices[rows], self.positions[rows], [unit], self.layer, self.net, self.images
-        )
+        found = self.values[rows], self.indices[rows], self.positions[rows]
+        return TopPatches(*found, [unit], self.layer, self.net, self.images, self.seen)
 
     def _row(self, unit: int | None) -> int:
         if unit is None and len(self.units) == 1:
@@ -111,35 +112,47 @@ def _cut(pictures: np.ndarray, boxes, paper: int) -> np.ndarray:
 def top_patches(
     net: Network,
     layer: str,
-    unit: int | list[int] | None,
-    images,
+    unit: int | list[int] | None = None,
+    images=None,
     k: int = 9,
     batch: int = BATCH,
     progress: bool = True,
 ) -> TopPatches:
     """The k images of a data set to which each unit responds most, and where in them; one pass, constant memory.
 
-    unit: a channel, a list, or None for all; images: a list, a folder or a data set, read again for the pictures.
+    unit: a channel, a list, or None for all; images: a list, a folder or a data set, read again for the pictures
+    (default: the pictures at hand).
     Raises SettingError, LayerNotFound, ImageError.
     Source: Zeiler and Fergus, Visualizing and understanding convolutional networks, 2014, section 4.
     """
-    where, source = net.layers[layer], Images(images)
+    source = Images.of(net, images)
+    seen = top_stream(net, layer, unit, source, k, batch)
+    with tqdm(total=len(source), desc=f"top {k}, {layer}", unit="image", disable=not progress) as bar:
+        for found in seen:
+            bar.update(found.seen - bar.n)
+    return found
+
+
+def top_stream(
+    net: Network, layer: str, unit=None, images=None, k: int = 9, batch: int = BATCH
+) -> Iterator[TopPatches]:
+    """`top_patches` as a stream: what was found so far, after each batch of images."""
+    where = net.layers[layer]
+    source = Images.of(net, images)
     units = units_of(where, unit)
     if not isinstance(k, int) or k < 1:
         raise SettingError(f"k is {k!r}; expected how many images to keep, 1 or more.")
     chosen = torch.tensor(units, device=net.device)
     probe, best = net.probe(where.name), None
-    with tqdm(total=len(source), desc=f"top {k}, {where.name}", unit="image", disable=not progress) as bar:
-        for first, x in source.batches(net, batch):
-            with torch.no_grad():
-                code = code_maps(probe(net.feed(x))[where.name], where)
-                columns = code.shape[3]
-                if unit is not None:
-                    code = code[:, chosen]
-                values, places = code.flatten(2).max(2)
-                numbers = torch.arange(first, first + len(x), device=values.device)
-                best = largest(best, (values.T, numbers.expand(len(units), -1), places.T), k)
-            bar.update(len(x))
-    values, indices, places = (one.cpu().numpy() for one in best)
-    positions = np.stack([places // columns, places % columns], -1)
-    return TopPatches(values, indices, positions, units, where, net, source)
+    for first, x in source.batches(net, batch):
+        with torch.no_grad():
+            code = code_maps(probe(net.feed(x))[where.name], where)
+            columns = code.shape[3]
+            if unit is not None:
+                code = code[:, chosen]
+            values, places = code.flatten(2).max(2)
+            numbers = torch.arange(first, first + len(x), device=values.device)
+            best = largest(best, (values.T, numbers.expand(len(units), -1), places.T), k)
+        values, indices, places = (one.cpu().numpy() for one in best)
+        positions = np.stack([places // columns, places % columns], -1)
+        yield TopPatches(values, indices, positions, units, where, net, source, first + len(x))
