@@ -76,10 +76,21 @@ CALLS = {
     "Attribution.plot": lambda net, folder: cx.attribute(net, IMAGE).plot(),
     "Attribution.save": lambda net, folder: cx.attribute(net, IMAGE).save(folder / "a.png"),
     "Attribution.segment": lambda net, folder: cx.attribute(net, IMAGE).segment(),
+    "activation_maps": lambda net, folder: cx.activation_maps(net, IMAGE, "conv2"),
+    "discrepancy_maps": lambda net, folder: cx.discrepancy_maps(net, "conv", IMAGE, 1, patch=4, stride=4),
+    "filters": lambda net, folder: cx.filters(net, "conv2"),
+    "minimal_image": lambda net, folder: cx.minimal_image(net, IMAGE, segments=4, progress=False),
+    "neighbours": lambda net, folder: cx.neighbours(net, IMAGE, [IMAGE, 255 - IMAGE], k=1, progress=False),
+    "receptive_field": lambda net, folder: cx.receptive_field(net, "conv", 1, [IMAGE, 255 - IMAGE], progress=False),
+    "top_patches": lambda net, folder: cx.top_patches(net, "conv2", None, [IMAGE], progress=False).projections(1),
+    "unit_segments": lambda net, folder: cx.unit_segments(net, "conv2", 1, [IMAGE], progress=False),
     "figure": lambda net, folder: cx.figure("preimage2016.1", net, IMAGE, layer="fc", steps=1, progress=False),
     "score": lambda net, folder: (setattr(net, "labels", list(cx.world.CLASSES)), cx.score(net, n=2)),
 }  # fmt: skip
-ELSEWHERE = dict.fromkeys(("InversionPanel", "MaximizePanel", "CaricaturePanel", "explore"), "tests/widgets")
+PANELS = ("InversionPanel", "AttributionPanel", "UnitPanel", "MaximizePanel", "CaricaturePanel", "explore")
+ELSEWHERE = dict.fromkeys(PANELS, "tests/widgets")
+    ("InversionPanel", "AttributionPanel", "UnitPanel", "MaximizePanel", "CaricaturePanel", "explore"), "tests/widgets"
+)
 TAKE_NO_MODULE = {
     "ExploreError", "LayerNotFound", "LayerError", "ImageError", "SettingError", "NetworkError", "WeightsError",
     "DivergedError", "Layer", "Pixels", "load", "networks", "masks", "solvers", "photograph", "photographs", "digit",

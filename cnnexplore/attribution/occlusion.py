@@ -34,7 +34,7 @@ def occlusions(
     """Occlusion of one image as a stream: (raw, map, share done) after each batch of windows."""
     subject.look()
     net, size = subject.net, tuple(subject.x.shape[-2:])
-    window = _pair("window", window, [max(1, s // 8) for s in size], size)
+    window = _pair("window", window, [min(max(4, s // 8), s) for s in size], size)
     stride = _pair("stride", stride, [max(1, w // 2) for w in window], window)
     patched = Patched(net, subject.x[image : image + 1], subject.layer.name, window, batch)
     places = grid(size, window, stride)

@@ -73,7 +73,7 @@ class AttributionPanel(LookPanel):
         self.target = w.Combobox(
             value="" if named is None else str(named), options=net.labels, placeholder="the predicted class",
             description="target", continuous_update=False, tooltip="a label or a number; empty: the predicted one",
-           
+
             layout=w.Layout(width="290px"), style={"description_width": "44px"},
         )  # fmt: skip
         self.method = w.Dropdown(
@@ -105,8 +105,9 @@ class AttributionPanel(LookPanel):
         self._offer_settings()
         wrap = {"flex_flow": "row wrap", "align_items": "flex-start"}
         pictures = w.HBox([self.original, w.VBox([self.overlay, self.bar])], layout=w.Layout(grid_gap="10px", **wrap))
-        side = w.VBox([w.HBox([self.map.widget, self.channel], layout=w.Layout(**wrap)), self.sliders])
-        side.layout.margin = "0 0 0 14px"
+        side = w.VBox(
+            [self.map.widget, self.channel, self.sliders], layout=w.Layout(margin="0 0 0 14px", width="216px")
+        )
         return [
             w.HBox([self.target, self.method, self.opacity], layout=w.Layout(**wrap)),
             w.HBox([pictures, side], layout=w.Layout(margin="8px 0 0 0", **wrap)),
@@ -119,13 +120,13 @@ class AttributionPanel(LookPanel):
         method = self.method.value
         if method not in self._sliders:
             side = min(self.selection.net.size)
-            usual = {"window": max(2, side // 8), "stride": max(1, side // 16)}
+            usual = {"window": max(4, side // 8), "stride": max(2, side // 16)}
             made = {}
             for name, (least, most, step, value) in _SLIDERS.get(method, {}).items():
                 kind = w.IntSlider if isinstance(step, int) else w.FloatSlider
                 made[name] = kind(
                     value or usual[name], min=least, max=most, step=step, description=name, continuous_update=False,
-                    layout=w.Layout(width="290px"), style={"description_width": "58px"},
+                    layout=w.Layout(width="212px"), style={"description_width": "58px"},
                 )  # fmt: skip
                 made[name].observe(lambda _, method=method: self._setting_moved(method), "value")
             self._sliders[method] = made
@@ -292,7 +293,7 @@ class AttributionPanel(LookPanel):
         method = self.method.value
         if method in self._failed:
             return self._failed[method]
-        return f"{len(self._found)} methods; click one below, a place on the map, or a pixel"
+        return f"{len(self._found)} methods, click one; or a place on the map or the image, to explain the unit there"
 
     # what leaves the panel
 

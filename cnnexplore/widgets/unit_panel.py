@@ -21,7 +21,7 @@ from .unit_grid import UnitGrid
 _RULES = {"deconvnet": "deconvnet", "guided backprop": "guided_backprop", "gradient": "gradient"}
 _CHUNK = 8  # thumbnails made between two looks at what a person wants
 _FIELD_IMAGES = 3
-_TILE = 64  # screen pixels of a patch, at least
+_TILE = 76  # screen pixels of a patch, at least
 
 
 class UnitPanel(LookPanel):
@@ -159,18 +159,18 @@ class UnitPanel(LookPanel):
             return
         self.filter.layout.display = ""
         if found.of_pixels:
-            _draw(self.filter, found.pictures()[unit], 120)
+            _draw(self.filter, found.pictures()[unit], 160)
             self.filter.caption = "its filter"
         else:
             tiles = found.tiles(unit)
-            _draw(self.filter, drawing.tiles(tiles[:64], 8, paper=150), 120)
+            _draw(self.filter, drawing.tiles(tiles[:64], 8, paper=150), 160)
             self.filter.caption = f"its weights on {min(64, len(tiles))} of {len(tiles)} maps"
 
     def _show_patches(self, found) -> None:
         patches, whole, box = found
         _draw(self.patches, patches, _TILE)
         self.patches.caption = f"the {len(patches)} patches that excite it most, of {len(self.top.images)} images"
-        _draw(self.whole, whole, 120)
+        _draw(self.whole, whole, 160)
         self.whole.caption = f"the first one's image, no. {self.top.indices[0, 0]}"
         self.whole.box = [float(box[0]), float(box[1]), float(box[2] - 1), float(box[3] - 1)]
 
@@ -184,7 +184,7 @@ class UnitPanel(LookPanel):
         self.field = found
         self.field_view.layout.display = "none" if found is None else ""
         if found is not None:
-            _draw(self.field_view, drawing.heat(found.map), 120)
+            _draw(self.field_view, drawing.heat(found.map), 160)
             theory = " x ".join(f"{side:g}" for side in found.theoretical)
             self.field_view.caption = f"its field: {found.size:.0f} px in effect, {theory} in theory"
 
