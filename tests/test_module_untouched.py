@@ -89,8 +89,6 @@ CALLS = {
 }  # fmt: skip
 PANELS = ("InversionPanel", "AttributionPanel", "UnitPanel", "MaximizePanel", "CaricaturePanel", "explore")
 ELSEWHERE = dict.fromkeys(PANELS, "tests/widgets")
-    ("InversionPanel", "AttributionPanel", "UnitPanel", "MaximizePanel", "CaricaturePanel", "explore"), "tests/widgets"
-)
 TAKE_NO_MODULE = {
     "ExploreError", "LayerNotFound", "LayerError", "ImageError", "SettingError", "NetworkError", "WeightsError",
     "DivergedError", "Layer", "Pixels", "load", "networks", "masks", "solvers", "photograph", "photographs", "digit",

@@ -21,7 +21,7 @@ from .unit_grid import UnitGrid
 _RULES = {"deconvnet": "deconvnet", "guided backprop": "guided_backprop", "gradient": "gradient"}
 _CHUNK = 8  # thumbnails made between two looks at what a person wants
 _FIELD_IMAGES = 3
-_TILE = 76  # screen pixels of a patch, at least
+_ROW = 720  # screen pixels of a row of patches, about, where one patch is no larger
 
 
 class UnitPanel(LookPanel):
@@ -159,24 +159,24 @@ class UnitPanel(LookPanel):
             return
         self.filter.layout.display = ""
         if found.of_pixels:
-            _draw(self.filter, found.pictures()[unit], 160)
+            _draw(self.filter, found.pictures()[unit], 200)
             self.filter.caption = "its filter"
         else:
             tiles = found.tiles(unit)
-            _draw(self.filter, drawing.tiles(tiles[:64], 8, paper=150), 160)
+            _draw(self.filter, drawing.tiles(tiles[:64], 8, paper=150), 200)
             self.filter.caption = f"its weights on {min(64, len(tiles))} of {len(tiles)} maps"
 
     def _show_patches(self, found) -> None:
         patches, whole, box = found
-        _draw(self.patches, patches, _TILE)
+        _draw(self.patches, patches, _ROW // len(patches) - 10)
         self.patches.caption = f"the {len(patches)} patches that excite it most, of {len(self.top.images)} images"
-        _draw(self.whole, whole, 160)
+        _draw(self.whole, whole, 200)
         self.whole.caption = f"the first one's image, no. {self.top.indices[0, 0]}"
         self.whole.box = [float(box[0]), float(box[1]), float(box[2] - 1), float(box[3] - 1)]
 
     def _show_projections(self, found: np.ndarray) -> None:
         self._projections = found
-        _draw(self.projections, found, _TILE)
+        _draw(self.projections, found, _ROW // len(found) - 10)
         self.projections.caption = f"what in them excites it, by {self.rule.label}"
         self.status.tell("running", f"unit {self.top.units[0]}: sliding a patch over its top images …")
 
@@ -184,7 +184,7 @@ class UnitPanel(LookPanel):
         self.field = found
         self.field_view.layout.display = "none" if found is None else ""
         if found is not None:
-            _draw(self.field_view, drawing.heat(found.map), 160)
+            _draw(self.field_view, drawing.heat(found.map), 200)
             theory = " x ".join(f"{side:g}" for side in found.theoretical)
             self.field_view.caption = f"its field: {found.size:.0f} px in effect, {theory} in theory"
 
@@ -217,10 +217,10 @@ class UnitPanel(LookPanel):
         return f"cx.top_patches({s.net.code}, {s.layer!r}, {self.top.units[0]}{images}, k={self.k})"
 
 
-def _draw(view: FrameView, pictures: np.ndarray, least: int) -> None:
-    """Shows pictures of any size, each at least so many screen pixels wide, by a whole factor."""
+def _draw(view: FrameView, pictures: np.ndarray, wide: int) -> None:
+    """Shows pictures of any size, each at most so many screen pixels wide where a whole factor allows it."""
     size = pictures.shape[-3:-1]
-    scale = max(1, round(least / max(size)))
+    scale = max(1, min(wide // max(size), 16))
     if (view.height, view.width, view.scale) != (*size, scale):
         view.resize(size, scale)
     view.draw(pictures)
