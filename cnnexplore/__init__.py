@@ -16,11 +16,16 @@ _ROOMS = {
         "Inversion", "Maximization", "Caricature", "PreImage", "invert", "maximize", "caricature", "masks", "solvers",
     ),
     "cnnexplore.decoding": ("Decoding", "decode", "decode_code", "threshold"),
-    "cnnexplore.data": ("photograph", "photographs", "digit", "digits", "scene", "score", "world"),
+    "cnnexplore.attribution": ("Attribution", "attribute", "attribution_methods"),
+    "cnnexplore.units": (
+        "activation_maps", "discrepancy_maps", "filters", "minimal_image", "neighbours", "receptive_field",
+        "top_patches", "unit_segments",
+    ),
+    "cnnexplore.data": ("annotated", "photograph", "photographs", "digit", "digits", "scene", "score", "world"),
     "cnnexplore.figures": ("figure",),
     "cnnexplore.widgets": (
-        "InversionPanel", "MaximizePanel", "CaricaturePanel", "DecodingPanel", "UnitGrid",
-        "explore",
+        "InversionPanel", "MaximizePanel", "CaricaturePanel", "DecodingPanel", "AttributionPanel", "UnitPanel",
+        "UnitGrid", "explore",
     ),
 }  # fmt: skip
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}

@@ -51,7 +51,9 @@ def lab(folder: Path, copy_only: bool, jupyter_options: tuple[str, ...]) -> None
 @cli.command()
 @click.argument("name", required=False)
 @click.option("--net", default="photonet", show_default=True, help="A network by name, or a weights file.")
-@click.option("--image", "images", multiple=True, type=click.Path(), help="Or a folder; may be given several times.")
+@click.option(
+    "--image", "images", multiple=True, type=click.Path(), help="A file, several times, or a folder for data sets."
+)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="[default: NAME.png, or .csv for a table]")
 @click.option("--steps", type=click.IntRange(1), help="Of each run; fewer is faster and rougher.")
 @click.option("--layers", help="Comma-separated; the figure's own choice if not given.")

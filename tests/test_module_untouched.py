@@ -24,6 +24,7 @@ CALLS = {
     "Network.operations": lambda net, folder: net.operations()["conv2"],
     "Network.picture": lambda net, folder: net.picture(net.pixels_of(IMAGE)),
     "Network.pixels_of": lambda net, folder: net.pixels_of([IMAGE, IMAGE]),
+    "Network.scores": lambda net, folder: net.scores,
     "Network.predict": lambda net, folder: net.predict(IMAGE),
     "Network.probe": lambda net, folder: [net.probe("conv2")(net.pixels_of(IMAGE)) for _ in range(2)],
     "Inversion": lambda net, folder: begin(net),
@@ -59,6 +60,31 @@ CALLS = {
     "PreImage.image": lambda net, folder: result(net).image,
     "PreImage.plot": lambda net, folder: result(net).plot(),
     "PreImage.save": lambda net, folder: result(net).save(folder / "a.png"),
+    **{
+        f"attribute.{method}": lambda net, folder, method=method: cx.attribute(net, IMAGE, 1, method)
+        for method in cx.attribution_methods()
+        if method not in ("cam", "smoothgrad", "integrated_gradients")
+    },
+    "attribute.unit": lambda net, folder: cx.attribute(net, IMAGE, layer="conv2", unit=1, method="guided_backprop"),
+    "attribute.cam": lambda net, folder: without_pooling(net),
+    "attribute.smoothgrad": lambda net, folder: cx.attribute(net, IMAGE, 1, "smoothgrad", samples=2),
+    "attribute.integrated_gradients": lambda net, folder: cx.attribute(net, IMAGE, 1, "integrated_gradients", steps=3),
+    "Attribution": lambda net, folder: cx.attribute(net, IMAGE),
+    "Attribution.box": lambda net, folder: cx.attribute(net, IMAGE).box(),
+    "Attribution.image": lambda net, folder: cx.attribute(net, IMAGE).image,
+    "Attribution.overlay": lambda net, folder: cx.attribute(net, IMAGE).overlay(),
+    "Attribution.picture": lambda net, folder: cx.attribute(net, IMAGE).picture,
+    "Attribution.plot": lambda net, folder: cx.attribute(net, IMAGE).plot(),
+    "Attribution.save": lambda net, folder: cx.attribute(net, IMAGE).save(folder / "a.png"),
+    "Attribution.segment": lambda net, folder: cx.attribute(net, IMAGE).segment(),
+    "activation_maps": lambda net, folder: cx.activation_maps(net, IMAGE, "conv2"),
+    "discrepancy_maps": lambda net, folder: cx.discrepancy_maps(net, "conv", IMAGE, 1, patch=4, stride=4),
+    "filters": lambda net, folder: cx.filters(net, "conv2"),
+    "minimal_image": lambda net, folder: cx.minimal_image(net, IMAGE, segments=4, progress=False),
+    "neighbours": lambda net, folder: cx.neighbours(net, IMAGE, [IMAGE, 255 - IMAGE], k=1, progress=False),
+    "receptive_field": lambda net, folder: cx.receptive_field(net, "conv", 1, [IMAGE, 255 - IMAGE], progress=False),
+    "top_patches": lambda net, folder: cx.top_patches(net, "conv2", None, [IMAGE], progress=False).projections(1),
+    "unit_segments": lambda net, folder: cx.unit_segments(net, "conv2", 1, [IMAGE], progress=False),
     "Decoding": lambda net, folder: [list(cx.Decoding(net, "conv2", unpool="nearest")) for _ in range(2)],
     "decode": lambda net, folder: cx.decode(net, "conv2"),
     "decode_code": lambda net, folder: cx.decode_code(net, "conv2", net.activations(IMAGE, "conv2")),
@@ -68,15 +94,21 @@ CALLS = {
     ],
     "score": lambda net, folder: (setattr(net, "labels", list(cx.world.CLASSES)), cx.score(net, n=2)),
 }  # fmt: skip
-ELSEWHERE = dict.fromkeys(
-    ("InversionPanel", "DecodingPanel", "MaximizePanel", "CaricaturePanel", "explore"), "tests/widgets"
-)
+PANELS = (
+    "InversionPanel", "MaximizePanel", "CaricaturePanel", "DecodingPanel", "AttributionPanel", "UnitPanel", "explore",
+)  # fmt: skip
+ELSEWHERE = dict.fromkeys(PANELS, "tests/widgets")
 TAKE_NO_MODULE = {
     "ExploreError", "LayerNotFound", "LayerError", "ImageError", "SettingError", "NetworkError", "WeightsError",
     "DivergedError", "Layer", "Pixels", "load", "networks", "masks", "solvers", "photograph", "photographs", "digit",
-    "digits", "scene", "world", "UnitGrid", "threshold",
+    "scene", "world", "attribution_methods", "annotated", "UnitGrid", "digits", "threshold",
 }  # fmt: skip
 RUN_NOTHING = {"Network.code", "Network.device", "Network.picture", "Network.pixels_of"}
+
+
+def without_pooling(net):
+    with pytest.raises(cx.LayerError):
+        cx.attribute(net, IMAGE, 1, "cam")
 
 
 def begin(net):
@@ -98,7 +130,7 @@ def test_the_table_is_complete():
     assert not (tested & TAKE_NO_MODULE)
     assert not (tested & set(ELSEWHERE))
     shared = set(dir(cx.Inversion)) - set(vars(cx.Inversion))  # tested with Inversion
-    for kind in (cx.Network, cx.Inversion, cx.PreImage, cx.Maximization, cx.Caricature):
+    for kind in (cx.Network, cx.Inversion, cx.PreImage, cx.Maximization, cx.Caricature, cx.Attribution):
         names = set(dir(kind)) - set(getattr(kind, "__dataclass_fields__", ()))
         names -= shared if kind in (cx.Maximization, cx.Caricature) else set()
         public = {f"{kind.__name__}.{name}" for name in names if not name.startswith("_")}

@@ -89,8 +89,8 @@ def offences(source, module):
             wrong.append(imported)
         if there is None or there == here or there == "errors" or here in {"widgets", "figures"} | ENTRIES:
             continue
-        free = {"network": set(), "errors": set(), "data": {"network"}}  # all else may use pictures and scenes
-        allowed = free.get(here, {"network", "data", *USED_BY.get(here, ())})
+        free = {"network": set(), "errors": set(), "data": {"network"}, "drawing": set()}  # all else may use them
+        allowed = free.get(here, {"network", "data", "drawing", *USED_BY.get(here, ())})
         if there not in allowed and (ROOT / there).exists() | (ROOT / f"{there}.py").exists():
             wrong.append(imported)
     return wrong

@@ -1,8 +1,10 @@
 """Pictures that are always at hand, the procedural world with its ground truth, and the scores against it."""
 
 from . import world
+from .annotated import annotated
+from .at_hand import at_hand
 from .pictures import digit, digits, photograph, photographs
 from .scorecard import score
 from .world import scene
 
-__all__ = ["digit", "digits", "photograph", "photographs", "scene", "score", "world"]
+__all__ = ["annotated", "at_hand", "digit", "digits", "photograph", "photographs", "scene", "score", "world"]

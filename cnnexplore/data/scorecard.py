@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
 from ..errors import NetworkError, SettingError, brief
-from ..network import Network
+from ..network import Network, fit
 from . import measures, world
 
 SEED = 7_777_777  # scenes that the embedded networks were not trained on
@@ -80,6 +80,7 @@ def score(
     fields: Mapping[str, float] | None = None,
     n: int = 200,
     seed: int = SEED,
+    truth: Iterable[tuple] | None = None,
 ) -> ScoreCard:
     """Methods against the world's truth, on n held-out scenes.
 
@@ -89,15 +90,20 @@ def score(
         class that has k > 1 styles, n scenes of each.
     dissections: name -> f(net, images) giving {concept: masks (N, H, W)}.
     fields: layer -> estimated size of its receptive field in pixels, or (rows, columns).
+    truth: what attributions are scored on instead of the world: (image, target, mask (H, W) bool of the image) of
+        annotated photographs, such as `annotated` gives; the mask is cut to what the network is shown.
     Raises NetworkError if the network does not know the world's classes, SettingError for wrong settings or outputs.
     """
     if not isinstance(n, int) or n < 1:
         raise SettingError(f"n is {n!r}; expected how many scenes to score on, 1 or more.")
+    if truth is not None and not attributions:
+        raise SettingError("truth was given without attributions; expected methods to score on it, by name.")
     if not (attributions or topics or dissections or fields):
         attributions = {"gradient": gradient_saliency}
     card = ScoreCard()
     if attributions:
-        card.append(_attributions(net, attributions, n, seed))
+        scored_on = _scenes(net, n, seed) if truth is None else truth
+        card.append(_attributions(net, attributions, scored_on, "scenes" if truth is None else "photographs"))
     if topics:
         card.append(_topics(net, topics, n, seed))
     if dissections:
@@ -113,8 +119,7 @@ def gradient_saliency(net: Network, image, target: int) -> np.ndarray:
 
     Source: Simonyan et al., Deep inside convolutional networks, 2014, section 3.
     """
-    names = list(net.layers)
-    probe = net.probe(names[-2] if names[-1] == "prob" else names[-1])
+    probe = net.probe(net.scores.name)
     x = net.feed(net.pixels_of(image)).requires_grad_()
     (scores,) = probe(x).values()
     (slope,) = torch.autograd.grad(scores.flatten(1)[0, target], x)
@@ -131,10 +136,10 @@ def _called(kind: str, name: str, method: Callable, *args):
     try:
         return method(*args)
     except Exception as error:
-        raise SettingError(f"the {kind} {name!r} failed on a scene of the world ({brief(error)}); mend it.") from error
+        raise SettingError(f"the {kind} {name!r} failed on a picture ({brief(error)}); mend it.") from error
 
 
-def _attributions(net: Network, methods: Mapping[str, Attribution], n: int, seed: int) -> Table:
+def _scenes(net: Network, n: int, seed: int) -> Iterator[tuple]:
     unknown = [name for name in world.CLASSES if name not in net.labels]
     if unknown:
         raise NetworkError(
@@ -142,6 +147,12 @@ def _attributions(net: Network, methods: Mapping[str, Attribution], n: int, seed
             "cx.load('worldnet')."
         )
     scenes = world.dataset(n, seed, net.size[0])
+    for k in range(n):
+        scene = scenes.scene(k)
+        yield scene.image, net.labels.index(scene.name), scene.mask
+
+
+def _attributions(net: Network, methods: Mapping[str, Attribution], truth: Iterable[tuple], what: str) -> Table:
     chance = np.random.RandomState(0)
     shade = _middle(net.size)
     baselines: dict[str, Attribution] = {
@@ -150,18 +161,27 @@ def _attributions(net: Network, methods: Mapping[str, Attribution], n: int, seed
     }
     found: dict[str, list[tuple[float, ...]]] = {}
     areas = []
-    for k in range(n):
-        scene = scenes.scene(k)
-        target = net.labels.index(scene.name)
-        areas.append(scene.mask.mean())
+    for image, target, mask in truth:
+        mask = _as_shown(mask, net.size)
+        areas.append(mask.mean())
         for name, method in {**methods, **baselines}.items():
-            result = _called("attribution", name, method, net, scene.image, target)
+            result = _called("attribution", name, method, net, image, target)
             result = getattr(result, "map", result)
             scores = (measures.pointing, measures.mass_in_mask, measures.average_precision)
-            found.setdefault(name, []).append(tuple(float(f(result, scene.mask)) for f in scores))
+            found.setdefault(name, []).append(tuple(float(f(result, mask)) for f in scores))
+    if not areas:
+        raise SettingError("truth is empty; expected at least one (image, target, mask).")
     rows = {name: tuple(_mean(column) for column in zip(*values, strict=True)) for name, values in found.items()}
-    note = f"{n} scenes; the object covers {np.mean(areas):.1%} of a picture on average."
+    note = f"{len(areas)} {what}; the object covers {np.mean(areas):.1%} of a picture on average."
     return Table("attributions", ("pointing game", "mass in mask", "average precision"), rows, note)
+
+
+def _as_shown(mask, size: tuple[int, int]) -> np.ndarray:
+    """The part of an image's mask that `Network.pixels_of` shows the network, at its size."""
+    mask = np.asarray(mask, bool)
+    if mask.ndim != 2:
+        raise SettingError(f"a mask of shape {mask.shape} was given; expected (H, W), as the image.")
+    return fit(torch.from_numpy(mask)[None].float() * 255, size)[0].numpy() > 127
 
 
 def _middle(size: tuple[int, int]) -> np.ndarray:

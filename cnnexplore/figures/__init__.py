@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Callable
 
 from ..errors import SettingError
 from ..zoo import DEFAULT, load
-from . import decoding2015, inverting2015, preimage2016
+from . import decoding2015, inverting2015, lecture2017, preimage2016
 from .diagram import Diagram
 from .sheet import Cell, Sheet
 from .table import Table
@@ -17,6 +18,7 @@ __all__ = ["Cell", "Diagram", "Sheet", "Table", "figure", "names"]
 PAPERS = {
     "decoding2015": decoding2015.FIGURES,
     "inverting2015": inverting2015.FIGURES,
+    "lecture2017": lecture2017.FIGURES,
     "preimage2016": preimage2016.FIGURES,
 }
 
@@ -37,6 +39,11 @@ def figure(name: str, net=None, image=None, **options) -> Sheet | Diagram | Tabl
     steps, layers or seed. Raises SettingError for an unknown name, and what the figure's method raises.
     """
     make = find(name)
+    parameters = inspect.signature(make).parameters
+    for option in options:
+        if option not in parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            takes = ", ".join(list(parameters)[1:])
+            raise SettingError(f"the figure {name!r} has no setting {option!r}; it takes {takes}.")
     net = load(DEFAULT) if net is None else net
     return make(net, **options) if image is None else make(net, image, **options)
 

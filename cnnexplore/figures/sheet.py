@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..preimage import PreImage
-
 FRAME = "tab:orange"
 
 
@@ -23,7 +21,7 @@ class Cell:
     picture: np.ndarray = field(repr=False)
     title: str = ""
     box: tuple[float, float, float, float] | None = None
-    result: PreImage | None = field(default=None, repr=False)
+    result: object = field(default=None, repr=False)
     framed: bool = False
 
 
@@ -53,7 +51,7 @@ class Sheet(Drawn):
     inches: float = 1.5
 
     @property
-    def results(self) -> list[PreImage]:
+    def results(self) -> list:
         return [cell.result for row in self.rows for cell in row if cell.result is not None]
 
     def plot(self, inches: float | None = None):
@@ -62,10 +60,13 @@ class Sheet(Drawn):
         from matplotlib.patches import Rectangle
 
         inches, columns = inches or self.inches, max(len(row) for row in self.rows)
-        size = (inches * columns, (inches + 0.32) * len(self.rows) + 0.4)
+        tallest = [max((cell.picture.shape[0] / cell.picture.shape[1] for cell in row), default=1) for row in self.rows]
+        lines = [max((cell.title.count("\n") + bool(cell.title) for cell in row), default=0) for row in self.rows]
+        size = (inches * columns, inches * sum(tallest) + 0.16 * sum(lines) + 0.4)
         drawn = Figure(figsize=size, layout="constrained", dpi=150)
         drawn.suptitle(self.title, fontsize=9)
-        for axes, row in zip(drawn.subplots(len(self.rows), columns, squeeze=False), self.rows, strict=True):
+        grid = drawn.subplots(len(self.rows), columns, squeeze=False, height_ratios=tallest)
+        for axes, row in zip(grid, self.rows, strict=True):
             for axis in axes:
                 axis.set_axis_off()
             for axis, cell in zip(axes, row, strict=False):

@@ -79,6 +79,13 @@ class Network:
         """
         return self._trace()[2]
 
+    @property
+    def scores(self) -> Layer:
+        """The layer of the class scores: the last one, or the one before the last if that is a softmax."""
+        layers = list(self.layers.values())
+        soft = len(layers) > 1 and layers[-1].kind.lower().replace("_", "") in ("softmax", "logsoftmax")
+        return layers[-2] if soft else layers[-1]
+
     # images
 
     def pixels_of(self, image) -> torch.Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import nn
@@ -11,6 +11,8 @@ from torch.overrides import TorchFunctionMode
 
 from ..errors import NetworkError, brief
 from .layers import Layer
+
+Replacement = Callable[[torch.Tensor], torch.Tensor]
 
 # Functions that the field counts as layers when a module calls them directly.
 FUNCTIONS = {
@@ -74,6 +76,7 @@ class Probe:
 
     def __init__(self, module: nn.Module, layers: Sequence[Layer], deepest: Layer, clone_input: bool = False):
         self._module = twin(module)
+        self._replace: Mapping[str, Replacement] = {}
         self._wanted = {layer.site: layer.name for layer in layers}
         self._deepest = deepest.site
         self._clone_input = clone_input
@@ -94,15 +97,21 @@ class Probe:
         name = self._wanted.get(site)
         if name is None:
             return output
+        replaced = name in self._replace
+        if replaced:
+            output = self._replace[name](output)
         if site == self._deepest:
             self._codes[name] = output
             raise _Reached
-        self._codes[name] = output.clone()  # what follows may work in place on it
+        self._codes[name] = output if replaced else output.clone()  # what follows may work in place on it
         return output
 
-    def __call__(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
-        """x: what the module itself takes, (N, C, H, W). Returns the codes by layer name."""
-        self._codes, self._calls = {}, {}
+    def __call__(self, x: torch.Tensor, replace: Mapping[str, Replacement] | None = None) -> dict[str, torch.Tensor]:
+        """x: what the module itself takes, (N, C, H, W). Returns the codes by layer name.
+
+        replace: by name, one of the probe's layers -> what is to go on in the place of its code.
+        """
+        self._codes, self._calls, self._replace = {}, {}, replace or {}
         if self._clone_input:
             x = x.clone()
         try:

@@ -6,18 +6,11 @@ import weakref
 
 import torch
 
-from ..data import digit, photograph, photographs, world
+from ..data import at_hand
 from ..network import Network
 
 _KEPT: weakref.WeakKeyDictionary[Network, dict] = weakref.WeakKeyDictionary()
 _BATCH = 16
-
-
-def at_hand(net: Network) -> list:
-    """Images that come with the package, of the kinds that the network can read."""
-    if net.pixels.order == "grey" and max(net.size) < 64:
-        return [digit(value, which) for value in range(10) for which in range(3)]
-    return [photograph(name) for name in photographs()] + [world.scene(seed).image for seed in range(30)]
 
 
 def largest_responses(net: Network, layer: str, images=None) -> torch.Tensor:

@@ -1,0 +1,153 @@
+"""Subject: what is explained, one number per image: a class's score, or the response of any unit of any layer."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from ..errors import LayerError, NetworkError, SettingError
+from ..network import Layer, Network, Probe
+
+
+class Subject:
+    """The response of one unit to each image of a batch.
+
+    x: (N, C, H, W), in the units of `Network.pixels_of`. layer: of the units. units: N channels, or None for the
+    channel that responds most (of the class scores: the predicted class). positions: N (row, column), or None for the
+    place where the channel responds most.
+    """
+
+    def __init__(self, net: Network, x: torch.Tensor, layer: str, units: list, positions: list):
+        self.net = net
+        self.x = x.double() if net._dtype == torch.float64 else x
+        self.layer: Layer = net.layers[layer]
+        self.units, self.positions = units, positions
+        self.scores: torch.Tensor | None = None  # (N,), once the images were seen
+
+    @cached_property
+    def probe(self) -> Probe:
+        return self.net.probe(self.layer.name)
+
+    def fed(self) -> torch.Tensor:
+        """What the module is given for x."""
+        return self.net.feed(self.x)
+
+    def resolve(self, code: torch.Tensor) -> None:
+        """Chooses what was left open, from the layer's code of x."""
+        flat = self._flat(code.detach())
+        for n, one in enumerate(flat):
+            if self.units[n] is None:
+                self.units[n] = int(one.amax(1).argmax())
+            if self.positions[n] is None:
+                self.positions[n] = divmod(int(one[self.units[n]].argmax()), self._width(code))
+        self.scores = self.of(code.detach())
+
+    def look(self) -> None:
+        """Resolves with a pass of its own, if none was made."""
+        if self.scores is None:
+            with torch.no_grad():
+                self.resolve(self.probe(self.fed())[self.layer.name])
+
+    def of(self, code: torch.Tensor, image: int | None = None) -> torch.Tensor:
+        """The subject's number for each code: (M,). image: which one all codes are variants of; None: code n of n."""
+        flat = self._flat(code)
+        which = range(len(code)) if image is None else [image] * len(code)
+        unit = torch.tensor([self.units[n] for n in which], device=code.device)
+        width = self._width(code)
+        place = torch.tensor([self.positions[n][0] * width + self.positions[n][1] for n in which], device=code.device)
+        return flat[torch.arange(len(code), device=code.device), unit, place]
+
+    def _last(self, code: torch.Tensor) -> bool:
+        """Whether channels are the last axis."""
+        return code.dim() == 4 and code.shape[1] != self.layer.channels and code.shape[3] == self.layer.channels
+
+    def _width(self, code: torch.Tensor) -> int:
+        return code.shape[2 if self._last(code) else 3] if code.dim() == 4 else 1
+
+    def _flat(self, code: torch.Tensor) -> torch.Tensor:
+        """(N, C, positions), whatever the layout."""
+        if self._last(code):
+            code = code.permute(0, 3, 1, 2)
+        if code.dim() == 4 and code.shape[1] == self.layer.channels:
+            return code.flatten(2)
+        return code.reshape(len(code), -1, 1)
+
+    def about(self, n: int) -> str:
+        """What is explained, in words."""
+        unit = self.units[n]
+        if self.layer.name == self.net.scores.name and len(self.net.labels) == self.layer.channels:
+            return self.net.labels[unit]
+        where = f" at {self.positions[n]}" if max(self.layer.size) > 1 else ""
+        return f"unit {unit} of {self.layer.name}{where}"
+
+
+def subject_of(net: Network, image, target=None, layer: str | None = None, unit=None, position=None) -> Subject:
+    """The subject for what a caller asked; lists of images and of targets (or units) go together, or one with all.
+
+    Raises SettingError, LayerError, NetworkError, LayerNotFound.
+    """
+    if target is not None and (layer is not None or unit is not None or position is not None):
+        raise SettingError(
+            "a target and a unit were both given; give a class as target=, or layer= and unit=, not both."
+        )
+    if (layer is None) != (unit is None):
+        given, missing = ("layer", "unit") if unit is None else ("unit", "layer")
+        raise SettingError(
+            f"{given} was given without {missing}; a unit to explain needs both (the layer at which Grad-CAM looks "
+            "is at=)."
+        )
+    if position is not None and layer is None:
+        raise SettingError("position was given without a unit; give layer= and unit= with it.")
+    where = net.scores if layer is None else net.layers[layer]
+    if layer is None and max(where.size) > 1:
+        raise NetworkError(
+            f"{net.name} ends in a map of {where.size[0]} x {where.size[1]}, not in one score per class; name a unit "
+            "with layer= and unit=."
+        )
+    asked = unit if layer is not None else target
+    several = list(asked) if isinstance(asked, (list, tuple)) else [asked]
+    if not several:
+        raise SettingError("an empty list of targets was given; expected at least one.")
+    units = [None if one is None else _channel(net, where, one) for one in several]
+    x = net.pixels_of(image)
+    count = max(len(x), len(units))
+    if len(x) not in (1, count) or len(units) not in (1, count):
+        raise SettingError(f"{len(x)} images and {len(units)} targets were given; expected one of either, or as many.")
+    place = None if position is None else _place(where, position)
+    return Subject(net, x.expand(count, -1, -1, -1), where.name, units * (count // len(units)), [place] * count)
+
+
+def _channel(net: Network, layer: Layer, unit) -> int:
+    if isinstance(unit, str):
+        if unit not in net.labels or len(net.labels) != layer.channels:
+            close = [label for label in net.labels if unit.lower() in label.lower()]
+            hint = f"did you mean {close[0]!r}?" if close else "expected one of net.labels, or a class's number."
+            raise SettingError(f"{unit!r} is no class of {net.name}; {hint}")
+        return net.labels.index(unit)
+    if isinstance(unit, bool) or not isinstance(unit, (int, np.integer)) or not 0 <= unit < layer.channels:
+        raise SettingError(f"{unit!r} is no unit of {layer.name}; expected a number, 0 to {layer.channels - 1}.")
+    return int(unit)
+
+
+def _place(layer: Layer, position) -> tuple[int, int]:
+    try:
+        row, column = (int(v) for v in position)
+    except (TypeError, ValueError):
+        raise SettingError(f"position is {position!r}; expected (row, column).") from None
+    if not (0 <= row < layer.size[0] and 0 <= column < layer.size[1]):
+        raise SettingError(
+            f"position is {position}; expected (row, column) on {layer.name}'s map of "
+            f"{layer.size[0]} x {layer.size[1]}."
+        )
+    return row, column
+
+
+def mapped(layer: Layer, what: str) -> Layer:
+    """The layer, if it has a map. Raises LayerError."""
+    if max(layer.size) == 1:
+        raise LayerError(
+            f"{what} needs a layer with a map; {layer.name} has {layer.channels} numbers and no positions."
+        )
+    return layer

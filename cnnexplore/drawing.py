@@ -1,0 +1,88 @@
+"""Pictures of numbers: maps in colours that colour-blind people can tell apart, overlays, tiles, PNG bytes."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+
+from .errors import SettingError
+
+_SEQUENTIAL, _DIVERGING = "viridis", "PuOr_r"
+
+
+def limits(values: np.ndarray, signed: bool) -> tuple[float, float]:
+    """The value range of a picture, from 0 or symmetric about zero; one pixel in 200 may exceed it."""
+    values = np.asarray(values, np.float64)
+    size = np.abs(values)
+    most = float(np.quantile(size, 0.995)) or float(size.max()) or 1.0
+    return (-most if signed else min(float(values.min()), 0.0)), most
+
+
+def colours(signed: bool) -> str:
+    """The name of matplotlib's colour map for maps without, or with, a sign."""
+    return _DIVERGING if signed else _SEQUENTIAL
+
+
+def heat(values: np.ndarray, signed: bool = False, span: tuple[float, float] | None = None) -> np.ndarray:
+    """A map (..., H, W) as colours (..., H, W, 3) uint8: viridis, or orange to purple about zero. span: value range."""
+    from matplotlib import colormaps
+
+    low, high = span or limits(values, signed)
+    scaled = (np.asarray(values, np.float64) - low) / (high - low)
+    return colormaps[colours(signed)](scaled.clip(0, 1), bytes=True)[..., :3]
+
+
+def overlay(picture: np.ndarray, values: np.ndarray, opacity: float = 0.6, signed: bool = False) -> np.ndarray:
+    """A map's colours over a grey version of the picture it belongs to, both (H, W, ...)."""
+    if not 0 <= opacity <= 1:
+        raise SettingError(f"opacity is {opacity!r}; expected 0 to 1.")
+    grey = np.repeat(picture.astype(np.float64).mean(-1, keepdims=True), 3, -1)
+    most = max(map(abs, limits(values, signed)))
+    weight = opacity * (0.3 + 0.7 * (np.abs(values) / most).clip(0, 1))[..., None]  # what is near zero hides little
+    return np.round((1 - weight) * grey + weight * heat(values, signed)).astype(np.uint8)
+
+
+def natural(values: np.ndarray) -> np.ndarray:
+    """A signed pattern (3, H, W) or (1, H, W), such as a projection, as a picture (H, W, 3) about middle grey."""
+    values = np.asarray(values, np.float64)
+    values = np.repeat(values, 3, 0) if values.shape[0] == 1 else values
+    most = np.quantile(np.abs(values), 0.999) or np.abs(values).max() or 1.0
+    return np.round(127.5 + 127.5 * (values / most).clip(-1, 1)).astype(np.uint8).transpose(1, 2, 0)
+
+
+def shown(figure) -> bytes:
+    """A matplotlib figure as PNG bytes."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()
+
+
+def panels(pictures: list[np.ndarray], titles: list[str], columns: int, inches: float = 1.5, title: str = ""):
+    """A matplotlib figure of pictures in rows, each `inches` wide, with a line under the title of each."""
+    from matplotlib.figure import Figure
+
+    columns = max(1, min(columns, len(pictures)))
+    rows = -(-len(pictures) // columns)
+    lines = max([text.count("\n") + 1 for text in titles if text], default=0)
+    size = (inches * columns, (0.95 * inches + 0.13 * lines) * rows + (0.28 if title else 0))
+    figure = Figure(figsize=size, layout="constrained", dpi=110)
+    if title:
+        figure.suptitle(title, fontsize=9)
+    for k, axis in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
+        axis.set_axis_off()
+        if k < len(pictures):
+            axis.imshow(pictures[k], interpolation="nearest")
+            axis.set_title(titles[k], fontsize=7, pad=2)
+    return figure
+
+
+def tiles(pictures: np.ndarray, columns: int, gap: int = 1, paper: int = 255) -> np.ndarray:
+    """Pictures (N, H, W, 3) of one size side by side in one picture, `gap` pixels apart."""
+    n, h, w, _ = pictures.shape
+    rows = -(-n // columns)
+    out = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap, 3), paper, np.uint8)
+    for k, picture in enumerate(pictures):
+        top, left = (k // columns) * (h + gap), (k % columns) * (w + gap)
+        out[top : top + h, left : left + w] = picture
+    return out

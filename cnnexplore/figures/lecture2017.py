@@ -1,0 +1,250 @@
+"""Pictures of Stella Yu, On visualizing and understanding CNN (lecture, UC Berkeley, 2017), on any network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .. import drawing
+from ..attribution import Attribution, attribute
+from ..data import at_hand, photograph, world
+from ..errors import SettingError
+from ..network import Network, necks
+from ..units import activation_maps, minimal_image, neighbours, receptive_field, top_patches, unit_segments
+from ..units import filters as filters_of
+from ..zoo import load
+from .preimage2016 import figure13
+from .sheet import Cell, Sheet
+
+
+def _images(net: Network, images, default=("cat", "astronaut", "coffee", "rocket")) -> list:
+    """The images given, or some that the network can read."""
+    if images is None:
+        return [photograph(name) for name in default]
+    several = list(images) if isinstance(images, (list, tuple)) else [images]
+    if not several:
+        raise SettingError("an empty list of images was given; expected at least one image.")
+    return several
+
+
+def _set(net: Network, images):
+    """The data set given, or the pictures that come with the package."""
+    return at_hand(net) if images is None else images
+
+
+def _maps_before_scores(net: Network) -> list[str]:
+    """The layers with a map through which all flows that reaches the class scores."""
+    return [layer.name for layer in necks(net, net.scores.name) if min(layer.size) > 1]
+
+
+def _layers(net: Network, layers: Sequence[str] | None, count: int) -> list[str]:
+    """The layers asked for, or some convolutions and poolings from the first to the last."""
+    if layers is not None:
+        return [net.layers[name].name for name in layers]
+    maps = _maps_before_scores(net)
+    linear = [name for name in maps if name.startswith(("conv", "pool"))] or maps
+    return [linear[k] for k in sorted({round(i) for i in np.linspace(0, len(linear) - 1, count)})]
+
+
+def _shown(a: Attribution, title: str, over: bool = False, **more) -> Cell:
+    return Cell(a.overlay() if over else a.picture, title, result=a, **more)
+
+
+def filters(net: Network, others: Sequence[Network | str] = (), columns: int = 8) -> Sheet:
+    """The filters of the first layer, of this network and of others."""
+    cells = []
+    for one in (net, *others):
+        one = load(one) if isinstance(one, str) else one
+        found = filters_of(one)
+        shape = " x ".join(map(str, found.weights.shape))
+        cells.append(Cell(found.picture(columns), f"{one.name}\n{shape}", result=found))
+    return Sheet("Filters at layer 1", [cells], inches=2.6)
+
+
+def deeper_filters(net: Network, layers: Sequence[str] | None = None, units: int = 16, channels: int = 16) -> Sheet:
+    """The filters of deeper layers: a row is a unit, a column an input channel."""
+    names = layers or [n for n in _maps_before_scores(net) if n.startswith("conv")][1:3]
+    rows = []
+    for name in names:
+        found = filters_of(net, name)
+        shape = " x ".join(map(str, found.weights.shape))
+        rows.append([Cell(found.picture(units=units, channels=channels), f"{name}: {shape}", result=found)])
+    return Sheet(f"Filters of {net.name} at layer 1+", rows, inches=5)
+
+
+def activations(net: Network, image=None, layers: Sequence[str] | None = None, units: int = 7) -> Sheet:
+    """The most responsive activation maps of some layers for an image."""
+    (image,) = _images(net, image, ("cat",))
+    rows = []
+    for name in _layers(net, layers, 4):
+        found = activation_maps(net, image, name)
+        chosen, signed = found.order[:units], bool((found.maps < 0).any())
+        span = drawing.limits(found.maps[chosen], signed)
+        cells = [Cell(drawing.heat(found.maps[k], signed, span), f"{name}, unit {k}", result=found) for k in chosen]
+        rows.append([Cell(found.image, "image"), *cells])
+    return Sheet(f"Activation maps of {net.name}", rows)
+
+
+def nearest(
+    net: Network, image=None, images=None, layer: str | None = None, k: int = 5, progress: bool = False
+) -> Sheet:
+    """Nearest neighbours of an image by pixels and by the last feature layer."""
+    queries = [world.scene(400 + i).image for i in range(2)] if image is None else _images(net, image)
+    pool = [world.scene(i).image for i in range(200)] if images is None else images
+    rows = []
+    for query in queries:
+        found = neighbours(net, query, pool, layer, k, progress=progress)
+        for said, numbers in (("pixels", found.in_pixels), (found.layer, found.in_layer)):
+            x = net.pixels_of([found.images[int(n)] for n in numbers])
+            pictures = net.picture(x).reshape(len(x), *x.shape[-2:], 3)
+            cells = [Cell(picture, f"no. {n}", result=found) for picture, n in zip(pictures, numbers, strict=True)]
+            rows.append([Cell(found.image, f"by {said}"), *cells])
+    return Sheet(f"Nearest neighbours, {net.name}", rows)
+
+
+def top9(
+    net: Network, images=None, layers: Sequence[str] | None = None, units: int = 3, rule: str = "deconvnet",
+    progress: bool = False,
+) -> Sheet:  # fmt: skip
+    """The nine patches that excite units of some layers most, beside their projections by the deconvnet."""
+    pool, rows = _set(net, images), []
+    for name in _layers(net, layers, 4):
+        found = top_patches(net, name, list(range(min(units, net.layers[name].channels))), pool, progress=progress)
+        for unit in found.units:
+            one = found.only(unit)
+            back = drawing.tiles(one.projections(rule=rule), 3, gap=2)
+            rows.append([
+                Cell(back, f"{name}, unit {unit}: {rule.replace('_', ' ')}", result=one),
+                Cell(drawing.tiles(one.patches(), 3, gap=2), f"{one.values.max():.3g} to {one.values.min():.3g}"),
+            ])  # fmt: skip
+    count = max(1, units)
+    paired = [[cell for row in rows[k : k + count] for cell in row] for k in range(0, len(rows), count)]
+    return Sheet(f"Largest responses in {net.name}", paired, inches=1.9)
+
+
+def rules(net: Network, images=None, target=None, layer: str | None = None, unit: int | None = None) -> Sheet:
+    """What plain backprop, the deconvnet and guided backprop send back from a class or a unit."""
+    named = {"gradient": "backprop", "deconvnet": "deconvnet", "guided_backprop": "guided backprop"}
+    rows = []
+    for image in _images(net, images):
+        found = [attribute(net, image, target, rule, layer, unit) for rule in named]
+        patterns = [drawing.natural(a.raw[::-1] if net.pixels.order == "BGR" else a.raw) for a in found]
+        cells = [Cell(p, said, result=a) for p, said, a in zip(patterns, named.values(), found, strict=True)]
+        rows.append([Cell(found[0].image, found[0].about), *cells])
+    return Sheet(f"Backward rules, {net.name}", rows)
+
+
+def evolution(
+    net: Network | None = None, layers: Sequence[str] = ("conv1", "conv2", "conv3"), units: int = 4,
+    steps: Sequence[int] = (0, 50, 200, 500, 1000), images=None, progress: bool = False,
+) -> Sheet:  # fmt: skip
+    """Projections of units' strongest activations as training goes on; of worldnet, whose checkpoints are kept."""
+    pool, rows = (at_hand(load("worldnet")) if images is None else images), []
+    nets = {step: load(f"worldnet@{step}") for step in steps}
+    for name in layers:
+        for unit in range(units):
+            cells = []
+            for step, one in nets.items():
+                found = top_patches(one, name, unit, pool, k=1, progress=progress)
+                cells.append(Cell(found.projections()[0], f"{name}, unit {unit}, step {step}", result=found))
+            rows.append(cells)
+    return Sheet("Evolution of worldnet's units during training", rows)
+
+
+def class_model(net: Network, classes: Sequence[int | str] | None = None, **run) -> Sheet:
+    """What classes want: the images that raise their scores most."""
+    return figure13(net, classes, **run)
+
+
+def saliency(net: Network, images=None, target=None, method: str = "gradient") -> Sheet:
+    """Pixel saliency of the class: the gradient, absolute, max over channels."""
+    rows = []
+    for image in _images(net, images):
+        a = attribute(net, image, target, method)
+        rows.append([Cell(a.image, a.about), _shown(a, method.replace("_", " ")), _shown(a, "over the image", True)])
+    return Sheet(f"Saliency, {net.name}", rows)
+
+
+def saliency_segments(net: Network, images=None, target=None, method: str = "gradient") -> Sheet:
+    """Segmentation from pixel saliency by GrabCut, and the box that it gives."""
+    rows = []
+    for image in _images(net, images):
+        a = attribute(net, image, target, method)
+        mask, box = a.segment(), a.box()
+        cut = np.where(mask[..., None], a.image, a.image // 5).astype(np.uint8)
+        drawn = (box[0], box[1], box[2] - 1, box[3] - 1)
+        rows.append([Cell(a.image, a.about), _shown(a, "saliency"), Cell(cut, "GrabCut"), Cell(a.image, "box", drawn)])
+    return Sheet(f"Segments from saliency, {net.name}", rows)
+
+
+def cams(net: Network, images=None, target=None, method: str = "cam") -> Sheet:
+    """Class activation maps beside the gradient; for networks without global average pooling, method="gradcam"."""
+    rows = []
+    for image in _images(net, images):
+        map_, plain = attribute(net, image, target, method), attribute(net, image, target)
+        cells = [_shown(map_, method), _shown(map_, "over the image", True), _shown(plain, "gradient")]
+        rows.append([Cell(map_.image, map_.about), *cells])
+    return Sheet(f"Class activation maps, {net.name}", rows)
+
+
+def occlusion(net: Network, images=None, target=None, **options) -> Sheet:
+    """Occlusion heat maps: how much the score falls when a window is covered."""
+    rows = []
+    for image in _images(net, images):
+        a = attribute(net, image, target, "occlusion", **options)
+        rows.append([Cell(a.image, f"{a.about}, {a.score:.1f}"), _shown(a, f"falls up to {a.map.max():.1f}"),
+                     _shown(a, "over the image", True)])  # fmt: skip
+    return Sheet(f"Occlusion, {net.name}", rows)
+
+
+def minimal(net: Network, images=None, segments: int = 40) -> Sheet:
+    """Minimal images: all that can be taken away while the class stays is."""
+    rows = []
+    for image in _images(net, images):
+        found = minimal_image(net, image, segments, progress=False)
+        rows.append(
+            [Cell(found.image, found.label), Cell(found.picture, f"{found.mask.mean():.0%} left", result=found)]
+        )
+    return Sheet(f"Minimal images, {net.name}", [[cell for row in rows for cell in row]])
+
+
+def fields(
+    net: Network, images=None, layers: Sequence[str] | None = None, units: int = 3, k: int = 5, progress: bool = False
+) -> Sheet:
+    """Receptive fields of units of some layers by sliding-window discrepancy, beside the patches inside them."""
+    pool, rows = _set(net, images), []
+    for name in _layers(net, layers, 4):
+        top = top_patches(net, name, None, pool, k=k, progress=progress)
+        alive = [unit for unit in np.argsort(-top.values[:, -1], kind="stable").tolist() if top.values[unit, 0] > 0]
+        for unit in alive[:units]:
+            found = receptive_field(net, name, unit, top)
+            patches = [Cell(patch, "") for patch in top.patches(unit)]
+            said = f"{name}, unit {unit}\n{found.size:.0f} of {found.theoretical[0]:g} px"
+            rows.append([Cell(drawing.heat(found.map), said, result=found), *patches])
+    return Sheet(f"Receptive fields in {net.name}", rows, inches=1.1)
+
+
+def field_segments(
+    net: Network, images=None, layer: str | None = None, units: Sequence[int] | None = None, k: int = 5,
+    estimate: bool = False, progress: bool = False,
+) -> Sheet:  # fmt: skip
+    """Segmentation by units' receptive fields: a row is a unit, with the images that it is most confident of."""
+    name = layer or _layers(net, None, 1 + len(_maps_before_scores(net)))[-1]
+    top = top_patches(net, name, None, _set(net, images), k=k, progress=progress)
+    chosen = np.argsort(-top.values[:, -1], kind="stable")[:4].tolist() if units is None else list(units)
+    rows = []
+    for unit in chosen:
+        field = receptive_field(net, name, unit, top, k) if estimate else None
+        found = unit_segments(net, name, unit, top, k, field=field)
+        titles = [f"{name}, unit {unit}", *[""] * (k - 1)]
+        rows.append([Cell(cut, title, result=found) for cut, title in zip(found.cutouts(), titles, strict=False)])
+    return Sheet(f"Segments by units of {net.name}", rows)
+
+
+FIGURES = {
+    "filters": filters, "deeper-filters": deeper_filters, "activations": activations, "neighbours": nearest,
+    "top9": top9, "rules": rules, "evolution": evolution, "class-model": class_model, "saliency": saliency,
+    "saliency-segments": saliency_segments, "cams": cams, "occlusion": occlusion, "minimal": minimal,
+    "fields": fields, "field-segments": field_segments,
+}  # fmt: skip

@@ -1,0 +1,193 @@
+"""Patched: the codes of an image with one window after another replaced, computing only what a window can change."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from .layers import Layer
+from .necks import necks
+from .network import Network
+
+_NEAR = 1e-3  # how far, relative to the code's largest value, a spliced code may be from a computed one
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """What one stage reads of its input, for every window, along one axis; positions count from 0.
+
+    start: the first row of each crop; length: of all crops; low, high: the rows of the stage's output that the window
+    can change (inclusive); first: the output row that the crop's first output row is.
+    """
+
+    start: np.ndarray
+    length: int
+    low: np.ndarray
+    high: np.ndarray
+    first: np.ndarray
+
+
+def _stage(a: Layer, b: Layer, axis: int) -> tuple[int, int, int] | None:
+    """(kernel, stride, padding) of all that lies between two layers along an axis; None if it is no sliding window."""
+    stride = b.rf_stride[axis] / a.rf_stride[axis]
+    kernel = (b.rf_size[axis] - a.rf_size[axis]) / a.rf_stride[axis] + 1
+    padding = (kernel - 1) / 2 - (b.rf_offset[axis] - a.rf_offset[axis]) / a.rf_stride[axis]
+    whole = [round(v) for v in (kernel, stride, padding)]
+    if any(abs(v - w) > 1e-6 for v, w in zip((kernel, stride, padding), whole, strict=True)):
+        return None
+    return tuple(whole) if whole[0] >= 1 and whole[1] >= 1 and 0 <= whole[2] < whole[0] else None
+
+
+def _cut(low: np.ndarray, high: np.ndarray, size: int, out: int, stage: tuple[int, int, int]) -> _Cut:
+    kernel, stride, padding = stage
+    first = np.clip(-((kernel - 1 - padding - low) // stride), 0, out - 1)  # the outputs that see low..high
+    last = np.clip((high + padding) // stride, first, out - 1)
+    needs = np.maximum(first * stride - padding, 0)
+    end = np.minimum(last * stride - padding + kernel - 1, size - 1)
+    step = needs // stride
+    length = int((end - step * stride + 1).max())
+    length = min(length + (size - length) % stride, size)  # so that the last crop ends where the input does
+    step = np.minimum(step, (size - length) // stride)
+    return _Cut(step * stride, length, first, last, step)
+
+
+class Patched:
+    """The codes of a layer for an image in which a window is replaced, for many windows.
+
+    x: (1, C, H, W); layer: whose code is wanted; window: its (rows, columns). Up to the layer, only the part of each
+    code that the window can change is computed, from a crop, and put into the code of the whole image. exact: whether
+    that was found to give what whole passes give; where not, whole passes are made. Raises LayerNotFound.
+    """
+
+    def __init__(self, net: Network, x: torch.Tensor, layer: str, window: tuple[int, int], batch: int = 32):
+        self.net, self.window, self.batch = net, window, batch
+        self.layer = net.layers[layer]
+        self._fed = net.feed(x)
+        self._stages, known = self._plan()
+        self._probe = net.probe(*known)
+        self._whole = net.probe(self.layer.name)
+        with torch.no_grad():
+            self._base = self._probe(self._fed)
+        self.exact = bool(self._stages) and self._agrees()
+
+    @property
+    def base(self) -> torch.Tensor:
+        """The layer's code of the image as it is."""
+        return self._base[self.layer.name]
+
+    def _plan(self) -> tuple[list[Layer], list[str]]:
+        """The layers at which codes are spliced, and those whose codes are needed."""
+        size = self.net.size
+        chain = [Layer("", "", "", self.net.pixels.channels, size, (1, 1), (1, 1), (0, 0))]
+        for neck in necks(self.net, self.layer.name):
+            if all(_stage(chain[-1], neck, a) is not None for a in (0, 1)) and min(neck.size) > 1:
+                same = all(_stage(chain[-1], neck, a) == (1, 1, 0) for a in (0, 1))
+                if same and len(chain) > 1:
+                    chain[-1] = neck  # nothing spreads between the two: one splice, at the later
+                else:
+                    chain.append(neck)
+        return chain[1:], list(dict.fromkeys([*(layer.name for layer in chain[1:]), self.layer.name]))
+
+    def _agrees(self) -> bool:
+        """Compares spliced with whole passes, for a window at a corner, one in the middle, and one at the far end."""
+        rows, columns = (size - window for size, window in zip(self.net.size, self.window, strict=True))
+        places = [(0, 0), (rows // 2, columns // 2), (max(rows, 0), max(columns, 0))]
+        patch = torch.full((1, self._fed.shape[1], 1, 1), 40.0, dtype=self._fed.dtype, device=self._fed.device)
+        try:
+            quick = self._spliced(places, patch)
+        except (RuntimeError, ValueError, IndexError):
+            return False
+        slow = self._passes(places, patch)
+        far = (quick - slow).abs().max()
+        return quick.shape == slow.shape and bool(far <= _NEAR * slow.abs().max())
+
+    def codes(self, places: Sequence[tuple[int, int]], patch: torch.Tensor) -> Iterator[torch.Tensor]:
+        """The layer's codes, batch by batch in the order of `places`: (M, C, h, w) or (M, K) each.
+
+        places: (row, column) of each window's first pixel; what lies outside the image is cut off. patch: what is put
+        there, in the units of x, (1 or N, C, 1, 1) or (1 or N, C, *window).
+        """
+        patch = self.net.feed(patch.expand(-1, self._fed.shape[1], -1, -1))
+        compute = self._spliced if self.exact else self._passes
+        for k in range(0, len(places), self.batch):
+            yield compute(places[k : k + self.batch], patch[k : k + self.batch] if len(patch) > 1 else patch)
+
+    def _put(self, crops: torch.Tensor, places, patch: torch.Tensor, top, left) -> None:
+        """Writes the windows into crops that begin at (top, left)."""
+        size = self._fed.shape[2:]
+        for k, (row, column) in enumerate(places):
+            one = patch[k if len(patch) > 1 else 0]
+            r0, r1 = max(row, 0), min(row + self.window[0], size[0])
+            c0, c1 = max(column, 0), min(column + self.window[1], size[1])
+            if one.shape[-2:] != (1, 1):
+                one = one[:, r0 - row : r1 - row, c0 - column : c1 - column]
+            crops[k, :, r0 - top[k] : r1 - top[k], c0 - left[k] : c1 - left[k]] = one
+
+    @torch.no_grad()
+    def _passes(self, places, patch: torch.Tensor) -> torch.Tensor:
+        images = self._fed.repeat(len(places), 1, 1, 1)
+        nought = [0] * len(places)
+        self._put(images, places, patch, nought, nought)
+        return self._whole(images.contiguous(memory_format=self.net._memory_format))[self.layer.name]
+
+    @torch.no_grad()
+    def _spliced(self, places, patch: torch.Tensor) -> torch.Tensor:
+        corner = np.asarray(places).reshape(-1, 2)
+        size = np.asarray(self.net.size)
+        spans = [
+            (np.clip(corner[:, a], 0, size[a] - 1), np.clip(corner[:, a] + self.window[a], 1, size[a]) - 1)
+            for a in (0, 1)
+        ]
+        previous = Layer("", "", "", 0, self.net.size, (1, 1), (1, 1), (0, 0))
+        cuts: list[list[_Cut]] = []
+        for layer in self._stages:
+            cut = [_cut(*spans[a], previous.size[a], layer.size[a], _stage(previous, layer, a)) for a in (0, 1)]
+            cuts.append(cut)
+            spans = [(c.low, c.high) for c in cut]
+            previous = layer
+        crops = self._crops(self._fed, cuts[0])
+        self._put(crops, places, patch, cuts[0][0].start, cuts[0][1].start)
+        replace = {}
+        for k, layer in enumerate(self._stages):
+            following = cuts[k + 1] if k + 1 < len(cuts) else None
+            replace[layer.name] = self._splicer(layer.name, cuts[k], following)
+        return self._probe(crops, replace)[self.layer.name]
+
+    def _crops(self, whole: torch.Tensor, cut: list[_Cut] | None, count: int = 0) -> torch.Tensor:
+        """The parts of one code that a stage reads, for all windows; all of it if there is no such stage."""
+        made = {"dtype": whole.dtype, "device": whole.device, "memory_format": self.net._memory_format}
+        if cut is None:
+            return torch.empty(count, *whole.shape[1:], **made).copy_(whole)
+        rows, columns = cut
+        out = torch.empty(len(rows.start), whole.shape[1], rows.length, columns.length, **made)
+        for k, (r, c) in enumerate(zip(rows.start.tolist(), columns.start.tolist(), strict=True)):
+            out[k] = whole[0, :, r : r + rows.length, c : c + columns.length]
+        return out
+
+    def _splicer(self, name: str, cut: list[_Cut], following: list[_Cut] | None):
+        """Puts what was computed from crops into what the next stage reads of the whole image's code."""
+        base = self._base[name]
+        rows, columns = cut
+
+        def splice(code: torch.Tensor) -> torch.Tensor:
+            out = self._crops(base, following, len(code))
+            top = following[0].start if following else np.zeros(len(code), int)
+            left = following[1].start if following else np.zeros(len(code), int)
+            table = np.stack([rows.low, rows.high, rows.first, top, columns.low, columns.high, columns.first, left], 1)
+            for k, (r0, r1, rf, rt, c0, c1, cf, ct) in enumerate(table.tolist()):
+                out[k, :, r0 - rt : r1 + 1 - rt, c0 - ct : c1 + 1 - ct] = code[
+                    k, :, r0 - rf : r1 + 1 - rf, c0 - cf : c1 + 1 - cf
+                ]
+            return out
+
+        return splice
+
+
+def grid(size: tuple[int, int], window: tuple[int, int], stride: tuple[int, int]) -> list[tuple[int, int]]:
+    """Where windows that slide over an image begin, (row, column); the last ones may stick out of the far edges."""
+    counts = [max(0, math.ceil((n - w) / s)) + 1 for n, w, s in zip(size, window, stride, strict=True)]
+    return [(r * stride[0], c * stride[1]) for r in range(counts[0]) for c in range(counts[1])]

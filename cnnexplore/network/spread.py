@@ -1,0 +1,26 @@
+"""From a layer's map back to the pixels: each unit's value at the place that the unit looks at."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from .layers import Layer
+
+
+def spread(maps: torch.Tensor, layer: Layer, size: tuple[int, int]) -> torch.Tensor:
+    """Maps of a layer at the image's size, by bilinear interpolation between the centres of receptive fields.
+
+    maps: (N, C, h, w) on the layer's grid; size: (H, W) of the image. Returns (N, C, H, W); outside the outermost
+    centres the value stays. Unlike stretching the map to the image, this puts a unit's value where the unit looks.
+    """
+    axes = []
+    for a in (0, 1):
+        count = maps.shape[a + 2]
+        place = (torch.arange(size[a], device=maps.device, dtype=torch.float64) - layer.rf_offset[a]) / layer.rf_stride[
+            a
+        ]
+        axes.append((2 * place / (count - 1) - 1 if count > 1 else place * 0).to(maps.dtype))
+    grid = torch.stack(torch.meshgrid(axes[1], axes[0], indexing="xy"), -1)
+    grid = grid.expand(len(maps), *grid.shape)
+    return F.grid_sample(maps, grid, "bilinear", "border", align_corners=True)

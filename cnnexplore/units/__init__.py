@@ -1,0 +1,34 @@
+"""What a unit answers to: filters, activation maps, top patches, receptive fields, and what follows from them."""
+
+from .discrepancy import DiscrepancyMaps, discrepancy_maps
+from .filters import Filters, filters
+from .maps import ActivationMaps, activation_maps
+from .minimal import MinimalImage, minimal_image
+from .neighbours import Neighbours, neighbours
+from .projection import project
+from .receptive_field import ReceptiveField, receptive_field
+from .segments import UnitSegments, unit_segments
+from .stream import Images
+from .top import TopPatches, top_patches, top_stream
+
+__all__ = [
+    "ActivationMaps",
+    "DiscrepancyMaps",
+    "Filters",
+    "Images",
+    "MinimalImage",
+    "Neighbours",
+    "ReceptiveField",
+    "TopPatches",
+    "UnitSegments",
+    "activation_maps",
+    "discrepancy_maps",
+    "filters",
+    "minimal_image",
+    "neighbours",
+    "project",
+    "receptive_field",
+    "top_patches",
+    "top_stream",
+    "unit_segments",
+]

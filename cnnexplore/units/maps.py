@@ -1,0 +1,81 @@
+"""What can be looked at directly: the maps of a layer for an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from .. import drawing
+from ..errors import LayerError, SettingError
+from ..network import Layer, Network
+
+
+def code_maps(code: torch.Tensor, layer: Layer) -> torch.Tensor:
+    """A layer's code as (N, C, h, w), whatever its layout; h = w = 1 where it has no map."""
+    if code.dim() == 4 and code.shape[1] != layer.channels and code.shape[3] == layer.channels:
+        return code.permute(0, 3, 1, 2)
+    return code if code.dim() == 4 and code.shape[1] == layer.channels else code.reshape(len(code), -1, 1, 1)
+
+
+def with_map(net: Network, name: str, what: str) -> Layer:
+    """The named layer, if it has a map. Raises LayerNotFound, LayerError."""
+    layer = net.layers[name]
+    if max(layer.size) == 1:
+        raise LayerError(f"{what} needs a layer with a map; {layer.name} has {layer.channels} numbers, no positions.")
+    return layer
+
+
+def units_of(layer: Layer, unit) -> list[int]:
+    """The units asked for: a number, a list, or None for all. Raises SettingError."""
+    units = list(range(layer.channels)) if unit is None else list(unit) if isinstance(unit, (list, tuple)) else [unit]
+    for one in units:
+        whole = isinstance(one, (int, np.integer)) and not isinstance(one, bool)
+        if not whole or not 0 <= one < layer.channels:
+            raise SettingError(f"{one!r} is no unit of {layer.name}; expected numbers, 0 to {layer.channels - 1}.")
+    if not units:
+        raise SettingError("an empty list of units was given; expected at least one.")
+    return [int(one) for one in units]
+
+
+@dataclass(frozen=True)
+class ActivationMaps:
+    """A layer's maps for one image. maps: (C, h, w); order: the channels, most responsive first."""
+
+    maps: np.ndarray = field(repr=False)
+    image: np.ndarray = field(repr=False)
+    layer: Layer
+
+    @property
+    def order(self) -> list[int]:
+        return np.argsort(-self.maps.max((1, 2)), kind="stable").tolist()
+
+    def picture(self, units: list[int] | None = None, columns: int = 16) -> np.ndarray:
+        """The maps as tiles with one value range, (H, W, 3) uint8; default: the 64 most responsive channels."""
+        units = self.order[:64] if units is None else units_of(self.layer, units)
+        chosen = self.maps[units]
+        return drawing.tiles(drawing.heat(chosen, signed=bool((self.maps < 0).any())), columns)
+
+    def plot(self, count: int = 24):
+        """A matplotlib figure: the image and the most responsive channels, each with its number."""
+        chosen = self.order[:count]
+        signed = bool((self.maps < 0).any())
+        span = drawing.limits(self.maps[chosen], signed)
+        pictures = [self.image, *(drawing.heat(self.maps[k], signed, span) for k in chosen)]
+        titles = ["image", *(f"unit {k}" for k in chosen)]
+        return drawing.panels(pictures, titles, 9, 1.05, f"{self.layer.name}, {self.layer.describe()}")
+
+    def _repr_png_(self) -> bytes:
+        return drawing.shown(self.plot())
+
+
+def activation_maps(net: Network, image, layer: str) -> ActivationMaps:
+    """The maps of a layer for one image. Raises LayerNotFound, LayerError, ImageError."""
+    where = with_map(net, layer, "activation_maps")
+    x = net.pixels_of(image)
+    if len(x) != 1:
+        raise SettingError(f"{len(x)} images were given; expected one.")
+    with torch.no_grad():
+        code = code_maps(net.probe(where.name)(net.feed(x))[where.name], where)
+    return ActivationMaps(code[0].float().cpu().numpy(), net.picture(x), where)

@@ -1,0 +1,147 @@
+"""Codes of images with windows replaced: the same as whole passes give, for every window, or whole passes are made."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+import cnnexplore as cx
+from cnnexplore.network import Patched, grid, necks
+
+SIDE = 45
+X = 100 * torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0)) - 50
+
+
+class Block(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.a, self.b = nn.Conv2d(channels, channels, 3, 1, 1), nn.Conv2d(channels, channels, 5, 1, 2)
+
+    def forward(self, x):
+        return F.relu(self.a(x) + self.b(F.relu(self.a(x))) + x)
+
+
+def build(parts, side=SIDE):
+    torch.manual_seed(0)
+    module = nn.Sequential(*parts).eval()
+    module(torch.zeros(1, 3, side, side))  # lazy layers take their size
+    return cx.Network(module, side, cx.Pixels("RGB", (0, 0, 0)))
+
+
+NETS = {
+    "plain": lambda: [
+        nn.Conv2d(3, 4, 5, 2, 1),
+        nn.ReLU(True),
+        nn.MaxPool2d(3, 2, ceil_mode=True),
+        nn.Conv2d(4, 6, 3, 1, 1),
+        nn.ReLU(True),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.LazyLinear(5),
+    ],
+    "blocks": lambda: [
+        nn.Conv2d(3, 4, 7, 3, 3),
+        nn.BatchNorm2d(4),
+        Block(4),
+        nn.MaxPool2d(2, 2),
+        Block(4),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4, 5),
+    ],
+    "dilated": lambda: [
+        nn.Conv2d(3, 4, 3, 1, 0),
+        nn.ReLU(),
+        nn.Conv2d(4, 4, 3, 2, 2, dilation=2),
+        nn.LocalResponseNorm(3),
+        nn.Conv2d(4, 5, 3, 1, 1),
+    ],
+    "reflecting": lambda: [
+        nn.Conv2d(3, 4, 5, 1, 2, padding_mode="reflect"),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(4, 5, 3),
+    ],
+    "seeing all": lambda: [nn.Conv2d(3, 4, 3, 2), nn.GroupNorm(2, 4), nn.ReLU(), nn.Conv2d(4, 5, 3)],
+}
+
+
+@pytest.mark.parametrize("name", NETS)
+@given(data=st.data())
+def test_any_window_anywhere(name, data):
+    net = build(NETS[name]())
+    last = list(net.layers)[-1]
+    layer = data.draw(st.sampled_from([last, *[n.name for n in necks(net, last)]]))
+    window = data.draw(st.tuples(*[st.integers(1, SIDE)] * 2))
+    places = data.draw(st.lists(st.tuples(*[st.integers(-3, SIDE - 1)] * 2), min_size=1, max_size=5))
+    places = [tuple(max(p, 1 - w) for p, w in zip(place, window, strict=True)) for place in places]
+    patched = Patched(net, X, layer, window, batch=3)
+    patch = torch.randn(data.draw(st.sampled_from([1, len(places)])), 3, *data.draw(st.sampled_from([(1, 1), window])))
+    found = torch.cat(list(patched.codes(places, 50 * patch)))
+    for k, (row, column) in enumerate(places):
+        x = X.clone()
+        full = 50 * patch[k if len(patch) > 1 else 0].expand(3, *window)
+        for r in range(window[0]):
+            for c in range(window[1]):
+                if 0 <= row + r < SIDE and 0 <= column + c < SIDE:
+                    x[0, :, row + r, column + c] = full[:, r, c]
+        with torch.no_grad():
+            expected = net.probe(layer)(net.feed(x))[net.layers[layer].name]
+        assert torch.allclose(found[k], expected[0], rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
+
+
+def test_which_ones_are_spliced():
+    assert Patched(build(NETS["plain"]()), X, "conv2", (4, 4)).exact
+    assert Patched(build(NETS["blocks"]()), X, list(build(NETS["blocks"]()).layers)[-1], (4, 4)).exact
+    assert not Patched(build(NETS["seeing all"]()), X, "3", (4, 4)).exact
+
+
+def test_necks_are_the_layers_on_all_paths():
+    net = build(NETS["blocks"]())
+    names = [layer.name for layer in necks(net, list(net.layers)[-1])]
+    inside = [name for name in net.layers if net.layers[name].path.startswith(("2.a", "2.b", "2.relu()", "4.a", "4.b"))]
+    assert inside
+    outside = [name for name in net.layers if name not in inside and net.layers[name].path != "4.relu()"]
+    # a block's last rectifier is its output
+    assert set(names) - set(outside) <= {n for n in net.layers if "relu" in n}
+    assert not {n for n in inside if net.layers[n].path.endswith((".a", ".b", ".a:2"))} & set(names)
+    for name in names:  # nothing gets round a neck: with its code held, the input does not matter
+        kept = net.probe(name)(net.feed(X))[name]
+        probe = net.probe(name, list(net.layers)[-1])
+        with torch.no_grad():
+            a = probe(net.feed(X), {name: lambda code, kept=kept: kept.clone()})
+            b = probe(net.feed(-X), {name: lambda code, kept=kept: kept.clone()})
+        assert torch.equal(a[list(net.layers)[-1]], b[list(net.layers)[-1]])
+
+
+def test_less_is_computed(monkeypatch):
+    """The point of it: multiplications, counted."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    net = build([nn.Conv2d(3, 8, 5, 2), nn.ReLU(), nn.Conv2d(8, 8, 3, 1, 1), nn.ReLU(), nn.Conv2d(8, 8, 3)], 96)
+    x = torch.randn(1, 3, 96, 96)
+    patched = Patched(net, x, "conv3", (8, 8))
+    places = grid((96, 96), (8, 8), (24, 24))
+    flops = {}
+    for exact in (True, False):
+        patched.exact = exact
+        with FlopCounterMode(display=False) as counter:
+            list(patched.codes(places, torch.zeros(1, 3, 1, 1)))
+        flops[exact] = counter.get_total_flops()
+    assert flops[True] < 0.15 * flops[False]
+
+
+@given(st.tuples(*[st.integers(1, 60)] * 3))
+def test_a_grid_covers_every_pixel(numbers):
+    size, window, stride = numbers
+    window, stride = min(window, size), min(stride, window)
+    places = sorted({row for row, _ in grid((size, 5), (window, 5), (stride, 5))})
+    covered = np.zeros(size, int)
+    for row in places:
+        covered[row : row + window] += 1
+    assert covered.all()
+    assert all(row < size for row in places)
+    assert places == list(range(0, places[-1] + 1, stride))

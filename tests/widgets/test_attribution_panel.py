@@ -1,0 +1,144 @@
+"""The attribution panel without a browser."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from waiting import until
+
+import cnnexplore as cx
+from cnnexplore.widgets.attribution_panel import METHODS
+from cnnexplore.widgets.work import Work
+
+
+@pytest.fixture
+def panel(keep):
+    def one(*args, **settings):
+        made = keep(cx.AttributionPanel(*args, **settings))
+        assert made.wait(60)
+        return made
+
+    return one
+
+
+def sent_pictures(view):
+    """The picture a frame view shows."""
+    content, buffers = view.stream._latest()
+    return np.frombuffer(buffers[0], np.uint8).reshape(content["h"], content["w"], 3)
+
+
+def settled(p, condition):
+    """Waits until all methods are there and the condition holds, too."""
+    until(lambda: len(p._found) + len(p._failed) == len(METHODS) and p.runner.state == "finished" and condition(), 60)
+
+
+def test_all_methods_are_there_and_the_code_remakes_the_chosen_one(panel):
+    p = panel("lenet")
+    assert p.runner.state == "finished"
+    assert set(p._found) | set(p._failed) == set(METHODS)
+    assert set(p._failed) == {"cam"}  # lenet has no global average pooling
+    assert p.grid.done == len(METHODS)
+    for method in ("smoothgrad", "gradcam", "occlusion"):
+        p.method.value = method
+        assert p.grid.selected == METHODS.index(method)
+        a = eval(p.code(), {"cx": cx})
+        assert np.array_equal(a.map, p.attribution.map)
+        assert np.array_equal(sent_pictures(p.overlay), a.overlay(p.opacity.value))
+        assert method.replace("_", " ") in p.overlay.caption
+    p.opacity.value = 0.2
+    assert np.array_equal(sent_pictures(p.overlay), a.overlay(0.2))
+    assert p.poster().startswith(b"\x89PNG")
+
+
+def test_a_place_on_the_map_is_explained_and_the_class_again(panel):
+    p = panel("lenet", layer="conv2")
+    channel = int(p._maps.max((1, 2)).argmax())
+    assert p.channel.value == channel
+    p.map.view._received(None, {"kind": "pick", "row": 2, "column": 5}, [])
+    settled(p, lambda: p._begun[3:] == (channel, (2, 5)) and p.grid.done == len(METHODS))
+    assert f"unit {channel} of conv2 at (2, 5)" in p.overlay.caption
+    assert p.original.box == [float(v) for v in p.selection.net.layers["conv2"].rf_box(2, 5)]
+    assert np.array_equal(eval(p.code(), {"cx": cx}).map, p.attribution.map)
+    p.channel.value = 3
+    settled(p, lambda: p._begun[3:] == (3, None))
+    assert "unit 3 of conv2" in p.overlay.caption
+    p.map.back.click()
+    settled(p, lambda: p._begun[3:] == (None, None))
+    assert p.overlay.box == []
+    assert "unit" not in p.overlay.caption.split(",")[0]
+
+
+def test_a_click_on_the_image_takes_the_unit_that_looks_there(panel):
+    p = panel("lenet", layer="conv1")
+    p.original._received(None, {"kind": "pick", "row": 14, "column": 9}, [])
+    settled(p, lambda: p.selection.unit is not None and p._found.get("gradient") is not None)
+    top, left, bottom, right = p.original.box
+    assert top <= 14 <= bottom
+    assert left <= 9 <= right
+
+
+def test_target_image_and_settings_act_at_once(panel):
+    p = panel("worldnet", method="occlusion")
+    first = p.attribution.target
+    p.target.value = "boat"
+    settled(p, lambda: p._found.get("occlusion") is not None and p.attribution.about == "boat")
+    before = p.attribution.raw.shape
+    (window, stride) = p.sliders.children
+    stride.value = 2 * stride.value
+    settled(p, lambda: p._found.get("occlusion") is not None and p.attribution.raw.shape != before)
+    assert f"stride={stride.value}" in p.code()
+    assert window.value == 12
+    p.target.value = ""
+    settled(p, lambda: p._found.get("occlusion") is not None and p.attribution.target == first)
+    p.choosers.image.value = "scene: boat"
+    settled(p, lambda: p._found.get("occlusion") is not None and p.attribution.about == "boat")
+    assert np.array_equal(eval(p.code(), {"cx": cx}).map, p.attribution.map)
+
+
+def test_what_does_not_fit_is_a_sentence_and_the_rest_stays(panel, said):
+    p = panel("lenet", method="cam")
+    assert any("global average pooling" in content.get("text", "") for content, _ in said)
+    p.method.value = "gradient"
+    assert p.attribution.method == "gradient"
+    p.target.value = "a cow"
+    settled(p, lambda: set(p._failed) == set(METHODS))
+    assert "'a cow' is no class" in p._failed["gradient"]
+    p.target.value = "3"
+    settled(p, lambda: p._found.get("gradient") is not None)
+    assert p.attribution.target == 3
+
+
+def test_another_network_starts_by_itself(panel):
+    p = panel("lenet", target=2)
+    p.choosers.network.value = "worldnet"
+    settled(p, lambda: "gradient" in p._found and p._found["gradient"].net.name == "worldnet")
+    assert p.target.value == ""
+    assert list(p.target.options) == list(cx.world.CLASSES)
+
+
+def test_two_panels_share_what_is_looked_at(panel):
+    one = panel("lenet", layer="conv2")
+    two = panel(selection=one.selection)
+    two.map.view._received(None, {"kind": "pick", "row": 1, "column": 1}, [])
+    for p in (one, two):
+        settled(p, lambda p=p: p._begun[4] == (1, 1) and "gradient" in p._found)
+
+
+def test_wrong_arguments_are_refused(refused):
+    refused(cx.SettingError, lambda: cx.AttributionPanel("lenet", method="gradcan"), "gradcam")
+    refused(cx.SettingError, lambda: cx.AttributionPanel("lenet", opacity=2), "opacity")
+    refused(cx.LayerNotFound, lambda: cx.AttributionPanel("lenet", layer="conv9"), "conv9")
+
+
+def test_work_waits_stops_and_goes_on():
+    work = Work(iter(range(5)), 100)
+    got = []
+    for k in work.frames():
+        got.append(k)
+        if k == 2:
+            work.stop()
+    assert got == [0, 1, 2]
+    assert work.step < work.total
+    got += list(work.frames())
+    assert got == [0, 1, 2, 3, 4]
+    assert work.step == work.total
