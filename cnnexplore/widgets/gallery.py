@@ -35,11 +35,11 @@ class Gallery:
         self.runner.on_frame, self.runner.on_state, self.runner.on_error = self._frame, self._state, self._error
         self._kept: dict[tuple[Network, str], dict[int, np.ndarray]] = {}
         self._where: tuple[Network, str] | None = None
-        self._asleep = False
+        self._making = self._asleep = False
         grid.on_action, grid.on_views = self._toggle, self._views
 
-    def show(self, net: Network, layer: Layer) -> None:
-        """The units of a layer; those without a picture get one."""
+    def show(self, net: Network, layer: Layer, make: bool = True) -> None:
+        """The units of a layer to choose from; make: those without a picture get one."""
         if self._where == (net, layer.name):
             return
         self.runner.stop()
@@ -52,7 +52,8 @@ class Gallery:
             self.grid.put(list(kept), np.stack(list(kept.values())))
         left = [unit for unit in order if unit not in kept]
         self._began, self._steps = time.monotonic(), 0
-        if left:
+        self._making, self._asleep = bool(left) and make, False
+        if self._making:
             self.runner.begin(lambda: Wishes(net, layer.name, left, self.busy))
         else:
             self._say()
@@ -86,11 +87,16 @@ class Gallery:
     def _say(self) -> None:
         """How far, how long still, and what can be done about it."""
         state, count, done = self.runner.state, self.grid.count, len(self._kept[self._where])
+        if state == "failed":
+            return  # why is said already
+        if not self._making or done >= count:
+            self.grid.note, self.grid.action = f"{count} units", ""
+            return
         left = ""
         if state == "running" and self._steps > _SHOW:
             seconds = (time.monotonic() - self._began) / self._steps * (self.runner.run.total - self.runner.run.step)
             left = f", {f'{seconds / 60:.0f} min' if seconds > 90 else f'{max(seconds, 1):.0f} s'} left"
-        self.grid.note = f"{count} units" if done >= count else f"{done} of {count} units{left}"
+        self.grid.note = f"{done} of {count} units{left}"
         self.grid.action = _ACTIONS.get(state, "")
 
     def _toggle(self) -> None:

@@ -23,7 +23,8 @@ class MaximizePanel(RunPanel):
     net: a Network, a name or a path for `cx.load` (default: photonet). layer: default one in the middle. unit: a
     number or a class's label; default the one that responds most to the images at hand. position: (row, column) on
     the layer's map, or None for a canvas of what the unit sees. C, jitter: None for the paper's choice. seeds: how many
-    grow side by side. thumbnails: make them. start: begin at once. selection: share what is looked at.
+    grow side by side. thumbnails: make them; without, the grid is plain but for the units that were chosen. start:
+    begin at once. selection: share what is looked at with other panels.
     Raises LayerNotFound, SettingError, NetworkError, WeightsError.
     """
 
@@ -128,8 +129,7 @@ class MaximizePanel(RunPanel):
         s, unit = self.selection, run.units[0]
         self._begun = (run.net, run.layer.name, unit, run.position)
         s.channel = unit
-        if self._thumbnails:
-            self.gallery.show(run.net, run.layer)
+        self.gallery.show(run.net, run.layer, self._thumbnails)
         self.grid.selected = unit
         says = f"{run.layer.name}'s map; click to place the unit"
         if run.position is not None:
@@ -140,5 +140,5 @@ class MaximizePanel(RunPanel):
     def _state(self, state: str) -> None:
         super()._state(state)
         run = self.runner.run
-        if state == "finished" and self._thumbnails and run.position is None and len(run.seeds) == 1:
+        if state == "finished" and run.position is None and len(run.seeds) == 1:
             self.gallery.put(run.net, run.layer.name, run.units[0], self.picture)

@@ -77,6 +77,41 @@ def test_first_frame_after_start(opened, benchmark, report):
            statistics.median(times), "<= 300")  # fmt: skip
 
 
+def test_five_hundred_thumbnails_scroll(opened, benchmark, report):
+    opened.execute(
+        "import numpy as np; from IPython.display import display\n"
+        "grid = cx.UnitGrid(500, 64)\n"
+        "grid.put(range(500), np.random.default_rng(0).integers(0, 255, (500, 64, 64, 3), dtype=np.uint8))\n"
+        "panel.widget.children = (grid, *panel.widget.children)"
+    )
+    opened.page.wait_for_function("() => document.querySelector('.cx-units')?.grid?.done === 500")
+
+    def scroll() -> list[float]:
+        """Painted frames of the grid and of the page in a second of scrolling."""
+        return opened.page.evaluate(
+            """async () => {
+              const port = document.querySelector(".cx-units-port"), canvas = port.querySelector("canvas");
+              const before = canvas.painted, begin = performance.now();
+              let frames = 0;
+              while (performance.now() - begin < 1000) {
+                await new Promise(requestAnimationFrame);
+                frames++;
+                port.scrollTop = (port.scrollTop + 23) % (port.scrollHeight - port.clientHeight);
+              }
+              return [canvas.painted - before, frames];
+            }"""
+        )
+
+    painted, frames = benchmark.pedantic(scroll, rounds=3)
+    opened.execute("panel.widget.children = panel.widget.children[1:]")
+    report(
+        "frames/s while 500 thumbnails scroll / the page's",
+        f"{painted:.0f} of {frames:.0f}",
+        painted / frames,
+        ">= 0.9",
+    )
+
+
 def test_a_run_with_a_panel_open_over_one_without(opened, benchmark, report):
     opened.execute("panel.reset()")
     opened.wait_state("d.state === 'paused' && d.step === 0")

@@ -19,7 +19,7 @@ def test_it_starts_from_the_image_and_makes_its_code_stronger(panel, said):
     until(lambda: p.runner.run is not None)
     assert np.array_equal(p.picture, p.runner.run.net.picture(p.runner.run.net.pixels_of(cx.digit(2))))
     p.start()
-    assert p.wait(30)
+    assert p.wait(60)
     assert float(p.runner.run.responses) > 1.05
     begun = next(content for content, _ in said if content.get("reset"))
     assert (begun["told"], begun["unit"]) == ("response", " × its own")
@@ -32,7 +32,7 @@ def test_it_starts_from_the_image_and_makes_its_code_stronger(panel, said):
 
 def test_the_code_remakes_the_picture(panel):
     p = panel("lenet", layer="conv2", steps=15)
-    assert p.wait(30)
+    assert p.wait(60)
     assert p.code().startswith("cx.caricature(cx.load('lenet'), cx.digit(2), 'conv2', C=10,")
     assert np.array_equal(eval(p.code(), {"cx": cx}).image, p.picture)
 

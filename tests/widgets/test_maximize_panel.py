@@ -23,7 +23,7 @@ def net():
 
 def test_the_most_interesting_unit_comes_first_and_its_code_remakes_it(panel, net):
     p = panel(net, "conv2", steps=15, thumbnails=False)
-    assert p.wait(30)
+    assert p.wait(60)
     best = int(best_responses(net, "conv2").argmax())
     assert (p.selection.channel, p.grid.selected) == (best, best)
     assert p.estimate.caption == f"unit {best} of conv2"
@@ -45,7 +45,7 @@ def test_a_chosen_unit_starts_by_itself_and_keeps_the_settings(panel, net):
 
 def test_a_position_takes_the_whole_canvas_and_is_framed(panel, net):
     p = panel(net, "conv2", unit=3, steps=10, thumbnails=False)
-    assert p.wait(30)
+    assert p.wait(60)
     p.map.view._received(None, {"kind": "pick", "row": 2, "column": 5}, [])
     until(lambda: p.runner.run is not None and p.runner.run.position == (2, 5) and p.runner.state == "finished")
     assert p.runner.run.size == net.size
@@ -60,7 +60,7 @@ def test_a_position_takes_the_whole_canvas_and_is_framed(panel, net):
 
 def test_another_layer_chooses_anew_and_what_was_the_paper_s_stays_the_paper_s(panel, net):
     p = panel(net, "conv1", unit=4, position=(1, 1), steps=5, thumbnails=False)
-    assert p.wait(30)
+    assert p.wait(60)
     p.layer.value = "pool2"
     until(lambda: p.runner.run is not None and p.runner.run.layer.name == "pool2" and p.runner.state == "finished")
     assert p.runner.run.position is None
@@ -116,6 +116,26 @@ def test_running_the_cell_again_replaces_the_run_and_its_gallery(panel, net, mon
     until(lambda: two.gallery.runner.state == two.runner.state == "running")
 
 
+def test_without_thumbnails_units_can_be_chosen_all_the_same(panel, net):
+    p = panel(net, "conv2", steps=5, thumbnails=False)
+    assert p.wait(60)
+    assert (p.grid.count, p.grid.done) == (50, 1), "the chosen one's picture is there"
+    assert (p.gallery.runner.state, p.grid.note, p.grid.action) == ("idle", "50 units", "")
+
+
+def test_thumbnails_that_cannot_be_made_say_why_and_can_be_tried_again(panel, net, monkeypatch):
+    def broken(self):
+        raise cx.DivergedError("the energy is no longer finite.")
+
+    monkeypatch.setattr("cnnexplore.widgets.gallery.Wishes.frames", broken)
+    p = panel(net, "conv2", steps=5)
+    until(lambda: p.gallery.runner.state == "failed" and p.grid.action == "try again")
+    assert p.grid.note == "thumbnails: the energy is no longer finite."
+    monkeypatch.undo()
+    p.grid.on_action()
+    until(lambda: p.grid.done >= 8)
+
+
 def test_nobody_looking_makes_no_thumbnails(panel, net):
     p = panel(net, "conv2", steps=5)
     p.grid._received(None, {"kind": "ready", "view": "a"}, [])
@@ -124,6 +144,16 @@ def test_nobody_looking_makes_no_thumbnails(panel, net):
     assert p.gallery.runner.state == "paused"
     p.grid._received(None, {"kind": "ready", "view": "b"}, [])
     until(lambda: p.gallery.runner.state == "running")
+
+
+def test_a_complete_layer_has_nothing_to_go_on_with(panel, net):
+    p = panel(net, "conv1", steps=5)
+    until(lambda: p.grid.note == "20 units", 60)
+    p.layer.value = "conv2"
+    until(lambda: p.grid.count == 50 and p.gallery.runner.state == "running")
+    p.layer.value = "conv1"
+    until(lambda: p.grid.count == 20 and p.grid.done == 20)
+    until(lambda: (p.grid.note, p.grid.action) == ("20 units", ""))
 
 
 def test_classes_are_named_and_in_order(panel, net):
@@ -166,9 +196,9 @@ def test_what_is_wrong_is_refused_at_once_or_told(panel, net, said, refused):
 
 def test_a_panel_that_shares_what_is_looked_at_follows(panel, net):
     one = panel(net, "conv1", unit=2, steps=5, thumbnails=False)
-    assert one.wait(30)
+    assert one.wait(60)
     two = panel(selection=one.selection, steps=5, thumbnails=False)
-    assert two.wait(30)
+    assert two.wait(60)
     assert two.runner.run.units == [2]
     two.grid.selected = 6
     until(lambda: all(p.runner.run is not None and p.runner.run.units == [6] for p in (one, two)))

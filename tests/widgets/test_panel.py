@@ -29,7 +29,7 @@ def panel(keep):
 
 def test_it_begins_by_itself_and_ends(panel):
     p = panel("lenet", steps=30)
-    assert p.wait(30)
+    assert p.wait(60)
     assert p.runner.run.step == 80
     assert p.selection.layer == "conv2"
     assert p.code().startswith("cx.invert(cx.load('lenet'), cx.digit(2), 'conv2', C=100,")
@@ -92,7 +92,7 @@ def test_another_layer_image_seed_or_network_starts_afresh_and_keeps_the_setting
 
 def test_after_the_end_a_moved_slider_begins_again(panel):
     p = panel("lenet", steps=10)
-    assert p.wait(20)
+    assert p.wait(60)
     first = p.runner.run
     p.controls.C.value = 10
     until(lambda: p.runner.run not in (None, first) and p.runner.state == "finished")
@@ -101,7 +101,7 @@ def test_after_the_end_a_moved_slider_begins_again(panel):
 
 def test_looking_back_shows_an_earlier_frame_and_its_code(panel):
     p = panel("lenet", steps=40)
-    assert p.wait(20)
+    assert p.wait(60)
     newest = p.picture
     p._scrub(8)
     shown = p.stage.shown
@@ -154,7 +154,7 @@ def test_a_user_s_own_module_and_array(panel):
     module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2)).train()
     image = np.random.default_rng(0).integers(0, 255, (40, 40, 3), dtype=np.uint8)
     p = panel(cx.Network(module, 32), image, steps=5)
-    assert p.wait(20)
+    assert p.wait(60)
     assert p.code().startswith("cx.invert(net, image, 'relu1'")
     assert module.training
     assert all(q.requires_grad for q in module.parameters())
@@ -162,7 +162,7 @@ def test_a_user_s_own_module_and_array(panel):
 
 def test_the_poster_is_a_png_of_both_pictures_with_the_code_inside(panel):
     p = panel("lenet", steps=5)
-    assert p.wait(20)
+    assert p.wait(60)
     poster = Image.open(io.BytesIO(p.poster()))
     assert poster.width == 2 * poster.height + 10
     assert poster.text["cnnexplore"] == p.code()
@@ -221,7 +221,7 @@ def test_the_pictures_that_suit_the_network_come_first(panel, net, first):
 
 def test_a_window_of_the_map_masks_the_code_and_is_framed(panel):
     p = panel("lenet", layer="pool1", steps=5)
-    assert p.wait(20)
+    assert p.wait(60)
     p.map.view._received(None, {"kind": "window", "window": [2, 3, 6, 5]}, [])
     until(lambda: p.runner.run is not None and p.runner.run.mask is not None and p.runner.state == "finished")
     assert "mask=cx.masks.window(top=2, left=3, bottom=6, right=5)" in p.code()
@@ -239,7 +239,7 @@ def test_a_window_of_the_map_masks_the_code_and_is_framed(panel):
 
 def test_a_window_does_not_outlive_its_layer_and_flat_layers_have_no_map(panel, said):
     p = panel("lenet", layer="pool1", steps=5, mask=cx.masks.window(0, 0, 4, 4))
-    assert p.wait(20)
+    assert p.wait(60)
     assert p.map.widget.layout.display == ""
     p.layer.value = "conv3"
     until(lambda: p.runner.run is not None and p.runner.run.layer.name == "conv3" and p.runner.state == "finished")
@@ -258,7 +258,7 @@ def test_a_mask_that_does_not_fit_is_a_sentence(panel, said):
 
 def test_several_seeds_grow_side_by_side_in_one_run(panel):
     p = panel("lenet", steps=10, seed=3)
-    assert p.wait(20)
+    assert p.wait(60)
     p.starts.seeds_box.value = 4
     until(lambda: p.runner.run is not None and len(p.runner.run.seeds) == 4 and p.runner.state == "finished")
     assert p.runner.run.seeds == [3, 4, 5, 6]
