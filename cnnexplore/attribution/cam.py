@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from ..errors import LayerError
-from ..network import Layer, Network, spread
+from ..network import Layer, Network, code_maps, spread
 from .gradients import Maps
 from .subject import Subject, mapped
 
@@ -24,7 +24,7 @@ def at_layer(subject: Subject, layer: Layer) -> tuple[torch.Tensor, torch.Tensor
         if subject.scores is None:
             subject.resolve(code)
         (slope,) = torch.autograd.grad(subject.of(code).sum(), kept[0], materialize_grads=True)
-    return kept[0].detach(), slope
+    return code_maps(kept[0].detach(), layer), code_maps(slope, layer)
 
 
 def last_map(net: Network, before: Layer, what: str) -> Layer:
@@ -46,7 +46,7 @@ def upsampled(maps: torch.Tensor, layer: Layer, subject: Subject) -> torch.Tenso
 def cam(subject: Subject) -> Maps:
     """Each position's share of the class score: the last map's channels weighed by the class, exact.
 
-    The raw map's mean plus `rest`, the class's bias, is the score. Raises LayerError for a network that does not end in
+    The raw map's mean plus the class's bias is the score. Raises LayerError for a network that does not end in
     global average pooling and a linear classifier.
     Source: Zhou et al., Learning deep features for discriminative localization, 2016, equations 1 and 2.
     """
@@ -70,8 +70,13 @@ def _linear(subject: Subject, layer: Layer, slope: torch.Tensor) -> bool:
     far = 1000 * torch.randn(slope.shape, generator=torch.Generator().manual_seed(0)).to(slope)
     with torch.no_grad():
         there, back, middle = (
-            subject.of(probe(subject.fed(), {layer.name: lambda code, z=z: z.clone()})[subject.layer.name])
+            subject.of(probe(subject.fed(), {layer.name: lambda code, z=z: _laid_out(z, code)})[subject.layer.name])
             for z in (far, -far, torch.zeros_like(far))
         )
     expected, scale = (slope * far).sum((1, 2, 3)), (slope * far).abs().sum((1, 2, 3)) + 1e-12
     return all(bool(((step - expected).abs() <= 1e-4 * scale).all()) for step in (there - middle, middle - back))
+
+
+def _laid_out(maps: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Maps (N, C, h, w) in the layout of a code, whose channels may be the last axis."""
+    return maps.clone() if maps.shape == like.shape else maps.permute(0, 2, 3, 1).reshape(like.shape)

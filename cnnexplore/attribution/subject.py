@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ..errors import LayerError, NetworkError, SettingError
-from ..network import Layer, Network, Probe
+from ..network import Layer, Network, Probe, code_maps
 
 
 class Subject:
@@ -59,20 +59,12 @@ class Subject:
         place = torch.tensor([self.positions[n][0] * width + self.positions[n][1] for n in which], device=code.device)
         return flat[torch.arange(len(code), device=code.device), unit, place]
 
-    def _last(self, code: torch.Tensor) -> bool:
-        """Whether channels are the last axis."""
-        return code.dim() == 4 and code.shape[1] != self.layer.channels and code.shape[3] == self.layer.channels
-
     def _width(self, code: torch.Tensor) -> int:
-        return code.shape[2 if self._last(code) else 3] if code.dim() == 4 else 1
+        return code_maps(code, self.layer).shape[3]
 
     def _flat(self, code: torch.Tensor) -> torch.Tensor:
         """(N, C, positions), whatever the layout."""
-        if self._last(code):
-            code = code.permute(0, 3, 1, 2)
-        if code.dim() == 4 and code.shape[1] == self.layer.channels:
-            return code.flatten(2)
-        return code.reshape(len(code), -1, 1)
+        return code_maps(code, self.layer).flatten(2)
 
     def about(self, n: int) -> str:
         """What is explained, in words."""

@@ -7,7 +7,7 @@ from .network import Network
 from .patched import Patched, grid
 from .pixels import Pixels, fit, read_image
 from .probe import Probe
-from .spread import spread
+from .spread import code_maps, spread
 
 __all__ = [
     "RULES",
@@ -18,6 +18,7 @@ __all__ = [
     "Pixels",
     "Probe",
     "backward_rule",
+    "code_maps",
     "fit",
     "grid",
     "necks",

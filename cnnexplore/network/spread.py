@@ -1,4 +1,4 @@
-"""From a layer's map back to the pixels: each unit's value at the place that the unit looks at."""
+"""A layer's code as maps, and maps back at the pixels: each unit's value at the place that the unit looks at."""
 
 from __future__ import annotations
 
@@ -24,3 +24,10 @@ def spread(maps: torch.Tensor, layer: Layer, size: tuple[int, int]) -> torch.Ten
     grid = torch.stack(torch.meshgrid(axes[1], axes[0], indexing="xy"), -1)
     grid = grid.expand(len(maps), *grid.shape)
     return F.grid_sample(maps, grid, "bilinear", "border", align_corners=True)
+
+
+def code_maps(code: torch.Tensor, layer: Layer) -> torch.Tensor:
+    """A layer's code as (N, C, h, w), whatever its layout; h = w = 1 where it has no map."""
+    if code.dim() == 4 and code.shape[1] != layer.channels and code.shape[3] == layer.channels:
+        return code.permute(0, 3, 1, 2)
+    return code if code.dim() == 4 and code.shape[1] == layer.channels else code.reshape(len(code), -1, 1, 1)

@@ -10,8 +10,8 @@ from tqdm.auto import tqdm
 
 from .. import drawing
 from ..errors import SettingError
-from ..network import Layer, Network, Patched
-from .maps import code_maps, units_of
+from ..network import Layer, Network, Patched, code_maps
+from .maps import units_of
 
 
 @dataclass(frozen=True)

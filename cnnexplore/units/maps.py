@@ -9,14 +9,7 @@ import torch
 
 from .. import drawing
 from ..errors import LayerError, SettingError
-from ..network import Layer, Network
-
-
-def code_maps(code: torch.Tensor, layer: Layer) -> torch.Tensor:
-    """A layer's code as (N, C, h, w), whatever its layout; h = w = 1 where it has no map."""
-    if code.dim() == 4 and code.shape[1] != layer.channels and code.shape[3] == layer.channels:
-        return code.permute(0, 3, 1, 2)
-    return code if code.dim() == 4 and code.shape[1] == layer.channels else code.reshape(len(code), -1, 1, 1)
+from ..network import Layer, Network, code_maps
 
 
 def with_map(net: Network, name: str, what: str) -> Layer:

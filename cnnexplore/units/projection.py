@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ..network import Layer, Network, backward_rule
-from .maps import code_maps
+from ..network import Layer, Network, backward_rule, code_maps
 
 
 @torch.inference_mode(False)

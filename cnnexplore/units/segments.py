@@ -10,8 +10,8 @@ import torch
 
 from .. import drawing
 from ..errors import SettingError
-from ..network import Layer, Network
-from .maps import code_maps, with_map
+from ..network import Layer, Network, code_maps
+from .maps import with_map
 from .receptive_field import ReceptiveField
 from .top import TopPatches, top_patches
 

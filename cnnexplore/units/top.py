@@ -12,8 +12,8 @@ from tqdm.auto import tqdm
 
 from .. import drawing
 from ..errors import SettingError
-from ..network import Layer, Network
-from .maps import code_maps, units_of
+from ..network import Layer, Network, code_maps
+from .maps import units_of
 from .projection import project
 from .stream import BATCH, Images, largest
 

@@ -134,3 +134,26 @@ def test_gradcam_is_refused_where_it_cannot_look(pooled, refused):
     refused(cx.LayerError, lambda: cx.attribute(net, IMAGE, 1, "gradcam", at=fc), "a layer with a map")
     refused(cx.LayerError, lambda: cx.attribute(net, IMAGE, layer="a", unit=1, method="gradcam", at="b"), "before")
     refused(cx.LayerNotFound, lambda: cx.attribute(net, IMAGE, 1, "gradcam", at="c"), "'c'")
+
+
+def test_layers_whose_channels_come_last():
+    torch.manual_seed(0)
+    net = cx.load("swin_t", weights="random", device="cpu")
+    name = next(n for n, layer in net.layers.items() if layer.kind == "LayerNorm" and max(layer.size) > 1)
+    assert net.activations(cx.photograph("cat"), name).shape[3] == net.layers[name].channels
+    image = cx.photograph("cat")
+    a = cx.attribute(net, image, 7, "gradcam", at=name)
+    assert a.raw.shape == (1, *net.layers[name].size)
+    probe = net.probe(name, net.scores.name)
+    held = []
+    with torch.enable_grad():
+        code = probe(net.feed(net.pixels_of(image)), {name: lambda c: held.append(c.requires_grad_()) or held[0]})
+        (slope,) = torch.autograd.grad(code[net.scores.name][0, 7], held[0])
+    expected = (slope.mean((1, 2), keepdim=True) * held[0]).sum(3)[0].detach()
+    assert np.allclose(a.raw[0], expected, rtol=1e-3, atol=1e-5 * float(expected.abs().max()))
+    unit = cx.attribute(net, image, layer=name, unit=5, position=(3, 2))
+    top, left, bottom, right = net.layers[name].rf_box(3, 2)
+    assert unit.map.max() > 0
+    assert unit.score == pytest.approx(float(held[0][0, 3, 2, 5].detach()), rel=1e-4)
+    assert top < bottom
+    assert left < right
