@@ -61,7 +61,7 @@ def test_the_first_lab_on_another_network_by_changing_one_line(shared):
     for cell in notebook.cells:
         if 'cx.load("photonet")\n' in cell.source and cell.cell_type == "code":
             cell.source = cell.source.replace('cx.load("photonet")', f"cx.load({str(weights)!r})")
-            cell.source = cell.source.replace("steps = 150", "steps = 3")  # the same path, sooner
+            cell.source = cell.source.replace("steps = 200", "steps = 3")  # the same path, sooner
             changed += 1
     assert changed == 1
     run(notebook)

@@ -19,7 +19,7 @@ class Inversion(Run):
     None means the paper's choice for that depth. mask: an array that broadcasts to the code, 0 for what is left out,
     or one by name, such as masks.central(5). variant: "preimage2016", "inverting2015" or "inverting2015:10" (that of
     2015 with total variation of weight 10, whatever the depth), whose solver is taken unless given. solver: "spectral"
-    (150 steps and 50 of polishing unless given), "adagrad" for the paper's own Algorithm 1 (300 and 50), "momentum" for
+    (200 steps and 50 of polishing unless given), "adagrad" for the paper's own Algorithm 1 (300 and 50), "momentum" for
     that of 2015 (400).
     settings: a mailbox to read C, alpha, beta, jitter and rate from, in place of these arguments.
     Raises LayerNotFound, ImageError, SettingError, LayerError.

@@ -209,7 +209,8 @@ class Run:
         if (polishing and self.step == self.steps) or self.variant.forgets(self.step):
             self.solver.reset()
         self._resize(1 if polishing else max(values.jitter, 1))
-        rate = self.variant.rate(self.step, values, polishing) * self.solver.unit(values, self.scale)
+        rate = self.variant.rate(self.step, values) * self.solver.unit(values, self.scale)
+        rate *= self.solver.fine if polishing else 1
         terms = []
         canvas = self.solver.step(self.canvas, lambda x: self._gradient(x, values, terms), rate)
         if canvas.device.type == "cpu" or self.step % 25 == 0:  # on a GPU looking at a number waits for it

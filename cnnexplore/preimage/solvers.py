@@ -19,6 +19,7 @@ class Solver:
 
     memory = 0.9
     steps, polish = 300, 50  # that an inversion takes unless told otherwise
+    fine = 0.1  # the rate while polishing, as a part of what it was
 
     def begin(self, noise: torch.Tensor) -> torch.Tensor:
         """The canvas to start from, for the published noise."""
@@ -110,14 +111,15 @@ class Momentum(Solver):
 
 
 class Spectral(Solver):
-    """Adam with Nesterov's look ahead on whitened pixels; its rate falls and its momentum grows. Not a paper's.
+    """Adam with Nesterov's look ahead on whitened pixels, its momentum growing. Not a paper's.
 
     A natural image is white noise under a blur W whose amplitude falls as 1 / sqrt(frequency); the descent is in that
-    noise, so that what is large in images moves at once and what is fine moves last. With k the steps since a setting
-    changed, the rate is divided by 1 + k / 30 and the momentum is 1 - 8 / (k + 80). A rate of 1 is a step of 1.6 B.
+    noise, so that what is large in images moves first. The momentum is 1 - 8 / (k + 80), with k the steps since a
+    setting changed. A rate of 1 is a step of B / 2.
     """
 
-    steps, polish = 150, 50
+    steps, polish = 200, 50
+    fine = 0.4
 
     def __init__(self, x: torch.Tensor):
         self.mean, self.square = torch.zeros_like(x), torch.zeros_like(x)
@@ -126,7 +128,7 @@ class Spectral(Solver):
 
     @staticmethod
     def unit(values: Values, scale: Scale) -> float:
-        return 1.6 * scale.B
+        return scale.B / 2
 
     def begin(self, noise: torch.Tensor) -> torch.Tensor:
         return self._blur(noise) / 6  # faint: what the code leaves open stays grey
@@ -140,9 +142,8 @@ class Spectral(Solver):
         self.taken += 1
         ahead = g.mul_(1 - momentum).add_(self.mean, alpha=momentum)
         unbiased = math.sqrt(1 - self.memory**self.taken) / self.weight  # both means began at zero
-        size = rate * unbiased / (1 + self.age / 30)
         self.age += 1
-        return x.sub(self._blur(ahead.div_(self.square.sqrt().add_(1e-30))), alpha=size)
+        return x.sub(self._blur(ahead.div_(self.square.sqrt().add_(1e-30))), alpha=rate * unbiased)
 
     def _blur(self, x: torch.Tensor) -> torch.Tensor:
         """W x: symmetric, zero beyond the border; white noise keeps its strength on average."""

@@ -26,9 +26,9 @@ class Natural2016:
         """The first canvas, (N, C, *size)."""
         return start(generators, channels, size, self.scale)
 
-    def rate(self, step: int, values: Values, polishing: bool) -> float:
-        """The rate at a step, in the solver's units: a tenth while polishing."""
-        return values.rate * (0.1 if polishing else 1)
+    def rate(self, step: int, values: Values) -> float:
+        """The rate at a step, in the solver's units."""
+        return values.rate
 
     def forgets(self, step: int) -> bool:
         """Whether the solver begins anew at a step, beside where polishing begins."""
@@ -62,7 +62,7 @@ class Inverting2015:
         noise = [torch.randn((channels, *size), generator=g) for g in generators]
         return torch.stack([one * (math.sqrt(self.s2) / one.norm()) for one in noise])
 
-    def rate(self, step: int, values: Values, polishing: bool) -> float:
+    def rate(self, step: int, values: Values) -> float:
         """The rate at a step, in the solver's units: a tenth of it after each of two falls."""
         return values.rate * 0.1 ** sum(step >= fall for fall in self.falls)
 

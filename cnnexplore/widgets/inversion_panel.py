@@ -38,7 +38,7 @@ class InversionPanel(RunPanel):
         alpha: float = 6,
         beta: float = 2,
         jitter: int | None = None,
-        steps: int = 150,
+        steps: int = 200,
         mask=None,
         seed: int = 0,
         seeds: int = 1,

@@ -46,7 +46,7 @@ class MaximizePanel(RunPanel):
         alpha: float = 6,
         beta: float = 2,
         jitter: int | None = None,
-        steps: int = 150,
+        steps: int = 200,
         seed: int = 0,
         seeds: int = 1,
         thumbnails: bool = True,

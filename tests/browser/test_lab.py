@@ -28,7 +28,7 @@ def long_run(course, shared, notebook):
     weights = shared / "weights" / "squeezenet1_0-imagenet.safetensors"
     assert 'cx.load("photonet")' in sources[0]
     sources[0] = (
-        sources[0].replace('cx.load("photonet")', f"cx.load({str(weights)!r})").replace("steps = 150", "steps = 5000")
+        sources[0].replace('cx.load("photonet")', f"cx.load({str(weights)!r})").replace("steps = 200", "steps = 5000")
     )
     write_notebook(course / "long.ipynb", *sources)
     opened = notebook("long.ipynb")

@@ -62,7 +62,7 @@ def test_a_quick_length_is_the_next_even_one_without_large_factors(side):
 
 
 def literal(net, first, energy_slope, steps, since):
-    """x <- x - 0.05 * 1.6 B / (1 + k/30) W (a m + (1 - a) g) / w / sqrt(v / (1 - 0.9^n)), with g = W grad E.
+    """x <- x - 0.05 B / 2 W (a m + (1 - a) g) / w / sqrt(v / (1 - 0.9^n)), with g = W grad E.
 
     n: steps so far; k: steps since a setting changed; a = 1 - 8 / (k + 80); m, w: running means of g and of 1.
     """
@@ -77,7 +77,7 @@ def literal(net, first, energy_slope, steps, since):
         a = 1 - 8 / (k + 80)
         g = blur(energy_slope(x))
         m, w, v = a * m + (1 - a) * g, a * w + (1 - a), 0.9 * v + 0.1 * g * g
-        size = 0.05 * 1.6 * net.pixels.norm / (1 + k / 30)
+        size = 0.05 * net.pixels.norm / 2
         x = x - size * blur((a * m + (1 - a) * g) / w / np.sqrt(v / (1 - 0.9 ** (n + 1))))
         length = np.sqrt((x * x).sum(0, keepdims=True))
         x = x * np.minimum(1, 2 * net.pixels.norm / length)
