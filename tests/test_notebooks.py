@@ -43,7 +43,7 @@ def test_it_runs_and_a_web_view_shows_its_pictures(path):
 def test_a_notebook_of_a_paper_makes_all_its_figures(path):
     text = "\n".join(cell.source for cell in nbformat.read(path, 4).cells)
     made = {
-        figures.PAPERS[path.stem][number] for number in re.findall(rf'^cx\.figure\("{path.stem}\.(\w+)"', text, re.M)
+        figures.PAPERS[path.stem][number] for number in re.findall(rf'^(?:\w+ = )?cx\.figure\("{path.stem}\.(\w+)"', text, re.M)
     }
     assert made == set(figures.PAPERS[path.stem].values()) - SAID_ONLY
 
