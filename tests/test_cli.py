@@ -76,7 +76,7 @@ def test_an_error_of_ones_own_is_not_hidden(monkeypatch):
 
 
 def test_training_writes_a_network(tmp_path, monkeypatch):
-    def mnist(root, train, download):
+    def mnist(root, train, download, pixels):
         assert (root, download) == ("somewhere", True)
         return torch.rand(256, 1, 28, 28), torch.arange(256) % 10
 

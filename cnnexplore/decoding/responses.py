@@ -49,8 +49,12 @@ class Comparison:
 
 
 def contrast(maps: torch.Tensor) -> torch.Tensor:
-    """The single contrast normalisation of each image: the range of all its responses becomes 0 to 1. (N, K, h, w)."""
-    low, high = (f(maps.flatten(1), 1).view(-1, 1, 1, 1) for f in (torch.amin, torch.amax))
+    """The single contrast normalisation of each response: its range becomes 0 to 1. (N, K, h, w).
+
+    A response is a unit's map; where units have one position only, it is the row of all units.
+    """
+    dims = (2, 3) if maps.shape[2] * maps.shape[3] > 1 else (1, 2, 3)
+    low, high = maps.amin(dims, keepdim=True), maps.amax(dims, keepdim=True)
     return (maps - low) / (high - low).clamp(min=torch.finfo(maps.dtype).tiny)
 
 

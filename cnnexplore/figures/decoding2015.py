@@ -319,8 +319,9 @@ def table1(
 ) -> Table:
     """The mean square error of decoded filters' responses, by layer and unpooling, beside the published one of LeNet.
 
-    images: a list, or a folder with MNIST in it; default the digits at hand. Each image's responses over a whole layer
-    are brought to the range 0 to 1, the network's and the filters' each for themselves (decoding2015, equation 3).
+    images: a list, or a folder with MNIST in it; default the digits at hand. Each response, the network's and the
+    filters', is brought to the range 0 to 1 for itself: a unit's map, or all units where each has one position
+    (decoding2015, equation 3).
     """
     several = images if isinstance(images, (list, tuple)) and not _is_folder(images[0]) else labelled(net, images)[0]
     names = weighted(net, layers)[0 if layers else 1 :]

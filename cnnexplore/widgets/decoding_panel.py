@@ -22,13 +22,13 @@ from .status_line import StatusLine
 from .unit_grid import UnitGrid
 
 _SHOWN = {"whole": "", "strong": "both", "strong +": "positive", "strong −": "negative"}
-_DEFAULT = "lenet"  # the paper's
+_DEFAULT = "lenet-smooth"  # the paper's, with filters that decode well
 
 
 class DecodingPanel:
     """A gallery of a layer's decoded filters; the chosen one with what it is made of and what it responds to.
 
-    net: a Network, a name or a path for `cx.load` (default: lenet). image: one, a list or a dict by name, as
+    net: a Network, a name or a path for `cx.load` (default: lenet-smooth). image: one, a list or a dict by name, as
     `cx.explore` takes them. layer: default the second with filters. unit: default the one that responds most. unpool:
     "nearest", "bilinear" or "bicubic". selection: share what is looked at with other panels.
     Raises LayerNotFound, ImageError, SettingError, NetworkError, WeightsError.

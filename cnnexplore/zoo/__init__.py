@@ -21,6 +21,7 @@ _EMBEDDED = {
     "worldnet": "narrow AlexNet, drawn scenes; its checkpoints: worldnet@0 ... @1000",
     "worldnet-robust": "the same, trained against L2 attacks",
     "lenet": "MatConvNet's LeNet, handwritten digits (MNIST)",
+    "lenet-smooth": "the same (MNIST) with smooth filters, the best ones to decode",
 }
 DEFAULT = "photonet"  # what a person sees who asks for nothing in particular
 _GRADIENTS = (224, PIXELS, ())

@@ -45,19 +45,22 @@ def test_a_layer_with_padding_agrees_in_the_middle():
     assert torch.allclose(found.network[inside], found.filters[inside], rtol=1e-3, atol=1e-2)
 
 
-def test_the_error_is_the_papers():
-    network, filters = torch.randn(2, 3, 4, 5, 5, generator=torch.Generator().manual_seed(0)).double()
+@pytest.mark.parametrize("size", [(5, 5), (1, 1)])
+def test_the_error_is_the_papers(size):
+    """Each response to 0..1 for itself: a unit's map, or the row of all units where each has one position."""
+    network, filters = torch.randn(2, 3, 4, *size, generator=torch.Generator().manual_seed(0)).double()
     found = Comparison(None, [0, 1, 2, 3], "nearest", network, 7 * filters - 2)
     for k in range(3):
         total = 0.0
-        low, high = network[k].min(), network[k].max()
-        bottom, top = filters[k].min(), filters[k].max()
-        for a, b in zip(network[k].flatten(), filters[k].flatten(), strict=True):
-            total += ((a - low) / (high - low) - (b - bottom) / (top - bottom)) ** 2
-        assert float(found.errors[k]) == pytest.approx(float(total) / 100)
-    assert contrast(network).amin((1, 2, 3)).tolist() == [0, 0, 0]
-    assert contrast(network).amax((1, 2, 3)).tolist() == [1, 1, 1]
-    assert not contrast(torch.ones(1, 2, 3, 3)).any()
+        rows = [(network[k, u], filters[k, u]) for u in range(4)] if size[0] > 1 else [(network[k], filters[k])]
+        for one, other in rows:
+            for a, b in zip(one.flatten(), other.flatten(), strict=True):
+                a = (a - one.min()) / (one.max() - one.min())
+                total += (a - (b - other.min()) / (other.max() - other.min())) ** 2
+        assert float(found.errors[k]) == pytest.approx(float(total) / (4 * size[0] * size[1]))
+    assert contrast(network).min() == 0
+    assert contrast(network).max() == 1
+    assert not contrast(torch.ones(1, 2, *size)).any()
 
 
 def test_some_units_are_the_same_as_all(linear):

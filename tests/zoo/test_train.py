@@ -14,7 +14,7 @@ from cnnexplore.zoo import lenet
 def fake_mnist(monkeypatch):
     """256 images to train on and 64 to test on: bright left halves are ones."""
 
-    def mnist(root, train, download):
+    def mnist(root, train, download, pixels=lenet.PIXELS):
         generator = torch.Generator().manual_seed(int(train))
         count = 256 if train else 64
         x, labels = torch.rand(count, 1, 28, 28, generator=generator), torch.arange(count) % 2
@@ -40,6 +40,18 @@ def test_training_writes_a_file_that_describes_itself(fake_mnist, tmp_path):
     assert net.size == (28, 28)
     x, labels = lenet._mnist("anywhere", False, False)
     assert lenet.accuracy(net.module, x, labels) == score  # that of the weights as written
+
+
+def test_the_smooth_one_decays(fake_mnist, tmp_path):
+    """Same architecture and file; its filters shrink where nothing holds them, and its pixels are -1 to 1."""
+    lenet.train("anywhere", tmp_path / "a.safetensors", epochs=4, seed=1)
+    lenet.train("anywhere", tmp_path / "b.safetensors", epochs=4, seed=1, smooth=True)
+    usual, smooth = (cx.load(tmp_path / f"{name}.safetensors", device="cpu") for name in "ab")
+    assert smooth.pixels == lenet.SMOOTH_PIXELS != usual.pixels
+    assert smooth.module.conv1.weight.norm() < usual.module.conv1.weight.norm()
+    assert smooth.module.conv3.weight.norm() < 0.5 * usual.module.conv3.weight.norm()
+    with safe_open(tmp_path / "b.safetensors", "pt") as file:
+        assert "lenet --smooth --epochs 4 --seed 1" in file.metadata()["source"]
 
 
 def test_the_same_seed_gives_the_same_weights(fake_mnist, tmp_path):

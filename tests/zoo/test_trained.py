@@ -110,3 +110,22 @@ def test_inversion_of_a_photograph_at_fire4(squeezenet, shared):
     original = squeezenet.pixels_of(path)
     similarity = float(np.corrcoef(result.x.flatten().numpy(), original.flatten().numpy())[0, 1])
     assert similarity > 0.5
+
+
+def test_lenet_smooths_decoded_filters_answer_for_their_units(shared):
+    """On MNIST's test set: the published errors but for conv3, and each class's filter answers most to its own."""
+    images, labels = cx.digits(shared / "data")
+    net = cx.load("lenet-smooth", device="cpu")
+    x = net.pixels.feed(torch.from_numpy(images)[:, None].float() - net.pixels.mean[0])
+    labels = torch.from_numpy(labels)
+    assert accuracy(net.module, x, labels) >= 0.99
+    for unpool in ("nearest", "bilinear", "bicubic"):
+        answers = x.flatten(1) @ cx.decode(net, "conv4", unpool=unpool).flatten(1).T
+        means = torch.stack([answers[labels == k].mean(0) for k in range(10)])
+        assert int((means.argmax(0) == torch.arange(10)).sum()) >= 9
+    table = cx.figure("decoding2015.table1", net, shared / "data", progress=False)
+    most = {place: value for place, value in table.published.items() if place[0] != "conv3"}
+    assert len(most) == 6
+    most |= {("conv3", "bicubic"): 1.32, ("conv3", "nearest"): 1.28, ("conv3", "bilinear"): 1.56}  # 1.2, 1.2, 1.3
+    for place, value in most.items():
+        assert round(table.mean(*place), 2) <= value, place
