@@ -26,10 +26,8 @@ def run(notebook):
 def test_it_runs_and_a_web_view_shows_its_pictures(path):
     notebook = nbformat.read(path, 4)
     of_a_paper = path.parent.name == "figures"
-    if of_a_paper:  # the same path, sooner
-        setup = next(cell for cell in notebook.cells if "quick = True" in cell.source)
-        setup.source, changed = re.subn(r"^steps = \d+ ", "steps = 2 ", setup.source, flags=re.M)
-        assert changed == 1
+    for cell in notebook.cells if of_a_paper else ():  # the same path, sooner
+        cell.source = re.sub(r"^steps = \d+ ", "steps = 2 ", cell.source, flags=re.M)
     outputs = run(notebook)
     pictures = [output for output in outputs if "image/png" in output.get("data", {})]
     assert len(pictures) >= 3

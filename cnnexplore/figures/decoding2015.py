@@ -317,7 +317,7 @@ def table1(
     unpools: Sequence[str] = UNPOOLS,
     progress: bool = True,
 ) -> Table:
-    """The mean square error of decoded filters' responses, by layer and unpooling, beside the published one of LeNet.
+    """The mean square error of decoded filters' responses, by layer and unpooling, beside LeNet's published one.
 
     images: a list, or a folder with MNIST in it; default the digits at hand. Each response, the network's and the
     filters', is brought to the range 0 to 1 for itself: a unit's map, or all units where each has one position

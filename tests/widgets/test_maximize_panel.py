@@ -8,7 +8,7 @@ from waiting import until
 
 import cnnexplore as cx
 from cnnexplore.preimage import best_responses
-from cnnexplore.widgets.gallery import Wishes, by_interest, captions, thumbnail_side
+from cnnexplore.widgets.gallery import _STEPS, Wishes, by_interest, captions, thumbnail_side
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_every_unit_gets_a_thumbnail_the_chosen_one_its_own(panel, net):
     assert sorted(p.grid.order) == list(range(count))
     assert p.grid.order == by_interest(net, net.layers["conv1"])
     unit = p.grid.order[-1]
-    expected = cx.maximize(net, "conv1", unit, steps=60, progress=False).image
+    expected = cx.maximize(net, "conv1", unit, steps=_STEPS, progress=False).image
     times = p.grid.side // expected.shape[0]
     assert np.array_equal(p.grid._sprites[unit], expected.repeat(times, 0).repeat(times, 1))
     p.grid.selected = unit
@@ -175,8 +175,8 @@ def test_wishes_can_stop_and_go_on(net):
             wishes.stop()
     assert wishes.step == 70
     steps += [frame.run.units[0] for frame in wishes.frames()]
-    assert wishes.step == wishes.total == len(steps) == 120
-    assert steps == [0] * 60 + [8] * 60
+    assert wishes.step == wishes.total == len(steps) == 2 * _STEPS
+    assert steps == [0] * _STEPS + [8] * _STEPS
 
 
 @pytest.mark.parametrize(("canvas", "side"), [((7, 7), 49), ((56, 40), 56), ((104, 104), 104), ((227, 227), 128)])
