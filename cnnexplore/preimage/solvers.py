@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
@@ -14,7 +15,7 @@ from .settings import Values
 Evaluate = Callable[[torch.Tensor], torch.Tensor]  # canvas -> gradient of the energy
 
 
-class Solver:
+class Solver(ABC):
     """What a descent method must offer; `memory` is how much of a running mean a step keeps."""
 
     memory = 0.9
@@ -26,28 +27,29 @@ class Solver:
         return noise
 
     @staticmethod
+    @abstractmethod
     def unit(values: Values, scale: Scale) -> float:
         """What a rate of 1 is for `step`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def step(self, x: torch.Tensor, evaluate: Evaluate, rate: float) -> torch.Tensor:
         """The next canvas, before projection."""
-        raise NotImplementedError
 
     def wake(self) -> None:
         """A setting has changed: there is a new way to go."""
+        return None
 
+    @abstractmethod
     def reset(self) -> None:
         """Forgets the past."""
-        raise NotImplementedError
 
+    @abstractmethod
     def state(self) -> dict[str, torch.Tensor]:
         """The tensors that continue this solver: of the canvas's shape, or without place."""
-        raise NotImplementedError
 
+    @abstractmethod
     def restore(self, state: dict[str, torch.Tensor]) -> None:
         """Takes over what `state` gave."""
-        raise NotImplementedError
 
 
 class Adagrad(Solver):

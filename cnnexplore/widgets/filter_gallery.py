@@ -19,6 +19,7 @@ from ..preimage.responses import at_hand
 from .gallery import by_interest, captions, labelled, thumbnail_side
 from .runner import Runner
 from .unit_grid import UnitGrid
+from .work import Gate
 
 ORDERS = {
     "by response": "units that respond most to the images at hand come first",
@@ -39,17 +40,15 @@ class Some(NamedTuple):
     filters: torch.Tensor
 
 
-class Filters:
+class Filters(Gate):
     """The decoded filters of a layer as one run that a Runner can drive: waits, stops and goes on."""
 
     def __init__(self, net: Network, layer: str, unpool: str, left: Callable[[], list[int]]):
+        super().__init__()
         self.where = (net, layer, unpool)
         self.step, self.total = 0, 1
         self._left = left
         self._units: list[int] | None = None
-        self._open = threading.Event()
-        self._open.set()
-        self._stopped = False
 
     def frames(self) -> Iterator[Some]:
         """Some filters at a time until the last is done, or `stop`."""
@@ -60,21 +59,10 @@ class Filters:
         decoding.at_once = min(decoding.at_once, _AT_ONCE)
         self.total = len(self._units)
         for units, filters in decoding if self.step < self.total else ():
-            self._open.wait()
-            if self._stopped:
+            if not self._goes_on():
                 return
             self.step += len(units)
             yield Some(self.where, units, small(filters))
-
-    def pause(self) -> None:
-        self._open.clear()
-
-    def resume(self) -> None:
-        self._open.set()
-
-    def stop(self) -> None:
-        self._stopped = True
-        self._open.set()
 
 
 class FilterGallery:

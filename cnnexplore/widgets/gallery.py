@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -15,6 +14,7 @@ from ..preimage.maximization import field_canvas
 from .frame_view import pictures_of
 from .runner import Runner
 from .unit_grid import UnitGrid, fitted
+from .work import Gate
 
 _STEPS, _STEPS_FLAT = 40, 80  # of a thumbnail: enough to tell the units apart; those that see everything are slow
 _SHOW = 12  # steps between two pictures of a batch on its way
@@ -116,25 +116,22 @@ class Gallery:
             self.runner.resume()
 
 
-class Wishes:
+class Wishes(Gate):
     """Maximisations of many units, batch after batch, as one run that a Runner can drive: waits, stops and goes on."""
 
     def __init__(self, net: Network, layer: str, units: list[int], busy: Callable[[], bool] = lambda: False):
+        super().__init__()
         self.net, self.layer, self.units, self.busy = net, layer, units, busy
         self.batch = 8 if net.device.type == "cpu" else 64
         self.each = _STEPS_FLAT if max(net.layers[layer].size) == 1 else _STEPS
         self.step, self.total = 0, math.ceil(len(units) / self.batch) * self.each
         self._run: Maximization | None = None
-        self._open = threading.Event()
-        self._open.set()
-        self._stopped = False
 
     def frames(self) -> Iterator[Frame]:
         """One frame per step of a batch until the last unit is done, or `stop`."""
         self._stopped = False
         while self.step < self.total:
-            self._open.wait()
-            if self._stopped:
+            if not self._goes_on():
                 return
             first, at = divmod(self.step, self.each)
             if at == 0:
@@ -146,16 +143,6 @@ class Wishes:
             yield frame
             if self.busy():  # the run that somebody watches gets twice the time
                 time.sleep(min(2 * (time.monotonic() - begun), 0.5))
-
-    def pause(self) -> None:
-        self._open.clear()
-
-    def resume(self) -> None:
-        self._open.set()
-
-    def stop(self) -> None:
-        self._stopped = True
-        self._open.set()
 
 
 def by_interest(net: Network, layer: Layer) -> list[int]:
