@@ -2,12 +2,115 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from html import escape
+
+import ipywidgets as w
+
+from ..errors import ExploreError
+from ..network import Network
+from ..zoo import DEFAULT, load
+from .attribution_panel import AttributionPanel
+from .caricature_panel import CaricaturePanel
+from .decoding_panel import DecodingPanel
 from .inversion_panel import InversionPanel
+from .maximize_panel import MaximizePanel
+from .notebook import show_with_still
+from .selection import Selection
+from .unit_panel import UnitPanel
+
+# name -> (what makes the panel for a network and images, what it answers)
+PANELS: dict[str, tuple[Callable, str]] = {
+    "inversion": (InversionPanel, "what does a layer keep of an image?"),
+    "maximisation": (lambda net, images: MaximizePanel(net), "what does a unit want to see?"),
+    "caricature": (CaricaturePanel, "what does a layer find striking in an image?"),
+    "attribution": (AttributionPanel, "which pixels count?"),
+    "units": (lambda net, images: UnitPanel(net), "what does a unit answer to?"),
+    "decoding": (DecodingPanel, "what are the filters, in pixels?"),
+}
+_SHARED = ("net", "image", "image_code", "layer", "channel", "unit")
 
 
-def explore(net=None, images=None) -> InversionPanel:
+class Instrument:
+    """All panels behind one row of names; what is looked at goes along from one to the next.
+
+    net: a Network, a name or a path for `cx.load` (default: photonet). images: one, a list, or a dict by name.
+    name: the panel to begin with, one of `PANELS`. A panel is made when it is first chosen, and waits while another
+    is on the screen. Raises ImageError, NetworkError, WeightsError.
+    """
+
+    def __init__(self, net=None, images=None, name: str = "inversion"):
+        self._net = net if isinstance(net, Network) else load(net or DEFAULT)
+        self._images, self._still = images, None
+        self.panels: dict[str, object] = {}
+        tips = [question for _, question in PANELS.values()]
+        self.names = w.ToggleButtons(options=list(PANELS), value=name, tooltips=tips, style={"button_width": "104px"})
+        self.says = w.HTML()
+        self._stage = w.VBox()
+        self.widget = w.VBox([self.names, self.says, self._stage], layout=w.Layout(max_width="900px"))
+        self.names.observe(self._chosen, "value")
+        self._show(name)
+
+    @property
+    def panel(self):
+        """The panel on the screen."""
+        return self.panels[self._shown]
+
+    @property
+    def selection(self) -> Selection:
+        """What it looks at."""
+        return self.panel.selection
+
+    def code(self) -> str:
+        """The line of Python that remakes the picture on the screen."""
+        return self.panel.code()
+
+    def _ipython_display_(self) -> None:
+        self._still = show_with_still(self.widget, self.panel.poster())
+        self._hand_over()
+
+    def _chosen(self, change) -> None:
+        if self._shown == change.new:
+            return
+        try:
+            self._show(change.new, self.panel)
+        except ExploreError as error:
+            self.says.value = _sentence(str(error))
+            self.names.value = self._shown
+
+    def _show(self, name: str, before=None) -> None:
+        panel = self.panels.get(name)
+        if panel is None:
+            net = self._net if before is None else before.selection.net
+            panel = self.panels[name] = PANELS[name][0](net, self._images)
+        self._shown = name
+        self.says.value = _sentence(PANELS[name][1])
+        self._stage.children = [panel.widget]  # the one before loses its views, and waits
+        self._hand_over()
+        if before is not None:
+            _follow(panel.selection, before.selection)
+
+    def _hand_over(self) -> None:
+        """The still behind the instrument shows the panel on the screen."""
+        for panel in self.panels.values():
+            panel._still = self._still if panel is self.panel else None
+
+
+def _follow(selection: Selection, other: Selection) -> None:
+    """Looks at what another panel looked at, as far as it looked at anything."""
+    seen = {name: getattr(other, name) for name in _SHARED}
+    if seen["image"] is None:
+        del seen["image"], seen["image_code"]
+    selection.set(**seen)
+
+
+def _sentence(text: str) -> str:
+    return f'<span style="color: var(--jp-ui-font-color2)">{escape(text)}</span>'
+
+
+def explore(net=None, images=None) -> Instrument:
     """The instrument for a network (default: photonet) and images (one, a list, or a dict by name).
 
-    Shown by being the last line of a cell. Raises ImageError, NetworkError.
+    Shown by being the last line of a cell. Raises ImageError, NetworkError, WeightsError.
     """
-    return InversionPanel(net, images)
+    return Instrument(net, images)

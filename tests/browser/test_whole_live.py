@@ -1,0 +1,31 @@
+"""The whole instrument in a real JupyterLab."""
+
+from __future__ import annotations
+
+from lab import write_notebook
+
+
+def test_one_looks_at_the_same_thing_through_all_panels(folder, notebook, page, photograph):
+    make = "whole = cx.explore(cx.load('worldnet', device='cpu'), cx.scene(7, 'church').image)\nwhole"
+    write_notebook(folder / "whole.ipynb", "import cnnexplore as cx", make)
+    opened = notebook("whole.ipynb")
+    opened.run_all()
+    opened.show()
+    page.get_by_text("what does a layer keep of an image?").wait_for()
+    opened.wait_state("d.step > 5", 120)
+    photograph("whole-inversion")
+    page.get_by_role("button", name="attribution").click()
+    page.get_by_text("which pixels count?").wait_for()
+    page.get_by_text("gradient of church").wait_for()
+    for _ in range(50):  # what is off the screen waits
+        state = opened.execute("print(whole.panels['inversion'].runner.state)").strip()
+        if state in ("paused", "finished"):
+            break
+        page.wait_for_timeout(200)
+    assert state in ("paused", "finished")
+    opened.wait_state("d.state === 'finished'", 120)
+    photograph("whole-attribution")
+    page.get_by_role("button", name="units").click()
+    page.get_by_text("px in effect").wait_for()
+    photograph("whole-units")
+    assert opened.execute("print(len({p.selection.layer for p in whole.panels.values()}))").strip() == "1"
