@@ -44,7 +44,7 @@ class Instrument:
         self._images, self._still = images, None
         self.panels: dict[str, object] = {}
         tips = [question for _, question in PANELS.values()]
-        self.names = w.ToggleButtons(options=list(PANELS), value=name, tooltips=tips, style={"button_width": "104px"})
+        self.names = w.ToggleButtons(options=list(PANELS), value=name, tooltips=tips, style={"button_width": "auto"})
         self.says = w.HTML()
         self._stage = w.VBox()
         self.widget = w.VBox([self.names, self.says, self._stage], layout=w.Layout(max_width="900px"))
