@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import cnnexplore as cx
+from cnnexplore.network import own_masks
 
 SIDE = 16
 IMAGE = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
@@ -88,6 +89,10 @@ CALLS = {
     "Decoding": lambda net, folder: [list(cx.Decoding(net, "conv2", unpool="nearest")) for _ in range(2)],
     "decode": lambda net, folder: cx.decode(net, "conv2"),
     "decode_code": lambda net, folder: cx.decode_code(net, "conv2", net.activations(IMAGE, "conv2")),
+    "Pathway": lambda net, folder: [
+        own_masks(net, IMAGE),
+        cx.maximize(net, net.scores.name, 1, M=1.0, steps=2, pathway=cx.Pathway.location(2, 3, 5), progress=False),
+    ],
     "figure": lambda net, folder: [
         cx.figure("preimage2016.1", net, IMAGE, layer="fc", steps=1, progress=False),
         cx.figure("inverting2015.6", net, IMAGE, layers=["fc"], steps=1, progress=False),
