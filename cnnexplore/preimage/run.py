@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -21,14 +21,12 @@ from .settings import Settings, Values
 from .solvers import solver_of
 from .variants import variant_of
 
-TERMS = ("energy", "data", "alpha", "tv")
-
 
 @dataclass(frozen=True)
 class Frame:
     """The estimate after a step, with the energy that the step started from.
 
-    x: (N, C, H, W), the canvas's centre. terms: (4, N) energy, data, alpha, tv, on the run's device.
+    x: (N, C, H, W), the canvas's centre. terms: (K, N), the run's `term_names`, on its device.
     """
 
     step: int
@@ -45,8 +43,8 @@ class Frame:
 
     @property
     def energies(self) -> dict[str, float]:
-        """Energy, data, alpha and tv terms, means over the batch."""
-        return dict(zip(TERMS, self.terms.mean(1).tolist(), strict=True))
+        """The terms by name, means over the batch."""
+        return dict(zip(self.run.term_names, self.terms.mean(1).tolist(), strict=True))
 
     @property
     def figure(self) -> float:
@@ -101,8 +99,9 @@ class Run:
     network's input). begin: (N, C, H, W) to start from in place of noise.
     After `steps` steps come `polish` more at a tenth of the rate, without jitter, from a reset solver.
     schedule: {step: {setting: value}}, changes made before that step. variant: the published method, from which the
-    solver comes unless given, and from that steps and polish. pathway: what the passes go through (see `Route`).
-    free: (H, W) or (N, H, W), true for the pixels that may change; the others stay as they began, to the bit.
+    solver comes unless given, and from that steps and polish. priors: more than the variant's own, each with a `name`,
+    called as those are, whose `state` and `restore` continue it elsewhere. pathway: what the passes go through (see
+    `Route`). free: (H, W) or (N, H, W), true for the pixels that may change; the others stay as they began, to the bit.
     """
 
     _usual_polish: int | None = None  # None: the solver's
@@ -123,6 +122,7 @@ class Run:
         size: tuple[int, int] | None = None,
         begin: torch.Tensor | None = None,
         variant: str = "preimage2016",
+        priors: Sequence = (),
         pathway=None,
         free=None,
     ):
@@ -147,7 +147,9 @@ class Run:
         self.size = size or net.size
         self.scale = Scale(net.pixels.norm, math.prod(self.size))
         self.variant = kind(self.layer, net.size, self.scale)
-        self.priors = self.variant.priors
+        self._more_priors = tuple(priors)
+        self.priors = (*self.variant.priors, *self._more_priors)
+        self.term_names = ("energy", "data", *(prior.name for prior in self.priors))
         self.probe = net.probe(layer)
         self.route = Route(net, layer, pathway)
         self.step = 0
@@ -258,7 +260,7 @@ class Run:
     # the energy
 
     def _gradient(self, canvas: torch.Tensor, values: Values, terms: list[torch.Tensor]) -> torch.Tensor:
-        """The energy's gradient; its terms (4, N) are appended to `terms`."""
+        """The energy's gradient; its terms (K, N) are appended to `terms`."""
         shifts = self._shifts
         places = [tuple(torch.randint(0, shifts, (2,), generator=g).tolist()) for g in self._generators]
         # a batch of images with one seed, or of seeds: each is shifted as it would be alone
@@ -332,7 +334,7 @@ class Run:
         one = item is not None or len(self.seeds) == 1
         said["seed"] = _python(self.seeds[item or 0] if one else self.seeds)
         usual = {"variant": (self.variant.name, "preimage2016")}
-        usual |= {"solver": (self.solver_name, self.variant.solver), "rate": (v.rate, 0.05)}
+        usual |= {"solver": (self.solver_name, self.variant.solver), "rate": (v.rate, 0.05), "gamma": (v.gamma, 0)}
         polish = solver_of(self.solver_name).polish if self._usual_polish is None else self._usual_polish
         usual["polish"] = (max(step - self.steps, 0), polish)
         said.update({name: _python(value) for name, (value, default) in usual.items() if value != default})
@@ -360,17 +362,20 @@ class Run:
 
     @property
     def history(self) -> np.ndarray:
-        """One record per step: step, energy, data, alpha, tv, and error or response; (steps,), or (steps, N)."""
+        """One record per step: step, the terms by name, and error or response; (steps,), or (steps, N)."""
         out = self.records()
         return out[:, 0] if len(self.seeds) == 1 else out
 
     def records(self, first: int = 0) -> np.ndarray:
         """The history from step `first` on, always (steps, N)."""
         rows = self._rows[first:]
-        terms = torch.stack(rows).cpu().double().numpy() if rows else np.zeros((0, 4, len(self.seeds)))
-        out = np.zeros((len(terms), terms.shape[-1]), [(n, float) for n in ("step", *TERMS, self.loss.told)])
+        terms = (
+            torch.stack(rows).cpu().double().numpy() if rows else np.zeros((0, len(self.term_names), len(self.seeds)))
+        )
+        names = ("step", *self.term_names, self.loss.told)
+        out = np.zeros((len(terms), terms.shape[-1]), [(n, float) for n in names])
         out["step"] = np.arange(first, first + len(terms))[:, None]
-        for k, name in enumerate(TERMS):
+        for k, name in enumerate(self.term_names):
             out[name] = terms[:, k]
         out[self.loss.told] = self.loss.figure(torch.from_numpy(out["data"])).numpy()
         return out
@@ -384,7 +389,8 @@ class Run:
             "canvas": self.canvas.clone(),
             "memory": {name: t.clone() for name, t in self.solver.state().items()},
             "random": [g.get_state() for g in self._generators],
-            "rows": torch.stack(self._rows) if self._rows else torch.zeros(0, 4, len(self.seeds)),
+            "rows": torch.stack(self._rows) if self._rows else torch.zeros(0, len(self.term_names), len(self.seeds)),
+            "priors": [prior.state() for prior in self._more_priors],
             "seeds": list(self.seeds),
             "values": asdict(self.settings.snapshot()),
             "applied": asdict(self._applied),
@@ -404,6 +410,11 @@ class Run:
             raise SettingError(
                 f"the saved state has a canvas of {tuple(canvas.shape)}; it belongs to another network or batch."
             )
+        if len(state["priors"]) != len(self._more_priors):
+            raise SettingError(
+                f"the saved state has {len(state['priors'])} more priors than its variant's own; this run has "
+                f"{len(self._more_priors)}: give both the same patches."
+            )
         device = self.net.device
         self.canvas = self._good = canvas.clone().to(device)
         self._spread_free()
@@ -412,6 +423,8 @@ class Run:
         self.solver.restore({name: t.to(device) if t.dim() == canvas.dim() else t for name, t in memory.items()})
         for generator, saved in zip(self._generators, state["random"], strict=True):
             generator.set_state(saved.cpu())
+        for prior, saved in zip(self._more_priors, state["priors"], strict=True):
+            prior.restore(saved)
         self._rows = list(state["rows"].to(device).unbind())
         self.step = int(state["step"])
         self.settings.update(**state["values"])
