@@ -17,7 +17,7 @@ _ROOMS = {
     ),
     "cnnexplore.decoding": ("Decoding", "decode", "decode_code", "threshold"),
     "cnnexplore.attribution": ("Attribution", "attribute", "attribution_methods"),
-    "cnnexplore.styles": ("Pathway",),
+    "cnnexplore.styles": ("Completion", "Pathway", "complete", "salient_part"),
     "cnnexplore.units": (
         "activation_maps", "discrepancy_maps", "filters", "minimal_image", "neighbours", "receptive_field",
         "top_patches", "unit_segments",

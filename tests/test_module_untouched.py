@@ -93,6 +93,13 @@ CALLS = {
         own_masks(net, IMAGE),
         cx.maximize(net, net.scores.name, 1, M=1.0, steps=2, pathway=cx.Pathway.location(2, 3, 5), progress=False),
     ],
+    "complete": lambda net, folder: fill(net)._finish("complete", False),
+    "salient_part": lambda net, folder: cx.salient_part(net, IMAGE),
+    "Completion": lambda net, folder: fill(net),
+    "Completion.code": lambda net, folder: fill(net).code(),
+    "Completion.context": lambda net, folder: fill(net).context,
+    "Completion.probability": lambda net, folder: fill(net).probability(IMAGE),
+    "Completion.result": lambda net, folder: (run := fill(net), run.advance(), run.result().image),
     "figure": lambda net, folder: [
         cx.figure("preimage2016.1", net, IMAGE, layer="fc", steps=1, progress=False),
         cx.figure("inverting2015.6", net, IMAGE, layers=["fc"], steps=1, progress=False),
@@ -124,6 +131,10 @@ def wish(net):
     return cx.Maximization(net, "conv2", 1, steps=2, jitter=2, images=[IMAGE])
 
 
+def fill(net):
+    return cx.Completion(net, IMAGE, (4, 4, 12, 12), cx.Pathway.location(2, 3, 5), 1, steps=2, jitter=2, M=1.0)
+
+
 def result(net):
     return cx.invert(net, IMAGE, "conv2", steps=2, polish=1, progress=False)
 
@@ -135,9 +146,11 @@ def test_the_table_is_complete():
     assert not (tested & TAKE_NO_MODULE)
     assert not (tested & set(ELSEWHERE))
     shared = set(dir(cx.Inversion)) - set(vars(cx.Inversion))  # tested with Inversion
-    for kind in (cx.Network, cx.Inversion, cx.PreImage, cx.Maximization, cx.Caricature, cx.Attribution):
+    for kind in (
+        cx.Network, cx.Inversion, cx.PreImage, cx.Maximization, cx.Caricature, cx.Completion, cx.Attribution,
+    ):  # fmt: skip
         names = set(dir(kind)) - set(getattr(kind, "__dataclass_fields__", ()))
-        names -= shared if kind in (cx.Maximization, cx.Caricature) else set()
+        names -= shared if kind in (cx.Maximization, cx.Caricature, cx.Completion) else set()
         public = {f"{kind.__name__}.{name}" for name in names if not name.startswith("_")}
         assert public == {name for name in CALLS if name.startswith(f"{kind.__name__}.")}
 

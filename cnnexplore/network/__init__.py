@@ -6,7 +6,7 @@ from .layers import Layer, Layers
 from .necks import necks
 from .network import Network
 from .patched import Patched, grid
-from .pixels import Pixels, fit, read_image
+from .pixels import Pixels, fit, read_image, seen_part
 from .probe import Probe
 from .spread import code_maps, spread
 from .through import Masks, own_masks, through
@@ -29,6 +29,7 @@ __all__ = [
     "necks",
     "own_masks",
     "read_image",
+    "seen_part",
     "spread",
     "through",
 ]

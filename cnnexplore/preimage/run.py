@@ -101,10 +101,12 @@ class Run:
     schedule: {step: {setting: value}}, changes made before that step. variant: the published method, from which the
     solver comes unless given, and from that steps and polish. priors: more than the variant's own, each with a `name`,
     called as those are, whose `state` and `restore` continue it elsewhere. pathway: what the passes go through (see
-    `Route`). free: (H, W) or (N, H, W), true for the pixels that may change; the others stay as they began, to the bit.
+    `Route`). free: (H, W) or (N, H, W), how much of the loss's pull each pixel follows, 0 to 1; those with 0 stay as
+    they began, to the bit.
     """
 
     _usual_polish: int | None = None  # None: the solver's
+    _kind = PreImage  # of the results
 
     @torch.inference_mode(False)  # what is made in inference mode could not be used outside it
     def __init__(
@@ -243,7 +245,7 @@ class Run:
                 )
             self._good = self.canvas
         canvas = self.variant.bounded(canvas)
-        self.canvas = canvas if self._free is None else torch.where(self._free, canvas, self.canvas)
+        self.canvas = canvas if self._free is None else torch.where(self._free > 0, canvas, self.canvas)
         self._rows.append(terms[0])
         self.step += 1
         return Frame(self.step, self.total, values, self.x, terms[0], self)
@@ -273,13 +275,15 @@ class Run:
             h, w = self.size
             for k, (top, left) in enumerate(places):
                 gradient[k, :, top : top + h, left : left + w] = seen[k]
+        if self._free is not None:
+            gradient.mul_(self._free)
         energy, parts = data * values.C, [data]
         for prior in self.priors:
             value = prior(canvas, values, self.scale, gradient)
             energy = energy + value
             parts.append(value)
         terms.append(torch.stack([energy, *parts]))
-        return gradient if self._free is None else gradient.mul_(self._free)
+        return gradient if self._free is None else gradient.mul_(self._free > 0)
 
     def data_term(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The loss (N,) of x and its gradient with respect to x, without the weight C."""
@@ -348,7 +352,7 @@ class Run:
         """The estimates as they are now: numbers(k) gives the k-th one's error or response; a list for a batch."""
         history, x = self.history, self.x.clone()
         made = [
-            PreImage(
+            self._kind(
                 x=x[k : k + 1],
                 net=self.net,
                 history=history if history.ndim == 1 else history[:, k],

@@ -1,5 +1,7 @@
-"""What a class contains: pathways through the fully-connected layers (intraclass2015)."""
+"""What a class contains: pathways through the fully-connected layers, and completion (intraclass2015)."""
 
+from .completion import Completed, Completion, complete
 from .pathway import Pathway, pathway_of
+from .salient import salient_part
 
-__all__ = ["Pathway", "pathway_of"]
+__all__ = ["Completed", "Completion", "Pathway", "complete", "pathway_of", "salient_part"]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,6 +12,7 @@ from ..errors import SettingError
 from ..network import Masks, Network, head_of, own_masks
 from ..preimage import masks as named_masks
 from ..preimage.run import python_of
+from .packed import binary, packed, unpacked
 
 _DEPTHS = {1: ("m7",), 2: ("m6", "m7"), 3: ("m5", "m6", "m7")}
 
@@ -176,10 +174,10 @@ class _Array:
     """A mask that was given as numbers or text; its Python is text."""
 
     def __init__(self, name: str, value):
-        self.array = _unpacked(name, value) if isinstance(value, str) else _binary(name, value)
+        self.array = unpacked(value, name) if isinstance(value, str) else binary(value, name)
 
     def __repr__(self) -> str:
-        return repr(_packed(self.array))
+        return repr(packed(self.array))
 
 
 @dataclass(frozen=True)
@@ -204,43 +202,3 @@ class _Own:
         if len(net.pixels_of(self.image)) != 1:
             raise SettingError("several images were given; expected one, whose code the pathway is.")
         return getattr(own_masks(net, self.image), self.name)
-
-
-def _binary(name: str, value) -> np.ndarray:
-    try:
-        array = np.asarray(value.detach().cpu() if isinstance(value, torch.Tensor) else value)
-        right = array.dtype.kind in "bif" and array.ndim in (1, 2, 3) and np.isin(array, (0, 1)).all()
-    except (TypeError, ValueError):
-        right = False
-    if not right or not array.size:
-        raise SettingError(f"{name} is no mask; expected an array of true and false, or of 1 and 0, that is not empty.")
-    return array.astype(bool)
-
-
-def _packed(array: np.ndarray) -> str:
-    """A mask as text: rows of 0 and 1 if short, else its shape and its bits."""
-    if array.ndim <= 2 and array.size <= 144:
-        return " ".join("".join("01"[int(v)] for v in row) for row in np.atleast_2d(array))
-    bits = base64.b85encode(zlib.compress(np.packbits(array).tobytes(), 9)).decode()
-    return f"{'x'.join(map(str, array.shape))}:{bits}"
-
-
-def _unpacked(name: str, text: str) -> np.ndarray:
-    rows = text.split()
-    if rows and not set(text) - set("01 ") and len({len(row) for row in rows}) == 1:
-        array = np.array([[digit == "1" for digit in row] for row in rows])
-        return array[0] if len(rows) == 1 else array
-    sides, _, bits = text.partition(":")
-    try:
-        shape = tuple(int(side) for side in sides.split("x"))
-        count = int(np.prod(shape))
-        if not 0 < count <= 2**24:
-            raise ValueError("too large a mask")
-        unpack = zlib.decompressobj()
-        data = unpack.decompress(base64.b85decode(bits), (count + 7) // 8)
-        return np.unpackbits(np.frombuffer(data, np.uint8), count=count).astype(bool).reshape(shape)
-    except (ValueError, binascii.Error, zlib.error) as error:
-        raise SettingError(
-            f'{name} is the text {text[:20]!r}; expected rows of 0 and 1, such as "110 110 000", or what a '
-            "pathway's own code has."
-        ) from error

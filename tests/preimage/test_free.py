@@ -69,6 +69,17 @@ def test_each_image_of_a_batch_has_its_own(net):
         assert not torch.equal(run.x[k][:, one], begin[k][:, one])
 
 
+def test_a_pixel_follows_as_much_of_the_loss_as_it_is_free(net):
+    graded = np.linspace(0, 1, SIDE * SIDE, dtype=np.float32).reshape(SIDE, SIDE)
+    run, begin = begun(net, graded, 0)
+    plain, _ = begun(net, None, 0)
+    values, weight = run.settings.snapshot(), torch.from_numpy(graded)
+    whole = plain._gradient(begin, values, [])
+    data = plain.data_term(begin)[1] * values.C
+    expected = (whole - data + data * weight) * (weight > 0)
+    assert torch.allclose(run._gradient(begin, values, []), expected, rtol=1e-4, atol=1e-9)
+
+
 def test_all_free_is_no_mask_at_all(net):
     one, _ = begun(net, np.ones((SIDE, SIDE), bool), 4, steps=5, polish=2)
     other, _ = begun(net, None, 4, steps=5, polish=2)
@@ -80,6 +91,7 @@ def test_what_cannot_be_gets_a_sentence(net, refused):
     refused(cx.SettingError, lambda: begun(net, HALF[1:]), "20 x 20", "(1, 19, 20)")
     refused(cx.SettingError, lambda: begun(net, np.zeros_like(HALF)), "no pixel")
     refused(cx.SettingError, lambda: begun(net, "all"), "mask")
+    refused(cx.SettingError, lambda: begun(net, HALF * 2.0), "from 0 to 1")
     refused(
         cx.SettingError,
         lambda: Run(net, "fc2", InnerProduct(torch.eye(3)[:1], 1), Settings(Values()), seeds=[0], free=HALF),
