@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import cnnexplore as cx
+from cnnexplore.network import own_masks
 
 SIDE = 16
 IMAGE = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
@@ -91,6 +92,10 @@ CALLS = {
     "features": lambda net, folder: codes(net, IMAGE, 255 - IMAGE),
     "cone": lambda net, folder: cx.cone(codes(net, IMAGE, IMAGE), [(0, 1)]),
     "retrieve": lambda net, folder: cx.retrieve(cx.topics(codes(net, IMAGE, 255 - IMAGE), 1), IMAGE),
+    "Pathway": lambda net, folder: [
+        own_masks(net, IMAGE),
+        cx.maximize(net, net.scores.name, 1, M=1.0, steps=2, pathway=cx.Pathway.location(2, 3, 5), progress=False),
+    ],
     "figure": lambda net, folder: [
         cx.figure("preimage2016.1", net, IMAGE, layer="fc", steps=1, progress=False),
         cx.figure("inverting2015.6", net, IMAGE, layers=["fc"], steps=1, progress=False),
@@ -105,7 +110,7 @@ TAKE_NO_MODULE = {
     "ExploreError", "LayerNotFound", "LayerError", "ImageError", "SettingError", "NetworkError", "WeightsError",
     "DivergedError", "Layer", "Pixels", "load", "networks", "masks", "solvers", "photograph", "photographs", "digit",
     "scene", "world", "attribution_methods", "annotated", "UnitGrid", "digits", "threshold",
-    "Features", "Topics", "TopicCurve", "Embedding", "Retrieved", "Cone", "topics", "topic_curve", "embed",
+    "Features", "Topic", "Topics", "TopicCurve", "Embedding", "Retrieved", "Cone", "topics", "topic_curve", "embed",
 }  # fmt: skip
 RUN_NOTHING = {"Network.code", "Network.device", "Network.picture", "Network.pixels_of"}
 

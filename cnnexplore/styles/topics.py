@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,6 +32,12 @@ class Topics:
 
     def __len__(self) -> int:
         return len(self.components)
+
+    def __getitem__(self, topic: int) -> Topic:
+        return Topic(self, self._known(topic))
+
+    def __iter__(self) -> Iterator[Topic]:
+        return (Topic(self, k) for k in range(len(self)))
 
     def __repr__(self) -> str:
         counts = ", ".join(map(str, np.bincount(self.assignment, minlength=len(self))))
@@ -99,6 +105,29 @@ class Topics:
         if not isinstance(topic, (int, np.integer)) or isinstance(topic, bool) or not 0 <= topic < len(self):
             raise SettingError(f"topic is {topic!r}; there are topics 0 to {len(self) - 1}.")
         return int(topic)
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic. threshold: which part of the component's largest entry a channel must exceed to be in the mask."""
+
+    topics: Topics
+    number: int
+    threshold: float = 0.0
+
+    @property
+    def component(self) -> np.ndarray:
+        """(D,), of length 1."""
+        return self.topics.components[self.number]
+
+    @property
+    def mask(self) -> np.ndarray:
+        """The channels that it uses, (D,) bool: what cx.Pathway.topic takes."""
+        return self.topics.mask(self.number, self.threshold)
+
+    def images(self, k: int | None = 9) -> np.ndarray:
+        """Which images are most of this topic, by their place in the features."""
+        return self.topics.images(self.number, k)
 
 
 def topics(features: Features, k: int, *, seed: int = 0) -> Topics:

@@ -63,6 +63,11 @@ def test_the_numbers_are_a_factorisation():
         order = found.images(k, 60)
         assert (np.diff(found.shares[order, k]) <= 2e-6).all()
         assert found.mask(k).tolist() == (found.components[k] > 0).tolist()
+        assert np.array_equal(found[k].mask, found.mask(k))
+        assert np.array_equal(cx.Topic(found, k, 0.3).mask, found.mask(k, 0.3))
+        assert np.array_equal(found[k].component, found.components[k])
+        assert np.array_equal(found[k].images(5), found.images(k, 5))
+    assert len(list(found)) == len(found) == 4
 
 
 def test_weights_of_further_codes_are_the_nearest_in_the_cone():
@@ -185,6 +190,7 @@ def test_what_cannot_be_gets_a_sentence(refused, churches):
     refused(cx.SettingError, lambda: cx.topics(Codes(codes * np.nan), 2), "finite")
     refused(cx.SettingError, lambda: cx.topics(Codes(codes[0]), 2), "shape")
     refused(cx.SettingError, lambda: found.mask(3), "topics 0 to 2")
+    refused(cx.SettingError, lambda: found[3], "topics 0 to 2")
     refused(cx.SettingError, lambda: found.mask(0, 1.0), "threshold")
     refused(cx.SettingError, lambda: found.images(-1), "topics 0 to 2")
     refused(cx.SettingError, lambda: found.weigh(codes[:, :5]), "12 channels")
