@@ -28,8 +28,8 @@ class FrameView(anywidget.AnyWidget):
     width, height: of one picture, before the first frame. caption: the line below. box: (top, left, bottom, right)
     in pixel centres, drawn as a frame over each picture, or (). windows: a window can be dragged instead of a pixel
     picked. poster: the PNG that a saved notebook shows. on_pick(row, column) is called when a pixel is clicked,
-    on_window(top, left, bottom, right), the last two excluded, when a window was dragged, on_views(n) when a view
-    opens or closes.
+    on_item(k) with the number of its picture in a batch, on_window(top, left, bottom, right), the last two excluded,
+    when a window was dragged, on_views(n) when a view opens or closes.
     """
 
     _esm = STATIC / "frame_view.js"
@@ -47,6 +47,7 @@ class FrameView(anywidget.AnyWidget):
         super().__init__(height=size[0], width=size[1], caption=caption, **traits)
         self.stream = Stream(lambda content, buffers: self.send(content, buffers=buffers))
         self.on_pick: Callable[[int, int], None] = lambda row, column: None
+        self.on_item: Callable[[int], None] = lambda k: None
         self.on_window: Callable[[int, int, int, int], None] = lambda *window: None
         self.on_views: Callable[[int], None] = lambda count: None
         self.on_msg(self._received)
@@ -68,6 +69,7 @@ class FrameView(anywidget.AnyWidget):
     def _received(self, _, content: dict, buffers) -> None:
         kind = self.stream.received(content)
         if kind == "pick":
+            self.on_item(int(content.get("item", 0)))
             self.on_pick(int(content["row"]), int(content["column"]))
         elif kind == "window":
             self.on_window(*map(int, content["window"]))

@@ -9,9 +9,10 @@ import numpy as np
 
 from .. import drawing
 from ..data import Images
-from ..errors import LayerError, SettingError
+from ..errors import SettingError
 from ..network import Layer, Network
-from ..units import ReceptiveField, TopPatches, filters, receptive_field, top_stream
+from ..units import ReceptiveField, TopPatches, activation_maps, receptive_field, top_stream
+from . import thumbnails
 from .choices import middle_layer
 from .frame_view import FrameView
 from .gallery import captions
@@ -20,13 +21,12 @@ from .selection import Selection
 from .unit_grid import UnitGrid
 
 _RULES = {"deconvnet": "deconvnet", "guided backprop": "guided_backprop", "gradient": "gradient"}
-_CHUNK = 8  # thumbnails made between two looks at what a person wants
 _FIELD_IMAGES = 3
 _ROW = 720  # screen pixels of a row of patches, about, where one patch is no larger
 
 
 class UnitPanel(LookPanel):
-    """A layer's units as thumbnails of what excites each most; of the chosen one all that is known.
+    """A layer's units as thumbnails: top patches, filters or maps; of the chosen one all that is known.
 
     net: a Network, a name or a path for `cx.load` (default: photonet). layer: default one in the middle. unit: default
     the one that responds most. images: a list, a folder or a data set (default: the pictures at hand). k: how many
@@ -51,11 +51,13 @@ class UnitPanel(LookPanel):
         self.images, self.k = None if images is None else Images(images), k
         self._given = images
         self._kept: dict[tuple[Network, str], TopPatches] = {}
-        self._thumbs: dict[tuple[Network, str], dict[int, np.ndarray]] = {}
+        self._thumbs: dict[tuple, dict[int, np.ndarray]] = {}
         self.top: TopPatches | None = None
         self.field: ReceptiveField | None = None
         self._projections: np.ndarray | None = None
         self._first = unit
+        self._shown: tuple | None = None  # what the thumbnails are of
+        self._image: int | None = None  # whose maps the thumbnails show
         super().__init__(net, None, layer, selection)
 
     def _first_layer(self, net: Network) -> Layer:
@@ -77,41 +79,80 @@ class UnitPanel(LookPanel):
             layout=w.Layout(width="250px"), style={"description_width": "66px"},
         )  # fmt: skip
         self.rule.observe(self._rule_chosen, "value")
+        self.kind = w.Dropdown(
+            options=["top patches"], description="grid of", tooltip="what the small pictures of all units show",
+            layout=w.Layout(width="250px"), style={"description_width": "66px"},
+        )  # fmt: skip
+        self.kind.observe(self._rule_chosen, "value")
         self.patches = FrameView((8, 8), "patches")
+        self.patches.on_item = self._patch_chosen
         self.projections = FrameView((8, 8), "projections")
         self.whole = FrameView((8, 8), "image")
         self.filter = FrameView((8, 8), "filter")
         self.field_view = FrameView((8, 8), "receptive field")
         wrap = {"flex_flow": "row wrap", "align_items": "flex-start", "grid_gap": "12px"}
         side = w.HBox([self.whole, self.field_view, self.filter], layout=w.Layout(margin="8px 0 0 0", **wrap))
-        return [self.grid, side, self.patches, self.rule, self.projections]
+        return [self.kind, self.grid, side, self.patches, self.rule, self.projections]
 
     def _looked_at(self) -> tuple:
         s = self.selection
-        return s.net, s.layer, s.channel, self.rule.value
+        kind = self.kind.value
+        return s.net, s.layer, s.channel, self.rule.value, kind, self._image if kind == "maps" else None
 
     def _rule_chosen(self, change) -> None:
         self._begin()
 
+    def _begin(self) -> None:
+        offered = thumbnails.kinds(self.selection.net, self._layer)
+        if list(self.kind.options) != offered:
+            self.kind.unobserve(self._rule_chosen, "value")
+            now = self.kind.value
+            self.kind.options = offered
+            self.kind.value = now if now in offered else offered[0]
+            self.kind.observe(self._rule_chosen, "value")
+        super()._begin()
+
+    def _patch_chosen(self, item: int) -> None:
+        """Shows the whole image of another patch; maps are then of that image."""
+        if self.top is None or item >= self.top.indices.shape[1]:
+            return
+        self._image = int(self.top.indices[0, item])
+        if self.kind.value == "maps":
+            self._begin()
+        else:
+            self._show_whole(self._image, self.top.pictures()[item], self.top.boxes()[item])
+
     # the work
 
     def _stream(self, looked_at: tuple) -> tuple[Iterator, int]:
-        net, layer, channel, rule = looked_at
+        net, layer, channel, rule, kind, image = looked_at
         where = net.layers[layer]
 
         def steps() -> Iterator:
-            key = (net, where.name)
-            top = self._kept.get(key)
+            source = Images.of(net, self.images)
+            top = self._kept.get((net, where.name))
             if top is None:
-                source = Images.of(net, self.images)
                 for top in top_stream(net, where.name, None, source, self.k):
                     yield "seen", (top.seen, len(source))
-                self._kept[key] = top
+                self._kept[net, where.name] = top
             order = np.argsort(-top.values[:, 0], kind="stable").tolist()
             unit = order[0] if channel is None else channel
-            yield "unit", (top, unit, order)
             one = top.only(unit)
-            yield "patches", (one.patches(), one.pictures()[0], one.boxes()[0])
+            maps, number = None, image
+            if kind == "maps":
+                number = int(one.indices[0, 0]) if image is None else image
+                maps = activation_maps(net, source[number], where.name)
+            yield "unit", (top, unit, order, number)
+            yield "patches", one.patches()
+            if maps is None:
+                yield "whole", (int(one.indices[0, 0]), one.pictures()[0], one.boxes()[0])
+            else:
+                place = np.unravel_index(maps.maps[unit].argmax(), maps.maps.shape[1:])
+                yield "whole", (number, maps.image, where.rf_box(*map(int, place)))
+            key = (net, where.name, kind, number)
+            left = [u for u in order if u not in self._thumbs.setdefault(key, {})]
+            if kind != "top patches":  # these are ready at once
+                yield from self._small(kind, top, maps, left)
             yield "projections", one.projections(rule=rule)
             if max(where.size) > 1 and one.values[0, 0] > 0:
                 try:
@@ -120,59 +161,64 @@ class UnitPanel(LookPanel):
                     yield "field", None
             else:
                 yield "field", None
-            made = self._thumbs.setdefault(key, {})
-            left = [u for u in order if u not in made]
-            for k in range(0, len(left), _CHUNK):
-                yield "thumbnails", {u: _first_patch(top, u) for u in left[k : k + _CHUNK]}
+            if kind == "top patches":
+                yield from self._small(kind, top, maps, left)
 
         return steps(), 100_000
 
+    @staticmethod
+    def _small(kind: str, top: TopPatches, maps, units: list[int]) -> Iterator:
+        if kind == "filters":
+            made = thumbnails.of_filters(thumbnails.filters_of(top.net, top.layer), units)
+        else:
+            made = thumbnails.of_patches(top, units) if maps is None else thumbnails.of_maps(maps, units)
+        for some in made:
+            yield "thumbnails", some
+
     def _frame(self, frame) -> None:
         what, found = frame
-        getattr(self, f"_show_{what}")(found)
+        getattr(self, f"_show_{what}")(*found if what == "whole" else (found,))
 
     def _show_seen(self, found: tuple[int, int]) -> None:
         self.status.tell("running", f"{found[0]} of {found[1]} images seen by all {self._layer.channels} units")
 
     def _show_unit(self, found) -> None:
-        top, unit, order = found
-        s = self.selection
+        top, unit, order, number = found
+        s, kind = self.selection, self.kind.value
         self.top, self.field, self._projections = top.only(unit), None, None
-        self._begun = (s.net, s.layer, unit, self.rule.value)
-        if (self.grid.count, getattr(self, "_shown", None)) != (top.layer.channels, (s.net, s.layer)):
-            self._shown = (s.net, s.layer)
-            side = _side(top.layer, s.net.size)
+        self._begun = (s.net, s.layer, unit, self.rule.value, kind, self._begun[-1])
+        before, self._shown = self._shown, (s.net, s.layer, kind, number)
+        if before is None or before[:3] != self._shown[:3]:  # maps of another image take the places of the old ones
+            side = thumbnails.side_of(kind, top.layer, s.net.size)
             self.grid.begin(top.layer.channels, side, captions(s.net, top.layer), order)
+        if before != self._shown:
             for u, picture in self._thumbs.get(self._shown, {}).items():
                 self.grid.put(u, picture)
         s.channel = unit
         self.grid.selected = unit
         values = self.top.values[0]
-        self.grid.note = f"responses {values[0]:.3g} to {values[-1]:.3g}"
+        maps = "" if number is None else f"maps of image {number}; "
+        self.grid.note = f"{maps}responses {values[0]:.3g} to {values[-1]:.3g}"
         self._show_filter(top.layer, unit)
         self.status.tell("running", f"unit {unit}: patches and projections …")
 
     def _show_filter(self, layer: Layer, unit: int) -> None:
-        try:
-            found = filters(self.selection.net, layer.name)
-        except LayerError:
-            self.filter.layout.display = "none"
+        found = thumbnails.filters_of(self.selection.net, layer)
+        self.filter.layout.display = "none" if found is None else ""
+        if found is None:
             return
-        self.filter.layout.display = ""
-        if found.of_pixels:
-            _draw(self.filter, found.pictures()[unit], 200)
-            self.filter.caption = "its filter"
-        else:
-            tiles = found.tiles(unit)
-            _draw(self.filter, drawing.tiles(tiles[:64], 8, paper=150), 200)
-            self.filter.caption = f"its weights on {min(64, len(tiles))} of {len(tiles)} maps"
+        _draw(self.filter, thumbnails.of_filter(found, unit), 200)
+        seen = found.weights.shape[1]
+        self.filter.caption = "its filter" if found.of_pixels else f"its weights on {min(64, seen)} of {seen} maps"
 
-    def _show_patches(self, found) -> None:
-        patches, whole, box = found
+    def _show_patches(self, patches: np.ndarray) -> None:
         _draw(self.patches, patches, _ROW // len(patches) - 10)
-        self.patches.caption = f"the {len(patches)} patches that excite it most, of {len(self.top.images)} images"
-        _draw(self.whole, whole, 200)
-        self.whole.caption = f"the first one's image, no. {self.top.indices[0, 0]}"
+        count = len(self.top.images)
+        self.patches.caption = f"the {len(patches)} patches that excite it most, of {count} images; click for the image"
+
+    def _show_whole(self, number: int, picture: np.ndarray, box) -> None:
+        _draw(self.whole, picture, 200)
+        self.whole.caption = f"image {number}, and where it answers most"
         self.whole.box = [float(box[0]), float(box[1]), float(box[2] - 1), float(box[3] - 1)]
 
     def _show_projections(self, found: np.ndarray) -> None:
@@ -209,13 +255,19 @@ class UnitPanel(LookPanel):
         return drawing.tiles(np.concatenate([patches, self._projections]), len(patches), gap=2)
 
     def code(self) -> str:
-        """The line of Python that finds the patches again."""
+        """The Python that finds the patches again, and what the thumbnails show."""
         if self.top is None:
             raise SettingError("the patches are not found yet; wait a moment.")
         s, images = self.selection, ""
         if self._given is not None:
             images = f", {self._given!r}" if isinstance(self._given, str) else ", images"
-        return f"cx.top_patches({s.net.code}, {s.layer!r}, {self.top.units[0]}{images}, k={self.k})"
+        found = f"cx.top_patches({s.net.code}, {s.layer!r}, {self.top.units[0]}{images}, k={self.k})"
+        kind, number = self._shown[2:]
+        if kind == "filters":
+            return f"{found}\ncx.filters({s.net.code}, {s.layer!r})"
+        if kind == "maps":
+            return f"top = {found}\ncx.activation_maps({s.net.code}, top.images[{number}], {s.layer!r})"
+        return found
 
 
 def _draw(view: FrameView, pictures: np.ndarray, wide: int) -> None:
@@ -225,15 +277,3 @@ def _draw(view: FrameView, pictures: np.ndarray, wide: int) -> None:
     if (view.height, view.width, view.scale) != (*size, scale):
         view.resize(size, scale)
     view.draw(pictures)
-
-
-def _side(layer: Layer, size: tuple[int, int]) -> int:
-    """The pixels of a thumbnail: a whole multiple of a small patch, or 64."""
-    side = round(min(max(layer.rf_size), max(size)))
-    return 64 if side > 64 else side * -(-48 // side)
-
-
-def _first_patch(top: TopPatches, unit: int) -> np.ndarray:
-    one = top.only(unit)
-    found = one.values[:, :1], one.indices[:, :1], one.positions[:, :1]
-    return TopPatches(*found, [unit], top.layer, top.net, top.images).patches()[0]

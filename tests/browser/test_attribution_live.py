@@ -44,6 +44,25 @@ def test_a_unit_is_chosen_by_a_click(folder, notebook, page, photograph):
     shown = int(opened.execute("print(panel.grid.shown)"))
     page.mouse.click(box["x"] + 5 + 2.5 * (shown + 4), box["y"] + 30)
     page.get_by_text(f"unit {order[2]}", exact=True).first.wait_for()
+    for _ in range(100):  # the work begins a moment after the click
+        found = opened.execute("print(panel.top.units)").strip()
+        if found == f"[{order[2]}]":
+            break
+        page.wait_for_timeout(200)
+    assert found == f"[{order[2]}]"
     opened.wait_state("d.state === 'finished'", 60)
-    assert opened.execute("print(panel.top.units)").strip() == f"[{order[2]}]"
     assert f"'conv2', {order[2]}" in opened.copied()
+
+
+def test_maps_lead_to_their_unit_and_a_patch_to_its_image(folder, notebook, page, photograph):
+    opened = open_panel(folder, notebook, "maps.ipynb", "cx.UnitPanel(net, 'conv2')")
+    page.locator(".cx-panel select").nth(2).select_option("maps")
+    page.wait_for_function("() => document.querySelector('.cx-units').grid.done > 0")
+    opened.wait_state("d.state === 'finished'", 60)
+    photograph("unit-maps")
+    page.locator(".cx-frame").filter(has_text="patches that excite").locator("canvas").nth(3).click()
+    number = opened.execute("print(panel.top.indices[0, 3])").strip()
+    page.get_by_text(f"image {number}, and where it answers most").wait_for()
+    page.locator(".cx-panel select").nth(2).select_option("filters")
+    opened.wait_state("d.state === 'finished'", 60)
+    photograph("unit-filters")

@@ -7,6 +7,8 @@ import pytest
 from waiting import until
 
 import cnnexplore as cx
+from cnnexplore import drawing
+from cnnexplore.widgets.unit_grid import fitted
 
 
 @pytest.fixture
@@ -73,3 +75,61 @@ def test_what_is_wrong_gets_a_sentence(panel, refused, said):
     refused(cx.SettingError, lambda: cx.UnitPanel("lenet", images=[]), "empty")
     panel("lenet", "conv1", images=["nowhere.png"])
     assert any("nowhere.png" in content.get("text", "") for content, _ in said)
+
+
+def test_thumbnails_are_filters_or_maps_and_lead_to_the_unit(panel):
+    p = panel("lenet", "conv2")
+    net = p.selection.net
+    sprite = dict(p.grid._sprites)
+    assert p.kind.options == ("top patches", "filters", "maps")
+    p.kind.value = "filters"
+    until(lambda: p.runner.state == "finished" and p._shown[2] == "filters", 60)
+    assert p.grid.done == p.grid.count
+    tiles = cx.filters(net, "conv2").tiles(3)
+    assert np.array_equal(p.grid._sprites[3], fitted(drawing.tiles(tiles, 5, paper=150), p.grid.side))
+    p.grid.selected = 3
+    until(lambda: p.runner.state == "finished" and p.top.units == [3], 60)
+    assert p.code().endswith("cx.filters(cx.load('lenet'), 'conv2')")
+    p.kind.value = "maps"
+    until(lambda: p.runner.state == "finished" and p._shown[2] == "maps", 60)
+    assert p.grid.done == p.grid.count
+    scope = {"cx": cx}
+    first, second = p.code().split("\n")
+    exec(first, scope)
+    maps = eval(second, scope)
+    assert np.array_equal(maps.image, shown(p.whole)[0])
+    peak = np.unravel_index(maps.maps[3].argmax(), maps.maps.shape[1:])
+    assert p.whole.box[0] == np.floor(maps.layer.rf_box(*map(int, peak))[0])
+    heat = drawing.heat(maps.maps, True, drawing.limits(maps.maps, True))  # of a convolution: signed
+    assert np.array_equal(p.grid._sprites[3], fitted(heat[3], p.grid.side))
+    p.kind.value = "top patches"
+    until(lambda: p.runner.state == "finished" and p._shown[2] == "top patches", 60)
+    assert p.grid.done == p.grid.count
+    assert all(np.array_equal(p.grid._sprites[k], sprite[k]) for k in sprite)
+
+
+def test_a_click_on_a_patch_shows_its_image_and_maps_follow(panel):
+    p = panel("lenet", "conv2", unit=5)
+    p.patches._received(None, {"kind": "pick", "row": 1, "column": 1, "item": 4}, [])
+    assert np.array_equal(shown(p.whole)[0], p.top.pictures()[4])
+    assert p.whole.caption.startswith(f"image {p.top.indices[0, 4]},")
+    p.kind.value = "maps"
+    until(lambda: p.runner.state == "finished" and p._shown[2] == "maps", 60)
+    assert p._shown[3] == p.top.indices[0, 4]
+    p.patches._received(None, {"kind": "pick", "row": 1, "column": 1, "item": 2}, [])
+    until(lambda: p.runner.state == "finished" and p._shown[3] == p.top.indices[0, 2], 60)
+    assert p.grid.done == p.grid.count
+    assert p.grid.selected == 5
+
+
+def test_a_layer_offers_the_thumbnails_that_it_has(panel):
+    p = panel("lenet", "conv1")
+    assert p.kind.options == ("top patches", "filters", "maps")
+    p.kind.value = "filters"
+    until(lambda: p.runner.state == "finished" and p._shown[2] == "filters", 60)
+    assert p.grid.done == p.grid.count
+    colours = cx.filters(p.selection.net, "conv1").pictures()
+    assert np.array_equal(p.grid._sprites[2], fitted(colours[2], p.grid.side))
+    p.choosers.layer.value = "pool2"
+    until(lambda: p.runner.state == "finished" and p.top.layer.name == "pool2", 60)
+    assert (p.kind.options, p.kind.value) == (("top patches", "maps"), "top patches")

@@ -108,7 +108,7 @@ export default {
     const pick = (event, canvas) => {
       if (model.get("windows")) return;
       const [row, column] = cell(event, canvas);
-      model.send({ kind: "pick", view, row, column });
+      model.send({ kind: "pick", view, row, column, item: tiles.findIndex((tile) => tile.canvas === canvas) });
     };
     const watcher = new IntersectionObserver((entries) => {
       const now = entries[entries.length - 1].isIntersecting;
