@@ -21,6 +21,10 @@ _ROOMS = {
         "activation_maps", "discrepancy_maps", "filters", "minimal_image", "neighbours", "receptive_field",
         "top_patches", "unit_segments",
     ),
+    "cnnexplore.styles": (
+        "Cone", "Embedding", "Features", "Pathway", "Retrieved", "Topic", "TopicCurve", "Topics", "cone", "embed",
+        "features", "retrieve", "topic_curve", "topics",
+    ),
     "cnnexplore.data": ("annotated", "photograph", "photographs", "digit", "digits", "scene", "score", "world"),
     "cnnexplore.figures": ("figure",),
     "cnnexplore.widgets": (

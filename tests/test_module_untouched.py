@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import cnnexplore as cx
+from cnnexplore.network import own_masks
 
 SIDE = 16
 IMAGE = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
@@ -88,6 +89,13 @@ CALLS = {
     "Decoding": lambda net, folder: [list(cx.Decoding(net, "conv2", unpool="nearest")) for _ in range(2)],
     "decode": lambda net, folder: cx.decode(net, "conv2"),
     "decode_code": lambda net, folder: cx.decode_code(net, "conv2", net.activations(IMAGE, "conv2")),
+    "features": lambda net, folder: codes(net, IMAGE, 255 - IMAGE),
+    "cone": lambda net, folder: cx.cone(codes(net, IMAGE, IMAGE), [(0, 1)]),
+    "retrieve": lambda net, folder: cx.retrieve(cx.topics(codes(net, IMAGE, 255 - IMAGE), 1), IMAGE),
+    "Pathway": lambda net, folder: [
+        own_masks(net, IMAGE),
+        cx.maximize(net, net.scores.name, 1, M=1.0, steps=2, pathway=cx.Pathway.location(2, 3, 5), progress=False),
+    ],
     "figure": lambda net, folder: [
         cx.figure("preimage2016.1", net, IMAGE, layer="fc", steps=1, progress=False),
         cx.figure("inverting2015.6", net, IMAGE, layers=["fc"], steps=1, progress=False),
@@ -102,6 +110,7 @@ TAKE_NO_MODULE = {
     "ExploreError", "LayerNotFound", "LayerError", "ImageError", "SettingError", "NetworkError", "WeightsError",
     "DivergedError", "Layer", "Pixels", "load", "networks", "masks", "solvers", "photograph", "photographs", "digit",
     "scene", "world", "attribution_methods", "annotated", "UnitGrid", "digits", "threshold",
+    "Features", "Topic", "Topics", "TopicCurve", "Embedding", "Retrieved", "Cone", "topics", "topic_curve", "embed",
 }  # fmt: skip
 RUN_NOTHING = {"Network.code", "Network.device", "Network.picture", "Network.pixels_of"}
 
@@ -113,6 +122,10 @@ def without_pooling(net):
 
 def begin(net):
     return cx.Inversion(net, IMAGE, "conv2", steps=2, polish=1, jitter=2)
+
+
+def codes(net, *images):
+    return cx.features(net, list(images), cache=False, progress=False)
 
 
 def wish(net):

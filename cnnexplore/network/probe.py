@@ -11,6 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from ..errors import NetworkError, brief
 from .layers import Layer
+from .strided import hasten
 
 Replacement = Callable[[torch.Tensor], torch.Tensor]
 
@@ -76,6 +77,7 @@ class Probe:
 
     def __init__(self, module: nn.Module, layers: Sequence[Layer], deepest: Layer, clone_input: bool = False):
         self._module = twin(module)
+        hasten(self._module)
         self._replace: Mapping[str, Replacement] = {}
         self._wanted = {layer.site: layer.name for layer in layers}
         self._deepest = deepest.site

@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from tqdm.auto import tqdm
 
 from ..errors import DivergedError, LayerError, SettingError
 from ..network import Network
 from .priors import Scale
 from .result import PreImage
+from .route import Route, fitted, free_pixels
 from .settings import Settings, Values
 from .solvers import solver_of
 from .variants import variant_of
@@ -74,11 +74,21 @@ def seeds_of(seed) -> list[int]:
     return seeds
 
 
-def paired(seeds: list[int], count: int, what: str) -> list[int]:
-    """As many seeds as there are things to start, or runs of the one thing. Raises SettingError."""
-    if count > 1 and len(seeds) > 1 and count != len(seeds):
-        raise SettingError(f"{count} {what} and {len(seeds)} seeds were given; expected as many, or one of either.")
-    return seeds * count if len(seeds) == 1 else seeds
+def listed(value) -> int:
+    """How many things a list holds; 1 for what is no list."""
+    return len(value) if isinstance(value, (list, tuple)) else 1
+
+
+def paired(seeds: list[int], **counts: int) -> list[int]:
+    """As many seeds as there are things to start, or runs of the one thing. Raises SettingError.
+
+    counts: by name, how many there are of what a run may have one or several of.
+    """
+    several = {what: count for what, count in (*counts.items(), ("seeds", len(seeds))) if count > 1}
+    if len(set(several.values())) > 1:
+        given = " and ".join(f"{count} {what}" for what, count in several.items())
+        raise SettingError(f"{given} were given; expected as many, or one of either.")
+    return seeds * max(several.values(), default=1) if len(seeds) == 1 else seeds
 
 
 class Run:
@@ -90,7 +100,8 @@ class Run:
     After `steps` steps come `polish` more at a tenth of the rate, without jitter, from a reset solver.
     schedule: {step: {setting: value}}, changes made before that step. variant: the published method, from which the
     solver comes unless given, and from that steps and polish. priors: more than the variant's own, each with a `name`,
-    called as those are, whose `state` and `restore` continue it elsewhere.
+    called as those are, whose `state` and `restore` continue it elsewhere. pathway: what the passes go through (see
+    `Route`). free: (H, W) or (N, H, W), true for the pixels that may change; the others stay as they began, to the bit.
     """
 
     _usual_polish: int | None = None  # None: the solver's
@@ -112,6 +123,8 @@ class Run:
         begin: torch.Tensor | None = None,
         variant: str = "preimage2016",
         priors: Sequence = (),
+        pathway=None,
+        free=None,
     ):
         kind = variant_of(variant)
         solver = solver or kind.solver
@@ -138,6 +151,7 @@ class Run:
         self.priors = (*self.variant.priors, *self._more_priors)
         self.term_names = ("energy", "data", *(prior.name for prior in self.priors))
         self.probe = net.probe(layer)
+        self.route = Route(net, layer, pathway)
         self.step = 0
         self._rows: list[torch.Tensor] = []
         self._open = threading.Event()
@@ -152,7 +166,11 @@ class Run:
         else:
             self.canvas = begin.clone()
         self.solver = how(self.canvas)
+        if begin is None and free is not None:
+            raise SettingError("free was given without an image to begin with; what is not free would be noise.")
+        self.free = None if free is None else free_pixels(free, self.canvas.shape, net.device)
         self._resize(shifts)
+        self._spread_free()
         self._good = self.canvas  # the last one whose energy was seen to be finite
 
     # the stream
@@ -224,7 +242,8 @@ class Run:
                     "lower C or the rate and go on from the last good picture."
                 )
             self._good = self.canvas
-        self.canvas = self.variant.bounded(canvas)
+        canvas = self.variant.bounded(canvas)
+        self.canvas = canvas if self._free is None else torch.where(self._free, canvas, self.canvas)
         self._rows.append(terms[0])
         self.step += 1
         return Frame(self.step, self.total, values, self.x, terms[0], self)
@@ -260,13 +279,14 @@ class Run:
             energy = energy + value
             parts.append(value)
         terms.append(torch.stack([energy, *parts]))
-        return gradient
+        return gradient if self._free is None else gradient.mul_(self._free)
 
     def data_term(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The loss (N,) of x and its gradient with respect to x, without the weight C."""
         with torch.inference_mode(False), torch.enable_grad():
             fed = self.net.feed(x.clone() if x.is_inference() else x).requires_grad_()
-            code = self.probe(fed)[self.layer.name]
+            with self.route():
+                code = self.probe(fed)[self.layer.name]
             if not code.requires_grad:
                 raise LayerError(f"the code of {self.layer.name!r} has no gradient with respect to the image.")
             loss, slope = self.loss(code)
@@ -289,16 +309,16 @@ class Run:
             return
         before = (shifts - 1) // 2 - (old - 1) // 2
         after = shifts - old - before
-        pads = [before, after] * 2
-
-        def fitted(t: torch.Tensor) -> torch.Tensor:
-            cut = [max(-p, 0) for p in pads[:2]]
-            t = t[..., cut[0] : t.shape[-2] - cut[1], cut[0] : t.shape[-1] - cut[1]]
-            return F.pad(t, [max(p, 0) for p in pads], mode="replicate").contiguous()
-
-        self.canvas = fitted(self.canvas)
+        self.canvas = fitted(self.canvas, before, after)
+        self._spread_free()
         memory = self.solver.state()
-        self.solver.restore({name: fitted(t) if t.dim() == self.canvas.dim() else t for name, t in memory.items()})
+        plane = self.canvas.dim()
+        self.solver.restore({k: fitted(t, before, after) if t.dim() == plane else t for k, t in memory.items()})
+
+    def _spread_free(self) -> None:
+        """Fits the free pixels to the canvas: what lies beyond the image is as free as the edge that it repeats."""
+        before = (self._shifts - 1) // 2
+        self._free = None if self.free is None else fitted(self.free, before, self._shifts - 1 - before)
 
     # what is left behind
 
@@ -310,7 +330,7 @@ class Run:
         step = self.step if step is None else step
         v = self.first
         said = {"C": v.C, "alpha": v.alpha, "beta": v.beta, "jitter": v.jitter, "steps": min(step, self.steps)}
-        said = {name: _python(value) for name, value in said.items()} | more
+        said = {name: _python(value) for name, value in said.items()} | more | self.route.code(item)
         one = item is not None or len(self.seeds) == 1
         said["seed"] = _python(self.seeds[item or 0] if one else self.seeds)
         usual = {"variant": (self.variant.name, "preimage2016")}
@@ -397,6 +417,7 @@ class Run:
             )
         device = self.net.device
         self.canvas = self._good = canvas.clone().to(device)
+        self._spread_free()
         self.solver = solver_of(self.solver_name)(self.canvas)
         memory = {name: t.clone() for name, t in state["memory"].items()}
         self.solver.restore({name: t.to(device) if t.dim() == canvas.dim() else t for name, t in memory.items()})

@@ -8,9 +8,10 @@ import ipywidgets as w
 import numpy as np
 
 from .. import drawing
+from ..data import Images
 from ..errors import LayerError, SettingError
 from ..network import Layer, Network
-from ..units import Images, ReceptiveField, TopPatches, filters, receptive_field, top_stream
+from ..units import ReceptiveField, TopPatches, filters, receptive_field, top_stream
 from .choices import middle_layer
 from .frame_view import FrameView
 from .gallery import captions

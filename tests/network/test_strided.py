@@ -1,0 +1,80 @@
+"""The quick way back through a first convolution, against the stock one, in float64."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+import cnnexplore as cx
+from cnnexplore.network.strided import _Strided, hasten
+
+
+def ways(conv, x, direction):
+    """The gradient with respect to x, and the response, of a module."""
+    x = x.clone().requires_grad_()
+    y = conv(x)
+    return torch.autograd.grad(y, x, direction)[0], y.detach()
+
+
+@given(
+    st.integers(1, 3), st.integers(1, 4), st.integers(1, 5), st.tuples(st.integers(1, 7), st.integers(1, 7)),
+    st.integers(2, 5), st.tuples(st.integers(0, 4), st.integers(0, 4)),
+    st.tuples(st.integers(7, 23), st.integers(7, 23)),
+)  # fmt: skip
+def test_it_is_the_stock_gradient(images, channels, units, kernel, stride, padding, size):
+    torch.manual_seed(0)
+    conv = nn.Conv2d(channels, units, kernel, stride, padding).double().requires_grad_(False)
+    x = torch.randn(images, channels, *size, dtype=torch.double)
+    direction = torch.randn_like(conv(x))
+    expected, y = ways(conv, x, direction)
+    hasten(conv)
+    got, mine = ways(conv, x, direction)
+    assert torch.equal(y, mine)
+    assert got.shape == x.shape
+    assert torch.allclose(got, expected, rtol=1e-12, atol=1e-12)
+
+
+def passes(run, monkeypatch) -> int:
+    """How often the quick way back is gone."""
+    calls = []
+    stock = _Strided.backward
+    monkeypatch.setattr(_Strided, "backward", staticmethod(lambda *a: calls.append(1) or stock(*a)))
+    run()
+    return len(calls)
+
+
+def test_a_run_goes_that_way(monkeypatch):
+    net = cx.Network(nn.Sequential(nn.Conv2d(3, 8, 5, 2), nn.ReLU()), size=(31, 31))
+    image = torch.rand(1, 3, 31, 31) * 255
+    assert (
+        passes(lambda: cx.invert(net, image, "0", steps=3, polish=0, progress=False), monkeypatch) == 3 + 1
+    )  # and once for the result
+
+
+@pytest.mark.parametrize(
+    "conv",
+    [
+        nn.Conv2d(3, 6, 3),
+        nn.Conv2d(8, 6, 3, 2),
+        nn.Conv2d(3, 6, 3, 2, groups=3),
+        nn.Conv2d(3, 6, 3, 2, dilation=2),
+        nn.Conv2d(3, 6, 3, 2, padding=1, padding_mode="reflect"),
+        nn.Conv2d(3, 6, 3, (2, 1)),
+    ],
+    ids=["no stride", "no image", "groups", "dilation", "reflected border", "two strides"],
+)
+def test_others_keep_the_stock_way(conv, monkeypatch):
+    conv.requires_grad_(False)
+    x = torch.randn(1, conv.in_channels, 15, 15)
+    direction = torch.randn_like(conv(x))
+    expected, _ = ways(conv, x, direction)
+    hasten(conv)
+    assert passes(lambda: torch.testing.assert_close(ways(conv, x, direction)[0], expected), monkeypatch) == 0
+
+
+def test_weights_that_learn_get_their_gradient():
+    conv = nn.Conv2d(3, 6, 3, 2)
+    hasten(conv)
+    conv(torch.randn(1, 3, 15, 15).requires_grad_()).sum().backward()
+    assert conv.weight.grad is not None
