@@ -21,6 +21,10 @@ _ROOMS = {
         "activation_maps", "discrepancy_maps", "filters", "minimal_image", "neighbours", "receptive_field",
         "top_patches", "unit_segments",
     ),
+    "cnnexplore.styles": (
+        "Completion", "Cone", "Embedding", "Features", "Pathway", "Retrieved", "Topic", "TopicCurve", "Topics",
+        "complete", "cone", "embed", "features", "retrieve", "salient_part", "topic_curve", "topics",
+    ),
     "cnnexplore.data": ("annotated", "photograph", "photographs", "digit", "digits", "scene", "score", "world"),
     "cnnexplore.figures": ("figure",),
     "cnnexplore.widgets": (

@@ -121,19 +121,26 @@ def train_photonet(robust, data, download, out, epochs, eps, seed) -> None:
 
 @train.command("worldnet")
 @click.option("--robust", is_flag=True, help="Train against L2 attacks: worldnet-robust.")
+@click.option("--styles", is_flag=True, help="Train the shipped worldnet on to tell styles apart: worldnet-styles.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="[default: the network's name]")
-@click.option("--epochs", default=15, show_default=True, type=click.IntRange(1), help="6144 new scenes each.")
+@click.option("--epochs", type=click.IntRange(1), help="6144 new scenes each.  [default: 15, or 20 with --styles]")
 @click.option("--eps", default=1.5, show_default=True, help="Radius of the attacks, for images in 0..1.")
 @click.option("--seed", default=0, show_default=True)
 @click.option(
     "--checkpoints", type=click.Path(file_okay=False, path_type=Path), help="Keep whole networks along the training."
 )
-def train_worldnet(robust, out, epochs, eps, seed, checkpoints) -> None:
+def train_worldnet(robust, styles, out, epochs, eps, seed, checkpoints) -> None:
     """A narrow AlexNet on fresh scenes of the world; no file is needed. Interrupted, the same command goes on."""
-    from .zoo import worldnet
+    from .zoo import styled, worldnet
 
-    out = out or Path(f"worldnet{'-robust' if robust else ''}.safetensors")
-    score = worldnet.train(out, robust, epochs, seed, eps, checkpoints)
+    if styles and (robust or checkpoints):
+        raise click.UsageError("--styles goes with neither --robust nor --checkpoints.")
+    if styles:
+        out = out or Path("worldnet-styles.safetensors")
+        score = styled.train(out, epochs or 20, seed)
+    else:
+        out = out or Path(f"worldnet{'-robust' if robust else ''}.safetensors")
+        score = worldnet.train(out, robust, epochs or 15, seed, eps, checkpoints)
     click.echo(f"{score:.2%} on held-out scenes; {out} has {os.path.getsize(out) / 1e6:.2f} MB")
 
 

@@ -86,3 +86,14 @@ def tiles(pictures: np.ndarray, columns: int, gap: int = 1, paper: int = 255) ->
         top, left = (k // columns) * (h + gap), (k % columns) * (w + gap)
         out[top : top + h, left : left + w] = picture
     return out
+
+
+def thumbnail(picture: np.ndarray, side: int) -> np.ndarray:
+    """A picture (H, W, 3) uint8 made smaller, if need be, to fit a square."""
+    from PIL import Image
+
+    h, w = picture.shape[:2]
+    if max(h, w) <= side:
+        return picture
+    size = [max(1, round(n * side / max(h, w))) for n in (w, h)]
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import cnnexplore as cx
+from cnnexplore.network import own_masks
 
 SIDE = 16
 IMAGE = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
@@ -88,6 +89,20 @@ CALLS = {
     "Decoding": lambda net, folder: [list(cx.Decoding(net, "conv2", unpool="nearest")) for _ in range(2)],
     "decode": lambda net, folder: cx.decode(net, "conv2"),
     "decode_code": lambda net, folder: cx.decode_code(net, "conv2", net.activations(IMAGE, "conv2")),
+    "features": lambda net, folder: codes(net, IMAGE, 255 - IMAGE),
+    "cone": lambda net, folder: cx.cone(codes(net, IMAGE, IMAGE), [(0, 1)]),
+    "retrieve": lambda net, folder: cx.retrieve(cx.topics(codes(net, IMAGE, 255 - IMAGE), 1), IMAGE),
+    "Pathway": lambda net, folder: [
+        own_masks(net, IMAGE),
+        cx.maximize(net, net.scores.name, 1, M=1.0, steps=2, pathway=cx.Pathway.location(2, 3, 5), progress=False),
+    ],
+    "complete": lambda net, folder: fill(net)._finish("complete", False),
+    "salient_part": lambda net, folder: cx.salient_part(net, IMAGE),
+    "Completion": lambda net, folder: fill(net),
+    "Completion.code": lambda net, folder: fill(net).code(),
+    "Completion.context": lambda net, folder: fill(net).context,
+    "Completion.probability": lambda net, folder: fill(net).probability(IMAGE),
+    "Completion.result": lambda net, folder: (run := fill(net), run.advance(), run.result().image),
     "figure": lambda net, folder: [
         cx.figure("preimage2016.1", net, IMAGE, layer="fc", steps=1, progress=False),
         cx.figure("inverting2015.6", net, IMAGE, layers=["fc"], steps=1, progress=False),
@@ -102,6 +117,7 @@ TAKE_NO_MODULE = {
     "ExploreError", "LayerNotFound", "LayerError", "ImageError", "SettingError", "NetworkError", "WeightsError",
     "DivergedError", "Layer", "Pixels", "load", "networks", "masks", "solvers", "photograph", "photographs", "digit",
     "scene", "world", "attribution_methods", "annotated", "UnitGrid", "digits", "threshold",
+    "Features", "Topic", "Topics", "TopicCurve", "Embedding", "Retrieved", "Cone", "topics", "topic_curve", "embed",
 }  # fmt: skip
 RUN_NOTHING = {"Network.code", "Network.device", "Network.picture", "Network.pixels_of"}
 
@@ -115,8 +131,16 @@ def begin(net):
     return cx.Inversion(net, IMAGE, "conv2", steps=2, polish=1, jitter=2)
 
 
+def codes(net, *images):
+    return cx.features(net, list(images), cache=False, progress=False)
+
+
 def wish(net):
     return cx.Maximization(net, "conv2", 1, steps=2, jitter=2, images=[IMAGE])
+
+
+def fill(net):
+    return cx.Completion(net, IMAGE, (4, 4, 12, 12), cx.Pathway.location(2, 3, 5), 1, steps=2, jitter=2, M=1.0)
 
 
 def result(net):
@@ -130,9 +154,11 @@ def test_the_table_is_complete():
     assert not (tested & TAKE_NO_MODULE)
     assert not (tested & set(ELSEWHERE))
     shared = set(dir(cx.Inversion)) - set(vars(cx.Inversion))  # tested with Inversion
-    for kind in (cx.Network, cx.Inversion, cx.PreImage, cx.Maximization, cx.Caricature, cx.Attribution):
+    for kind in (
+        cx.Network, cx.Inversion, cx.PreImage, cx.Maximization, cx.Caricature, cx.Completion, cx.Attribution,
+    ):  # fmt: skip
         names = set(dir(kind)) - set(getattr(kind, "__dataclass_fields__", ()))
-        names -= shared if kind in (cx.Maximization, cx.Caricature) else set()
+        names -= shared if kind in (cx.Maximization, cx.Caricature, cx.Completion) else set()
         public = {f"{kind.__name__}.{name}" for name in names if not name.startswith("_")}
         assert public == {name for name in CALLS if name.startswith(f"{kind.__name__}.")}
 

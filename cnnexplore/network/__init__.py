@@ -1,18 +1,22 @@
 """Network, Layer, Pixels: from an image to the codes of named layers, run only as deep as asked."""
 
 from .backward import RULES, backward_rule
+from .head import Head, head_of
 from .layers import Layer, Layers
 from .necks import necks
 from .network import Network
 from .patched import Patched, grid
-from .pixels import Pixels, fit, read_image
+from .pixels import Pixels, fit, read_image, seen_part
 from .probe import Probe
 from .spread import code_maps, spread
+from .through import Masks, own_masks, through
 
 __all__ = [
     "RULES",
+    "Head",
     "Layer",
     "Layers",
+    "Masks",
     "Network",
     "Patched",
     "Pixels",
@@ -21,7 +25,11 @@ __all__ = [
     "code_maps",
     "fit",
     "grid",
+    "head_of",
     "necks",
+    "own_masks",
     "read_image",
+    "seen_part",
     "spread",
+    "through",
 ]

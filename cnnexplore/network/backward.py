@@ -58,7 +58,7 @@ class _Swapped(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        found = _rectifier(getattr(func, "__name__", "").lstrip("_"), args, kwargs)
+        found = rectified(func, args, kwargs)
         if found is None:
             return func(*args, **kwargs)
         return _Rectified.apply(found[0], found[1], self.guided, found[2])
@@ -73,8 +73,9 @@ _ARGUMENTS = {
 }  # fmt: skip
 
 
-def _rectifier(name: str, args: tuple, kwargs: dict) -> tuple[torch.Tensor, float | None, bool] | None:
+def rectified(func, args: tuple, kwargs: dict) -> tuple[torch.Tensor, float | None, bool] | None:
     """(input, upper bound or None, in place) if a call cuts negative values to zero, else None."""
+    name = getattr(func, "__name__", "").lstrip("_")
     if name not in _ARGUMENTS or kwargs.get("out") is not None:
         return None
     x = args[0] if args else kwargs.get("input")

@@ -41,11 +41,11 @@ def _found(net: Network, target: Layer) -> list[Layer]:
 
     with torch.enable_grad():
         net.probe(*before)(x, {name: note(name) for name in before})
-    paths = _paths(nodes[target.name])
-    return [net.layers[name] for name in before if nodes[name] in paths and paths[nodes[name]]]
+    on = paths(nodes[target.name])
+    return [net.layers[name] for name in before if on.get(nodes[name])]
 
 
-def _paths(end) -> dict[object, bool]:
+def paths(end) -> dict[object, bool]:
     """For each node of an autograd graph, whether all paths from `end` to the leaf pass it."""
     if end is None:
         return {}

@@ -225,13 +225,19 @@ def _from_array(array: np.ndarray, channels_first: bool) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(np.moveaxis(values, -1, 0)))
 
 
+def seen_part(shape: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """(top, left, bottom, right) of the largest centred part of a picture of `shape` with the aspect of `size`."""
+    h, w = shape
+    scale = max(size[0] / h, size[1] / w)
+    rows, columns = min(h, max(1, round(size[0] / scale))), min(w, max(1, round(size[1] / scale)))
+    top, left = (h - rows) // 2, (w - columns) // 2
+    return top, left, top + rows, left + columns
+
+
 def fit(rgb: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     """The largest centred part of (3, H, W) with the aspect of `size`, resampled to it (bicubic, anti-aliased)."""
-    h, w = rgb.shape[-2:]
-    if (h, w) == tuple(size):
+    if tuple(rgb.shape[-2:]) == tuple(size):
         return rgb
-    scale = max(size[0] / h, size[1] / w)
-    ch, cw = min(h, max(1, round(size[0] / scale))), min(w, max(1, round(size[1] / scale)))
-    top, left = (h - ch) // 2, (w - cw) // 2
-    crop = rgb[None, :, top : top + ch, left : left + cw]
+    top, left, bottom, right = seen_part(tuple(rgb.shape[-2:]), size)
+    crop = rgb[None, :, top:bottom, left:right]
     return F.interpolate(crop, tuple(size), mode="bicubic", antialias=True, align_corners=False)[0].clamp_(0, 255)

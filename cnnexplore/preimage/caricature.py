@@ -44,7 +44,7 @@ class Caricature(Run):
         if settings is None:
             settings = Settings(Values(C, alpha, beta, paper_jitter(where) if jitter is None else jitter, rate))
         target = net.pixels_of(image)
-        seeds = paired(seeds_of(seed), len(target), "images")
+        seeds = paired(seeds_of(seed), images=len(target))
         count = max(len(target), len(seeds))
         self.batched = isinstance(image, (list, tuple)) or isinstance(seed, (list, tuple)) or count > 1
         self.image = image

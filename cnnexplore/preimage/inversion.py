@@ -7,7 +7,7 @@ import torch
 from ..network import Network
 from .losses import Euclidean
 from .result import PreImage
-from .run import Run, paired, python_of, seeds_of
+from .run import Run, listed, paired, python_of, seeds_of
 from .settings import Settings, Values, paper_C, paper_jitter
 from .variants import Inverting2015, variant_of
 
@@ -21,6 +21,7 @@ class Inversion(Run):
     2015 with total variation of weight 10, whatever the depth), whose solver is taken unless given. solver: "spectral"
     (200 steps and 50 of polishing unless given), "adagrad" for the paper's own Algorithm 1 (300 and 50), "momentum" for
     that of 2015 (400).
+    pathway: a cx.Pathway that the image's code is sought through; a list of them runs as one batch.
     settings: a mailbox to read C, alpha, beta, jitter and rate from, in place of these arguments.
     Raises LayerNotFound, ImageError, SettingError, LayerError.
     """
@@ -44,6 +45,7 @@ class Inversion(Run):
         schedule: dict[int, dict[str, float]] | None = None,
         settings: Settings | None = None,
         variant: str = "preimage2016",
+        pathway=None,
     ):
         where = net.layers[layer]
         if settings is None:
@@ -52,9 +54,9 @@ class Inversion(Run):
             jitter = (1 if older else paper_jitter(where)) if jitter is None else jitter
             settings = Settings(Values(C, alpha, beta, jitter, rate))
         self.target = net.pixels_of(image)
-        seeds = paired(seeds_of(seed), len(self.target), "images")
-        count = max(len(self.target), len(seeds))
-        self.batched = isinstance(image, (list, tuple)) or isinstance(seed, (list, tuple)) or count > 1
+        seeds = paired(seeds_of(seed), images=len(self.target), pathways=listed(pathway))
+        count = len(seeds)
+        self.batched = any(isinstance(one, (list, tuple)) for one in (image, seed, pathway)) or count > 1
         self.target = self.target.expand(count, -1, -1, -1)
         self.mask, self.image = mask, image
         probe = net.probe(layer)
@@ -71,6 +73,7 @@ class Inversion(Run):
             solver=solver,
             schedule=schedule,
             variant=variant,
+            pathway=pathway,
         )
 
     @property
@@ -112,13 +115,16 @@ def invert(
     polish: int | None = None,
     schedule: dict[int, dict[str, float]] | None = None,
     variant: str = "preimage2016",
+    pathway=None,
     progress: bool = True,
 ) -> PreImage | list[PreImage]:
     """The image that the code of `image` at `layer` still determines (preimage2016, section 5).
 
-    Arguments as for `Inversion`; a list of images or seeds runs as one batch and gives a list. progress: show a bar.
+    Arguments as for `Inversion`; a list of images, seeds or pathways runs as one batch and gives a list.
+    progress: show a bar.
     """
     run = Inversion(
-        net, image, layer, C, alpha, beta, jitter, steps, mask, seed, solver, rate, polish, schedule, variant=variant
-    )
+        net, image, layer, C, alpha, beta, jitter, steps, mask, seed, solver, rate, polish, schedule,
+        variant=variant, pathway=pathway,
+    )  # fmt: skip
     return run._finish("invert", progress)

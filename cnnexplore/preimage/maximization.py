@@ -12,7 +12,7 @@ from ..network import Layer, Network
 from .losses import InnerProduct
 from .responses import largest_responses
 from .result import PreImage
-from .run import Run, paired, seeds_of
+from .run import Run, listed, paired, seeds_of
 from .settings import Settings, Values, paper_jitter
 
 WEIGHT = 1e4  # of a unit against the priors summed over its receptive field
@@ -25,7 +25,8 @@ class Maximization(Run):
     position: (row, column) on the layer's map for the network's whole input; None puts the unit in the middle of a
     canvas as large as its receptive field. M: the response that counts as 1 (default: the largest one to `images`, or
     to images at hand). C: None means 1e4 over the receptive field's area, the paper's choice.
-    Raises LayerNotFound, SettingError, LayerError.
+    pathway: a cx.Pathway that the response is sought, and told, through; a list of them runs as one batch.
+    Raises LayerNotFound, SettingError, LayerError, NetworkError.
     """
 
     _usual_polish = 0
@@ -50,6 +51,7 @@ class Maximization(Run):
         polish: int = 0,
         schedule: dict[int, dict[str, float]] | None = None,
         settings: Settings | None = None,
+        pathway=None,
     ):
         where = net.layers[layer]
         probe = net.probe(layer)
@@ -71,9 +73,9 @@ class Maximization(Run):
             scale = largest_responses(net, layer, images)[self.units] if M is None else M
         if not bool((torch.as_tensor(scale) > 0).all()):
             raise SettingError(f"M is {M!r}; expected the positive response that counts as 1.")
-        seeds = paired(seeds_of(seed), len(weights), "units")
-        count = max(len(weights), len(seeds))
-        self.batched = isinstance(unit, (list, tuple)) or isinstance(seed, (list, tuple))
+        seeds = paired(seeds_of(seed), units=len(weights), pathways=listed(pathway))
+        count = len(seeds)
+        self.batched = any(isinstance(one, (list, tuple)) for one in (unit, seed, pathway))
         self.unit, self.position, self.M = unit, position, M
         if settings is None:
             C = paper_weight(where, net.size) if C is None else C
@@ -89,6 +91,7 @@ class Maximization(Run):
             solver=solver,
             schedule=schedule,
             size=size,
+            pathway=pathway,
         )
 
     @property
@@ -215,13 +218,16 @@ def maximize(
     rate: float = 0.05,
     polish: int = 0,
     schedule: dict[int, dict[str, float]] | None = None,
+    pathway=None,
     progress: bool = True,
 ) -> PreImage | list[PreImage]:
     """The image that a unit wants (preimage2016, section 6).
 
-    Arguments as for `Maximization`; a list of units or seeds runs as one batch and gives a list. progress: a bar.
+    Arguments as for `Maximization`; a list of units, seeds or pathways runs as one batch and gives a list.
+    progress: a bar.
     """
     run = Maximization(
-        net, layer, unit, position, C, alpha, beta, jitter, steps, seed, M, images, solver, rate, polish, schedule
-    )
+        net, layer, unit, position, C, alpha, beta, jitter, steps, seed, M, images, solver, rate, polish, schedule,
+        pathway=pathway,
+    )  # fmt: skip
     return run._finish("maximize", progress)

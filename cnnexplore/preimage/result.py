@@ -40,8 +40,8 @@ class PreImage:
     """A pre-image. x: (1, C, H, W) in the network's units.
 
     error: ||Phi(x) - Phi0|| / ||Phi0|| of an inversion; response: <Phi(x), w> / M of a maximisation or caricature; the
-    other one is not a number. history: structured array (step, energy, data, alpha, tv, and error or response), one
-    record per step. code: the Python that remakes it. about: what it shows, in words.
+    other one is not a number. history: structured array (step, energy, data, alpha, tv, other priors, and error or
+    response), one record per step. code: the Python that remakes it. about: what it shows, in words.
     """
 
     x: torch.Tensor = field(repr=False)
@@ -81,7 +81,8 @@ class PreImage:
         left.imshow(self.image, interpolation="nearest")
         left.set_axis_off()
         left.set_title(self._title(), fontsize=10)
-        steps, priors = self.history["step"], self.history["alpha"] + self.history["tv"]
+        steps, names = self.history["step"], self.history.dtype.names[3:-1]
+        priors = sum(self.history[name] for name in names)
         responding = math.isnan(self.error)  # whose data term is negative: no logarithm
         lines = {
             "energy": (self.history["energy"], "0.6"),
@@ -89,6 +90,8 @@ class PreImage:
             "total variation": (self.history["tv"], "#2563eb"),
             "bounded range": (self.history["alpha"], "#7aa2f7"),
         }
+        more = [name for name in names if name not in ("alpha", "tv")]
+        lines |= {name: (self.history[name], "#0d9488") for name in more}
         for label, (values, colour) in lines.items():
             right.plot(steps, values if responding else np.maximum(values, 1e-12), label=label, color=colour, lw=1.6)
         right.set_yscale("symlog" if responding else "log")

@@ -5,30 +5,28 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from tqdm.auto import tqdm
 
 from ..errors import DivergedError, LayerError, SettingError
 from ..network import Network
 from .priors import Scale
 from .result import PreImage
+from .route import Route, fitted, free_pixels
 from .settings import Settings, Values
 from .solvers import solver_of
 from .variants import variant_of
-
-TERMS = ("energy", "data", "alpha", "tv")
 
 
 @dataclass(frozen=True)
 class Frame:
     """The estimate after a step, with the energy that the step started from.
 
-    x: (N, C, H, W), the canvas's centre. terms: (4, N) energy, data, alpha, tv, on the run's device.
+    x: (N, C, H, W), the canvas's centre. terms: (K, N), the run's `term_names`, on its device.
     """
 
     step: int
@@ -45,8 +43,8 @@ class Frame:
 
     @property
     def energies(self) -> dict[str, float]:
-        """Energy, data, alpha and tv terms, means over the batch."""
-        return dict(zip(TERMS, self.terms.mean(1).tolist(), strict=True))
+        """The terms by name, means over the batch."""
+        return dict(zip(self.run.term_names, self.terms.mean(1).tolist(), strict=True))
 
     @property
     def figure(self) -> float:
@@ -76,11 +74,21 @@ def seeds_of(seed) -> list[int]:
     return seeds
 
 
-def paired(seeds: list[int], count: int, what: str) -> list[int]:
-    """As many seeds as there are things to start, or runs of the one thing. Raises SettingError."""
-    if count > 1 and len(seeds) > 1 and count != len(seeds):
-        raise SettingError(f"{count} {what} and {len(seeds)} seeds were given; expected as many, or one of either.")
-    return seeds * count if len(seeds) == 1 else seeds
+def listed(value) -> int:
+    """How many things a list holds; 1 for what is no list."""
+    return len(value) if isinstance(value, (list, tuple)) else 1
+
+
+def paired(seeds: list[int], **counts: int) -> list[int]:
+    """As many seeds as there are things to start, or runs of the one thing. Raises SettingError.
+
+    counts: by name, how many there are of what a run may have one or several of.
+    """
+    several = {what: count for what, count in (*counts.items(), ("seeds", len(seeds))) if count > 1}
+    if len(set(several.values())) > 1:
+        given = " and ".join(f"{count} {what}" for what, count in several.items())
+        raise SettingError(f"{given} were given; expected as many, or one of either.")
+    return seeds * max(several.values(), default=1) if len(seeds) == 1 else seeds
 
 
 class Run:
@@ -91,10 +99,14 @@ class Run:
     network's input). begin: (N, C, H, W) to start from in place of noise.
     After `steps` steps come `polish` more at a tenth of the rate, without jitter, from a reset solver.
     schedule: {step: {setting: value}}, changes made before that step. variant: the published method, from which the
-    solver comes unless given, and from that steps and polish.
+    solver comes unless given, and from that steps and polish. priors: more than the variant's own, each with a `name`,
+    called as those are, whose `state` and `restore` continue it elsewhere. pathway: what the passes go through (see
+    `Route`). free: (H, W) or (N, H, W), how much of the loss's pull each pixel follows, 0 to 1; those with 0 stay as
+    they began, to the bit.
     """
 
     _usual_polish: int | None = None  # None: the solver's
+    _kind = PreImage  # of the results
 
     @torch.inference_mode(False)  # what is made in inference mode could not be used outside it
     def __init__(
@@ -112,6 +124,9 @@ class Run:
         size: tuple[int, int] | None = None,
         begin: torch.Tensor | None = None,
         variant: str = "preimage2016",
+        priors: Sequence = (),
+        pathway=None,
+        free=None,
     ):
         kind = variant_of(variant)
         solver = solver or kind.solver
@@ -134,8 +149,11 @@ class Run:
         self.size = size or net.size
         self.scale = Scale(net.pixels.norm, math.prod(self.size))
         self.variant = kind(self.layer, net.size, self.scale)
-        self.priors = self.variant.priors
+        self._more_priors = tuple(priors)
+        self.priors = (*self.variant.priors, *self._more_priors)
+        self.term_names = ("energy", "data", *(prior.name for prior in self.priors))
         self.probe = net.probe(layer)
+        self.route = Route(net, layer, pathway)
         self.step = 0
         self._rows: list[torch.Tensor] = []
         self._open = threading.Event()
@@ -150,7 +168,11 @@ class Run:
         else:
             self.canvas = begin.clone()
         self.solver = how(self.canvas)
+        if begin is None and free is not None:
+            raise SettingError("free was given without an image to begin with; what is not free would be noise.")
+        self.free = None if free is None else free_pixels(free, self.canvas.shape, net.device)
         self._resize(shifts)
+        self._spread_free()
         self._good = self.canvas  # the last one whose energy was seen to be finite
 
     # the stream
@@ -222,7 +244,8 @@ class Run:
                     "lower C or the rate and go on from the last good picture."
                 )
             self._good = self.canvas
-        self.canvas = self.variant.bounded(canvas)
+        canvas = self.variant.bounded(canvas)
+        self.canvas = canvas if self._free is None else torch.where(self._free > 0, canvas, self.canvas)
         self._rows.append(terms[0])
         self.step += 1
         return Frame(self.step, self.total, values, self.x, terms[0], self)
@@ -239,7 +262,7 @@ class Run:
     # the energy
 
     def _gradient(self, canvas: torch.Tensor, values: Values, terms: list[torch.Tensor]) -> torch.Tensor:
-        """The energy's gradient; its terms (4, N) are appended to `terms`."""
+        """The energy's gradient; its terms (K, N) are appended to `terms`."""
         shifts = self._shifts
         places = [tuple(torch.randint(0, shifts, (2,), generator=g).tolist()) for g in self._generators]
         # a batch of images with one seed, or of seeds: each is shifted as it would be alone
@@ -252,19 +275,22 @@ class Run:
             h, w = self.size
             for k, (top, left) in enumerate(places):
                 gradient[k, :, top : top + h, left : left + w] = seen[k]
+        if self._free is not None:
+            gradient.mul_(self._free)
         energy, parts = data * values.C, [data]
         for prior in self.priors:
             value = prior(canvas, values, self.scale, gradient)
             energy = energy + value
             parts.append(value)
         terms.append(torch.stack([energy, *parts]))
-        return gradient
+        return gradient if self._free is None else gradient.mul_(self._free > 0)
 
     def data_term(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The loss (N,) of x and its gradient with respect to x, without the weight C."""
         with torch.inference_mode(False), torch.enable_grad():
             fed = self.net.feed(x.clone() if x.is_inference() else x).requires_grad_()
-            code = self.probe(fed)[self.layer.name]
+            with self.route():
+                code = self.probe(fed)[self.layer.name]
             if not code.requires_grad:
                 raise LayerError(f"the code of {self.layer.name!r} has no gradient with respect to the image.")
             loss, slope = self.loss(code)
@@ -287,16 +313,16 @@ class Run:
             return
         before = (shifts - 1) // 2 - (old - 1) // 2
         after = shifts - old - before
-        pads = [before, after] * 2
-
-        def fitted(t: torch.Tensor) -> torch.Tensor:
-            cut = [max(-p, 0) for p in pads[:2]]
-            t = t[..., cut[0] : t.shape[-2] - cut[1], cut[0] : t.shape[-1] - cut[1]]
-            return F.pad(t, [max(p, 0) for p in pads], mode="replicate").contiguous()
-
-        self.canvas = fitted(self.canvas)
+        self.canvas = fitted(self.canvas, before, after)
+        self._spread_free()
         memory = self.solver.state()
-        self.solver.restore({name: fitted(t) if t.dim() == self.canvas.dim() else t for name, t in memory.items()})
+        plane = self.canvas.dim()
+        self.solver.restore({k: fitted(t, before, after) if t.dim() == plane else t for k, t in memory.items()})
+
+    def _spread_free(self) -> None:
+        """Fits the free pixels to the canvas: what lies beyond the image is as free as the edge that it repeats."""
+        before = (self._shifts - 1) // 2
+        self._free = None if self.free is None else fitted(self.free, before, self._shifts - 1 - before)
 
     # what is left behind
 
@@ -308,11 +334,11 @@ class Run:
         step = self.step if step is None else step
         v = self.first
         said = {"C": v.C, "alpha": v.alpha, "beta": v.beta, "jitter": v.jitter, "steps": min(step, self.steps)}
-        said = {name: _python(value) for name, value in said.items()} | more
+        said = {name: _python(value) for name, value in said.items()} | more | self.route.code(item)
         one = item is not None or len(self.seeds) == 1
         said["seed"] = _python(self.seeds[item or 0] if one else self.seeds)
         usual = {"variant": (self.variant.name, "preimage2016")}
-        usual |= {"solver": (self.solver_name, self.variant.solver), "rate": (v.rate, 0.05)}
+        usual |= {"solver": (self.solver_name, self.variant.solver), "rate": (v.rate, 0.05), "gamma": (v.gamma, 0)}
         polish = solver_of(self.solver_name).polish if self._usual_polish is None else self._usual_polish
         usual["polish"] = (max(step - self.steps, 0), polish)
         said.update({name: _python(value) for name, (value, default) in usual.items() if value != default})
@@ -326,7 +352,7 @@ class Run:
         """The estimates as they are now: numbers(k) gives the k-th one's error or response; a list for a batch."""
         history, x = self.history, self.x.clone()
         made = [
-            PreImage(
+            self._kind(
                 x=x[k : k + 1],
                 net=self.net,
                 history=history if history.ndim == 1 else history[:, k],
@@ -340,17 +366,20 @@ class Run:
 
     @property
     def history(self) -> np.ndarray:
-        """One record per step: step, energy, data, alpha, tv, and error or response; (steps,), or (steps, N)."""
+        """One record per step: step, the terms by name, and error or response; (steps,), or (steps, N)."""
         out = self.records()
         return out[:, 0] if len(self.seeds) == 1 else out
 
     def records(self, first: int = 0) -> np.ndarray:
         """The history from step `first` on, always (steps, N)."""
         rows = self._rows[first:]
-        terms = torch.stack(rows).cpu().double().numpy() if rows else np.zeros((0, 4, len(self.seeds)))
-        out = np.zeros((len(terms), terms.shape[-1]), [(n, float) for n in ("step", *TERMS, self.loss.told)])
+        terms = (
+            torch.stack(rows).cpu().double().numpy() if rows else np.zeros((0, len(self.term_names), len(self.seeds)))
+        )
+        names = ("step", *self.term_names, self.loss.told)
+        out = np.zeros((len(terms), terms.shape[-1]), [(n, float) for n in names])
         out["step"] = np.arange(first, first + len(terms))[:, None]
-        for k, name in enumerate(TERMS):
+        for k, name in enumerate(self.term_names):
             out[name] = terms[:, k]
         out[self.loss.told] = self.loss.figure(torch.from_numpy(out["data"])).numpy()
         return out
@@ -364,7 +393,8 @@ class Run:
             "canvas": self.canvas.clone(),
             "memory": {name: t.clone() for name, t in self.solver.state().items()},
             "random": [g.get_state() for g in self._generators],
-            "rows": torch.stack(self._rows) if self._rows else torch.zeros(0, 4, len(self.seeds)),
+            "rows": torch.stack(self._rows) if self._rows else torch.zeros(0, len(self.term_names), len(self.seeds)),
+            "priors": [prior.state() for prior in self._more_priors],
             "seeds": list(self.seeds),
             "values": asdict(self.settings.snapshot()),
             "applied": asdict(self._applied),
@@ -384,13 +414,21 @@ class Run:
             raise SettingError(
                 f"the saved state has a canvas of {tuple(canvas.shape)}; it belongs to another network or batch."
             )
+        if len(state["priors"]) != len(self._more_priors):
+            raise SettingError(
+                f"the saved state has {len(state['priors'])} more priors than its variant's own; this run has "
+                f"{len(self._more_priors)}: give both the same patches."
+            )
         device = self.net.device
         self.canvas = self._good = canvas.clone().to(device)
+        self._spread_free()
         self.solver = solver_of(self.solver_name)(self.canvas)
         memory = {name: t.clone() for name, t in state["memory"].items()}
         self.solver.restore({name: t.to(device) if t.dim() == canvas.dim() else t for name, t in memory.items()})
         for generator, saved in zip(self._generators, state["random"], strict=True):
             generator.set_state(saved.cpu())
+        for prior, saved in zip(self._more_priors, state["priors"], strict=True):
+            prior.restore(saved)
         self._rows = list(state["rows"].to(device).unbind())
         self.step = int(state["step"])
         self.settings.update(**state["values"])

@@ -16,7 +16,7 @@ class Values:
 
     C: how much the code counts against looking natural. alpha, beta: exponents of the bounded range and of the total
     variation. jitter: T, the number of pixel shifts along each axis (0 or 1: none). rate: the first step as a
-    fraction of N B^2 / alpha.
+    fraction of N B^2 / alpha. gamma: the weight of a prior of the run's own, where it has one.
     """
 
     C: float = 1.0
@@ -24,6 +24,7 @@ class Values:
     beta: float = 2.0
     jitter: int = 0
     rate: float = 0.05
+    gamma: float = 0.0
 
     def __post_init__(self):
         for name, (low, high) in RANGES.items():
@@ -40,7 +41,7 @@ class Values:
         return {name: value for name, value in asdict(other).items() if value != getattr(self, name)}
 
 
-RANGES = {"C": (0, 1e9), "alpha": (1, 20), "beta": (1, 3), "jitter": (0, 64), "rate": (1e-6, 10)}
+RANGES = {"C": (0, 1e9), "alpha": (1, 20), "beta": (1, 3), "jitter": (0, 64), "rate": (1e-6, 10), "gamma": (0, 1e9)}
 
 
 class Settings:

@@ -8,14 +8,12 @@ from .neighbours import Neighbours, neighbours
 from .projection import project
 from .receptive_field import ReceptiveField, receptive_field
 from .segments import UnitSegments, unit_segments
-from .stream import Images
 from .top import TopPatches, top_patches, top_stream
 
 __all__ = [
     "ActivationMaps",
     "DiscrepancyMaps",
     "Filters",
-    "Images",
     "MinimalImage",
     "Neighbours",
     "ReceptiveField",

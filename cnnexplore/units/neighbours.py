@@ -9,9 +9,10 @@ import torch
 from tqdm.auto import tqdm
 
 from .. import drawing
+from ..data.images import BATCH, Images
 from ..errors import SettingError
 from ..network import Network
-from .stream import BATCH, Images, largest
+from .stream import largest
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ import torch
 from tqdm.auto import tqdm
 
 from .. import drawing
+from ..data.images import BATCH, Images
 from ..errors import SettingError
 from ..network import Layer, Network, code_maps
 from .maps import units_of
 from .projection import project
-from .stream import BATCH, Images, largest
+from .stream import largest
 
 
 @dataclass(frozen=True)

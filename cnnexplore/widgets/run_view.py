@@ -11,7 +11,7 @@ from ..errors import ExploreError
 from ..preimage import Run
 from .frame_view import STATIC
 
-_LETTERS = {"alpha": "α", "beta": "β"}
+_LETTERS = {"alpha": "α", "beta": "β", "gamma": "γ"}
 
 
 class RunView(anywidget.AnyWidget):
@@ -81,7 +81,7 @@ def points(run: Run, first: int = 0) -> bytes:
     """step, C x data or response, priors, error or response of each step from `first` on, float32; means of a batch."""
     history = run.records(first)
     table = np.empty((len(history), 4), np.float32)
-    priors = history["alpha"] + history["tv"]
+    priors = sum(history[prior.name] for prior in run.priors)
     sign = 1 if run.loss.told == "error" else -1  # a response is the opposite of its data term
     table[:, 0] = history["step"].mean(1) + 1
     table[:, 1] = sign * (history["energy"] - priors).mean(1)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import anywidget
 import numpy as np
 import traitlets
-from PIL import Image
 
+from .. import drawing
 from .frame_view import STATIC
 
 _CHUNK = 64  # sprites in one message, at most
@@ -100,8 +100,7 @@ def fitted(picture: np.ndarray, side: int) -> np.ndarray:
     """An (H, W, 3) uint8 picture in the middle of a square, enlarged by a whole factor or made smaller to fit."""
     h, w = picture.shape[:2]
     if max(h, w) > side:
-        size = [max(1, round(n * side / max(h, w))) for n in (w, h)]
-        picture = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
+        picture = drawing.thumbnail(picture, side)
     else:
         times = side // max(h, w)
         picture = picture.repeat(times, 0).repeat(times, 1)

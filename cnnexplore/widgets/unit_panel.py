@@ -8,9 +8,10 @@ import ipywidgets as w
 import numpy as np
 
 from .. import drawing
+from ..data import Images
 from ..errors import SettingError
 from ..network import Layer, Network
-from ..units import Images, ReceptiveField, TopPatches, activation_maps, receptive_field, top_stream
+from ..units import ReceptiveField, TopPatches, activation_maps, receptive_field, top_stream
 from . import thumbnails
 from .choices import middle_layer
 from .frame_view import FrameView

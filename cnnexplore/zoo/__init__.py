@@ -20,6 +20,7 @@ _EMBEDDED = {
     "photonet-robust": "the same, trained against L2 attacks: its pictures are cleaner",
     "worldnet": "narrow AlexNet, drawn scenes; its checkpoints: worldnet@0 ... @1000",
     "worldnet-robust": "the same, trained against L2 attacks",
+    "worldnet-styles": "worldnet, trained on to tell the styles of each class apart in fc7",
     "lenet": "MatConvNet's LeNet, handwritten digits (MNIST)",
     "lenet-smooth": "the same (MNIST) with smooth filters, the best ones to decode",
 }

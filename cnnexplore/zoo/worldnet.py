@@ -29,12 +29,16 @@ def build() -> nn.Sequential:
     return world_alexnet(len(world.CLASSES))
 
 
-def _fed(images: torch.Tensor) -> torch.Tensor:
+def fed(images: torch.Tensor) -> torch.Tensor:
     return PIXELS.feed(PIXELS.encode(images.float()))
 
 
+def default_workers() -> int:
+    return max(0, min(4, (os.cpu_count() or 1) - 1))
+
+
 def _loader(n: int, seed: int, workers: int | None = None) -> DataLoader:
-    workers = max(0, min(4, (os.cpu_count() or 1) - 1)) if workers is None else workers
+    workers = default_workers() if workers is None else workers
     return DataLoader(world.dataset(n, seed, SIZE), BATCH, num_workers=workers, prefetch_factor=8 if workers else None)
 
 
@@ -58,7 +62,7 @@ def train(
 
     def batches(epoch: int) -> Iterator:
         for images, labels in _loader(steps * BATCH, mixed(seed, epoch), workers):
-            yield _fed(images), labels
+            yield fed(images), labels
 
     name = "worldnet-robust" if robust else "worldnet"
     keep = _keeper(out.with_name(f"{out.stem}-history.safetensors"), recipe, name, checkpoints)
@@ -82,7 +86,7 @@ def train(
 def accuracy(module: nn.Module, n: int, seed: int = SEED, workers: int | None = None) -> float:
     """The share of n scenes that the network names rightly."""
     with torch.no_grad():
-        right = sum(int((module(_fed(x)).argmax(1) == labels).sum()) for x, labels in _loader(n, seed, workers))
+        right = sum(int((module(fed(x)).argmax(1) == labels).sum()) for x, labels in _loader(n, seed, workers))
     return right / n
 
 

@@ -61,7 +61,7 @@ def test_settings_change_at_once_or_not_at_all(refused):
     with pytest.raises(FrozenInstanceError):
         box.snapshot().C = 7
     with pytest.raises(AttributeError):
-        box.gamma  # noqa: B018
+        box.delta  # noqa: B018
 
 
 @pytest.mark.parametrize(

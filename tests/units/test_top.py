@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import cnnexplore as cx
-from cnnexplore.units import Images
+from cnnexplore.data import Images
 from cnnexplore.units.stream import largest
 
 SIDE = 24

@@ -59,7 +59,7 @@ def held_out():
 def test_worldnet_on_scenes_it_has_not_seen(nets, name, held_out):
     images, labels = held_out
     with torch.no_grad():
-        scores = torch.cat([nets[name].module(worldnet._fed(x)) for x in images.split(100)])
+        scores = torch.cat([nets[name].module(worldnet.fed(x)) for x in images.split(100)])
     right = float((scores.argmax(1) == labels).float().mean())
     assert right >= (0.95 if name == "worldnet" else 0.85)
     assert right == pytest.approx(stated(name), abs=0.035)
@@ -84,7 +84,7 @@ def test_photonet_on_validation_photographs(nets, name, photographs):
 def test_the_robust_one_withstands_an_attack(nets, name, held_out, request):
     recipe = {"worldnet": worldnet, "photonet": photonet}[name]
     if name == "worldnet":
-        x, labels = worldnet._fed(held_out[0][:100]), held_out[1][:100]
+        x, labels = worldnet.fed(held_out[0][:100]), held_out[1][:100]
     else:
         images, labels = request.getfixturevalue("photographs")
         net = nets[name]

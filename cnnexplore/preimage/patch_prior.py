@@ -1,0 +1,128 @@
+"""The patch prior: an estimate's dense patches drawn to the nearest ones of photographs (intraclass2015, equation 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from ..errors import SettingError
+from ..network import Pixels
+from .priors import Scale, inner
+from .settings import Values
+
+
+class PatchPrior:
+    """gamma times the mean squared distance between dense patches and their matches, in squared deviations.
+
+    matchers: one per image of the batch, or one for all; called with an (H, W, C) picture in 0..255, each gives a
+    `Warp`: the sum, count and square of the patches that match it. size: of the estimate, which is the canvas's
+    centre. every: after how many steps the matches are looked for anew; between, they stay. coloured: whether the
+    matches come in colours, 0..255. If not, both are normalised: the estimate by its own mean and deviation per channel,
+    whose part in the gradient is exact, so that its colours as a whole stay free; in colours, the distances are over
+    `deviation`, one for all channels.
+    Adds its gradient to `gradient` in place and returns its value (N,). Raises SettingError.
+    """
+
+    name = "patches"
+
+    def __init__(
+        self,
+        matchers: Callable | Sequence[Callable],
+        size: tuple[int, int],
+        pixels: Pixels,
+        every: int = 20,
+        coloured: bool = False,
+        deviation: float = 60.0,
+    ):
+        if not isinstance(every, int) or every < 1:
+            raise SettingError(f"every is {every!r}; expected after how many steps matches are looked for, 1 or more.")
+        self.matchers, self.size, self.pixels = matchers, size, pixels
+        self.every, self.coloured, self.deviation = every, coloured, deviation
+        self._age = 0
+        self._sum: torch.Tensor | None = None  # (N, C, H, W) of the matched patches' values
+
+    def __call__(self, canvas: torch.Tensor, values: Values, scale: Scale, gradient: torch.Tensor) -> torch.Tensor:
+        if not values.gamma:
+            return canvas.new_zeros(len(canvas))
+        x, slope = self._centre(canvas), self._centre(gradient)
+        if self._sum is None or self._age >= self.every or len(self._sum) != len(x):
+            self.match(x)
+        self._age += 1
+        mean, deviation = self._norm(x)
+        seen = (x - mean) / deviation
+        value, pull = self.distance(seen)
+        if not self.coloured:  # the mean and deviation follow the estimate
+            pull = pull - pull.mean((2, 3), keepdim=True) - seen * (pull * seen).mean((2, 3), keepdim=True)
+        slope.add_(pull / deviation, alpha=values.gamma)
+        return value * values.gamma
+
+    def distance(self, seen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The mean squared distance (N,) of a normalised estimate to its matches, and its gradient, (N, C, H, W)."""
+        numbers = (self._count.flatten(1).sum(1) * seen.shape[1]).view(-1, 1, 1, 1)
+        weighted = self._count * seen
+        value = inner(weighted, seen) - 2 * inner(self._sum, seen) + self._square
+        return value / numbers.flatten(), 2 * (weighted - self._sum) / numbers
+
+    def match(self, x: torch.Tensor) -> None:
+        """Looks for the nearest patches of x, (N, C, H, W) in the network's units; they hold until the next time."""
+        pictures = self._picture(x)
+        matchers = list(self.matchers) if isinstance(self.matchers, (list, tuple)) else [self.matchers] * len(pictures)
+        warps = [matcher(picture) for matcher, picture in zip(matchers, pictures, strict=True)]
+        sums = torch.from_numpy(np.stack([np.moveaxis(w.sum, -1, 0) for w in warps])).to(x)
+        if self.pixels.order == "BGR":
+            sums = sums.flip(1)
+        count = torch.from_numpy(np.stack([w.count for w in warps])).to(x)[:, None]
+        square = torch.tensor([w.square for w in warps]).to(x)
+        if self.coloured:  # in the network's units: mean subtracted
+            mean, deviation = self._norm(x)
+            zero = mean.new_tensor(self.pixels.mean).view(1, -1, 1, 1)
+            total = sums.sum((2, 3)).double(), count.sum((1, 2, 3)).double()
+            shift = zero.double().flatten()
+            square = square.double() - 2 * (total[0] * shift).sum(1) + total[1] * shift.square().sum()
+            square = (square / self.deviation**2).to(x)
+            sums = (sums - count * zero) / deviation
+        self._sum, self._count, self._square = sums.contiguous(), count.contiguous(), square
+        self._age = 0
+
+    def _norm(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What x is normalised by, broadcast to it."""
+        if self.coloured:
+            return x.new_zeros(1, 1, 1, 1), x.new_full((1, 1, 1, 1), self.deviation)
+        deviation = x.std((2, 3), keepdim=True, correction=0)
+        return x.mean((2, 3), keepdim=True), deviation.clamp_min(1e-3)
+
+    def _picture(self, x: torch.Tensor) -> np.ndarray:
+        """(N, H, W, C) in 0..255, not cut to that range, red first."""
+        y = x.detach() + x.new_tensor(self.pixels.mean).view(1, -1, 1, 1)
+        y = y.flip(1) if self.pixels.order == "BGR" else y
+        return y.permute(0, 2, 3, 1).cpu().numpy()
+
+    def _centre(self, canvas: torch.Tensor) -> torch.Tensor:
+        (h, w), border = self.size, [(c - s) // 2 for c, s in zip(canvas.shape[-2:], self.size, strict=True)]
+        return canvas[..., border[0] : border[0] + h, border[1] : border[1] + w]
+
+    def warped(self) -> np.ndarray | None:
+        """The matched patches averaged where they overlap, (N, H, W, 3) uint8; None before the first match.
+
+        Normalised ones are shown with a deviation of 60 about mid-grey.
+        """
+        if self._sum is None:
+            return None
+        mean = self._sum / self._count.clamp_min(1) * self.deviation
+        x = mean if self.coloured else mean + 127.5 - mean.new_tensor(self.pixels.mean).view(1, -1, 1, 1)
+        return self.pixels.decode(x).cpu().numpy()
+
+    def state(self) -> dict:
+        """The matches and how long they have held."""
+        if self._sum is None:
+            return {}
+        return {"sum": self._sum, "count": self._count, "square": self._square, "age": self._age}
+
+    def restore(self, state: dict) -> None:
+        """Takes over what `state` gave."""
+        self._sum = None
+        if state:
+            self._sum, self._count, self._square = (state[name].clone() for name in ("sum", "count", "square"))
+            self._age = int(state["age"])

@@ -1,0 +1,34 @@
+"""What a class contains: its images' codes, the styles among them, and pathways through the fully-connected layers."""
+
+from .completion import Completed, Completion, complete
+from .cone import Cone, cone
+from .embedding import Embedding, embed
+from .features import Features, feature_stream, features, semantic_layer
+from .pathway import Pathway, pathway_of
+from .retrieval import Retrieved, retrieve
+from .salient import salient_part
+from .topics import Topic, TopicCurve, Topics, topic_curve, topics
+
+__all__ = [
+    "Completed",
+    "Completion",
+    "Cone",
+    "Embedding",
+    "Features",
+    "Pathway",
+    "Retrieved",
+    "Topic",
+    "TopicCurve",
+    "Topics",
+    "complete",
+    "cone",
+    "embed",
+    "feature_stream",
+    "features",
+    "pathway_of",
+    "retrieve",
+    "salient_part",
+    "semantic_layer",
+    "topic_curve",
+    "topics",
+]

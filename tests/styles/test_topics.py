@@ -1,0 +1,204 @@
+"""Topics: the factorisation, masks, neighbours and retrieval against formulae; the world's styles as the truth."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import adjusted_rand_score
+
+import cnnexplore as cx
+from cnnexplore.styles.topics import positive
+
+
+class Codes(cx.Features):
+    """Features without a network: what needs only numbers."""
+
+    def __init__(self, codes):
+        for name, value in {"codes": codes, "numbers": np.arange(len(codes)), "net": None, "layer": None}.items():
+            object.__setattr__(self, name, value)
+
+    def __repr__(self):
+        return "codes"
+
+
+def groups(counts=(30, 20, 10), width=12, noise=0.05, seed=0):
+    """Codes in disjoint groups of channels, and which group each is in."""
+    random = np.random.default_rng(seed)
+    truth = np.repeat(np.arange(len(counts)), counts)
+    basis = np.zeros((len(counts), width), np.float32)
+    for k in range(len(counts)):
+        basis[k, 4 * k : 4 * k + 4] = random.uniform(0.5, 1, 4)
+    codes = basis[truth] * random.uniform(1, 2, (len(truth), 1)) + noise * random.random((len(truth), width))
+    return codes.astype(np.float32), truth, basis
+
+
+def test_disjoint_groups_are_found():
+    codes, truth, basis = groups()
+    found = cx.topics(Codes(codes), 3)
+    assert adjusted_rand_score(truth, found.assignment) == 1
+    for topic in range(3):
+        k = truth[found.images(topic, 1)[0]]
+        assert (found.mask(topic, 0.4) == (basis[k] > 0)).all()
+        assert found.mask(topic).sum() >= found.mask(topic, 0.4).sum() > found.mask(topic, 0.95).sum() >= 1
+        assert set(found.images(topic, None)) == set(np.flatnonzero(truth == k))
+        assert found.images(topic, 4).tolist() == found.images(topic, None)[:4].tolist()
+    again = cx.topics(Codes(codes), 3)
+    assert np.array_equal(again.weights, found.weights)
+    assert np.array_equal(again.components, found.components)
+
+
+def test_the_numbers_are_a_factorisation():
+    codes = groups(noise=0.4)[0]
+    found = cx.topics(Codes(codes), 4)
+    assert (found.weights >= 0).all()
+    assert (found.components >= 0).all()
+    assert np.allclose(np.linalg.norm(found.components, axis=1), 1, atol=1e-5)
+    left = np.linalg.norm(codes - found.weights @ found.components) / np.linalg.norm(codes)
+    assert found.error == pytest.approx(left, rel=1e-3)
+    assert found.error < cx.topics(Codes(codes), 2).error
+    strengths = np.linalg.norm(found.weights, axis=0)
+    assert (np.diff(strengths) <= 0).all()
+    assert np.allclose(found.shares.sum(1), 1, atol=1e-5)
+    for k in range(4):
+        order = found.images(k, 60)
+        assert (np.diff(found.shares[order, k]) <= 2e-6).all()
+        assert found.mask(k).tolist() == (found.components[k] > 0).tolist()
+        assert np.array_equal(found[k].mask, found.mask(k))
+        assert np.array_equal(cx.Topic(found, k, 0.3).mask, found.mask(k, 0.3))
+        assert np.array_equal(found[k].component, found.components[k])
+        assert np.array_equal(found[k].images(5), found.images(k, 5))
+    assert len(list(found)) == len(found) == 4
+
+
+def test_weights_of_further_codes_are_the_nearest_in_the_cone():
+    codes = groups(noise=0.3)[0]
+    found = cx.topics(Codes(codes), 3)
+    mixed = np.array([[2.0, 0, 1], [0, 0.5, 0]], np.float32)
+    assert np.allclose(found.weigh(mixed @ found.components), mixed, atol=1e-4)
+    outside = codes[:5] + 1
+    weights = found.weigh(outside)
+    distance = np.linalg.norm(outside - weights @ found.components, axis=1)
+    random = np.random.default_rng(0)
+    for _ in range(200):
+        other = np.maximum(weights + 0.1 * random.normal(size=weights.shape), 0)
+        assert (np.linalg.norm(outside - other @ found.components, axis=1) >= distance - 1e-5).all()
+
+
+def test_nearest_topics_by_the_angle():
+    found = cx.topics(Codes(groups(noise=0.5)[0]), 3)
+    near = found.nearest(1)
+    assert [k for k, _ in near] == sorted((0, 2), key=lambda k: -found.components[1] @ found.components[k])
+    assert near[0][1] == pytest.approx(float(found.components[1] @ found.components[near[0][0]]))
+
+
+def test_what_is_negative_counts_as_zero():
+    codes = groups()[0]
+    assert np.array_equal(positive(Codes(codes - 0.6)), np.maximum(codes - 0.6, 0))
+
+
+def test_the_curve_bends_at_the_true_number():
+    codes = groups((30, 30, 30))[0]
+    curve = cx.topic_curve(Codes(codes), range(1, 7))
+    assert curve.suggested == 3
+    assert curve.error[1] > 3 * curve.error[2] > 0
+    assert curve.stability[2] > 0.98 > curve.stability[4]
+    again = cx.topic_curve(Codes(codes), range(1, 7))
+    assert np.array_equal(curve.error, again.error)
+    assert curve._repr_png_().startswith(b"\x89PNG")
+
+
+@given(st.integers(0, 10_000), st.sampled_from(["topic", "dict", "list"]))
+def test_retrieval_is_by_the_angle_to_the_style(seed, how):
+    """Against a slow transcription in float64."""
+    random = np.random.default_rng(seed)
+    codes = np.maximum(random.normal(size=(40, 9)), 0).astype(np.float16)
+    found = cx.topics(Codes(codes), 3, seed=0)
+    weights = {"topic": [0, 1, 0], "dict": [0.5, 0, 2.0], "list": [1.0, 2.0, 0.1]}[how]
+    query = {"topic": 1, "dict": {0: 0.5, 2: 2.0}, "list": weights}[how]
+    style = sum(w * c.astype(np.float64) for w, c in zip(weights, found.components, strict=True))
+    cosines = []
+    for code in codes.astype(np.float64):
+        length = np.linalg.norm(code) * np.linalg.norm(style)
+        cosines.append(code @ style / length if length else 0.0)
+    got = cx.retrieve(found, query, 7)
+    assert np.allclose(got.similarity, np.sort(cosines)[::-1][:7], atol=1e-5)
+    assert np.allclose(np.array(cosines)[got.indices], got.similarity, atol=1e-5)
+    assert np.allclose(got.weights, weights)
+
+
+def test_retrieval_reads_large_sets_a_part_at_a_time(monkeypatch):
+    codes = groups(noise=0.3)[0]
+    found = cx.topics(Codes(codes), 3)
+    whole = cx.retrieve(found, 1, 20)
+    monkeypatch.setattr("cnnexplore.styles.retrieval._CHUNK", 7)
+    parts = cx.retrieve(found, 1, 20)
+    assert np.array_equal(whole.indices, parts.indices)
+
+
+@pytest.fixture(scope="module")
+def churches():
+    net = cx.load("worldnet-styles", device="cpu")
+    scenes = [cx.world.scene(k, "church").image for k in range(60)]
+    return cx.features(net, scenes, cache=False, progress=False)
+
+
+def test_retrieval_by_an_image_finds_its_style(churches):
+    """The world knows of which style each image is: most of those found are of the query's."""
+    styles = [cx.world.scene(k, "church").style for k in range(60)]
+    found = cx.topics(churches, 3)
+    right = []
+    for k in range(100, 112):
+        query = cx.world.scene(k, "church")
+        got = cx.retrieve(found, query.image, 5)
+        right += [styles[int(n)] == query.style for n in got.indices]
+        own = churches.net.activations(query.image, churches.layer.name).numpy()
+        assert np.allclose(got.weights, found.weigh(own)[0], atol=1e-4)
+    assert np.mean(right) > 0.9
+    assert got.pictures(40).shape == (5, 40, 40, 3)
+    assert got._repr_png_().startswith(b"\x89PNG")
+    assert found._repr_png_().startswith(b"\x89PNG")
+    elsewhere = cx.features(
+        churches.net, [cx.world.scene(k, "church").image for k in range(20)], cache=False, progress=False
+    )
+    assert cx.retrieve(found, 0, 50, features=elsewhere).indices.max() == 19
+
+
+def test_topics_of_the_world_are_its_styles(agreement):
+    """Adjusted Rand index with k given, for the classes whose styles fc7 of worldnet-styles tells apart."""
+    told_apart = {"house", "church", "tree", "boat", "clock"}
+    assert {name for name, value in agreement.items() if value >= 0.8} >= told_apart
+
+
+@pytest.fixture(scope="module")
+def agreement():
+    scenes = cx.world.dataset(1200, 5)
+    found = cx.features(cx.load("worldnet-styles", device="cpu"), scenes, cache=False, progress=False)
+    out = {}
+    for name, styles in cx.world.STYLES.items():
+        some = found.of(name)
+        out[name] = adjusted_rand_score(scenes.styles[some.numbers], cx.topics(some, len(styles)).assignment)
+    return out
+
+
+def test_what_cannot_be_gets_a_sentence(refused, churches):
+    codes = groups()[0]
+    found = cx.topics(Codes(codes), 3)
+    refused(cx.SettingError, lambda: cx.topics(Codes(codes), 0), "k is 0")
+    refused(cx.SettingError, lambda: cx.topics(Codes(codes), 13), "1 to 12")
+    refused(cx.SettingError, lambda: cx.topics(Codes(codes), True), "True")
+    refused(cx.SettingError, lambda: cx.topics(Codes(0 * codes), 2), "zero")
+    refused(cx.SettingError, lambda: cx.topics(Codes(codes * np.nan), 2), "finite")
+    refused(cx.SettingError, lambda: cx.topics(Codes(codes[0]), 2), "shape")
+    refused(cx.SettingError, lambda: found.mask(3), "topics 0 to 2")
+    refused(cx.SettingError, lambda: found[3], "topics 0 to 2")
+    refused(cx.SettingError, lambda: found.mask(0, 1.0), "threshold")
+    refused(cx.SettingError, lambda: found.images(-1), "topics 0 to 2")
+    refused(cx.SettingError, lambda: found.weigh(codes[:, :5]), "12 channels")
+    refused(cx.SettingError, lambda: cx.topic_curve(Codes(codes), [40]), "1 to 12")
+    refused(cx.SettingError, lambda: cx.retrieve(found, 7), "topics 0 to 2")
+    refused(cx.SettingError, lambda: cx.retrieve(found, [1.0, 2.0]), "expected 3")
+    refused(cx.SettingError, lambda: cx.retrieve(found, [0.0, 0.0, 0.0]), "not all 0")
+    refused(cx.SettingError, lambda: cx.retrieve(found, 0, 0), "1 or more")
+    refused(cx.SettingError, lambda: cx.retrieve(found, 0, features=Codes(codes[:, :5])), "5 channels")
+    with_image = cx.topics(churches, 2)
+    refused(cx.ImageError, lambda: cx.retrieve(with_image, "no such file.png"), "no such file")
