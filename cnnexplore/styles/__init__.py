@@ -1,7 +1,7 @@
 """What a class contains: its images' codes, the styles among them, and pathways through the fully-connected layers."""
 
 from .cone import Cone, cone
-from .embedding import Embedding, embed
+from .embedding import Embedding, embed, embed_stream
 from .features import Features, feature_stream, features, semantic_layer
 from .pathway import Pathway, pathway_of
 from .retrieval import Retrieved, retrieve
@@ -18,6 +18,7 @@ __all__ = [
     "Topics",
     "cone",
     "embed",
+    "embed_stream",
     "feature_stream",
     "features",
     "pathway_of",
