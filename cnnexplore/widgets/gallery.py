@@ -35,8 +35,8 @@ class Gallery:
         self.runner.on_frame, self.runner.on_state, self.runner.on_error = self._frame, self._state, self._error
         self._kept: dict[tuple[Network, str], dict[int, np.ndarray]] = {}
         self._where: tuple[Network, str] | None = None
-        self._making = self._asleep = False
-        grid.on_action, grid.on_views = self._toggle, self._views
+        self._making = False
+        grid.on_action, grid.on_views = self._toggle, self.runner.watched
 
     def show(self, net: Network, layer: Layer, make: bool = True) -> None:
         """The units of a layer to choose from; make: those without a picture get one."""
@@ -52,7 +52,7 @@ class Gallery:
             self.grid.put(list(kept), np.stack(list(kept.values())))
         left = [unit for unit in order if unit not in kept]
         self._began, self._steps = time.monotonic(), 0
-        self._making, self._asleep = bool(left) and make, False
+        self._making = bool(left) and make
         if self._making:
             self.runner.begin(lambda: Wishes(net, layer.name, left, self.busy))
         else:
@@ -100,19 +100,9 @@ class Gallery:
         self.grid.action = _ACTIONS.get(state, "")
 
     def _toggle(self) -> None:
-        self._asleep = False
         if self.runner.state == "running":
             self.runner.pause()
         else:
-            self.runner.resume()
-
-    def _views(self, count: int) -> None:
-        """Nobody looks any more: wait; somebody looks again: go on."""
-        if count == 0 and self.runner.state == "running":
-            self._asleep = True
-            self.runner.pause()
-        elif count and self._asleep:
-            self._asleep = False
             self.runner.resume()
 
 

@@ -49,7 +49,7 @@ class LookPanel:
         self.status.add_class("cx-quiet")  # one line of status, no chart
         self.runner = Runner(cell_key())
         self.runner.on_frame, self.runner.on_state, self.runner.on_error = self._frame, self._state, self._error
-        self._asleep, self._still, self._begun = False, None, None
+        self._still, self._begun = None, None
         self.choosers = Choosers(self.selection, self.album, self.status, self.layer_help)
         self.code_button = self._button("code", "code", "copy the Python that remakes this picture", self._copy)
         self.save_button = self._button("save", "download", "save the picture as PNG, with its code", self._save)
@@ -159,10 +159,4 @@ class LookPanel:
         self.status.tell("failed", sentence, trace)
 
     def _views(self, count: int) -> None:
-        """Nobody looks any more: wait; somebody looks again: go on."""
-        if count == 0 and self.runner.state == "running":
-            self._asleep = True
-            self.runner.pause()
-        elif count and self._asleep:
-            self._asleep = False
-            self.runner.resume()
+        self.runner.watched(count)

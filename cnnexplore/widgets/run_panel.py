@@ -61,7 +61,6 @@ class RunPanel:
         self.runner = Runner(cell_key())
         self.runner.on_run, self.runner.on_frame = self._run_ready, self._frame
         self.runner.on_state, self.runner.on_error = self._state, self._error
-        self._asleep = False
         self._beat = (0, 0.0)
         self._still = None
         self._prepare()
@@ -105,7 +104,7 @@ class RunPanel:
         self.run_view.on_scrub = self._scrub
         self.stage = Stage(net, s.image if self.looks_at_image else None)
         self.estimate = self.stage.estimate
-        self.estimate.on_views = self._views
+        self.estimate.on_views = self.runner.watched
         if self.looks_at_image:
             self.original = self.stage.original
             self.original.on_pick = self.estimate.on_pick = self._pick
@@ -308,12 +307,3 @@ class RunPanel:
 
     def _error(self, sentence: str, trace: str) -> None:
         self.run_view.tell("failed", sentence, trace)
-
-    def _views(self, count: int) -> None:
-        """Nobody looks any more: wait; somebody looks again: go on."""
-        if count == 0 and self.runner.state == "running":
-            self._asleep = True
-            self.runner.pause()
-        elif count and self._asleep:
-            self._asleep = False
-            self.runner.resume()

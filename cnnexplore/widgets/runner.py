@@ -38,6 +38,7 @@ class Runner:
         self._generation = 0
         self._thread: threading.Thread | None = None
         self._steps_left: int | None = None
+        self._asleep = False  # paused because nobody looked
         self._idle = threading.Event()
         self._idle.set()
         _register(self)
@@ -48,7 +49,7 @@ class Runner:
             if self.run is not None:
                 self.run.stop()
             self.run = None
-            self._steps_left = None
+            self._steps_left, self._asleep = None, False
             self._launch(make, go)
 
     def resume(self) -> None:
@@ -64,7 +65,7 @@ class Runner:
             run = self.run
             if run is None or run.step >= run.total:
                 return
-            self._steps_left = steps
+            self._steps_left, self._asleep = steps, False
             if self._thread is not None and self._thread.is_alive() and self.state == "paused":
                 self._tell("running")
                 run.resume()
@@ -75,9 +76,19 @@ class Runner:
     def pause(self) -> None:
         """Waits before the next step."""
         with self._lock:
+            self._asleep = False
             if self.run is not None and self.state == "running":
                 self.run.pause()
                 self._tell("paused")
+
+    def watched(self, views: int) -> None:
+        """So many views are open: with none it waits, and goes on with the next one if that is why it waited."""
+        with self._lock:
+            if views == 0 and self.state == "running":
+                self.pause()
+                self._asleep = True
+            elif views and self._asleep:
+                self.resume()
 
     def stop(self) -> None:
         """Ends the thread; `resume` starts it again."""
@@ -149,9 +160,8 @@ class Runner:
                 if self._current(generation):
                     own = isinstance(error, ExploreError)
                     sentence = str(error) if own else f"{type(error).__name__}: {error}"
-                    self.state = "failed"
                     self.on_error(sentence, traceback.format_exc())
-                    self.on_state("failed")
+                    self._tell("failed")
                     self._idle.set()
 
 

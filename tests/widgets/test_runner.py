@@ -133,3 +133,17 @@ def test_a_run_that_cannot_be_made_is_told(runner, net):
     assert r.wait(20)
     assert "'conv9' is not a layer" in r.errors[0][0]
     assert r.state == "failed"
+
+
+def test_it_waits_while_nobody_looks_and_goes_on_only_then(runner, make):
+    r = runner()
+    r.begin(make)
+    until(lambda: r.state == "running")
+    r.watched(0)
+    assert r.state == "paused"
+    r.watched(1)
+    assert r.state == "running"
+    r.pause()  # a person asked for that
+    r.watched(0)
+    r.watched(1)
+    assert r.state == "paused"
