@@ -23,7 +23,7 @@ _ROOMS = {
     ),
     "cnnexplore.styles": (
         "Cone", "Embedding", "Features", "Pathway", "Retrieved", "Topic", "TopicCurve", "Topics", "cone", "embed",
-        "features", "retrieve", "topic_curve", "topics",
+        "features", "portray", "retrieve", "topic_curve", "topics",
     ),
     "cnnexplore.data": ("annotated", "photograph", "photographs", "digit", "digits", "scene", "score", "world"),
     "cnnexplore.figures": ("figure",),

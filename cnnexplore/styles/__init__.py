@@ -4,6 +4,7 @@ from .cone import Cone, cone
 from .embedding import Embedding, embed, embed_stream
 from .features import Features, feature_stream, features, semantic_layer
 from .pathway import Pathway, pathway_of
+from .portrait import nearest_topic, portray
 from .retrieval import Retrieved, retrieve
 from .topics import Topic, TopicCurve, Topics, topic_curve, topics
 
@@ -21,7 +22,9 @@ __all__ = [
     "embed_stream",
     "feature_stream",
     "features",
+    "nearest_topic",
     "pathway_of",
+    "portray",
     "retrieve",
     "semantic_layer",
     "topic_curve",

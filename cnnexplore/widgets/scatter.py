@@ -21,7 +21,7 @@ class Scatter:
     clicked, or some are encircled.
     """
 
-    def __init__(self, height: int = 340):
+    def __init__(self, width: int = 440, height: int = 330):
         self.on_hover: Callable[[int], None] = lambda k: None
         self.on_pick: Callable[[int], None] = lambda k: None
         self.on_lasso: Callable[[list[int]], None] = lambda places: None
@@ -29,12 +29,14 @@ class Scatter:
         still = {"visible": False, "zeroline": False, "showgrid": False}
         self.widget = go.FigureWidget(
             layout={
-                "height": height, "margin": {"l": 4, "r": 4, "t": 4, "b": 4}, "showlegend": False, "dragmode": "lasso",
-                "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(128,128,128,0.07)", "hovermode": "closest",
-                "xaxis": still, "yaxis": still | {"scaleanchor": "x"}, "uirevision": "keep",
-                "modebar": {"remove": ["autoScale2d", "select2d", "toImage"], "bgcolor": "rgba(0,0,0,0)"},
+                "width": width, "height": height, "margin": {"l": 4, "r": 4, "t": 4, "b": 4}, "showlegend": False,
+                "dragmode": "lasso", "hovermode": "closest", "paper_bgcolor": "rgba(0,0,0,0)",
+                "plot_bgcolor": "rgba(128,128,128,0.07)",
+                "xaxis": still, "yaxis": still,
             }
         )  # fmt: skip
+
+        self.widget._config = {"displayModeBar": False}  # it would lie over the points
 
     def show(self, points: np.ndarray, colours: Sequence[int]) -> None:
         """The points (N, 2); colours: (N,) numbers of colours, -1 for grey."""
@@ -43,6 +45,7 @@ class Scatter:
             self._begin(len(x))
         with self.widget.batch_update():
             self._points.x, self._points.y = x, y
+            self.widget.layout.xaxis.range, self.widget.layout.yaxis.range = _span(x), _span(y)
         self.paint(colours)
 
     def paint(self, colours: Sequence[int]) -> None:
@@ -88,3 +91,10 @@ class Scatter:
     def _several(self, points) -> None:
         if points.point_inds:
             self.on_lasso(sorted(map(int, points.point_inds)))
+
+
+def _span(values: np.ndarray) -> list[float]:
+    """From below the least to above the largest."""
+    low, high = float(values.min()), float(values.max())
+    room = 0.06 * (high - low) or 1.0
+    return [low - room, high + room]

@@ -15,6 +15,8 @@ from ..preimage import Maximization, Run, Values
 from ..preimage.maximization import paper_weight
 from ..preimage.settings import paper_jitter
 from ..styles import Features, Pathway, Topics, semantic_layer
+from ..styles.portrait import DISTINCT, THRESHOLD, aim
+from ..styles.topics import opened
 from ..zoo import load
 from .frame_view import FrameView
 from .run_panel import RunPanel
@@ -34,25 +36,25 @@ _COLOURINGS = {"topic": "topic", "class": "label", "prediction": "predicted"}
 
 @dataclass(frozen=True)
 class Chosen:
-    """A style that was chosen: a topic, or images that were encircled. component: (D,); which: places of its images."""
+    """A style that was chosen: a topic, or images that were encircled.
+
+    component, rivals: (D,), its own and the strongest of what it is told from; which: places of its images.
+    """
 
     component: np.ndarray
+    rivals: np.ndarray
     which: np.ndarray
     said: str
     code: str
     topic: int | None = None
-
-    def mask(self, threshold: float) -> np.ndarray:
-        """The channels above a share of the component's largest entry."""
-        return self.component > threshold * self.component.max()
 
 
 class StylePanel(RunPanel):
     """A class's images on a plane, in topics; a topic, or images that are encircled, with its mask and pre-image.
 
     net: a Network, a name or a path for `cx.load` (default: worldnet-styles). images: a folder, a list or a data set
-    (default: scenes of the world). style_of: a class's label, or None for all images. k: how many topics. threshold:
-    which part of a topic's largest entry a channel of fc7 must exceed to be open. C, jitter: None for the paper's
+    (default: scenes of the world). style_of: a class's label, or None for all images. k: how many topics. threshold,
+    distinct: what a channel of fc7 must have to be open, as `Topics.mask` takes them. C, jitter: None for the paper's
     choice. selection: share the network with other panels; an image that is clicked is theirs too.
     Raises LayerNotFound, SettingError, NetworkError, WeightsError.
     """
@@ -62,7 +64,7 @@ class StylePanel(RunPanel):
     counts = "class"
     loading = "looking for a first picture …"
     unit = " M"
-    means = "the class's score through the topic's pathway, in units of its largest one to the topic's images"
+    means = "the class's score through the style's pathway, in units of the largest of its images"
 
     def __init__(
         self,
@@ -71,7 +73,8 @@ class StylePanel(RunPanel):
         style_of: str | None = "",
         *,
         k: int = 3,
-        threshold: float = 0.5,
+        threshold: float = THRESHOLD,
+        distinct: float = DISTINCT,
         C: float | None = None,
         alpha: float = 6,
         beta: float = 2,
@@ -86,9 +89,11 @@ class StylePanel(RunPanel):
             raise SettingError(f"k is {k!r}; expected how many topics, 1 to {_MOST}.")
         if not isinstance(threshold, (int, float)) or not 0 <= threshold <= 0.9:
             raise SettingError(f"threshold is {threshold!r}; expected a share of a topic's largest entry, 0 to 0.9.")
+        if not isinstance(distinct, (int, float)) or not 0 <= distinct <= 4:
+            raise SettingError(f"distinct is {distinct!r}; expected how many times any other topic, 0 to 4.")
         net = net or (selection.net if selection is not None else None) or DEFAULT
         net = net if isinstance(net, Network) else load(net)
-        self._given, self._first = images, (style_of, k, threshold)
+        self._given, self._first = images, (style_of, k, threshold, distinct)
         self.features: Features | None = None
         self.topics: Topics | None = None
         self.chosen: Chosen | None = None
@@ -106,9 +111,7 @@ class StylePanel(RunPanel):
         return Values(paper_weight(scores, size), jitter=paper_jitter(scores))
 
     def _looked_at(self) -> tuple:
-        chosen = self.chosen
-        mask = None if chosen is None else chosen.mask(self.threshold.value).tobytes()
-        return self.selection.net, self.class_box.value, mask
+        return self.selection.net, self.chosen, self.threshold.value, self.distinct.value
 
     def _begin(self, go: bool = True) -> None:
         if self.chosen is not None:  # before there are topics there is nothing to run
@@ -116,21 +119,17 @@ class StylePanel(RunPanel):
 
     def _make(self) -> Callable[[], Run]:
         net, features, chosen, mask = self.selection.net, self.features, self.chosen, self._mask
-        said = features.predicted[chosen.which]
         settings = {"steps": self.starts.steps, "seed": self.starts.noises, "settings": self.settings}
 
         def make() -> Maximization:
-            unit = int(np.bincount(said[said >= 0], minlength=1).argmax())
-            images = [features.image(k) for k in chosen.which[:16]]
-            most = float(net.activations(images, net.scores.name).flatten(1)[:, unit].max())
-            more = {"pathway": Pathway.topic(mask), "M": round(max(most, 1e-3), 3)}
-            return Maximization(net, net.scores.name, unit, **settings, **more)
+            unit, most = aim(features, chosen.which, mask)
+            return Maximization(net, net.scores.name, unit, pathway=Pathway.topic(mask), M=most, **settings)
 
         return make
 
     @property
     def _mask(self) -> np.ndarray:
-        return self.chosen.mask(self.threshold.value)
+        return opened(self.chosen.component, self.chosen.rivals, self.threshold.value, self.distinct.value)
 
     def _code_of(self, run: Maximization, step: int | None) -> str:
         return f"{run.code(step=step)}  # {self.chosen.code}"
@@ -145,7 +144,7 @@ class StylePanel(RunPanel):
     # what is on the screen
 
     def _above(self) -> list[w.Widget]:
-        first, k, threshold = self._first
+        first, k, threshold, distinct = self._first
         self.survey = Survey(self.runner.key, self._given)
         self.survey.runner.on_frame, self.survey.runner.on_error = self._found, self._error
         self.survey.thumbnails.on_frame = lambda found: self._show_thumbnails(*found)
@@ -158,11 +157,10 @@ class StylePanel(RunPanel):
         self.k_box = self._chooser(list(range(1, _MOST + 1)), "topics", "k: how many topics", 106)
         self.k_box.value = k
         self.colour_box = self._chooser(list(_COLOURINGS), "colour", "what the colours of the points mean", 150)
-        self.threshold = w.FloatSlider(
-            threshold, min=0, max=0.9, step=0.05, description="threshold", readout_format=".2f",
-            tooltip="how much of a topic's largest entry a channel must have to be open in m7",
-            layout=w.Layout(width="260px"), style={"description_width": "62px"}, continuous_update=False,
-        )  # fmt: skip
+        tip = "which part of the topic's largest entry a channel must have to be open in m7"
+        self.threshold = self._slider(threshold, 0.9, "threshold", tip)
+        tip = "how many times as strong as in any other topic a channel must be to be open in m7"
+        self.distinct = self._slider(distinct, 4, "distinct", tip)
         self.buttons = [self._topic_button(k) for k in range(_MOST)]
         self.legend = w.HTML()
         self.hovered = FrameView((_SIDE, _SIDE), "move over a point", scale=2)
@@ -174,16 +172,22 @@ class StylePanel(RunPanel):
         for box in (self.class_box, self.k_box):
             box.observe(lambda change: self._look(), "value")
         self.colour_box.observe(lambda change: self._paint(), "value")
-        self.threshold.observe(lambda change: self._threshold_moved(), "value")
+        for slider in (self.threshold, self.distinct):
+            slider.observe(lambda change: self._mask_changed(), "value")
         wrap = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "4px 10px"}
         choices = w.HBox([self.class_box, self.k_box, self.colour_box, self.legend], layout=w.Layout(**wrap))
-        buttons = w.HBox([*self.buttons, self.threshold], layout=w.Layout(**wrap))
-        side = w.HBox(
-            [self.hovered, self.mask_view], layout=w.Layout(flex_flow="row wrap", grid_gap="12px", width="300px")
-        )
-        plane = w.Box([self.scatter.widget], layout=w.Layout(flex="1 1 420px", min_width="0", overflow="hidden"))
-        row = w.HBox([plane, side], layout=w.Layout(flex_flow="row wrap", grid_gap="12px", margin="4px 0"))
-        return [choices, row, buttons, self.grid]
+        pictures = w.HBox([self.hovered, self.mask_view], layout=w.Layout(flex_flow="row wrap", grid_gap="12px"))
+        buttons = w.HBox(self.buttons, layout=w.Layout(flex_flow="row wrap", grid_gap="4px", margin="6px 0"))
+        side = [pictures, buttons, self.threshold, self.distinct]
+        plane = w.Box([self.scatter.widget], layout=w.Layout(flex="0 1 440px", min_width="0", overflow="auto hidden"))
+        row = [plane, w.VBox(side, layout=w.Layout(width="290px"))]
+        return [choices, w.HBox(row, layout=w.Layout(flex_flow="row wrap", grid_gap="12px", margin="4px 0")), self.grid]
+
+    def _slider(self, value: float, most: float, name: str, tip: str) -> w.FloatSlider:
+        return w.FloatSlider(
+            value, min=0, max=most, step=most / 18 if most < 1 else 0.25, description=name, readout_format=".2f",
+            tooltip=tip, layout=w.Layout(width="270px"), style={"description_width": "62px"}, continuous_update=False,
+        )  # fmt: skip
 
     def _chooser(self, options: list, name: str, tip: str, width: int) -> w.Dropdown:
         style = {"description_width": "initial"}
@@ -295,7 +299,8 @@ class StylePanel(RunPanel):
         near = self.topics.nearest(topic)
         said = f"topic {topic}" + (f" (nearest: topic {near[0][0]}, {near[0][1]:.2f})" if near else "")
         which = self.topics.images(topic, None)
-        self._show_style(Chosen(self.topics.components[topic], which, f"topic {topic}", code, topic), said)
+        parts = self.topics.components[topic], self.topics.rivals(topic)
+        self._show_style(Chosen(*parts, which, f"topic {topic}", code, topic), said)
         self.scatter.emphasise(None)
 
     @property
@@ -307,11 +312,12 @@ class StylePanel(RunPanel):
     def _lassoed(self, places: list[int]) -> None:
         if self.features is None:
             return
-        mean = np.maximum(np.asarray(self.features.codes[places], np.float32), 0).mean(0)
-        if not mean.any():
-            return
+        codes, inside = np.maximum(np.asarray(self.features, np.float32), 0), np.zeros(len(self.features), bool)
+        inside[places] = True
+        mean = codes[inside].mean(0)
+        rivals = codes[~inside].mean(0) if not inside.all() else 0 * mean
         said = f"{len(places)} images by hand"
-        self._show_style(Chosen(mean / np.linalg.norm(mean), np.array(places), said, f"the mean code of {said}"), said)
+        self._show_style(Chosen(mean, rivals, np.array(places), said, f"the mean code of {said}"), said)
 
     def _show_style(self, chosen: Chosen, said: str) -> None:
         self.chosen = chosen
@@ -325,13 +331,10 @@ class StylePanel(RunPanel):
         self.grid.note = f"{len(chosen.which)} images of {said}" if chosen.topic is not None else said
         features = self.features
         self.survey.thumbnails.begin(lambda: Work(self.survey.picture(features, which, _SIDE), 10_000))
-        self._show_mask()
-        if self._begun_style() != self._looked_at():
+        with self.run_view.sentences():
+            self._show_mask()
             self._begin(self._start)
             self._start = True
-
-    def _begun_style(self) -> tuple | None:
-        return getattr(self, "_begun", None)
 
     def _about(self, k: int) -> str:
         features, label, said = self.features, int(self.features.labels[k]), int(self.features.predicted[k])
@@ -355,10 +358,11 @@ class StylePanel(RunPanel):
         self.mask_view.draw(picture)
         self.mask_view.caption = f"m7 of {self.chosen.said}: {int(mask.sum())} of {len(mask)} units open"
 
-    def _threshold_moved(self) -> None:
+    def _mask_changed(self) -> None:
         if self.chosen is not None:
-            self._show_mask()
-            self._begin()
+            with self.run_view.sentences():
+                self._show_mask()
+                self._begin()
 
     def _show_thumbnails(self, first: int, pictures: np.ndarray) -> None:
         places = range(first, min(first + len(pictures), self.grid.count))
