@@ -23,13 +23,13 @@ _ROOMS = {
     ),
     "cnnexplore.styles": (
         "Completion", "Cone", "Embedding", "Features", "Pathway", "Retrieved", "Topic", "TopicCurve", "Topics",
-        "complete", "cone", "embed", "features", "retrieve", "salient_part", "topic_curve", "topics",
+        "complete", "cone", "embed", "features", "portray", "retrieve", "salient_part", "topic_curve", "topics",
     ),
     "cnnexplore.data": ("annotated", "photograph", "photographs", "digit", "digits", "scene", "score", "world"),
     "cnnexplore.figures": ("figure",),
     "cnnexplore.widgets": (
-        "InversionPanel", "MaximizePanel", "CaricaturePanel", "DecodingPanel", "AttributionPanel", "UnitPanel",
-        "UnitGrid", "explore",
+        "InversionPanel", "MaximizePanel", "CaricaturePanel", "DecodingPanel", "AttributionPanel", "StylePanel",
+        "UnitPanel", "UnitGrid", "explore",
     ),
 }  # fmt: skip
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}

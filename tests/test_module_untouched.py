@@ -91,6 +91,9 @@ CALLS = {
     "decode_code": lambda net, folder: cx.decode_code(net, "conv2", net.activations(IMAGE, "conv2")),
     "features": lambda net, folder: codes(net, IMAGE, 255 - IMAGE),
     "cone": lambda net, folder: cx.cone(codes(net, IMAGE, IMAGE), [(0, 1)]),
+    "portray": lambda net, folder: cx.portray(
+        cx.topics(codes(net, IMAGE, 255 - IMAGE), 1), 0, steps=2, progress=False
+    ),
     "retrieve": lambda net, folder: cx.retrieve(cx.topics(codes(net, IMAGE, 255 - IMAGE), 1), IMAGE),
     "Pathway": lambda net, folder: [
         own_masks(net, IMAGE),
@@ -110,7 +113,8 @@ CALLS = {
     "score": lambda net, folder: (setattr(net, "labels", list(cx.world.CLASSES)), cx.score(net, n=2)),
 }  # fmt: skip
 PANELS = (
-    "InversionPanel", "MaximizePanel", "CaricaturePanel", "DecodingPanel", "AttributionPanel", "UnitPanel", "explore",
+    "InversionPanel", "MaximizePanel", "CaricaturePanel", "DecodingPanel", "AttributionPanel", "StylePanel",
+    "UnitPanel", "explore",
 )  # fmt: skip
 ELSEWHERE = dict.fromkeys(PANELS, "tests/widgets")
 TAKE_NO_MODULE = {

@@ -5,6 +5,7 @@ from .cone import Cone, cone
 from .embedding import Embedding, embed, embed_stream
 from .features import Features, feature_stream, features, semantic_layer
 from .pathway import Pathway, pathway_of
+from .portrait import nearest_topic, portray
 from .retrieval import Retrieved, retrieve
 from .salient import salient_part
 from .topics import Topic, TopicCurve, Topics, topic_curve, topics
@@ -26,7 +27,9 @@ __all__ = [
     "embed_stream",
     "feature_stream",
     "features",
+    "nearest_topic",
     "pathway_of",
+    "portray",
     "retrieve",
     "salient_part",
     "semantic_layer",

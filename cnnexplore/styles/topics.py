@@ -63,16 +63,19 @@ class Topics:
         order = np.lexsort((-self.weights[own, topic], -self.shares[own, topic].round(6)))
         return own[order][:k]
 
-    def mask(self, topic: int, threshold: float = 0.0) -> np.ndarray:
+    def mask(self, topic: int, threshold: float = 0.0, distinct: float = 0.0) -> np.ndarray:
         """The channels that a topic uses, (D,) bool: m7 of section 4.2, where its component is not zero.
 
-        threshold: a share of the component's largest entry that a channel must exceed, 0 to below 1.
+        threshold: a share of the component's largest entry that a channel must exceed, 0 to below 1. distinct: how many
+        times the entry of every other topic it must have at least, 0 or more; what all topics use opens nothing of one.
         Raises SettingError.
         """
-        if not 0 <= threshold < 1:
-            raise SettingError(f"threshold is {threshold!r}; expected a share of the largest entry, 0 to below 1.")
-        component = self.components[self._known(topic)]
-        return component > threshold * component.max()
+        topic = self._known(topic)
+        return opened(self.components[topic], self.rivals(topic), threshold, distinct)
+
+    def rivals(self, topic: int) -> np.ndarray:
+        """The largest entry that any other topic has in each channel, (D,)."""
+        return np.delete(self.components, self._known(topic), 0).max(0, initial=0)
 
     def nearest(self, topic: int) -> list[tuple[int, float]]:
         """The other topics with the cosine of the angle to each, the most similar first. Raises SettingError."""
@@ -107,13 +110,26 @@ class Topics:
         return int(topic)
 
 
+def opened(component: np.ndarray, rivals: np.ndarray, threshold: float, distinct: float) -> np.ndarray:
+    """The channels of `Topics.mask`, for a component and what rivals it. Raises SettingError if there are none."""
+    if not 0 <= threshold < 1:
+        raise SettingError(f"threshold is {threshold!r}; expected a share of the largest entry, 0 to below 1.")
+    if not 0 <= distinct < np.inf:
+        raise SettingError(f"distinct is {distinct!r}; expected how many times any other topic, 0 or more.")
+    mask = (component > threshold * component.max()) & (component >= distinct * rivals)
+    if not mask.any():
+        raise SettingError(f"no channel is {distinct:g} times as strong as elsewhere; lower distinct or the threshold.")
+    return mask
+
+
 @dataclass(frozen=True)
 class Topic:
-    """One topic. threshold: which part of the component's largest entry a channel must exceed to be in the mask."""
+    """One topic. threshold, distinct: what a channel must have to be in the mask, as `Topics.mask` takes them."""
 
     topics: Topics
     number: int
     threshold: float = 0.0
+    distinct: float = 0.0
 
     @property
     def component(self) -> np.ndarray:
@@ -123,7 +139,7 @@ class Topic:
     @property
     def mask(self) -> np.ndarray:
         """The channels that it uses, (D,) bool: what cx.Pathway.topic takes."""
-        return self.topics.mask(self.number, self.threshold)
+        return self.topics.mask(self.number, self.threshold, self.distinct)
 
     def images(self, k: int | None = 9) -> np.ndarray:
         """Which images are most of this topic, by their place in the features."""

@@ -5,6 +5,7 @@ from .caricature_panel import CaricaturePanel
 from .decoding_panel import DecodingPanel
 from .inversion_panel import InversionPanel
 from .maximize_panel import MaximizePanel
+from .style_panel import StylePanel
 from .unit_grid import UnitGrid
 from .unit_panel import UnitPanel
 from .whole import explore
@@ -15,6 +16,7 @@ __all__ = [
     "DecodingPanel",
     "InversionPanel",
     "MaximizePanel",
+    "StylePanel",
     "UnitGrid",
     "UnitPanel",
     "explore",

@@ -70,6 +70,22 @@ def test_the_numbers_are_a_factorisation():
     assert len(list(found)) == len(found) == 4
 
 
+def test_a_distinct_mask_leaves_out_what_topics_share():
+    codes = groups(noise=0.0)[0] + np.float32([0] * 11 + [2])  # all have the last channel
+    found = cx.topics(Codes(codes), 3)
+    for k in range(3):
+        others = np.max([found.components[j] for j in range(3) if j != k], 0)
+        for distinct in (0.5, 1.0, 2.0):
+            wanted = [
+                c > 0.1 * max(found.components[k]) and c >= distinct * o
+                for c, o in zip(found.components[k], others, strict=True)
+            ]
+            assert found.mask(k, 0.1, distinct).tolist() == wanted
+            assert found.mask(k, 0.1, distinct).tolist() == cx.Topic(found, k, 0.1, distinct).mask.tolist()
+    assert sum(found.mask(k, 0.0, 1.01) for k in range(3)).max() == 1  # no channel is most of two
+    assert cx.topics(Codes(codes), 1).mask(0, 0, 5.0).all()  # nothing rivals an only topic
+
+
 def test_weights_of_further_codes_are_the_nearest_in_the_cone():
     codes = groups(noise=0.3)[0]
     found = cx.topics(Codes(codes), 3)
@@ -164,9 +180,10 @@ def test_retrieval_by_an_image_finds_its_style(churches):
 
 
 def test_topics_of_the_world_are_its_styles(agreement):
-    """Adjusted Rand index with k given, for the classes whose styles fc7 of worldnet-styles tells apart."""
-    told_apart = {"house", "church", "tree", "boat", "clock"}
-    assert {name for name, value in agreement.items() if value >= 0.8} >= told_apart
+    """Adjusted Rand index with k given: nearly all of what fc7 of worldnet-styles knows of styles."""
+    assert sorted(name for name, value in agreement.items() if value < 0.8) in ([], ["fish"])
+    assert agreement["fish"] > 0.3
+    assert sorted(agreement.values())[5] > 0.9
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +209,8 @@ def test_what_cannot_be_gets_a_sentence(refused, churches):
     refused(cx.SettingError, lambda: found.mask(3), "topics 0 to 2")
     refused(cx.SettingError, lambda: found[3], "topics 0 to 2")
     refused(cx.SettingError, lambda: found.mask(0, 1.0), "threshold")
+    refused(cx.SettingError, lambda: found.mask(0, 0, -1), "distinct")
+    refused(cx.SettingError, lambda: found.mask(0, 0, 1e9), "lower distinct")
     refused(cx.SettingError, lambda: found.images(-1), "topics 0 to 2")
     refused(cx.SettingError, lambda: found.weigh(codes[:, :5]), "12 channels")
     refused(cx.SettingError, lambda: cx.topic_curve(Codes(codes), [40]), "1 to 12")

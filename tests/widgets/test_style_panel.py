@@ -1,0 +1,129 @@
+"""The style panel without a browser: survey, topics, encircled images, masks, and the code of what is seen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from waiting import until
+
+import cnnexplore as cx
+from cnnexplore.styles.portrait import aim
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("CNNEXPLORE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(scope="module")
+def net():
+    return cx.load("worldnet-styles", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    return cx.world.dataset(60, 5, names=["church", "boat"])
+
+
+@pytest.fixture
+def panel(keep, net, scenes):
+    def make(*args, **settings):
+        p = keep(cx.StylePanel(net, scenes, *args, **({"steps": 3} | settings)))
+        until(lambda: p.survey.runner.state in ("finished", "failed"))
+        return p
+
+    return make
+
+
+def test_a_topic_has_images_a_mask_and_a_picture_whose_code_remakes_it(panel, net):
+    p = panel("church")
+    assert p.wait(60)
+    assert (p.chosen.topic, len(p.topics)) == (0, 3)
+    assert {p.features.classes[k] for k in p.features.labels} == {"church"}
+    assert list(p.class_box.options) == ["all classes", "church", "boat"]
+    assert [b.layout.display for b in p.buttons] == [""] * 3 + ["none"] * 5
+    until(lambda: p.grid.done == p.grid.count == len(p.topics.images(0, None)))
+    mask = p.topics.mask(0, 0.1, 2.0)
+    assert p.mask_view.caption == f"m7 of topic 0: {mask.sum()} of 256 units open"
+    run = p.runner.run
+    assert (run.units, run.M) == (
+        list(aim(p.features, p.topics.images(0, None), mask)[:1]),
+        aim(p.features, p.topics.images(0, None), mask)[1],
+    )
+    assert p.estimate.caption == "what church is through topic 0"
+    assert "# topic 0 of cx.topics(cx.features(cx.load('worldnet-styles'), images).of('church'), 3)" in p.code()
+    assert np.array_equal(eval(p.code(), {"cx": cx}).image, p.picture)
+    alone = cx.portray(p.topics, 0, steps=3, progress=False)
+    assert np.array_equal(alone.image, p.picture)
+    assert len(p.scatter.widget.data[0].x) == len(p.features)
+
+
+def test_another_topic_another_mask_another_class(panel):
+    p = panel("church")
+    p.buttons[2].click()
+    until(lambda: p.estimate.caption == "what church is through topic 2" and p.runner.state == "finished")
+    first = p.runner.run
+    p.distinct.value = 0.0
+    until(lambda: p.runner.run is not None and p.runner.run is not first and p.runner.state == "finished")
+    assert p.mask_view.caption == f"m7 of topic 2: {p.topics.mask(2, 0.1).sum()} of 256 units open"
+    p.threshold.value, p.distinct.value = 0.3, 1.0
+    p.class_box.value = "boat"
+    until(lambda: p.estimate.caption == "what boat is through topic 2" and p.runner.state == "finished")
+    p.k_box.value = 2
+    until(lambda: p.topics is not None and len(p.topics) == 2 and "topic 0" in p.estimate.caption)
+    p.class_box.value = "all classes"
+    until(lambda: len(p.features) == 60 and p.survey.runner.state == "finished")
+    assert "cx.world.dataset" not in p.chosen.code
+    assert ".of(" not in p.chosen.code
+
+
+def test_points_are_picked_encircled_and_painted(panel):
+    p = panel("church", selection=(shared := cx.widgets.selection.Selection()))
+    p._picked(next(k for k in range(20) if p.topics.assignment[k] == 1))
+    assert p.chosen.topic == 1
+    place = int(np.flatnonzero(p.topics.assignment == 1)[0])
+    assert shared.image_code == f"images[{p.features.numbers[place]}][0]"
+    assert np.array_equal(shared.image, p.features.image(place))
+    assert p.hovered.caption.endswith("topic 1")
+    assert len(p.scatter.widget.data[1].x) == 1
+    p._lassoed([0, 3, 4])
+    until(lambda: p.estimate.caption == "what church is through 3 images by hand" and p.runner.state == "finished")
+    assert np.array_equal(eval(p.code(), {"cx": cx}).image, p.picture)
+    assert p.grid.count == 3
+    p._lassoed(list(range(len(p.features))))  # nothing is left to be told from
+    until(lambda: "images by hand" in p.estimate.caption and p.grid.count > 3)
+    colours = {}
+    for kind in ("topic", "class", "prediction"):
+        p.colour_box.value = kind
+        colours[kind] = len(set(p.scatter.widget.data[0].marker.color))
+    assert colours["topic"] == 3
+    assert colours["class"] == 1
+    assert "church" in p.legend.value
+
+
+def test_images_that_are_not_given_get_a_sentence(keep, refused, net):
+    p = keep(cx.StylePanel(cx.load("photonet", device="cpu"), start=False))
+    until(lambda: p.survey.runner.state == "failed")
+    assert "Give StylePanel a folder" in p.run_view._status["text"]
+    refused(cx.SettingError, lambda: cx.StylePanel(net, k=0), "1 to 8")
+    refused(cx.SettingError, lambda: cx.StylePanel(net, threshold=2), "threshold")
+    refused(cx.SettingError, lambda: cx.StylePanel(net, distinct=-1), "distinct")
+    refused(cx.SettingError, lambda: cx.StylePanel(net, []), "empty")
+
+
+def test_ten_thousand_points_are_drawn_by_webgl():
+    from cnnexplore.widgets.scatter import Scatter
+
+    scatter = Scatter()
+    for count, kind in ((100, "scatter"), (10_000, "scattergl"), (50, "scatter")):
+        points = np.random.default_rng(0).normal(size=(count, 2))
+        scatter.show(points, np.arange(count) % 30 - 1)
+        assert {trace.type for trace in scatter.widget.data} == {kind}
+        assert np.allclose(scatter.widget.data[0].x, points[:, 0], atol=1e-6)
+        low, high = scatter.widget.layout.xaxis.range
+        assert low < points[:, 0].min() < points[:, 0].max() < high
+        scatter.ring(count - 1)
+        assert scatter.widget.data[1].x[0] == pytest.approx(points[-1, 0], abs=1e-6)
+        scatter.emphasise([1, 2])
+        assert list(scatter.widget.data[0].selectedpoints) == [1, 2]
+    assert scatter.widget.data[0].marker.color[0] == "#999999"

@@ -1,0 +1,60 @@
+"""The recipe of worldnet-styles on a handful of scenes: it learns styles, and its file names classes."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+import cnnexplore as cx
+from cnnexplore.data import world
+from cnnexplore.zoo import styled, worldnet
+
+
+@pytest.fixture
+def small(monkeypatch):
+    monkeypatch.setattr(worldnet, "BATCH", 8)
+    real = worldnet.accuracy
+    monkeypatch.setattr(worldnet, "accuracy", lambda module, n, workers=None: real(module, 24, workers=workers))
+
+
+def test_every_style_has_a_number():
+    scenes = world.dataset(200, 3, 16)
+    found = styled.Styled(scenes)
+    assert len(found) == 200
+    names = [(c, s) for c in world.CLASSES for s in range(len(world.STYLES[c]))]
+    assert len(names) == sum(styled.COUNTS) == 31
+    for k in range(0, 200, 7):
+        image, number = found[k]
+        assert names[number] == (world.CLASSES[scenes.labels[k]], scenes.styles[k])
+        assert torch.equal(image, scenes[k][0])
+    assert set(found.numbers.tolist()) == set(range(31))
+
+
+def test_a_classs_score_is_the_mean_of_its_styles():
+    codes, weights = (
+        torch.rand(5, 7),
+        {"fc8.weight": torch.rand(31, 7), "fc8.bias": torch.rand(31), "fc7.bias": torch.ones(2)},
+    )
+    scores = codes @ weights["fc8.weight"].T + weights["fc8.bias"]
+    merged = styled.by_class(weights)
+    assert merged["fc7.bias"] is weights["fc7.bias"]
+    found = (codes @ merged["fc8.weight"].T + merged["fc8.bias"]).numpy()
+    first = np.cumsum([0, *styled.COUNTS])
+    expected = np.stack([scores[:, a:b].mean(1).numpy() for a, b in zip(first, first[1:], strict=False)], 1)
+    assert np.allclose(found, expected, atol=1e-5)
+
+
+def test_it_starts_from_worldnet_and_its_file_describes_itself(small, tmp_path):
+    scores = [styled.train(tmp_path / f"{k}.safetensors", epochs=1, steps=2, seed=1, workers=0) for k in range(2)]
+    net = cx.load(tmp_path / "0.safetensors", device="cpu")
+    assert net.labels == list(world.CLASSES)
+    assert net.layers["fc8"].channels == 10
+    with safe_open(tmp_path / "0.safetensors", "pt") as one, safe_open(tmp_path / "1.safetensors", "pt") as other:
+        assert "cnnexplore train worldnet --styles" in one.metadata()["source"]
+        assert f"{scores[0]:.4f}" in one.metadata()["source"]
+        assert scores[0] == scores[1]
+        for name in one.keys():  # noqa: SIM118
+            assert torch.equal(one.get_tensor(name), other.get_tensor(name))
+    start = cx.load("worldnet", device="cpu").module
+    likeness = torch.nn.functional.cosine_similarity(net.module.conv1.weight.flatten(1), start.conv1.weight.flatten(1))
+    assert likeness.min() > 0.5
