@@ -2,9 +2,11 @@
 
 from .attribution_panel import AttributionPanel
 from .caricature_panel import CaricaturePanel
+from .completion_panel import CompletionPanel
 from .decoding_panel import DecodingPanel
 from .inversion_panel import InversionPanel
 from .maximize_panel import MaximizePanel
+from .pathway_panel import PathwayPanel
 from .unit_grid import UnitGrid
 from .unit_panel import UnitPanel
 from .whole import explore
@@ -12,9 +14,11 @@ from .whole import explore
 __all__ = [
     "AttributionPanel",
     "CaricaturePanel",
+    "CompletionPanel",
     "DecodingPanel",
     "InversionPanel",
     "MaximizePanel",
+    "PathwayPanel",
     "UnitGrid",
     "UnitPanel",
     "explore",
