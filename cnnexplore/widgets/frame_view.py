@@ -64,6 +64,11 @@ class FrameView(anywidget.AnyWidget):
         self.height, self.width = size
         self.scale = scale or whole_scale(size)
 
+    def unframe(self) -> None:
+        """Takes the frame away, also one that a person has just dragged, of which only the browser knows."""
+        self.box = [0.0] * 4
+        self.box = []
+
     def draw(self, pictures: np.ndarray) -> None:
         """Shows an (H, W, 3) uint8 picture, or an (N, H, W, 3) batch, now."""
         self.stream.show(lambda: raw(pictures))

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from .frame_view import FrameView
 
 TINT = np.array([224, 0, 122])  # of what is masked
-TOOLS = {"box": "square-o", "brush": "paint-brush", "eraser": "eraser"}
+TOOLS = {"box": "drag a box to be filled", "brush": "paint over more", "eraser": "take some away"}
 
 
 class MaskPainter:
@@ -27,14 +27,12 @@ class MaskPainter:
         self.on_change: Callable[[np.ndarray], None] = lambda mask: None
         self.on_find: Callable[[], None] = lambda: None
         view.on_window, view.on_stroke = self._boxed, self._stroked
-        icons = list(TOOLS.values())
-        self.tool = w.ToggleButtons(options=list(TOOLS), value="box", icons=icons)
-        self.tool.style.button_width = "78px"
-        self.tool.tooltips = ["drag a box: it is what is filled", "paint more", "take away from the mask"]
+        self.tool = w.ToggleButtons(options=list(TOOLS), value="box", tooltips=list(TOOLS.values()))
+        self.tool.style.button_width = "66px"
         self.size = w.IntSlider(12, 2, 60, description="brush", layout=w.Layout(width="190px"))
         self.size.tooltip = "the width of brush and eraser, in percent of the picture"
         self.size.style.description_width = "38px"
-        self.find = w.Button(description="find the key part", icon="magic", layout=w.Layout(width="140px"))
+        self.find = w.Button(description="find the key part", icon="magic", layout=w.Layout(width="164px"))
         self.find.tooltip = "where the predicted class depends most on the pixels: |d fc8 / dI|, cut and filled"
         self.find.on_click(lambda _: self.on_find())
         self.tool.observe(lambda change: self._suit(), "value")
@@ -55,7 +53,7 @@ class MaskPainter:
         return out
 
     def _draw(self) -> None:
-        self.view.box = []
+        self.view.unframe()
         self.view.draw(self.tinted)
 
     def _suit(self) -> None:

@@ -94,6 +94,11 @@ class PathwayPanel(RunPanel):
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
         return Values(paper_weight(layer, size), jitter=paper_jitter(layer))
 
+    def _weight(self, places: np.ndarray) -> float:
+        """The usual C where only some places of pool5 pass."""
+        s = self.selection
+        return self._usual(s.net.scores, s.net.size).C * places.size / int(places.sum())
+
     def _looked_at(self) -> tuple:
         return self.selection.net, self.selection.channel
 
@@ -179,6 +184,7 @@ class PathwayPanel(RunPanel):
         rows, columns = self._grid
         odd = np.add.outer(np.arange(rows), np.arange(columns)) % 2
         self.map.resize((rows, columns), max(1, _MAP // max(rows, columns)))
+        self.map.unframe()
         self.map.draw(np.where(self.places[..., None], _OPEN[odd], _CLOSED[odd]))
         pool = head_of(self.selection.net).pool
         name = pool.name if pool is not None else "pool5"
@@ -215,7 +221,10 @@ class PathwayPanel(RunPanel):
 
     def _open(self, places: np.ndarray) -> None:
         """Lets these places of pool5 pass, and no other; one at least."""
-        self.places = places if places.any() else np.ones(self._grid, bool)
+        before, self.places = self.places, places if places.any() else np.ones(self._grid, bool)
+        if self.settings.C == self._weight(before):  # fewer places say less: what was usual stays usual
+            self.settings.update(C=self._weight(self.places))
+            self.controls.show(self.settings.snapshot())
         self._draw_map()
         self._begin()
 

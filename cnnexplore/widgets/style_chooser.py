@@ -34,11 +34,10 @@ class StyleChooser:
         if isinstance(styles, dict) and (wrong := [label for label in styles if label not in net.labels]):
             raise SettingError(f"styles has {wrong[0]!r}, which is no class of {net.name}; expected labels of classes.")
         self._styled = net
-        layout = w.Layout(width="230px")
-        self.unit = w.Dropdown(description="class", layout=layout, tooltip="which class is looked for")
-        self.style = w.Dropdown(description="style", layout=layout, tooltip="through which units of fc7 (a topic's m7)")
+        self.unit = w.Dropdown(description="class", tooltip="which class is looked for")
+        self.style = w.Dropdown(description="style", tooltip="through which units of fc7 (a topic's m7)")
         for box in (self.unit, self.style):
-            box.style.description_width = "38px"
+            box.style.description_width, box.layout.width = "38px", "230px"
         self._quiet = False
         self.suit(net, unit)
         self.unit.observe(self._unit_chosen, "value")

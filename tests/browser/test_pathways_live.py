@@ -66,6 +66,7 @@ def test_a_painted_mask_fills(folder, notebook, page, photograph):
     opened.run_all()
     opened.show()
     opened.wait_state("d.state === 'finished'")
+    photograph("completion-first")
     original = page.locator(".cx-frame").first.locator("canvas").first
     drag(page, original, (0.3, 0.3), (0.7, 0.8))
     opened.wait_state("d.state === 'finished'")
