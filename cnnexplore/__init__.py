@@ -28,8 +28,8 @@ _ROOMS = {
     "cnnexplore.data": ("annotated", "photograph", "photographs", "digit", "digits", "scene", "score", "world"),
     "cnnexplore.figures": ("figure",),
     "cnnexplore.widgets": (
-        "InversionPanel", "MaximizePanel", "CaricaturePanel", "DecodingPanel", "AttributionPanel", "UnitPanel",
-        "PathwayPanel", "CompletionPanel", "UnitGrid", "explore",
+        "InversionPanel", "MaximizePanel", "CaricaturePanel", "DecodingPanel", "AttributionPanel", "StylePanel",
+        "PathwayPanel", "CompletionPanel", "UnitPanel", "UnitGrid", "explore",
     ),
 }  # fmt: skip
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}

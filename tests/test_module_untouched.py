@@ -110,8 +110,8 @@ CALLS = {
     "score": lambda net, folder: (setattr(net, "labels", list(cx.world.CLASSES)), cx.score(net, n=2)),
 }  # fmt: skip
 PANELS = (
-    "InversionPanel", "MaximizePanel", "CaricaturePanel", "DecodingPanel", "AttributionPanel", "UnitPanel",
-    "PathwayPanel", "CompletionPanel", "explore",
+    "InversionPanel", "MaximizePanel", "CaricaturePanel", "DecodingPanel", "AttributionPanel", "StylePanel",
+    "PathwayPanel", "CompletionPanel", "UnitPanel", "explore",
 )  # fmt: skip
 ELSEWHERE = dict.fromkeys(PANELS, "tests/widgets")
 TAKE_NO_MODULE = {

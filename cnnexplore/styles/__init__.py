@@ -2,7 +2,7 @@
 
 from .completion import Completed, Completion, complete
 from .cone import Cone, cone
-from .embedding import Embedding, embed
+from .embedding import Embedding, embed, embed_stream
 from .features import Features, feature_stream, features, semantic_layer
 from .pathway import Pathway, pathway_of
 from .retrieval import Retrieved, retrieve
@@ -23,6 +23,7 @@ __all__ = [
     "complete",
     "cone",
     "embed",
+    "embed_stream",
     "feature_stream",
     "features",
     "pathway_of",

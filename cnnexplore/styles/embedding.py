@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+from tqdm.auto import tqdm
 
 from ..errors import SettingError
 from .features import Features
 
 METHODS = {"tsne": "t-SNE after PCA", "pca": "the first two principal components"}
 _WIDTH = 50  # of the codes that t-SNE is given
+_EVERY = 25  # steps of t-SNE between two looks
+_MANY = 4000  # points from which on the forces are interpolated
 _CHUNK = 4096  # images at a time, where all of them would be too many
 
 
@@ -52,26 +55,38 @@ def embed(
     perplexity: float = 30,
     steps: int = 500,
     seed: int = 0,
-    watch: Callable[[int, np.ndarray], bool | None] | None = None,
+    progress: bool = True,
 ) -> Embedding:
     """Each image's place on a plane; the same each time.
 
-    method: "tsne" or "pca". perplexity: how many neighbours count as near, less where there are few images. watch: is
-    called with the step and the points as they are (N, 2) while they move, and may return True to end there.
-    Raises SettingError. Source: van der Maaten and Hinton, Visualizing data using t-SNE, 2008.
+    method: "tsne" or "pca". perplexity: how many neighbours count as near, less where there are few images. steps: of
+    t-SNE, half of them, and at most 250, with early exaggeration. Raises SettingError.
+    Source: van der Maaten and Hinton, Visualizing data using t-SNE, 2008.
     """
+    last = None
+    with tqdm(total=steps, desc="t-SNE", unit="step", disable=not progress or method != "tsne") as bar:
+        for step, points in embed_stream(features, method, perplexity=perplexity, steps=steps, seed=seed):
+            bar.update(step - bar.n)
+            last = points
+    return last
+
+
+def embed_stream(
+    features: Features, method: str = "tsne", *, perplexity: float = 30, steps: int = 500, seed: int = 0
+) -> Iterator[tuple[int, Embedding]]:
+    """`embed` as a stream: (step, the points as they are) every 25 steps, at first the principal components."""
     if method not in METHODS:
         raise SettingError(f"method is {method!r}; expected one of {', '.join(map(repr, METHODS))}.")
     if np.ndim(features) != 2 or len(features) < 3:
-        raise SettingError(
-            f"features have the shape {np.shape(features)}; expected (images, channels), 3 images or more."
-        )
-    if not isinstance(perplexity, (int, float)) or not perplexity >= 1 or not steps >= 1:
+        shape = np.shape(features)
+        raise SettingError(f"features have the shape {shape}; expected (images, channels), 3 images or more.")
+    if not isinstance(perplexity, (int, float)) or not perplexity >= 1 or not isinstance(steps, int) or steps < 1:
         raise SettingError(f"perplexity is {perplexity!r}, steps {steps!r}; expected numbers of 1 or more.")
     reduced = principal(features, min(_WIDTH, *features.shape), seed)
-    if method == "pca":
-        return Embedding(features, _plane(reduced), method)
-    return Embedding(features, _tsne(reduced, perplexity, steps, seed, watch), method)
+    yield 0, Embedding(features, _plane(reduced), method)
+    if method == "tsne":
+        for step, points in _tsne(reduced, perplexity, steps, seed):
+            yield step, Embedding(features, points, method)
 
 
 def principal(features: Features, width: int, seed: int) -> np.ndarray:
@@ -101,16 +116,18 @@ def _plane(reduced: np.ndarray) -> np.ndarray:
     return points.astype(np.float32)
 
 
-def _tsne(reduced: np.ndarray, perplexity: float, steps: int, seed: int, watch) -> np.ndarray:
-    from openTSNE import TSNE
+def _tsne(reduced: np.ndarray, perplexity: float, steps: int, seed: int) -> Iterator[tuple[int, np.ndarray]]:
+    from openTSNE import TSNEEmbedding, affinity, initialization
 
-    def told(step: int, error: float, points) -> bool:
-        return bool(watch(step, np.array(points, np.float32))) if watch else False
-
-    first = min(250, steps // 2)
-    solver = TSNE(
-        perplexity=min(perplexity, max(1.0, (len(reduced) - 1) / 3)),
-        early_exaggeration_iter=first, n_iter=steps - first, neighbors="exact", random_state=seed, n_jobs=1,
-        negative_gradient_method="fft" if len(reduced) > 4000 else "bh", callbacks=[told], callbacks_every_iters=10,
-    )  # fmt: skip
-    return np.array(solver.fit(reduced), np.float32)
+    near = min(perplexity, max(1.0, (len(reduced) - 1) / 3))
+    likeness = affinity.PerplexityBasedNN(reduced, near, method="exact", n_jobs=1, random_state=seed)
+    start = initialization.pca(reduced, random_state=seed) if reduced.shape[1] > 1 else _plane(reduced) * 1e-4
+    way = "fft" if len(reduced) > _MANY else "bh"
+    points = TSNEEmbedding(start, likeness, negative_gradient_method=way, n_jobs=1, random_state=seed)
+    early, step = min(250, steps // 2), 0
+    while step < steps:
+        phase = {"exaggeration": 12, "momentum": 0.5} if step < early else {"momentum": 0.8}
+        some = min(_EVERY, (early if step < early else steps) - step)
+        points.optimize(some, inplace=True, **phase)
+        step += some
+        yield step, np.array(points, np.float32)

@@ -82,7 +82,8 @@ class Features:
         numbers, names = (self.labels, self.classes) if by == "label" else (self.predicted, self.predictions)
         wanted = names.index(name) if name in names else name
         if isinstance(wanted, str):  # a folder's name such as "n03028079_church"
-            ends = [k for k, known in enumerate(names) if known.endswith((f"_{name}", f" {name}"))]
+            said = f" {name}".replace("_", " ")
+            ends = [k for k, known in enumerate(names) if f" {known}".replace("_", " ").endswith(said)]
             wanted = ends[0] if len(ends) == 1 else None
         found = np.flatnonzero(numbers == wanted) if wanted is not None else []
         if not len(found):

@@ -7,6 +7,7 @@ from .decoding_panel import DecodingPanel
 from .inversion_panel import InversionPanel
 from .maximize_panel import MaximizePanel
 from .pathway_panel import PathwayPanel
+from .style_panel import StylePanel
 from .unit_grid import UnitGrid
 from .unit_panel import UnitPanel
 from .whole import explore
@@ -19,6 +20,7 @@ __all__ = [
     "InversionPanel",
     "MaximizePanel",
     "PathwayPanel",
+    "StylePanel",
     "UnitGrid",
     "UnitPanel",
     "explore",

@@ -17,24 +17,26 @@ from cnnexplore.styles.cone import readout
 @pytest.mark.parametrize("method", ["tsne", "pca"])
 def test_groups_stay_together_and_the_same_each_time(method):
     codes, truth, _ = groups((40, 30, 20), noise=0.2)
-    found = cx.embed(Codes(codes), method, steps=300)
+    found = cx.embed(Codes(codes), method, steps=300, progress=False)
     assert found.points.shape == (90, 2)
     assert np.isfinite(found.points).all()
     middle = np.stack([found.points[truth == k].mean(0) for k in range(3)])
     nearest = np.linalg.norm(found.points[:, None] - middle[None], axis=2).argmin(1)
     assert (nearest == truth).mean() > (0.97 if method == "tsne" else 0.9)
-    assert np.array_equal(found.points, cx.embed(Codes(codes), method, steps=300).points)
+    assert np.array_equal(found.points, cx.embed(Codes(codes), method, steps=300, progress=False).points)
     if method == "tsne":
-        assert not np.array_equal(found.points, cx.embed(Codes(codes), method, steps=300, seed=1).points)
+        assert not np.array_equal(
+            found.points, cx.embed(Codes(codes), method, steps=300, seed=1, progress=False).points
+        )
 
 
-def test_it_can_be_watched_and_ended():
-    codes, seen = groups()[0], []
-    whole = cx.embed(Codes(codes), steps=100, watch=lambda step, points: seen.append((step, points)))
-    assert len(seen) == 10
-    assert not np.array_equal(seen[0][1], seen[-1][1])
-    ended = cx.embed(Codes(codes), steps=100, watch=lambda step, points: True)
-    assert not np.array_equal(whole.points, ended.points)
+def test_it_can_be_watched():
+    codes = groups()[0]
+    seen = list(embedding.embed_stream(Codes(codes), steps=110))
+    assert [step for step, _ in seen] == [0, 25, 50, 55, 80, 105, 110]
+    assert np.array_equal(seen[0][1].points, cx.embed(Codes(codes), "pca").points)
+    assert np.array_equal(seen[-1][1].points, cx.embed(Codes(codes), steps=110, progress=False).points)
+    assert not np.array_equal(seen[2][1].points, seen[-1][1].points)
 
 
 def test_components_of_many_images_are_those_of_all_at_once(monkeypatch):
@@ -49,7 +51,7 @@ def test_components_of_many_images_are_those_of_all_at_once(monkeypatch):
 
 def test_few_images_and_wrong_settings(refused):
     codes = groups()[0]
-    assert cx.embed(Codes(codes[:3]), steps=20).points.shape == (3, 2)
+    assert cx.embed(Codes(codes[:3]), steps=20, progress=False).points.shape == (3, 2)
     assert cx.embed(Codes(codes[:5, :1]), "pca").points.shape == (5, 2)
     refused(cx.SettingError, lambda: cx.embed(Codes(codes), "umap"), "'tsne'")
     refused(cx.SettingError, lambda: cx.embed(Codes(codes[:2])), "3 images")

@@ -334,7 +334,10 @@ def test_only_those_of_a_class(net, tmp_path, refused):
     assert (found.of(net.labels[said], by="predicted").predicted == said).all()
     assert found.only(np.arange(75) < 4).numbers.tolist() == [0, 1, 2, 3]
     assert ones.only([1]).numbers.tolist() == [4]
-    refused(cx.SettingError, lambda: found.of("horse"), "'horse'", "class 0")
+    found.source.classes = ["n1_sea_horse", "n2_golf_ball", "n3_sea_ball"]
+    assert found.of("golf ball").numbers.tolist() == found.of("n2_golf_ball").numbers.tolist() == ones.numbers.tolist()
+    refused(cx.SettingError, lambda: found.of("ball"), "n2_golf_ball")  # which of the two?
+    refused(cx.SettingError, lambda: found.of("horse", by="predicted"), "'horse'", "there are")
     refused(cx.SettingError, lambda: found.of(1, by="colour"), "predicted")
 
 
