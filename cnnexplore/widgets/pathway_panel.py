@@ -222,7 +222,7 @@ class PathwayPanel(RunPanel):
     def _open(self, places: np.ndarray) -> None:
         """Lets these places of pool5 pass, and no other; one at least."""
         before, self.places = self.places, places if places.any() else np.ones(self._grid, bool)
-        if self.settings.C == self._weight(before):  # fewer places say less: what was usual stays usual
+        if self._weight(before) == self.settings.C:  # fewer places say less: what was usual stays usual
             self.settings.update(C=self._weight(self.places))
             self.controls.show(self.settings.snapshot())
         self._draw_map()
