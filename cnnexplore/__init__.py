@@ -29,7 +29,7 @@ _ROOMS = {
     "cnnexplore.figures": ("figure",),
     "cnnexplore.widgets": (
         "InversionPanel", "MaximizePanel", "CaricaturePanel", "DecodingPanel", "AttributionPanel", "StylePanel",
-        "UnitPanel", "UnitGrid", "explore",
+        "PathwayPanel", "CompletionPanel", "UnitPanel", "UnitGrid", "explore",
     ),
 }  # fmt: skip
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}

@@ -114,7 +114,7 @@ CALLS = {
 }  # fmt: skip
 PANELS = (
     "InversionPanel", "MaximizePanel", "CaricaturePanel", "DecodingPanel", "AttributionPanel", "StylePanel",
-    "UnitPanel", "explore",
+    "PathwayPanel", "CompletionPanel", "UnitPanel", "explore",
 )  # fmt: skip
 ELSEWHERE = dict.fromkeys(PANELS, "tests/widgets")
 TAKE_NO_MODULE = {

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..errors import SettingError
-from ..network import Network
+from ..network import Layer, Network
 from ..preimage.losses import InnerProduct
 from ..preimage.maximization import channel_of, paper_weight
 from ..preimage.priors import Scale
@@ -25,6 +25,11 @@ from .salient import salient_part
 
 EASE = 0.04  # how far from the seam the class has its full say, as a part of the image's side
 STARTS = ("surroundings", "noise", "image")
+
+
+def usual_weight(layer: Layer, size: tuple[int, int]) -> float:
+    """Half of what a maximisation takes, so that the fill keeps the colours around it."""
+    return paper_weight(layer, size) / 2
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,7 @@ class Completion(Run):
         if not scale > 0:
             raise SettingError(f"M is {M!r}; expected the positive response that counts as 1.")
         if settings is None:
-            C = paper_weight(where, net.size) / 2 if C is None else C
+            C = usual_weight(where, net.size) if C is None else C
             settings = Settings(Values(C, alpha, beta, paper_jitter(where) if jitter is None else jitter, rate))
         weights = torch.zeros(len(seeds), *shape[1:], device=net.device)
         weights[:, self.unit] = 1

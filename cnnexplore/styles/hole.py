@@ -44,8 +44,12 @@ class Hole:
 
     def filled(self, x: torch.Tensor) -> np.ndarray:
         """The photograph with the masked pixels of x, (1, C, H, W); all others as they were, to the bit."""
+        return self.pasted(self.net.picture(x))
+
+    def pasted(self, picture: np.ndarray) -> np.ndarray:
+        """The photograph with the masked pixels of a picture of what the network sees, (H, W, 3) uint8."""
         top, left, bottom, right = self.part
-        fill = torch.from_numpy(np.atleast_3d(self.net.picture(x))).permute(2, 0, 1)[None].float()
+        fill = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
         sides = (bottom - top, right - left)
         if tuple(fill.shape[-2:]) != sides:
             fill = F.interpolate(fill, sides, mode="bicubic", antialias=True, align_corners=False)

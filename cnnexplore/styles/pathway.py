@@ -57,6 +57,11 @@ class Pathway:
         parts = {name: [*self._parts.get(name, ()), *other._parts.get(name, ())] for name in names}
         return _made(parts, any(one.relu for one in gated), f"{self.code} & {other.code}")
 
+    def closing(self) -> Pathway:
+        """The same masks with the relus in force: they only close units, as dropout does."""
+        code = f"({self.code})" if " & " in self.code else self.code
+        return self if self.relu else _made(self._parts, True, f"{code}.closing()")
+
     def masks(self, net: Network) -> Masks:
         """The masks for a network, as tensors. Raises SettingError, NetworkError."""
         found = {}

@@ -27,9 +27,11 @@ class FrameView(anywidget.AnyWidget):
 
     width, height: of one picture, before the first frame. caption: the line below. box: (top, left, bottom, right)
     in pixel centres, drawn as a frame over each picture, or (). windows: a window can be dragged instead of a pixel
-    picked. poster: the PNG that a saved notebook shows. on_pick(row, column) is called when a pixel is clicked,
-    on_item(k) with the number of its picture in a batch, on_window(top, left, bottom, right), the last two excluded,
-    when a window was dragged, on_views(n) when a view opens or closes.
+    picked. brush: the width in pixels of a brush that can be drawn with, 0 for none; erases: whether it takes away.
+    columns: how many of a batch stand in a row, 0 for as many as fit. poster: the PNG that a saved notebook shows.
+    on_pick(row, column) is called when a pixel is clicked, on_item(k) with the number of its picture in a batch,
+    on_window(top, left, bottom, right), the last two excluded, when a window was dragged, on_stroke(cells, brush,
+    erases) when a brush went over (row, column) cells, on_views(n) when a view opens or closes.
     """
 
     _esm = STATIC / "frame_view.js"
@@ -40,6 +42,9 @@ class FrameView(anywidget.AnyWidget):
     caption = traitlets.Unicode("").tag(sync=True)
     box = traitlets.List(traitlets.Float()).tag(sync=True)
     windows = traitlets.Bool(False).tag(sync=True)
+    brush = traitlets.Int(0).tag(sync=True)
+    erases = traitlets.Bool(False).tag(sync=True)
+    columns = traitlets.Int(0).tag(sync=True)
     poster = traitlets.Bytes(b"").tag(sync=True)
 
     def __init__(self, size: tuple[int, int], caption: str = "", **traits):
@@ -49,6 +54,7 @@ class FrameView(anywidget.AnyWidget):
         self.on_pick: Callable[[int, int], None] = lambda row, column: None
         self.on_item: Callable[[int], None] = lambda k: None
         self.on_window: Callable[[int, int, int, int], None] = lambda *window: None
+        self.on_stroke: Callable[[list, int, bool], None] = lambda cells, brush, erases: None
         self.on_views: Callable[[int], None] = lambda count: None
         self.on_msg(self._received)
 
@@ -57,6 +63,11 @@ class FrameView(anywidget.AnyWidget):
         self.box = []
         self.height, self.width = size
         self.scale = scale or whole_scale(size)
+
+    def unframe(self) -> None:
+        """Takes the frame away, also one that a person has just dragged, of which only the browser knows."""
+        self.box = [0.0] * 4
+        self.box = []
 
     def draw(self, pictures: np.ndarray) -> None:
         """Shows an (H, W, 3) uint8 picture, or an (N, H, W, 3) batch, now."""
@@ -73,6 +84,9 @@ class FrameView(anywidget.AnyWidget):
             self.on_pick(int(content["row"]), int(content["column"]))
         elif kind == "window":
             self.on_window(*map(int, content["window"]))
+        elif kind == "stroke":
+            cells = [(int(row), int(column)) for row, column in content["cells"]]
+            self.on_stroke(cells, int(content["brush"]), bool(content["erases"]))
         elif kind in ("ready", "gone"):
             self.on_views(self.stream.views)
 

@@ -252,6 +252,7 @@ def test_random_halves_are_halves_and_differ():
         cx.Pathway(m5=RNG.random((6, 4, 4)) < 0.5, m6=RNG.random(12) < 0.5, m7=RNG.random(10) < 0.5, relu=True),
         cx.Pathway.location(1, 0, 2) & cx.Pathway.ensemble(5, keep=0.25),
         cx.Pathway.ensemble(1, relu=True),
+        (cx.Pathway.ensemble(1) & cx.Pathway.location(0, 0, 2)).closing(),
         cx.Pathway(m5=cx.masks.channels(1, 3)),
         cx.Pathway(m7=torch.ones(10)),
     ],

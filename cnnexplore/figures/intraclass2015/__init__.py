@@ -1,5 +1,5 @@
 """Figures and the table of Wei, Zhou, Torralba and Freeman, Understanding intra-class knowledge inside CNN, 2015."""
 
-from .of_styles import figure1, figure6
+from . import of_pathways, of_styles
 
-FIGURES = {"1": figure1, "6": figure6}
+FIGURES = of_styles.FIGURES | of_pathways.FIGURES

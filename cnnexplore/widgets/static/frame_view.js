@@ -17,6 +17,7 @@ export default {
     let pending = null, frame = null; // the newest frame that is not drawn yet, and the one on the screen
     let drawn = 0, acknowledged = 0, acknowledgedAt = 0, live = false, visible = true, timer = null, gone = false;
     let dragged = null; // where a window was begun, and the box as it is now
+    let stroke = null; // the cells that a brush has gone over, and the canvas that shows them
 
     const fit = () => {
       const scale = model.get("scale");
@@ -25,7 +26,8 @@ export default {
         canvas.style.height = `${canvas.height * scale}px`;
       }
       const wide = tiles[0].canvas.width * scale + 10; // a batch stands in one row or, where that is too wide, two
-      row.style.maxWidth = `${wide * (tiles.length * wide <= 720 ? tiles.length : Math.ceil(tiles.length / 2))}px`;
+      const fits = tiles.length * wide <= 720 ? tiles.length : Math.ceil(tiles.length / 2);
+      row.style.maxWidth = `${wide * (model.get("columns") || fits)}px`;
     };
     const label = () => { caption.textContent = model.get("caption"); };
     const outline = () => { // (top, left, bottom, right) in pixel centres, both ends included; cut at the picture's edge
@@ -88,25 +90,49 @@ export default {
       return [inside(event.clientY - at.top, canvas.height), inside(event.clientX - at.left, canvas.width)];
     };
     const press = (event, canvas) => {
-      if (!model.get("windows") || event.button !== 0) return;
+      if (event.button !== 0) return;
+      if (model.get("brush")) {
+        canvas.setPointerCapture(event.pointerId);
+        stroke = { cells: [], over: make("canvas", "cx-stroke", canvas.parentNode) };
+        Object.assign(stroke.over, { width: canvas.width, height: canvas.height });
+        Object.assign(stroke.over.style, { width: canvas.style.width, height: canvas.style.height });
+        stroke.pen = stroke.over.getContext("2d");
+        paint(event, canvas);
+      }
+      if (!model.get("windows")) return;
       canvas.setPointerCapture(event.pointerId);
       dragged = { from: cell(event, canvas) };
       move(event, canvas);
     };
+    const paint = (event, canvas) => {
+      const at = cell(event, canvas), { cells, pen } = stroke, from = cells[cells.length - 1] ?? at;
+      cells.push(at);
+      Object.assign(pen, { lineWidth: model.get("brush"), lineCap: "round", strokeStyle: model.get("erases") ? "#fff" : "#e0007a" });
+      pen.beginPath();
+      pen.moveTo(from[1] + 0.5, from[0] + 0.5);
+      pen.lineTo(at[1] + 0.51, at[0] + 0.5);
+      pen.stroke();
+    };
     const move = (event, canvas) => {
+      if (stroke) paint(event, canvas);
       if (!dragged) return;
       const [a, b] = [dragged.from, cell(event, canvas)];
       dragged.box = [Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.max(a[0], b[0]), Math.max(a[1], b[1])];
       outline();
     };
     const release = () => {
+      if (stroke) {
+        model.send({ kind: "stroke", view, cells: stroke.cells, brush: model.get("brush"), erases: model.get("erases") });
+        setTimeout((over) => over.remove(), 400, stroke.over); // by then the kernel has answered with its picture
+        stroke = null;
+      }
       if (!dragged) return;
       const [top, left, bottom, right] = dragged.box;
       model.send({ kind: "window", view, window: [top, left, bottom + 1, right + 1] });
       dragged = null; // the box stays where it is until the kernel answers
     };
     const pick = (event, canvas) => {
-      if (model.get("windows")) return;
+      if (model.get("windows") || model.get("brush")) return;
       const [row, column] = cell(event, canvas);
       model.send({ kind: "pick", view, row, column, item: tiles.findIndex((tile) => tile.canvas === canvas) });
     };
@@ -124,7 +150,7 @@ export default {
         canvas.addEventListener("pointerdown", (event) => press(event, canvas));
         canvas.addEventListener("pointermove", (event) => move(event, canvas));
         canvas.addEventListener("pointerup", release);
-        canvas.addEventListener("pointercancel", () => { dragged = null; outline(); });
+        canvas.addEventListener("pointercancel", () => { dragged = null; stroke?.over.remove(); stroke = null; outline(); });
         tiles.push({ stage, canvas, box, pen: canvas.getContext("2d") });
       }
       for (const { canvas } of tiles) {
@@ -139,7 +165,7 @@ export default {
     arrange(1, model.get("width"), model.get("height"));
     fit(); label(); outline(); poster();
     watcher.observe(row);
-    const changes = { "change:scale": () => { fit(); outline(); }, "change:caption": label, "change:box": outline, "change:poster": poster };
+    const changes = { "change:scale": () => { fit(); outline(); }, "change:columns": fit, "change:caption": label, "change:box": outline, "change:poster": poster };
     for (const [name, act] of Object.entries(changes)) model.on(name, act);
     model.on("msg:custom", receive);
     model.send({ kind: "ready", view });

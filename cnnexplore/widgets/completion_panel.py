@@ -1,0 +1,193 @@
+"""CompletionPanel: the painted part of a photograph fills with an object of a class and style while one watches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import ipywidgets as w
+import numpy as np
+
+from ..errors import SettingError
+from ..network import Layer, Network
+from ..preimage import Run, Values
+from ..preimage.maximization import channel_of
+from ..preimage.result import png
+from ..preimage.settings import paper_jitter
+from ..styles import Completion, salient_part
+from ..styles.completion import STARTS, usual_weight
+from ..styles.hole import Hole
+from ..zoo import DEFAULT, load
+from .mask_painter import MaskPainter
+from .run_panel import RunPanel
+from .selection import Selection
+from .stage import sheet
+from .style_chooser import StyleChooser
+
+_CONTEXT = "as the rest suggests"
+_MOST = 16  # pictures at once
+
+
+class CompletionPanel(RunPanel):
+    """A live completion: paint a mask on a photograph, choose class and style, watch it fill.
+
+    net: a Network, a name or a path for `cx.load` (default: photonet). image: an image, a list, or a dict by name
+    (default: pictures at hand). mask: as for `cx.complete`; None finds the part that the predicted class depends on
+    most. target: a class's number or label; None: what the rest of the image suggests. styles: a cx.Topics, a list of
+    what `cx.complete` takes as a style, or a dict of either by class. fill: what the fill begins as, "surroundings",
+    "noise" or "image". C, jitter: None for the usual choice. seeds: how many fills grow side by side. start: begin at
+    once. selection: share what is looked at with other panels.
+    Raises ImageError, SettingError, NetworkError, WeightsError.
+    """
+
+    layer_help = "the layer of the classes"
+    counts = "class"
+    loading = "looking around the hole …"
+    again = "begin again from the empty hole"
+    unit = " M"
+    means = "the class's score, through the style's pathway if there is one, in units of its largest one (M)"
+
+    def __init__(
+        self,
+        net=None,
+        image=None,
+        mask=None,
+        *,
+        target: int | str | None = None,
+        styles=None,
+        fill: str = "surroundings",
+        C: float | None = None,
+        alpha: float = 6,
+        beta: float = 2,
+        jitter: int | None = None,
+        steps: int = 200,
+        seed: int = 0,
+        seeds: int = 1,
+        start: bool = True,
+        selection: Selection | None = None,
+    ):
+        net = net or (selection.net if selection is not None else None)
+        net = net if isinstance(net, Network) else load(net or DEFAULT)
+        if fill not in STARTS:
+            raise SettingError(f"fill is {fill!r}; expected one of {', '.join(map(repr, STARTS))}.")
+        self._first = mask, target, styles, fill
+        given = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter}
+        super().__init__(net, image, net.scores.name, given, steps, seed, seeds, start, selection)
+
+    def _prepare(self) -> None:
+        s, (mask, target, styles, _) = self.selection, self._first
+        unit = None if target is None else channel_of(s.net, s.net.scores, target)
+        self.chooser = StyleChooser(s.net, unit, styles, free=_CONTEXT)
+        self.mask = None  # what the person chose; None: found by itself
+        if mask is not None:
+            Hole(s.net, s.image, mask)  # one that does not fit is refused now
+            self.mask = mask
+        self._steady = s.net, id(s.image)
+
+    def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
+        return Values(usual_weight(layer, size), jitter=paper_jitter(layer))
+
+    def _make(self) -> Callable[[], Run]:
+        s, styles, seeds = self.selection, self.chooser.styles, self.starts.noises
+        several = seeds if isinstance(seeds, list) else [seeds]
+        batch = len(styles) > 1 or len(several) > 1
+        if len(styles) * len(several) > _MOST:
+            raise SettingError(
+                f"{len(styles)} styles x {len(several)} seeds are more than {_MOST} pictures; take fewer."
+            )
+        settings = {
+            "style": [one for one in styles for _ in several] if batch else styles[0],
+            "target": self.chooser.channel,
+            "steps": self.starts.steps,
+            "seed": several * len(styles) if batch else several[0],
+            "start": self.fill.value,
+            "settings": self.settings,
+        }
+        self._columns = len(several)
+        net, image, mask = s.net, s.image, self.mask
+        return lambda: Completion(net, image, mask, **settings)
+
+    def _begin(self, go: bool = True) -> None:
+        with self.run_view.sentences():
+            super()._begin(go)
+
+    def _code_of(self, run: Completion, step: int | None) -> str:
+        return run.code(self.selection.image_code, step=step)
+
+    def _says(self, run: Completion) -> str:
+        return f"{run.context}, filled in"
+
+    # what is on the screen
+
+    def _above(self) -> list[w.Widget]:
+        self.layer.layout.display = "none"
+        self.chooser.on_change = self._begin
+        self.painter = MaskPainter(self.original)
+        self.painter.on_change, self.painter.on_find = self._painted, self._find
+        self.fill = w.Dropdown(options=list(STARTS), value=self._first[3], description="begin")
+        self.fill.tooltip = "what the fill begins as: its surroundings, noise, or the image as it is"
+        self.fill.layout.width, self.fill.style.description_width = "180px", "38px"
+        self.fill.observe(lambda change: self._begin(), "value")
+        wrap = w.Layout(flex_flow="row wrap", align_items="center")
+        row = [self.chooser.unit, self.chooser.style, self.fill]
+        return [w.HBox(row, layout=wrap), w.HBox(self.painter.row, layout=wrap)]
+
+    def _new_run(self, run: Completion) -> None:
+        self.estimate.columns = self._columns if len(run.seeds) > self._columns > 0 else 0
+        self.painter.show(run.net.picture(run.net.pixels_of(run.image)), run.hole.free)
+        self.painter._suit()
+        before = run.probability(run.image)
+        self.original.caption = f"{100 * run.hole.free.mean():.0f} % are to be filled; {run.context}: {before:.0%}"
+
+    def _state(self, state: str) -> None:
+        super()._state(state)
+        run = self.runner.run
+        if state in ("paused", "finished") and run is not None and len(run.seeds) == 1:
+            after = run.probability(run.hole.filled(run.x))
+            self.estimate.caption = f"{self._says(run)}: {after:.0%}"
+
+    # what a person does
+
+    def _painted(self, mask: np.ndarray) -> None:
+        if not mask.any():
+            self.run_view.tell("failed", "nothing is masked; paint what is to be filled.")
+            return
+        self.mask = mask.copy()
+        self._begin()
+
+    def _find(self) -> None:
+        with self.run_view.sentences():
+            self.mask = None
+            salient_part(self.selection.net, self.selection.image)
+            self._begin()
+
+    def _pick(self, row: int, column: int) -> None:
+        """A click paints; it chooses no unit."""
+
+    def _save(self) -> None:
+        with self.run_view.sentences():
+            run = self.runner.run
+            if run is None:
+                raise SettingError("there is no run yet; press start.")
+            shown = self.picture
+            made = [run.hole.pasted(one) for one in ([shown] if shown.ndim == 3 else shown)]
+            whole = made[0] if shown.ndim == 3 else sheet(np.stack(made))
+            self.run_view.download(f"{self.selection.net.name}-completed.png", png(whole, self.code()))
+
+    def _looked_at(self) -> tuple:
+        s = self.selection
+        return s.net, id(s.image)
+
+    def _selected(self, change) -> None:
+        s = self.selection
+        with self.run_view.sentences():
+            if s.net is not self.chooser.net:
+                self.chooser.suit(s.net, None)
+                now = self._usual(s.net.scores, s.net.size)
+                self.settings.update(C=now.C, jitter=now.jitter)
+                self.controls.show(self.settings.snapshot())
+                s.layer = s.net.scores.name
+            if self._begun == self._looked_at():
+                return
+            self.mask = None  # it was painted on another picture
+            self.controls.suit(s.net.scores, s.net.size)
+            self._begin()

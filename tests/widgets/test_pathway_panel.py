@@ -1,0 +1,142 @@
+"""The pathway panel without a browser: what is switched runs, and its code remakes it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from waiting import until
+
+import cnnexplore as cx
+from cnnexplore.widgets.style_chooser import ALL
+
+
+@pytest.fixture(scope="module")
+def net():
+    return cx.load("worldnet", device="cpu")
+
+
+@pytest.fixture
+def panel(keep):
+    return lambda *args, **settings: keep(cx.PathwayPanel(*args, **{"steps": 4, **settings}))
+
+
+def remade(p) -> np.ndarray:
+    """What the panel's code makes, as the panel's picture is."""
+    made = eval(p.code(), {"cx": cx})
+    return np.stack([one.image for one in made]) if isinstance(made, list) else made.image
+
+
+def test_it_begins_with_the_whole_network(panel, net, on_cpu):
+    p = panel(net, "church")
+    assert p.wait(60)
+    assert "pathway" not in p.code()
+    assert p.runner.run.units == [cx.world.CLASSES.index("church")]
+    assert p.estimate.caption.endswith("(church)")
+    assert p.places.shape == (6, 6)
+    assert np.array_equal(remade(p), p.picture)
+    assert p.all_open.layout.visibility == "hidden"
+
+
+def test_places_are_switched_by_dragging(panel, net, on_cpu):
+    p = panel(net, 3)
+    assert p.wait(60)
+    p.map._received(None, {"kind": "window", "window": [1, 0, 4, 2]}, [])
+    expected = np.zeros((6, 6), bool)
+    expected[1:4, 0:2] = True
+    assert np.array_equal(p.places, expected)
+    p.map._received(None, {"kind": "window", "window": [2, 0, 3, 1]}, [])  # a click closes what is open
+    expected[2, 0] = False
+    p.map._received(None, {"kind": "window", "window": [5, 5, 6, 6]}, [])  # and opens what is closed
+    expected[5, 5] = True
+    assert np.array_equal(p.places, expected)
+    assert "6 of 36 places" in p.map.caption
+    assert p.settings.C == pytest.approx(6 * cx.Maximization(net, "fc8", 3).settings.C)
+    assert p.wait(60)
+    until(lambda: p.estimate.box != [])
+    assert np.array_equal(remade(p), p.picture)
+    assert np.array_equal(p.runner.run.route.pathways[0].masks(net).m5[0].numpy(), expected)
+    for row, column in np.argwhere(expected):
+        p.map._received(None, {"kind": "window", "window": [row, column, row + 1, column + 1]}, [])
+    assert p.places.all(), "with none open nothing could be seen"
+    p.map._received(None, {"kind": "window", "window": [0, 0, 3, 3]}, [])
+    p.all_open.click()
+    assert p.places.all()
+    assert p.wait(60)
+    until(lambda: p.estimate.box == [])
+
+
+def test_several_masks_and_several_seeds_stand_in_a_grid(panel, net, on_cpu):
+    p = panel(net, 2, ensembles=2, seeds=2, seed=5)
+    assert p.wait(60)
+    assert p.picture.shape[0] == 4
+    assert p.runner.run.seeds == [5, 6, 5, 6]
+    assert p.estimate.columns == 2
+    assert np.array_equal(remade(p), p.picture)
+    codes = [one.code for one in p.runner.run.route.pathways]
+    assert codes == ["cx.Pathway.ensemble(0)"] * 2 + ["cx.Pathway.ensemble(1)"] * 2
+    p.relus.value = True
+    assert p.wait(60)
+    until(lambda: p.runner.run is not None and "relu=True" in p.runner.run.route.pathways[0].code)
+    p.ensembles.value = 4
+    p.starts.seeds_box.value = 4
+    assert p.wait(60)
+    assert p.picture.shape[0] == 16
+
+
+def test_styles_of_a_class(panel, net, on_cpu, said, refused):
+    masks = [np.arange(256) % 2 == 0, np.arange(256) % 3 == 0]
+    p = panel(net, "church", styles={"church": masks})
+    assert p.wait(60)
+    assert p.chooser.style.layout.display == ""
+    p.chooser.style.value = "style 1"
+    assert p.wait(60)
+    assert np.array_equal(p.runner.run.route.pathways[0].masks(net).m7.numpy(), masks[1])
+    p.chooser.style.value = ALL
+    p._switch(0, 0, 3, 3)
+    assert p.wait(60)
+    assert p.picture.shape[0] == 2
+    assert np.array_equal(remade(p), p.picture)
+    p.relus.value = True
+    assert p.wait(60)
+    until(lambda: p.runner.state == "finished" and ".closing()" in p.code())
+    assert np.array_equal(remade(p), p.picture)
+    p.chooser.unit.value = 0
+    assert p.selection.channel == 0
+    assert p.chooser.style.layout.display == "none"
+    refused(cx.SettingError, lambda: cx.PathwayPanel(net, styles=[np.ones(7)]), "m7", "256")
+    refused(cx.SettingError, lambda: cx.PathwayPanel(net, styles={"cow": masks}), "'cow'")
+
+
+def test_another_network_brings_its_own_places(panel, net, said, on_cpu):
+    p = panel(net, 3, ensembles=1)
+    assert p.wait(60)
+    p._switch(0, 0, 2, 2)
+    p.network.value = "lenet"
+    until(lambda: p.runner.run is not None and p.runner.run.net.name == "lenet" and p.runner.state == "finished")
+    assert p.places.shape == (4, 4)
+    assert p.places.all()
+    assert p.ensembles.layout.display == "none"
+    assert len(p.chooser.unit.options) == 10
+    hog = cx.load("hog")
+    p.selection.set(net=hog, layer=next(iter(hog.layers)))
+    assert any("fully-connected" in content.get("text", "") for content, _ in said)
+    assert p.runner.run.net.name == "lenet"
+
+
+def test_a_shared_selection_is_followed(panel, net, on_cpu):
+    one = panel(net, 1)
+    assert one.wait(60)
+    two = panel(selection=one.selection)
+    assert two.wait(60)
+    assert two.runner.run.units == [1]
+    two.chooser.unit.value = 4
+    until(lambda: all(p.runner.run is not None and p.runner.run.units == [4] for p in (one, two)))
+    assert one.chooser.unit.value == 4
+
+
+def test_what_is_wrong_is_refused_at_once(net, refused):
+    refused(cx.SettingError, lambda: cx.PathwayPanel(net, "cow"), "'cow'")
+    refused(cx.SettingError, lambda: cx.PathwayPanel(net, ensembles=3), "ensembles")
+    refused(cx.SettingError, lambda: cx.PathwayPanel(net, places=np.ones((2, 2))), "(2, 2)", "(6, 6)")
+    refused(cx.SettingError, lambda: cx.PathwayPanel(net, places=np.zeros((6, 6))), "0 open")
+    refused(cx.NetworkError, lambda: cx.PathwayPanel("hog"), "fully-connected")
