@@ -22,8 +22,8 @@ _ROOMS = {
         "top_patches", "unit_segments",
     ),
     "cnnexplore.styles": (
-        "Cone", "Embedding", "Features", "Pathway", "Retrieved", "Topic", "TopicCurve", "Topics", "cone", "embed",
-        "features", "retrieve", "topic_curve", "topics",
+        "Cone", "Embedding", "Features", "PatchDatabase", "PatchIndex", "Pathway", "Retrieved", "Topic", "TopicCurve",
+        "Topics", "cone", "embed", "features", "retrieve", "topic_curve", "topics",
     ),
     "cnnexplore.data": ("annotated", "photograph", "photographs", "digit", "digits", "scene", "score", "world"),
     "cnnexplore.figures": ("figure",),

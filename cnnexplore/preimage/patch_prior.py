@@ -126,3 +126,18 @@ class PatchPrior:
         if state:
             self._sum, self._count, self._square = (state[name].clone() for name in ("sum", "count", "square"))
             self._age = int(state["age"])
+
+
+def usual_gamma(patches, gamma: float | None) -> float:
+    """The weight asked for, or 1 where there are patches. Raises SettingError for a weight of nothing."""
+    if gamma and patches is None:
+        raise SettingError("gamma is the weight of patches; give patches= too, a cx.PatchDatabase.")
+    return float(patches is not None) if gamma is None else gamma
+
+
+def begun(begin, priors) -> dict[str, str]:
+    """What a line of Python says of patches and of what a run began with."""
+    said = {"patches": "patches"} if priors else {}
+    if begin is not None:
+        said["begin"] = "'patches'" if isinstance(begin, str) and begin == "patches" else "begin"
+    return said

@@ -3,6 +3,8 @@
 from .cone import Cone, cone
 from .embedding import Embedding, embed
 from .features import Features, feature_stream, features, semantic_layer
+from .matching import PatchIndex, Warp
+from .patches import PatchDatabase
 from .pathway import Pathway, pathway_of
 from .retrieval import Retrieved, retrieve
 from .topics import Topic, TopicCurve, Topics, topic_curve, topics
@@ -11,11 +13,14 @@ __all__ = [
     "Cone",
     "Embedding",
     "Features",
+    "PatchDatabase",
+    "PatchIndex",
     "Pathway",
     "Retrieved",
     "Topic",
     "TopicCurve",
     "Topics",
+    "Warp",
     "cone",
     "embed",
     "feature_stream",

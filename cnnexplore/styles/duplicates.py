@@ -18,7 +18,9 @@ def thumbnails(pictures: np.ndarray) -> np.ndarray:
     other. The first of a picture is that of the whole.
     """
     grey = torch.from_numpy(np.asarray(pictures, np.float32).mean(-1))[:, None]
-    return torch.stack([_small(grey[..., top:bottom, left:right]) for top, left, bottom, right in _parts(grey)], 1).numpy()
+    return torch.stack(
+        [_small(grey[..., top:bottom, left:right]) for top, left, bottom, right in _parts(grey)], 1
+    ).numpy()
 
 
 def _parts(grey: torch.Tensor) -> list[tuple[int, int, int, int]]:

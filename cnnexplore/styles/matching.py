@@ -166,7 +166,9 @@ class PatchIndex:
         Raises SettingError.
         """
         if not 1 <= count <= len(self):
-            raise SettingError(f"{count} nearest patches were asked of {len(self)}; expected as many at most, 1 or more.")
+            raise SettingError(
+                f"{count} nearest patches were asked of {len(self)}; expected as many at most, 1 or more."
+            )
         compared = max(self.rerank, count)
         numbers, distances = [], []
         for some in np.array_split(places, -(-len(places) * self._numbers * (compared + 1) // _CHUNK)):
