@@ -1,4 +1,4 @@
-"""The patch prior: an estimate's dense patches drawn to the nearest ones of photographs (intraclass2015, equation 3)."""
+"""The patch prior: dense patches drawn to the nearest ones of photographs (intraclass2015, equation 3)."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class PatchPrior:
     matchers: one per image of the batch, or one for all; called with an (H, W, C) picture in 0..255, each gives a
     `Warp`: the sum, count and square of the patches that match it. size: of the estimate, which is the canvas's
     centre. every: after how many steps the matches are looked for anew; between, they stay. coloured: whether the
-    matches come in colours, 0..255. If not, both are normalised: the estimate by its own mean and deviation per channel,
-    whose part in the gradient is exact, so that its colours as a whole stay free; in colours, the distances are over
-    `deviation`, one for all channels.
+    matches come in colours, 0..255. If not, both are normalised: the estimate by its own mean and deviation per
+    channel, whose part in the gradient is exact, so that its colours as a whole stay free; in colours, the distances
+    are over `deviation`, one for all channels.
     Adds its gradient to `gradient` in place and returns its value (N,). Raises SettingError.
     """
 

@@ -26,15 +26,15 @@ METRICS = ("alike", "code")
 class Matching:
     """How an estimate's patches are matched.
 
-    k: nearest codes per location, where there are codes. size: of a matched patch in pixels. stride: a patch of the
-    estimate every so many pixels. count: the mean of so many nearest patches stands for one. every: after how many
-    steps matches are looked for anew. coloured: in the colours of the photographs (default: where there are codes) or
-    normalised, which leaves the colours as a whole free. position: see `PatchIndex`. most: patches of a database without
-    codes.
+    k: nearest codes per location, where there are codes. size: of a matched patch in pixels (default: half of a code's
+    patch, else 32 or half of the picture). stride: a patch of the estimate every so many pixels. count: the mean of so
+    many nearest patches stands for one. every: after how many steps matches are looked for anew. coloured: in the
+    colours of the photographs (default: where there are codes) or normalised, which leaves the colours as a whole
+    free. position: see `PatchIndex`. most: patches of a database without codes.
     """
 
     k: int = 10
-    size: int = 32
+    size: int | None = None
     stride: int = 8
     count: int = 1
     every: int = 20
@@ -61,12 +61,12 @@ class PatchDatabase:
     """Patches of photographs for the patch prior (intraclass2015, section 3.2).
 
     net, images: whose photographs, a folder, list or data set. layer: whose codes tell which patches suit a place, for
-    inversion; None for all patches alike, for a class's photographs and maximisation. size: of a code's patch, in the
-    middle of what it sees (default: 67 where the layer's stride is 32, and as large beside others). metric: "code" for
-    the paper's distance of codes, "alike" for one fitted so that patches of near codes look alike. cache: as for
-    `features`. Photographs that are near-duplicates of an image are left out when that image is inverted.
-    `with_(...)` gives the same database matched in another way. Raises LayerNotFound, LayerError, SettingError,
-    ImageError.
+    inversion; None for all patches alike, for a class's photographs and maximisation. around: the side of a code's
+    patch, in the middle of what it sees (default: 67 where the layer's stride is 32, in proportion for others).
+    metric: "code" for the paper's distance of codes, "alike" for one fitted so that patches of near codes look alike.
+    cache: as for `features`. matching: any of the fields of `Matching`; `with_(...)` gives the same database matched in
+    another way. Photographs that are near-duplicates of an image are left out when that image is inverted.
+    Raises LayerNotFound, LayerError, SettingError, ImageError.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class PatchDatabase:
         images,
         layer: str | None = None,
         *,
-        size: int | None = None,
+        around: int | None = None,
         metric: str = "alike",
         cache: str | os.PathLike | bool | None = None,
         progress: bool = True,
@@ -95,13 +95,13 @@ class PatchDatabase:
         if self.layer is None:
             return
         self.size = tuple(
-            min(side, size or 2 * round(step) + 3) for side, step in zip(net.size, self.layer.rf_stride, strict=True)
+            min(side, around or 2 * round(step) + 3) for side, step in zip(net.size, self.layer.rf_stride, strict=True)
         )
         self.places = code_places(self.layer, net.size, self.size)
         codes = np.asarray(features(net, self.images, layer, cache=cache, progress=progress))
         codes = codes.reshape(len(codes), self.layer.channels, *self.layer.size)
         self._embed = AlikePatches(codes, self._patches) if metric == "alike" else _own
-        self._codes = self._embed(codes)
+        self._codes = self._embed.known if metric == "alike" else _own(codes)
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -115,6 +115,13 @@ class PatchDatabase:
         other = copy(self)
         other.matching, other._index = _matching(self.matching, matching), None
         return other
+
+    @property
+    def matched_size(self) -> int:
+        """The side of a matched patch."""
+        if self.matching.size is not None:
+            return self.matching.size
+        return min(32, min(self.net.size) // 2) if self.layer is None else (min(self.size) + 1) // 2
 
     def _patches(self, numbers: np.ndarray) -> np.ndarray:
         """All places' patches of these pictures: (n, h * w, H, W, C) uint8."""
@@ -168,7 +175,7 @@ class PatchDatabase:
         return _spread(total / np.maximum(count, 1), count[..., 0] > 0)
 
     def begin(self, x: torch.Tensor) -> torch.Tensor:
-        """The `average` for an image x (1, C, H, W) in the network's units, in those: what an inversion may begin with."""
+        """The `average` for an image x (1, C, H, W), both in the network's units: what an inversion may begin with."""
         mean = torch.from_numpy(self.average(coloured(self.net, x)[0])).permute(2, 0, 1)[None]
         mean = mean.expand(-1, 3, -1, -1)  # of a grey network too
         return self.net.pixels.encode(mean).to(x)
@@ -181,11 +188,11 @@ class PatchDatabase:
         m = self.matching
         if image is None or self.layer is None:
             if self._index is None:
-                whole = grid(self.net.size, (m.size, m.size), 1)
+                whole = grid(self.net.size, (self.matched_size,) * 2, 1)
                 each = max(1, min(len(whole), m.most // len(self)))
                 random = np.random.default_rng(0)
                 places = [whole[random.permutation(len(whole))[:each]] for _ in self.pictures]
-                self._index = PatchIndex(self.pictures, places, m.size, norms=self._norms)
+                self._index = PatchIndex(self.pictures, places, self.matched_size, norms=self._norms)
             return self._index
         near = self.neighbours(image)
         h, w = self.size
@@ -193,7 +200,7 @@ class PatchDatabase:
         numbers, corners = near.picture.ravel(), near.place.reshape(-1, 2)
         regions = [self.pictures[n, t : t + h, x : x + w] for n, (t, x) in zip(numbers, corners, strict=True)]
         norms = [self._norms[n] for n in numbers]
-        return PatchIndex(regions, m.stride, m.size, norms=norms, origins=origins, position=m.position)
+        return PatchIndex(regions, m.stride, self.matched_size, norms=norms, origins=origins, position=m.position)
 
     def prior(self, size: tuple[int, int], image=None) -> PatchPrior:
         """The patch prior for a run whose estimate has `size`; image: (N, C, H, W) whose codes are sought, if any."""
@@ -236,7 +243,8 @@ def _matching(before: Matching, changes: dict) -> Matching:
     for name, value in changes.items():
         if name not in known:
             raise SettingError(f"a patch database has no setting {name!r}; it has {', '.join(sorted(known))}.")
-        if name not in ("coloured", "position") and (not isinstance(value, int) or value < 1):
+        free = name in ("coloured", "position") or (name == "size" and value is None)
+        if not free and (not isinstance(value, int) or value < 1):
             raise SettingError(f"{name} is {value!r}; expected a whole number, 1 or more.")
     return replace(before, **changes)
 

@@ -107,7 +107,7 @@ def test_the_colours_and_contrast_of_a_picture_do_not_matter():
 def test_a_place_far_away_costs():
     flat = np.tile(pictures(1, 9, seed=2)[0], (4, 4, 1))  # the same patch again and again
     index = PatchIndex([flat], 9, 9, norms=[statistics(flat)], position=1.0, rerank=10**6)
-    found, distance = index.nearest(normalised(flat), grid((36, 36), (9, 9), 9))
+    found, _ = index.nearest(normalised(flat), grid((36, 36), (9, 9), 9))
     assert np.array_equal(index.places[found[:, 0]], grid((36, 36), (9, 9), 9))
     _, away = index.nearest(normalised(flat), grid((36, 36), (9, 9), 9), 2)
     assert np.allclose(away[:, 1], 9 * 9 * 3, rtol=1e-3)  # one side away: one squared deviation per number
