@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from ..errors import SettingError
 from ..zoo import DEFAULT, load
-from . import decoding2015, inverting2015, lecture2017, preimage2016
+from . import decoding2015, intraclass2015, inverting2015, lecture2017, preimage2016
 from .diagram import Diagram
 from .sheet import Cell, Sheet
 from .table import Table
@@ -17,6 +17,7 @@ __all__ = ["Cell", "Diagram", "Sheet", "Table", "figure", "names"]
 
 PAPERS = {
     "decoding2015": decoding2015.FIGURES,
+    "intraclass2015": intraclass2015.FIGURES,
     "inverting2015": inverting2015.FIGURES,
     "lecture2017": lecture2017.FIGURES,
     "preimage2016": preimage2016.FIGURES,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field, fields, replace
 
@@ -30,7 +31,7 @@ class Matching:
     patch, else 32 or half of the picture). stride: a patch of the estimate every so many pixels. count: the mean of so
     many nearest patches stands for one. every: after how many steps matches are looked for anew. coloured: in the
     colours of the photographs (default: where there are codes) or normalised, which leaves the colours as a whole
-    free. position: see `PatchIndex`. most: patches of a database without codes.
+    free. blur, position: see `PatchPrior`, `PatchIndex`. most: patches of a database without codes.
     """
 
     k: int = 10
@@ -39,6 +40,7 @@ class Matching:
     count: int = 1
     every: int = 20
     coloured: bool | None = None
+    blur: float = 0.0
     position: float = 1.0
     most: int = 100_000
 
@@ -64,8 +66,9 @@ class PatchDatabase:
     inversion; None for all patches alike, for a class's photographs and maximisation. around: the side of a code's
     patch, in the middle of what it sees (default: 67 where the layer's stride is 32, in proportion for others).
     metric: "code" for the paper's distance of codes, "alike" for one fitted so that patches of near codes look alike.
-    cache: as for `features`. matching: any of the fields of `Matching`; `with_(...)` gives the same database matched in
-    another way. Photographs that are near-duplicates of an image are left out when that image is inverted.
+    without: images that are not taken in, nor their near-duplicates, not even to fit the metric: those that the
+    database is judged by. cache: as for `features`. matching: any of the fields of `Matching`; `with_(...)` gives the
+    same database matched in another way. Near-duplicates of an image are left out when that image is inverted.
     Raises LayerNotFound, LayerError, SettingError, ImageError.
     """
 
@@ -77,6 +80,7 @@ class PatchDatabase:
         *,
         around: int | None = None,
         metric: str = "alike",
+        without: Sequence = (),
         cache: str | os.PathLike | bool | None = None,
         progress: bool = True,
         **matching,
@@ -90,6 +94,12 @@ class PatchDatabase:
             raise LayerError(f"{self.layer.name} has no places, so no patches; name a layer with a map, such as pool5.")
         self.pictures = np.concatenate([coloured(net, x) for _, x in self.images.batches(net)])
         self._thumbnails = np.concatenate([thumbnails(self.pictures[k : k + 64]) for k in range(0, len(self), 64)])
+        kept = np.ones(len(self.pictures), bool)
+        for image in without:
+            kept &= self.usable(image)
+        if not kept.any():
+            raise SettingError("every image of the database is a near-duplicate of one in without=; give other images.")
+        self.pictures, self._thumbnails = self.pictures[kept], self._thumbnails[kept]
         self._norms = [statistics(picture) for picture in self.pictures]
         self._index: PatchIndex | None = None
         if self.layer is None:
@@ -99,7 +109,7 @@ class PatchDatabase:
         )
         self.places = code_places(self.layer, net.size, self.size)
         codes = np.asarray(features(net, self.images, layer, cache=cache, progress=progress))
-        codes = codes.reshape(len(codes), self.layer.channels, *self.layer.size)
+        codes = codes[kept].reshape(-1, self.layer.channels, *self.layer.size)
         self._embed = AlikePatches(codes, self._patches) if metric == "alike" else _own
         self._codes = self._embed.known if metric == "alike" else _own(codes)
 
@@ -180,8 +190,10 @@ class PatchDatabase:
         mean = mean.expand(-1, 3, -1, -1)  # of a grey network too
         return self.net.pixels.encode(mean).to(x)
 
-    def index(self, image=None) -> PatchIndex:
+    def index(self, image=None, norm: tuple | None = None) -> PatchIndex:
         """The patches that an estimate's are matched with: those near in code to an image, or all alike.
+
+        norm: (mean, deviation) that all are normalised by, in place of those of the photographs that they are from.
 
         Raises as `neighbours`, and SettingError where a patch does not fit.
         """
@@ -199,7 +211,7 @@ class PatchDatabase:
         origins = np.broadcast_to(near.own[:, :, None], near.place.shape).reshape(-1, 2)
         numbers, corners = near.picture.ravel(), near.place.reshape(-1, 2)
         regions = [self.pictures[n, t : t + h, x : x + w] for n, (t, x) in zip(numbers, corners, strict=True)]
-        norms = [self._norms[n] for n in numbers]
+        norms = [self._norms[n] if norm is None else norm for n in numbers]
         return PatchIndex(regions, m.stride, self.matched_size, norms=norms, origins=origins, position=m.position)
 
     def prior(self, size: tuple[int, int], image=None) -> PatchPrior:
@@ -212,7 +224,7 @@ class PatchDatabase:
             return lambda picture: index.warp(picture, m.stride, m.count, in_colour)
 
         matchers = [matcher(index) for index in found]
-        return PatchPrior(matchers if len(found) > 1 else matchers[0], size, self.net.pixels, m.every, in_colour)
+        return PatchPrior(matchers if len(found) > 1 else matchers[0], size, self.net.pixels, m.every, in_colour, blur=m.blur)
 
 
 def coloured(net: Network, x: torch.Tensor) -> np.ndarray:
@@ -243,8 +255,11 @@ def _matching(before: Matching, changes: dict) -> Matching:
     for name, value in changes.items():
         if name not in known:
             raise SettingError(f"a patch database has no setting {name!r}; it has {', '.join(sorted(known))}.")
-        free = name in ("coloured", "position") or (name == "size" and value is None)
-        if not free and (not isinstance(value, int) or value < 1):
+        free = name == "coloured" or (name == "size" and value is None)
+        if name in ("blur", "position"):
+            if not (isinstance(value, (int, float)) and 0 <= value < 1e6):
+                raise SettingError(f"{name} is {value!r}; expected a number, 0 or more.")
+        elif not free and (not isinstance(value, int) or value < 1):
             raise SettingError(f"{name} is {value!r}; expected a whole number, 1 or more.")
     return replace(before, **changes)
 
