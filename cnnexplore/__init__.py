@@ -22,8 +22,9 @@ _ROOMS = {
         "top_patches", "unit_segments",
     ),
     "cnnexplore.styles": (
-        "Completion", "Cone", "Embedding", "Features", "Pathway", "Retrieved", "Topic", "TopicCurve", "Topics",
-        "complete", "cone", "embed", "features", "portray", "retrieve", "salient_part", "topic_curve", "topics",
+        "Completion", "Cone", "Embedding", "Features", "PatchDatabase", "PatchIndex", "Pathway", "Retrieved", "Topic",
+        "TopicCurve", "Topics", "complete", "cone", "embed", "features", "portray", "retrieve", "salient_part",
+        "topic_curve", "topics",
     ),
     "cnnexplore.data": ("annotated", "photograph", "photographs", "digit", "digits", "scene", "score", "world"),
     "cnnexplore.figures": ("figure",),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from ..errors import SettingError
 from ..network import Network
 from .losses import Euclidean
+from .patch_prior import begun, usual_gamma
 from .result import PreImage
 from .run import Run, listed, paired, python_of, seeds_of
 from .settings import Settings, Values, paper_C, paper_jitter
@@ -22,7 +24,9 @@ class Inversion(Run):
     (200 steps and 50 of polishing unless given), "adagrad" for the paper's own Algorithm 1 (300 and 50), "momentum" for
     that of 2015 (400).
     pathway: a cx.Pathway that the image's code is sought through; a list of them runs as one batch.
-    settings: a mailbox to read C, alpha, beta, jitter and rate from, in place of these arguments.
+    patches: a cx.PatchDatabase whose patches the estimate's are drawn to, with the weight gamma (default: 1, or 0
+    without). begin: an image to start from in place of noise, or "patches" for the average of the nearest codes' ones.
+    settings: a mailbox to read C, alpha, beta, jitter, rate and gamma from, in place of these arguments.
     Raises LayerNotFound, ImageError, SettingError, LayerError.
     """
 
@@ -46,22 +50,27 @@ class Inversion(Run):
         settings: Settings | None = None,
         variant: str = "preimage2016",
         pathway=None,
+        patches=None,
+        gamma: float | None = None,
+        begin=None,
     ):
         where = net.layers[layer]
         if settings is None:
             older = issubclass(variant_of(variant), Inverting2015)
             C = (1.0 if older else paper_C(where, net.size)) if C is None else C
             jitter = (1 if older else paper_jitter(where)) if jitter is None else jitter
-            settings = Settings(Values(C, alpha, beta, jitter, rate))
+            settings = Settings(Values(C, alpha, beta, jitter, rate, usual_gamma(patches, gamma)))
         self.target = net.pixels_of(image)
         seeds = paired(seeds_of(seed), images=len(self.target), pathways=listed(pathway))
         count = len(seeds)
         self.batched = any(isinstance(one, (list, tuple)) for one in (image, seed, pathway)) or count > 1
         self.target = self.target.expand(count, -1, -1, -1)
-        self.mask, self.image = mask, image
+        self.mask, self.image, self.begin = mask, image, begin
         probe = net.probe(layer)
         with torch.no_grad():
             code = probe(net.feed(self.target))[where.name]
+        each = listed(image) if isinstance(image, (list, tuple)) else 1
+        known = self.target if each > 1 else self.target[:1]  # what is different in the batch
         super().__init__(
             net,
             layer,
@@ -74,6 +83,8 @@ class Inversion(Run):
             schedule=schedule,
             variant=variant,
             pathway=pathway,
+            priors=() if patches is None else (patches.prior(net.size, known),),
+            begin=None if begin is None else _first(net, begin, patches, known).expand(count, -1, -1, -1),
         )
 
     @property
@@ -95,7 +106,17 @@ class Inversion(Run):
         if item is not None and isinstance(one, (list, tuple)):
             one = one[item] if len(one) > 1 else one[0]
         mask = {} if self.mask is None else {"mask": f"cx.masks.{self.mask!r}" if callable(self.mask) else "mask"}
-        return self._call("invert", f"{image or python_of(one)}, {self.layer.name!r}", step, item, **mask)
+        more = mask | begun(self.begin, self._more_priors)
+        return self._call("invert", f"{image or python_of(one)}, {self.layer.name!r}", step, item, **more)
+
+
+def _first(net: Network, begin, patches, known: torch.Tensor) -> torch.Tensor:
+    """What to begin with, (1 or N, C, H, W). Raises SettingError, ImageError."""
+    if not (isinstance(begin, str) and begin == "patches"):
+        return net.pixels_of(begin)
+    if patches is None:
+        raise SettingError("begin='patches' is the average of a database's patches; give patches= too.")
+    return torch.cat([patches.begin(one[None]) for one in known])
 
 
 def invert(
@@ -116,6 +137,9 @@ def invert(
     schedule: dict[int, dict[str, float]] | None = None,
     variant: str = "preimage2016",
     pathway=None,
+    patches=None,
+    gamma: float | None = None,
+    begin=None,
     progress: bool = True,
 ) -> PreImage | list[PreImage]:
     """The image that the code of `image` at `layer` still determines (preimage2016, section 5).
@@ -125,6 +149,6 @@ def invert(
     """
     run = Inversion(
         net, image, layer, C, alpha, beta, jitter, steps, mask, seed, solver, rate, polish, schedule,
-        variant=variant, pathway=pathway,
+        variant=variant, pathway=pathway, patches=patches, gamma=gamma, begin=begin,
     )  # fmt: skip
     return run._finish("invert", progress)

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from ..errors import SettingError
-from ..network import Layer, Network
+from ..network import Layer, Network, fit, read_image
 from .losses import InnerProduct
+from .patch_prior import begun, usual_gamma
 from .responses import largest_responses
 from .result import PreImage
 from .run import Run, listed, paired, seeds_of
@@ -26,6 +27,8 @@ class Maximization(Run):
     canvas as large as its receptive field. M: the response that counts as 1 (default: the largest one to `images`, or
     to images at hand). C: None means 1e4 over the receptive field's area, the paper's choice.
     pathway: a cx.Pathway that the response is sought, and told, through; a list of them runs as one batch.
+    patches: a cx.PatchDatabase whose patches the estimate's are drawn to, with the weight gamma (default: 1, or 0
+    without). begin: an image to start from in place of noise, which takes the whole canvas.
     Raises LayerNotFound, SettingError, LayerError, NetworkError.
     """
 
@@ -52,6 +55,9 @@ class Maximization(Run):
         schedule: dict[int, dict[str, float]] | None = None,
         settings: Settings | None = None,
         pathway=None,
+        patches=None,
+        gamma: float | None = None,
+        begin=None,
     ):
         where = net.layers[layer]
         probe = net.probe(layer)
@@ -76,10 +82,11 @@ class Maximization(Run):
         seeds = paired(seeds_of(seed), units=len(weights), pathways=listed(pathway))
         count = len(seeds)
         self.batched = any(isinstance(one, (list, tuple)) for one in (unit, seed, pathway))
-        self.unit, self.position, self.M = unit, position, M
+        self.unit, self.position, self.M, self.begin = unit, position, M, begin
         if settings is None:
             C = paper_weight(where, net.size) if C is None else C
-            settings = Settings(Values(C, alpha, beta, paper_jitter(where) if jitter is None else jitter, rate))
+            jitter = paper_jitter(where) if jitter is None else jitter
+            settings = Settings(Values(C, alpha, beta, jitter, rate, usual_gamma(patches, gamma)))
         super().__init__(
             net,
             layer,
@@ -92,6 +99,8 @@ class Maximization(Run):
             schedule=schedule,
             size=size,
             pathway=pathway,
+            priors=() if patches is None else (patches.prior(size),),
+            begin=None if begin is None else _first(net, begin, size).expand(count, -1, -1, -1),
         )
 
     @property
@@ -120,7 +129,13 @@ class Maximization(Run):
             more["position"] = repr(self.position)
         if self.M is not None:
             more["M"] = f"{self.M!r}"
+        more |= begun(self.begin, self._more_priors)
         return self._call("maximize", repr(self.layer.name), step, item, **more)
+
+
+def _first(net: Network, begin, size: tuple[int, int]) -> torch.Tensor:
+    """What to begin with, (1, C, *size). Raises ImageError."""
+    return net.pixels.encode(fit(read_image(begin), size)[None]).to(net.device)
 
 
 def paper_weight(layer: Layer, whole: tuple[int, int]) -> float:
@@ -219,6 +234,9 @@ def maximize(
     polish: int = 0,
     schedule: dict[int, dict[str, float]] | None = None,
     pathway=None,
+    patches=None,
+    gamma: float | None = None,
+    begin=None,
     progress: bool = True,
 ) -> PreImage | list[PreImage]:
     """The image that a unit wants (preimage2016, section 6).
@@ -228,6 +246,6 @@ def maximize(
     """
     run = Maximization(
         net, layer, unit, position, C, alpha, beta, jitter, steps, seed, M, images, solver, rate, polish, schedule,
-        pathway=pathway,
+        pathway=pathway, patches=patches, gamma=gamma, begin=begin,
     )  # fmt: skip
     return run._finish("maximize", progress)

@@ -4,6 +4,8 @@ from .completion import Completed, Completion, complete
 from .cone import Cone, cone
 from .embedding import Embedding, embed, embed_stream
 from .features import Features, feature_stream, features, semantic_layer
+from .matching import PatchIndex, Warp
+from .patches import PatchDatabase
 from .pathway import Pathway, pathway_of
 from .portrait import nearest_topic, portray
 from .retrieval import Retrieved, retrieve
@@ -16,11 +18,14 @@ __all__ = [
     "Cone",
     "Embedding",
     "Features",
+    "PatchDatabase",
+    "PatchIndex",
     "Pathway",
     "Retrieved",
     "Topic",
     "TopicCurve",
     "Topics",
+    "Warp",
     "complete",
     "cone",
     "embed",

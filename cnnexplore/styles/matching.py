@@ -183,14 +183,18 @@ class PatchIndex:
             distances.append(np.take_along_axis(square, order, 1))
         return np.concatenate(numbers), np.concatenate(distances)
 
-    def warp(self, picture: np.ndarray, stride: int = 4, count: int = 1, coloured: bool = False) -> Warp:
+    def warp(
+        self, picture: np.ndarray, stride: int = 4, count: int = 1, coloured: bool = False, norm: tuple | None = None
+    ) -> Warp:
         """The picture put together from what is nearest to its own dense patches.
 
         picture: (H, W, C) in 0..255, or in any unit: it is normalised first. stride: a patch every so many pixels.
         count: the mean of so many nearest ones stands for a patch. coloured: in the colours of the pictures that the
-        patches are from, in place of normalised ones. Raises SettingError, ImageError.
+        patches are from, in place of normalised ones. norm: (mean, deviation) to normalise by in place of the picture's
+        own. Raises SettingError, ImageError.
         """
-        picture = normalised(picture)
+        mean, deviation = statistics(picture) if norm is None else norm
+        picture = (np.asarray(picture, np.float32) - mean) / deviation
         if picture.shape[-1] != self.pictures[0].shape[-1]:
             raise ImageError(
                 f"the picture has {picture.shape[-1]} channels; expected {self.pictures[0].shape[-1]}, as the patches."

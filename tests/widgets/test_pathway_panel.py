@@ -50,7 +50,7 @@ def test_places_are_switched_by_dragging(panel, net, on_cpu):
     expected[5, 5] = True
     assert np.array_equal(p.places, expected)
     assert "6 of 36 places" in p.map.caption
-    assert p.settings.C == pytest.approx(6 * cx.Maximization(net, "fc8", 3).settings.C)
+    assert pytest.approx(6 * cx.Maximization(net, "fc8", 3).settings.C) == p.settings.C
     assert p.wait(60)
     until(lambda: p.estimate.box != [])
     assert np.array_equal(remade(p), p.picture)

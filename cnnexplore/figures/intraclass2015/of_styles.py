@@ -113,3 +113,6 @@ def _row(net, name, styles: Topics, topic: int, columns: int, seeds: list[int], 
     ]
     got = retrieve(styles, topic, columns)
     return row + [Cell(p, f"{s:.2f}") for p, s in zip(got.pictures(), got.similarity, strict=True)], nearest
+
+
+FIGURES = {"1": figure1, "6": figure6}
