@@ -22,8 +22,8 @@ class PatchPrior:
     centre. every: after how many steps the matches are looked for anew; between, they stay. coloured: whether the
     matches come in colours, 0..255. If not, both are normalised: the estimate by its own mean and deviation per
     channel, whose part in the gradient is exact, so that its colours as a whole stay free; in colours, the distances
-    are over `deviation`, one for all channels. blur: if not 0, the estimate is compared with the matched patches' average
-    under a Gaussian of so many pixels: only what the code leaves open most, the light and colours of regions, is drawn.
+    are over `deviation`, one for all channels. blur: if not 0, the estimate is compared with the matched patches'
+    average under a Gaussian of so many pixels: only what the code leaves open most, the light and colours of regions.
     Adds its gradient to `gradient` in place and returns its value (N,). Raises SettingError.
     """
 

@@ -31,7 +31,7 @@ def hub(tmp_path, monkeypatch):
 
 
 PAPERS = ["alexnet-caffe", "caffenet", "vgg-m", "vgg-vd-16"]
-OURS = ["photonet", "photonet-robust", "worldnet", "worldnet-robust", "lenet", "lenet-smooth"]
+OURS = ["photonet", "photonet-robust", "worldnet", "worldnet-robust", "worldnet-styles", "lenet", "lenet-smooth"]
 
 
 def test_the_table(hub):

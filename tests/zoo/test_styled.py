@@ -1,5 +1,7 @@
 """The recipe of worldnet-styles on a handful of scenes: it learns styles, and its file names classes."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -40,7 +42,7 @@ def test_a_classs_score_is_the_mean_of_its_styles():
     assert merged["fc7.bias"] is weights["fc7.bias"]
     found = (codes @ merged["fc8.weight"].T + merged["fc8.bias"]).numpy()
     first = np.cumsum([0, *styled.COUNTS])
-    expected = np.stack([scores[:, a:b].mean(1).numpy() for a, b in zip(first, first[1:], strict=False)], 1)
+    expected = np.stack([scores[:, a:b].mean(1).numpy() for a, b in pairwise(first)], 1)
     assert np.allclose(found, expected, atol=1e-5)
 
 
