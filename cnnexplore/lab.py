@@ -75,7 +75,7 @@ def first_notebook(folder: Path) -> Path:
 
 def open_jupyter(folder: Path, options: list[str]) -> int:
     """Runs JupyterLab on the folder until it is stopped; returns its exit status."""
-    # PyTorch's waiting threads would fight with the browser for the cores, so they sleep; but not at once (about 50 us),
+    # PyTorch's waiting threads would fight with the browser for the cores, so they sleep; not at once, though (50 us),
     # for waking them costs more than the small operations of a step take. Only settable before torch is imported.
     env = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000", **os.environ}
     start = first_notebook(folder).relative_to(folder).as_posix()
