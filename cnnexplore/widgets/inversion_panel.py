@@ -7,10 +7,11 @@ from functools import partial
 
 import ipywidgets as w
 
+from .. import drawing
 from ..network import Layer
 from ..preimage import Inversion, Run, Values, masks
 from ..preimage.settings import paper_C, paper_jitter
-from .map_view import MapView, field_of, heat
+from .map_view import MapView, faded, field_of
 from .run_panel import RunPanel
 from .selection import Selection
 
@@ -105,7 +106,8 @@ class InversionPanel(RunPanel):
             says = f"{bottom - top} x {right - left} of {rows} x {columns} positions count"
             self.stage.outline(field_of(run.layer, window))
             self.original.caption = "original; what the window sees is framed"
-        self.map.show(run.layer, heat(code.abs().mean(0).cpu().numpy(), counts), window, says)
+        picture = faded(drawing.heat(code.abs().mean(0).cpu().numpy()), counts)
+        self.map.show(run.layer, picture, window, says)
 
     def _pick(self, row: int, column: int) -> None:
         super()._pick(row, column)
