@@ -46,8 +46,7 @@ class LookPanel(ABC):
                 self.album.first = "shared"
         self.selection = selection or Selection()
         self.selection.set(**choices)
-        self.status = RunView(layout=w.Layout(width="100%"))
-        self.status.add_class("cx-quiet")  # one line of status, no chart
+        self.status = RunView(quiet=True)
         self.runner = Runner(cell_key())
         self.runner.on_frame, self.runner.on_state, self.runner.on_error = self._frame, self._state, self._error
         self._still, self._begun = None, None

@@ -104,7 +104,7 @@ def test_points_are_picked_encircled_and_painted(panel):
 def test_images_that_are_not_given_get_a_sentence(keep, refused, net):
     p = keep(cx.StylePanel(cx.load("photonet", device="cpu"), start=False))
     until(lambda: p.survey.runner.state == "failed")
-    assert "Give StylePanel a folder" in p.run_view._status["text"]
+    assert "Give StylePanel a folder" in p.run_view.status["text"]
     refused(cx.SettingError, lambda: cx.StylePanel(net, k=0), "1 to 8")
     refused(cx.SettingError, lambda: cx.StylePanel(net, threshold=2), "threshold")
     refused(cx.SettingError, lambda: cx.StylePanel(net, distinct=-1), "distinct")
