@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from .. import drawing
+from ..data import at_hand
 from ..decoding import Decoding, contrast, decode, made_of
 from ..decoding.responses import Comparison, as_maps, codes, filter_responses
 from ..network import Network
-from ..preimage.responses import at_hand
 from ..preimage.result import whole_scale
 from .frame_view import FrameView, side_by_side
 from .map_view import field_of
