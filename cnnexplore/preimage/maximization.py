@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ..errors import SettingError
-from ..network import Layer, Network, fit, read_image
+from ..network import Layer, Network, fit, place_of, read_image, unit_of
 from .losses import InnerProduct
 from .patch_prior import begun, usual_gamma
 from .responses import largest_responses
@@ -71,7 +71,7 @@ class Maximization(Run):
             scale = float(weights.square().sum()) if M is None else M
         else:
             several = list(unit) if isinstance(unit, (list, tuple)) else [unit]
-            self.units = [channel_of(net, where, one) for one in several]
+            self.units = [unit_of(net, where, one) for one in several]
             weights = torch.zeros(len(several), *shape[1:], device=net.device)
             row, column = _place(where, size, shape, position)
             for k, channel in enumerate(self.units):
@@ -164,32 +164,12 @@ def _place(layer: Layer, size, shape: torch.Size, position) -> tuple[int, int]:
         return 0, 0
     rows, columns = shape[-2:]
     if position is not None:
-        row, column = position
-        if not (0 <= row < rows and 0 <= column < columns):
-            raise SettingError(
-                f"position is {tuple(position)}; expected (row, column) on {layer.name}'s map of {rows} x {columns}."
-            )
-        return int(row), int(column)
+        return place_of(layer, position)
     middle = [
         min(max(round(((side - 1) / 2 - offset) / stride), 0), count - 1)
         for side, offset, stride, count in zip(size, layer.rf_offset, layer.rf_stride, (rows, columns), strict=True)
     ]
     return middle[0], middle[1]
-
-
-def channel_of(net: Network, layer: Layer, unit) -> int:
-    """The number of a unit of a layer, or of the class with that label. Raises SettingError."""
-    count = layer.channels
-    if isinstance(unit, str):
-        if unit not in net.labels or count != len(net.labels):
-            raise SettingError(
-                f"{unit!r} is no class of {net.name} at {layer.name}; expected a unit's number, 0 to {count - 1}"
-                + (f", or a label such as {net.labels[0]!r} at the last layer." if net.labels else ".")
-            )
-        return net.labels.index(unit)
-    if isinstance(unit, bool) or not isinstance(unit, (int, np.integer)) or not 0 <= unit < count:
-        raise SettingError(f"unit is {unit!r}; {layer.name} has units 0 to {count - 1}.")
-    return int(unit)
 
 
 def _code(code, shape: torch.Size, device: torch.device) -> torch.Tensor:

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from ..errors import SettingError
-from ..network import Layer, Network
+from ..network import Layer, Network, class_name, class_scores, unit_of
 from ..preimage.losses import InnerProduct
-from ..preimage.maximization import channel_of, paper_weight
+from ..preimage.maximization import paper_weight
 from ..preimage.priors import Scale
 from ..preimage.priors import start as noise_of
 from ..preimage.responses import largest_responses
@@ -95,7 +95,7 @@ class Completion(Run):
     ):
         if start not in STARTS:
             raise SettingError(f"start is {start!r}; expected one of {', '.join(map(repr, STARTS))}.")
-        where = net.scores
+        where = class_scores(net)
         self.image, self.start, self._asked = image, start, mask is not None
         self.hole = Hole(net, image, salient_part(net, image) if mask is None else mask)
         around = self.hole.surroundings()
@@ -103,7 +103,7 @@ class Completion(Run):
         with torch.no_grad():
             context = scores(net.feed(around))[where.name]
         shape = context.shape
-        self.unit = int(context.flatten().argmax()) if target is None else channel_of(net, where, target)
+        self.unit = int(context.flatten().argmax()) if target is None else unit_of(net, where, target)
         several = isinstance(style, (list, tuple))
         styles = [None if one is None else pathway_of(one) for one in (style if several else [style])]
         pathway = None if styles == [None] else styles if several else styles[0]
@@ -146,7 +146,7 @@ class Completion(Run):
     @property
     def context(self) -> str:
         """The class that is put in, by name."""
-        return self.net.labels[self.unit] if len(self.net.labels) == self.layer.channels else f"class {self.unit}"
+        return class_name(self.net, self.unit)
 
     def result(self) -> Completed | list[Completed]:
         """The completion as it is now; a list for a batch."""

@@ -8,12 +8,11 @@ import ipywidgets as w
 import numpy as np
 
 from ..errors import SettingError
-from ..network import Layer, Network
+from ..network import Layer, Network, class_scores, unit_of
 from ..preimage import Run, Values
-from ..preimage.maximization import channel_of
 from ..preimage.result import png
 from ..preimage.settings import paper_jitter
-from ..styles import Completion, salient_part
+from ..styles import Completion
 from ..styles.completion import STARTS, usual_weight
 from ..styles.hole import Hole
 from ..zoo import DEFAULT, load
@@ -21,10 +20,9 @@ from .mask_painter import MaskPainter
 from .run_panel import RunPanel
 from .selection import Selection
 from .stage import sheet
-from .style_chooser import StyleChooser
+from .style_chooser import StyleChooser, crossed
 
 _CONTEXT = "as the rest suggests"
-_MOST = 16  # pictures at once
 
 
 class CompletionPanel(RunPanel):
@@ -39,7 +37,6 @@ class CompletionPanel(RunPanel):
     Raises ImageError, SettingError, NetworkError, WeightsError.
     """
 
-    layer_help = "the layer of the classes"
     counts = "class"
     loading = "looking around the hole …"
     again = "begin again from the empty hole"
@@ -71,40 +68,32 @@ class CompletionPanel(RunPanel):
             raise SettingError(f"fill is {fill!r}; expected one of {', '.join(map(repr, STARTS))}.")
         self._first = mask, target, styles, fill
         given = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter}
-        super().__init__(net, image, net.scores.name, given, steps, seed, seeds, start, selection)
+        super().__init__(net, image, None, given, steps, seed, seeds, start, selection)
 
     def _prepare(self) -> None:
         s, (mask, target, styles, _) = self.selection, self._first
-        unit = None if target is None else channel_of(s.net, s.net.scores, target)
-        self.chooser = StyleChooser(s.net, unit, styles, free=_CONTEXT)
-        self.mask = None  # what the person chose; None: found by itself
+        class_scores(s.net)
+        if target is not None:
+            s.target = unit_of(s.net, s.net.scores, target)
+        self.chooser = StyleChooser(s, styles, free=_CONTEXT)
+        self.mask = mask  # what the person chose; None: found by itself
         if mask is not None:
             Hole(s.net, s.image, mask)  # one that does not fit is refused now
-            self.mask = mask
-        self._steady = s.net, id(s.image)
+        s.observe(self._selected, ["target", "styles", "style"])
 
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
-        return Values(usual_weight(layer, size), jitter=paper_jitter(layer))
+        scores = self.selection.net.scores
+        return Values(usual_weight(scores, size), jitter=paper_jitter(scores))
+
+    def _looked_at(self) -> tuple:
+        return self.selection.net, id(self.selection.image), self.chooser.looked_for
 
     def _make(self) -> Callable[[], Run]:
-        s, styles, seeds = self.selection, self.chooser.styles, self.starts.noises
-        several = seeds if isinstance(seeds, list) else [seeds]
-        batch = len(styles) > 1 or len(several) > 1
-        if len(styles) * len(several) > _MOST:
-            raise SettingError(
-                f"{len(styles)} styles x {len(several)} seeds are more than {_MOST} pictures; take fewer."
-            )
-        settings = {
-            "style": [one for one in styles for _ in several] if batch else styles[0],
-            "target": self.chooser.channel,
-            "steps": self.starts.steps,
-            "seed": several * len(styles) if batch else several[0],
-            "start": self.fill.value,
-            "settings": self.settings,
-        }
-        self._columns = len(several)
-        net, image, mask = s.net, s.image, self.mask
-        return lambda: Completion(net, image, mask, **settings)
+        net, image, mask = self.selection.net, self.selection.image, self.mask
+        style, seed, self._columns = crossed(self.chooser.styles, self.starts.noises)
+        settings = {"style": style, "seed": seed, "steps": self.starts.steps, "settings": self.settings}
+        target, start = self.chooser.channel, self.fill.value
+        return lambda: Completion(net, image, mask, target=target, start=start, **settings)
 
     def _begin(self, go: bool = True) -> None:
         with self.run_view.sentences():
@@ -120,7 +109,6 @@ class CompletionPanel(RunPanel):
 
     def _above(self) -> list[w.Widget]:
         self.layer.layout.display = "none"
-        self.chooser.on_change = self._begin
         self.painter = MaskPainter(self.original)
         self.painter.on_change, self.painter.on_find = self._painted, self._find
         self.fill = w.Dropdown(options=list(STARTS), value=self._first[3], description="begin")
@@ -155,10 +143,8 @@ class CompletionPanel(RunPanel):
         self._begin()
 
     def _find(self) -> None:
-        with self.run_view.sentences():
-            self.mask = None
-            salient_part(self.selection.net, self.selection.image)
-            self._begin()
+        self.mask = None
+        self._begin()
 
     def _pick(self, row: int, column: int) -> None:
         """A click paints; it chooses no unit."""
@@ -173,21 +159,18 @@ class CompletionPanel(RunPanel):
             whole = made[0] if shown.ndim == 3 else sheet(np.stack(made))
             self.run_view.download(f"{self.selection.net.name}-completed.png", png(whole, self.code()))
 
-    def _looked_at(self) -> tuple:
-        s = self.selection
-        return s.net, id(s.image)
-
     def _selected(self, change) -> None:
         s = self.selection
         with self.run_view.sentences():
-            if s.net is not self.chooser.net:
-                self.chooser.suit(s.net, None)
-                now = self._usual(s.net.scores, s.net.size)
+            if s.layer not in s.net.layers or self._begun == self._looked_at():
+                return  # the other half of a change follows, or has been acted on
+            scores = class_scores(s.net)
+            net, image, _ = self._begun
+            if s.net is not net:
+                now = self._usual(scores, s.net.size)
                 self.settings.update(C=now.C, jitter=now.jitter)
                 self.controls.show(self.settings.snapshot())
-                s.layer = s.net.scores.name
-            if self._begun == self._looked_at():
-                return
-            self.mask = None  # it was painted on another picture
-            self.controls.suit(s.net.scores, s.net.size)
+                self.controls.suit(scores, s.net.size)
+            if (s.net, id(s.image)) != (net, image):
+                self.mask = None  # it was painted on another picture
             self._begin()

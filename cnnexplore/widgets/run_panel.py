@@ -219,8 +219,9 @@ class RunPanel:
 
     def _save(self) -> None:
         with self.run_view.sentences():
-            name = f"{self.selection.net.name}-{self.selection.layer.replace('/', '-')}.png"
-            self.run_view.download(name, png(sheet(self.picture), self.code()))
+            code, run = self.code(), self.runner.run
+            name = f"{run.net.name}-{run.layer.name.replace('/', '-')}.png"
+            self.run_view.download(name, png(sheet(self.picture), code))
 
     def _scrub(self, step: int) -> None:
         if self.runner.run is None or not self.stage.look_back(step):

@@ -8,9 +8,9 @@ import numpy as np
 
 from ...data import photograph, world
 from ...errors import SettingError
-from ...network import Network, head_of
+from ...network import Network, class_name, head_of, unit_of
 from ...preimage import maximize
-from ...preimage.maximization import channel_of, paper_weight
+from ...preimage.maximization import paper_weight
 from ...styles import Completed, Pathway, complete, features, pathway_of, topics
 from ..parts import cell, original
 from ..sheet import Cell, Sheet
@@ -23,12 +23,7 @@ def classes_of(net: Network, classes: Sequence | None, count: int = 2) -> list[i
     """The classes asked for, by label or number, or the first ones that a network has. Raises SettingError."""
     if classes is None:
         return list(range(min(count, net.scores.channels)))
-    return [channel_of(net, net.scores, one) for one in classes]
-
-
-def label_of(net: Network, unit: int) -> str:
-    """A class by name."""
-    return net.labels[unit] if len(net.labels) == net.scores.channels else f"class {unit}"
+    return [unit_of(net, net.scores, one) for one in classes]
 
 
 def figure5(
@@ -57,7 +52,7 @@ def figure5(
         for u in units:
             for m, column in enumerate(at[1]):
                 result = made[u][n * len(at[1]) + m]
-                title = f"{label_of(net, u)}, rows {row + 1}-{row + k}, columns {column + 1}-{column + k}"
+                title = f"{class_name(net, u)}, rows {row + 1}-{row + k}, columns {column + 1}-{column + k}"
                 line.append(cell(result, title.replace(", rows", "\nrows"), box=_box(net, row, column, k)))
         lines.append(line)
     return Sheet(f"Classes at places of pool5, {net.name}", lines, {"windows": windows, "classes": units}, 1.7)
@@ -93,7 +88,7 @@ def figure7(
         )  # fmt: skip
         lines.append(
             [
-                cell(one, f"{label_of(net, u)}\nnetwork {mask + 1}, start {start + 1}")
+                cell(one, f"{class_name(net, u)}\nnetwork {mask + 1}, start {start + 1}")
                 for one, (mask, start) in zip(made, order, strict=True)
             ]
         )
