@@ -6,10 +6,12 @@ import torch
 
 from ..errors import SettingError
 from ..network import Network
+from .batch import listed, paired, seeds_of
+from .call import python_of
 from .losses import Euclidean
 from .patch_prior import begun, usual_gamma
 from .result import PreImage
-from .run import Run, listed, paired, python_of, seeds_of
+from .run import Run
 from .settings import Settings, Values, paper_C, paper_jitter
 from .variants import Inverting2015, variant_of
 

@@ -9,11 +9,12 @@ import torch
 
 from ..errors import SettingError
 from ..network import Layer, Network, fit, place_of, read_image, unit_of
+from .batch import listed, paired, seeds_of
 from .losses import InnerProduct
 from .patch_prior import begun, usual_gamma
 from .responses import largest_responses
 from .result import PreImage
-from .run import Run, listed, paired, seeds_of
+from .run import Run
 from .settings import Settings, Values, paper_jitter
 
 WEIGHT = 1e4  # of a unit against the priors summed over its receptive field

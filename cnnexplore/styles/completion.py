@@ -10,13 +10,15 @@ import torch
 
 from ..errors import SettingError
 from ..network import Layer, Network, class_name, class_scores, unit_of
+from ..preimage.batch import paired, seeds_of
+from ..preimage.call import python_of
 from ..preimage.losses import InnerProduct
 from ..preimage.maximization import paper_weight
 from ..preimage.priors import Scale
 from ..preimage.priors import start as noise_of
 from ..preimage.responses import largest_responses
 from ..preimage.result import PreImage
-from ..preimage.run import Run, paired, python_of, seeds_of
+from ..preimage.run import Run
 from ..preimage.settings import Settings, Values, paper_jitter
 from ..preimage.solvers import Spectral
 from .hole import Hole

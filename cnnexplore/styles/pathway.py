@@ -11,7 +11,7 @@ import torch
 from ..errors import SettingError
 from ..network import Masks, Network, head_of, own_masks
 from ..preimage import masks as named_masks
-from ..preimage.run import python_of
+from ..preimage.call import python_of
 from .packed import binary, packed, unpacked
 
 _DEPTHS = {1: ("m7",), 2: ("m6", "m7"), 3: ("m5", "m6", "m7")}

@@ -40,8 +40,8 @@ def test_a_topic_has_images_a_mask_and_a_picture_whose_code_remakes_it(panel, ne
     assert p.wait(60)
     assert (p.chosen.topic, len(p.topics)) == (0, 3)
     assert {p.features.classes[k] for k in p.features.labels} == {"church"}
-    assert list(p.class_box.options) == ["all classes", "church", "boat"]
-    assert [b.layout.display for b in p.buttons] == [""] * 3 + ["none"] * 5
+    assert list(p.choices.class_box.options) == ["all classes", "church", "boat"]
+    assert [b.layout.display for b in p.choices.buttons] == [""] * 3 + ["none"] * 5
     until(lambda: p.grid.done == p.grid.count == len(p.topics.images(0, None)))
     mask = p.topics.mask(0, 0.1, 2.0)
     assert p.mask_view.caption == f"m7 of topic 0: {mask.sum()} of 256 units open"
@@ -55,23 +55,23 @@ def test_a_topic_has_images_a_mask_and_a_picture_whose_code_remakes_it(panel, ne
     assert np.array_equal(eval(p.code(), {"cx": cx}).image, p.picture)
     alone = cx.portray(p.topics, 0, steps=3, progress=False)
     assert np.array_equal(alone.image, p.picture)
-    assert len(p.scatter.widget.data[0].x) == len(p.features)
+    assert len(p.plane.scatter.widget.data[0].x) == len(p.features)
 
 
 def test_another_topic_another_mask_another_class(panel):
     p = panel("church")
-    p.buttons[2].click()
+    p.choices.buttons[2].click()
     until(lambda: p.estimate.caption == "what church is through topic 2" and p.runner.state == "finished")
     first = p.runner.run
-    p.distinct.value = 0.0
+    p.choices.distinct.value = 0.0
     until(lambda: p.runner.run is not None and p.runner.run is not first and p.runner.state == "finished")
     assert p.mask_view.caption == f"m7 of topic 2: {p.topics.mask(2, 0.1).sum()} of 256 units open"
-    p.threshold.value, p.distinct.value = 0.3, 1.0
-    p.class_box.value = "boat"
+    p.choices.threshold.value, p.choices.distinct.value = 0.3, 1.0
+    p.choices.class_box.value = "boat"
     until(lambda: p.estimate.caption == "what boat is through topic 2" and p.runner.state == "finished")
-    p.k_box.value = 2
+    p.choices.k_box.value = 2
     until(lambda: p.topics is not None and len(p.topics) == 2 and "topic 0" in p.estimate.caption)
-    p.class_box.value = "all classes"
+    p.choices.class_box.value = "all classes"
     until(lambda: len(p.features) == 60 and p.survey.runner.state == "finished")
     assert "cx.world.dataset" not in p.chosen.code
     assert ".of(" not in p.chosen.code
@@ -84,8 +84,8 @@ def test_points_are_picked_encircled_and_painted(panel):
     place = int(np.flatnonzero(p.topics.assignment == 1)[0])
     assert shared.image_code == f"images[{p.features.numbers[place]}][0]"
     assert np.array_equal(shared.image, p.features.image(place))
-    assert p.hovered.caption.endswith("topic 1")
-    assert len(p.scatter.widget.data[1].x) == 1
+    assert p.plane.picture.caption.endswith("topic 1")
+    assert len(p.plane.scatter.widget.data[1].x) == 1
     p._lassoed([0, 3, 4])
     until(lambda: p.estimate.caption == "what church is through 3 images by hand" and p.runner.state == "finished")
     assert np.array_equal(eval(p.code(), {"cx": cx}).image, p.picture)
@@ -94,11 +94,11 @@ def test_points_are_picked_encircled_and_painted(panel):
     until(lambda: "images by hand" in p.estimate.caption and p.grid.count > 3)
     colours = {}
     for kind in ("topic", "class", "prediction"):
-        p.colour_box.value = kind
-        colours[kind] = len(set(p.scatter.widget.data[0].marker.color))
+        p.plane.colour_box.value = kind
+        colours[kind] = len(set(p.plane.scatter.widget.data[0].marker.color))
     assert colours["topic"] == 3
     assert colours["class"] == 1
-    assert "church" in p.legend.value
+    assert "church" in p.plane.legend.value
 
 
 def test_images_that_are_not_given_get_a_sentence(keep, refused, net):
