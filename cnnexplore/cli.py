@@ -50,7 +50,7 @@ def lab(folder: Path, copy_only: bool, jupyter_options: tuple[str, ...]) -> None
 
 @cli.command()
 @click.argument("name", required=False)
-@click.option("--net", default="photonet", show_default=True, help="A network by name, or a weights file.")
+@click.option("--net", help="A network by name, or a weights file.  [default: one that suits the figure]")
 @click.option(
     "--image", "images", multiple=True, type=click.Path(), help="A file, several times, or a folder for data sets."
 )
@@ -76,7 +76,7 @@ def figure(name, net, images, out, steps, layers) -> None:
     if "kept" in inspect.signature(figures.find(name)).parameters:
         options["kept"] = out.with_suffix(".jsonl")
     image = list(images) if table or len(images) > 1 else (images[0] if images else None)
-    made = figures.figure(name, zoo.load(net), image or None, **options)
+    made = figures.figure(name, zoo.load(net) if net else None, image or None, **options)
     made.save(out)
     click.echo(str(made) if table else f"{out}")
 

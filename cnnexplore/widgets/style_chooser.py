@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 import ipywidgets as w
+import numpy as np
 
-from ..errors import ExploreError, SettingError
+from ..errors import SettingError
 from ..network import Network, class_name
-from ..styles import Pathway, pathway_of
+from ..styles import Pathway, Topics, pathway_of
 from .selection import EACH, Selection
 
 EVERY, BESIDE = "every style", "each style beside the next"
@@ -36,6 +38,18 @@ class Styles:
         for one in (one for some in found.values() for one in some):
             one.masks(net)  # one that does not fit is refused now
         return cls(net, found)
+
+    @classmethod
+    def of_topics(cls, topics: Topics, threshold: float, distinct: float) -> tuple[int | None, Styles]:
+        """(the class most of the topics' images are taken for, its styles); masks as `Topics.mask` makes them."""
+        net, said = topics.features.net, topics.features.predicted
+        masks = [topics.mask(k) for k in range(len(topics))]
+        for k in range(len(masks)):
+            with contextlib.suppress(SettingError):  # where nothing is its own alone, all that it has
+                masks[k] = topics.mask(k, threshold, distinct)
+        unit = int(np.bincount(said[said >= 0]).argmax()) if said.max(initial=-1) >= 0 else None
+        label = "" if unit is None else class_name(net, unit)
+        return unit, cls(net, {label: [Pathway.topic(mask) for mask in masks]})
 
     def known(self, net: Network, unit: int | None) -> list[Pathway]:
         """Those of a class of a network; none of another network, for masks belong to where they were found."""
@@ -93,10 +107,7 @@ class StyleChooser:
     def _follow(self) -> None:
         """Shows what is selected, also where another panel selected it."""
         net = self.selection.net
-        try:
-            names = [(class_name(net, k), k) for k in range(net.scores.channels)]
-        except ExploreError:  # it names no classes, which whoever looks for one says
-            names = []
+        names = [(class_name(net, k), k) for k in range(net.scores.channels)]
         known, style = self._known, self.selection.style
         options = [(EVERY, None), *((f"style {k}", k) for k in range(len(known)))]
         options += [(BESIDE, EACH)] if len(known) > 1 else []

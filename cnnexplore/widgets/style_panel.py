@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
+import os
+import time
 from collections.abc import Callable
 
 import ipywidgets as w
@@ -35,10 +36,11 @@ _MASK = 128  # screen pixels of the mask, about
 class StylePanel(RunPanel):
     """A class's images on a plane, in topics; a topic, or images that are encircled, with its mask and pre-image.
 
-    net: a Network, a name or a path for `cx.load` (default: worldnet-styles). images: a folder, a list or a data set
-    (default: scenes of the world). style_of: a class's label, or None for all images. k: how many topics. threshold,
-    distinct: what a channel of fc7 must have to be open, as `Topics.mask` takes them. C, jitter: None for the paper's
-    choice. selection: share the network with other panels; an image that is clicked is theirs too.
+    net: a Network, a name or a path for `cx.load` (default: worldnet-styles). images: a folder, a list, a data set or
+    what `cx.features` found in one (default: scenes of the world). style_of: a class's label, or None for all images.
+    k: how many topics. threshold, distinct: what a channel of fc7 must have to be open, as `Topics.mask` takes them.
+    C, jitter: None for the paper's choice. selection: share the network with other panels; an image that is clicked is
+    theirs too.
     Raises LayerNotFound, SettingError, NetworkError, WeightsError.
     """
 
@@ -69,7 +71,7 @@ class StylePanel(RunPanel):
         selection: Selection | None = None,
     ):
         check(k, threshold, distinct)
-        net = net or (selection.net if selection is not None else None) or DEFAULT
+        net = net or (images.net if isinstance(images, Features) else selection and selection.net) or DEFAULT
         net = net if isinstance(net, Network) else load(net)
         self._given, self._first = images, (style_of, k, threshold, distinct)
         self.chosen: ChosenStyle | None = None
@@ -153,6 +155,12 @@ class StylePanel(RunPanel):
     def _below(self, settings: w.Widget) -> list[list[w.Widget]]:
         return [[self.stage.widget, self.grid], [settings, self.run_view]]
 
+    def wait(self, timeout: float | None = None) -> bool:
+        """Blocks until the images are surveyed and the run has ended; says whether they were, and it did."""
+        until = time.monotonic() + (timeout or 0)
+        surveyed = self.survey.runner.wait(timeout)
+        return surveyed and self.runner.wait(None if timeout is None else max(until - time.monotonic(), 0))
+
     # the survey
 
     def _look(self) -> None:
@@ -193,28 +201,36 @@ class StylePanel(RunPanel):
         if self.topics is None:
             raise SettingError("the topics are not found yet; wait a moment.")
         of = "" if self.choices.name is None else f".of({self.choices.name!r})"
-        features = f"cx.features({self.selection.net.code}, {self._images_code}){of}"
-        self._show_style(ChosenStyle.of_topic(self.topics, topic, features))
+        self._show_style(ChosenStyle.of_topic(self.topics, topic, self._features_code + of))
         self.plane.scatter.emphasise(None)
         self._offer_styles()
 
     def _offer_styles(self) -> None:
         """Hands the topics of a class to the panels that look for a class in a style."""
-        net, name, c = self.selection.net, self.choices.name, self.choices
-        if self.chosen.topic is None or name not in net.labels:
-            return
-        masks = [self.topics.mask(k) for k in range(len(self.topics))]
-        for k in range(len(masks)):
-            with contextlib.suppress(SettingError):  # where nothing is its own alone, all that it has
-                masks[k] = self.topics.mask(k, c.threshold.value, c.distinct.value)
-        styles = Styles(net, {name: [Pathway.topic(mask) for mask in masks]})
-        self.selection.set(styles=styles, target=net.labels.index(name), style=self.chosen.topic)
+        if self.chosen.topic is not None and self.choices.name is not None:
+            unit, styles = Styles.of_topics(self.topics, self.choices.threshold.value, self.choices.distinct.value)
+            self.selection.set(styles=styles, target=unit, style=self.chosen.topic)
+
+    @property
+    def _features_code(self) -> str:
+        if isinstance(self._given, Features) and self._given.net is self.selection.net:
+            return "features"
+        return f"cx.features({self.selection.net.code}, {self._images_code})"
 
     @property
     def _images_code(self) -> str:
-        if self._given is None:
-            return f"cx.world.dataset{SCENES}"
-        return repr(self._given) if isinstance(self._given, str) else "images"
+        if isinstance(self._given, Features):
+            return "features.source"
+        if isinstance(self._given, (str, os.PathLike)):
+            return repr(os.fspath(self._given))
+        return f"cx.world.dataset{SCENES}" if self._given is None else "images"
+
+    def _image_code(self, number: int) -> str:
+        """The Python for an image, by its number in the image set."""
+        item, code = self.features.source.source[number], f"{self._images_code}[{number}]"
+        if isinstance(item, (str, os.PathLike)):
+            return repr(os.fspath(item))
+        return f"{code}[0]" if isinstance(item, tuple) and not isinstance(self._given, Features) else code
 
     def _lassoed(self, places: list[int]) -> None:
         if places:
@@ -264,7 +280,5 @@ class StylePanel(RunPanel):
 
     def _share(self, k: int) -> None:
         self.plane.look_at(k, ring=True)
-        code = f"{self._images_code}[{int(self.features.numbers[k])}]"
-        labelled = self._given is None or self.features.labels[k] >= 0
-        self.selection.image_code = f"{code}[0]" if labelled else code
+        self.selection.image_code = self._image_code(int(self.features.numbers[k]))
         self.selection.image = self.features.image(k)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 from waiting import until
 
 import cnnexplore as cx
@@ -99,6 +100,34 @@ def test_points_are_picked_encircled_and_painted(panel):
     assert colours["topic"] == 3
     assert colours["class"] == 1
     assert "church" in p.plane.legend.value
+
+
+def test_codes_that_are_known_need_no_pass(keep, net, scenes, monkeypatch):
+    found = cx.features(net, scenes, cache=False, progress=False)
+    monkeypatch.setattr("cnnexplore.widgets.survey.feature_stream", None)
+    p = keep(cx.StylePanel(images=found, style_of="boat", steps=2))
+    assert p.selection.net is net
+    assert p.wait(60)
+    assert "# topic 0 of cx.topics(features.of('boat'), 3)" in p.code()
+    number = int(p.features.numbers[4])
+    p._picked(4)
+    assert p.selection.image_code == f"features.source[{number}]"
+    shown = eval(p.selection.image_code, {"features": found})
+    assert np.array_equal(net.pixels_of(shown), net.pixels_of(p.selection.image))
+
+
+def test_an_image_of_a_folder_is_named_by_its_path(keep, net, scenes, tmp_path):
+    for k in range(12):
+        image, label = scenes[k]
+        (tmp_path / scenes.names[label]).mkdir(exist_ok=True)
+        Image.fromarray(image.numpy().transpose(1, 2, 0)).save(tmp_path / scenes.names[label] / f"{k}.png")
+    p = keep(cx.StylePanel(net, tmp_path, None, k=2, steps=1))
+    assert p.wait(60)
+    assert list(p.choices.class_box.options) == ["all classes", "boat", "church"]
+    assert f"cx.features(cx.load('worldnet-styles'), {str(tmp_path)!r})" in p.code()
+    p._picked(3)
+    path = eval(p.selection.image_code)
+    assert np.array_equal(net.pixels_of(path), net.pixels_of(p.selection.image))
 
 
 def test_images_that_are_not_given_get_a_sentence(keep, refused, net):
