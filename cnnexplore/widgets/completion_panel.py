@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import SettingError
 from ..network import Layer, Network, class_scores, unit_of
 from ..preimage import Run, Values
+from ..preimage.maximization import paper_weight
 from ..preimage.result import png
 from ..preimage.settings import paper_jitter
 from ..styles import Completion
@@ -66,34 +67,42 @@ class CompletionPanel(RunPanel):
         net = net if isinstance(net, Network) else load(net or DEFAULT)
         if fill not in STARTS:
             raise SettingError(f"fill is {fill!r}; expected one of {', '.join(map(repr, STARTS))}.")
-        self._first = mask, target, styles, fill
+        self._first, self.hole = (mask, target, styles, fill), None
         given = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter}
         super().__init__(net, image, None, given, steps, seed, seeds, start, selection)
 
     def _prepare(self) -> None:
         s, (mask, target, styles, _) = self.selection, self._first
-        class_scores(s.net)
         if target is not None:
             s.target = unit_of(s.net, s.net.scores, target)
         self.chooser = StyleChooser(s, styles, free=_CONTEXT)
         self.mask = mask  # what the person chose; None: found by itself
-        if mask is not None:
-            Hole(s.net, s.image, mask)  # one that does not fit is refused now
+        self._dig()
         s.observe(self._selected, ["target", "styles", "style"])
+
+    def _dig(self) -> None:
+        """The hole in the image that is selected; a C that was usual stays usual when another share is free."""
+        s = self.selection
+        class_scores(s.net)
+        usual = self.settings.C == self._usual(s.net.scores, s.net.size).C
+        self.hole = Hole(s.net, s.image, self.mask)
+        if usual:
+            self.settings.update(C=usual_weight(s.net.scores, self.hole))
 
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
         scores = self.selection.net.scores
-        return Values(usual_weight(scores, size), jitter=paper_jitter(scores))
+        C = paper_weight(scores, size) if self.hole is None else usual_weight(scores, self.hole)
+        return Values(C, jitter=paper_jitter(scores))
 
     def _looked_at(self) -> tuple:
         return self.selection.net, id(self.selection.image), self.chooser.looked_for
 
     def _make(self) -> Callable[[], Run]:
-        net, image, mask = self.selection.net, self.selection.image, self.mask
+        hole, image = self.hole, self.selection.image
         style, seed, self._columns = crossed(self.chooser.styles, self.starts.noises)
         settings = {"style": style, "seed": seed, "steps": self.starts.steps, "settings": self.settings}
         target, start = self.chooser.channel, self.fill.value
-        return lambda: Completion(net, image, mask, target=target, start=start, **settings)
+        return lambda: Completion(hole.net, image, hole, target=target, start=start, **settings)
 
     def _begin(self, go: bool = True) -> None:
         with self.run_view.sentences():
@@ -139,12 +148,17 @@ class CompletionPanel(RunPanel):
         if not mask.any():
             self.run_view.tell("failed", "nothing is masked; paint what is to be filled.")
             return
-        self.mask = mask.copy()
-        self._begin()
+        self._mask_anew(mask.copy())
 
     def _find(self) -> None:
-        self.mask = None
-        self._begin()
+        self._mask_anew(None)
+
+    def _mask_anew(self, mask: np.ndarray | None) -> None:
+        with self.run_view.sentences():
+            self.mask = mask
+            self._dig()
+            self.controls.show(self.settings.snapshot())
+            self._begin()
 
     def _pick(self, row: int, column: int) -> None:
         """A click paints; it chooses no unit."""
@@ -164,13 +178,13 @@ class CompletionPanel(RunPanel):
         with self.run_view.sentences():
             if s.layer not in s.net.layers or self._begun == self._looked_at():
                 return  # the other half of a change follows, or has been acted on
-            scores = class_scores(s.net)
             net, image, _ = self._begun
-            if s.net is not net:
-                now = self._usual(scores, s.net.size)
-                self.settings.update(C=now.C, jitter=now.jitter)
-                self.controls.show(self.settings.snapshot())
-                self.controls.suit(scores, s.net.size)
             if (s.net, id(s.image)) != (net, image):
                 self.mask = None  # it was painted on another picture
+                self._dig()
+                if s.net is not net:
+                    now = self._usual(s.net.scores, s.net.size)
+                    self.settings.update(C=now.C, jitter=now.jitter)
+                    self.controls.suit(s.net.scores, s.net.size)
+                self.controls.show(self.settings.snapshot())
             self._begin()

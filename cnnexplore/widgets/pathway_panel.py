@@ -7,12 +7,13 @@ from collections.abc import Callable
 import ipywidgets as w
 
 from ..errors import SettingError
-from ..network import Layer, Network, head_of, unit_of
+from ..network import Layer, Network, class_name, head_of, unit_of
 from ..preimage import Maximization, Run, Values
 from ..preimage.maximization import paper_weight
 from ..preimage.settings import paper_jitter
 from ..styles import Pathway
 from ..zoo import DEFAULT, load
+from .gates_view import GatesView
 from .places_map import PlacesMap
 from .run_panel import RunPanel
 from .selection import Selection
@@ -59,14 +60,14 @@ class PathwayPanel(RunPanel):
         net = net if isinstance(net, Network) else load(net or DEFAULT)
         if ensembles not in (0, 1, 2, 4):
             raise SettingError(f"ensembles is {ensembles!r}; expected 0 for the whole network, or 1, 2 or 4.")
-        self._first, self._share = (unit, styles, places, ensembles, relu), 1.0
+        self._first = unit, styles, places, ensembles, relu
         given = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter}
         super().__init__(net, None, None, given, steps, seed, seeds, start, selection)
 
     def _prepare(self) -> None:
         s, (unit, styles, places, _, _) = self.selection, self._first
         self.places = PlacesMap(s.net, places)
-        self._share_places()
+        self.gates = GatesView()
         if unit is not None:
             s.target = unit_of(s.net, s.net.scores, unit)
         self.chooser = StyleChooser(s, styles)
@@ -74,47 +75,40 @@ class PathwayPanel(RunPanel):
 
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
         scores = self.selection.net.scores
-        return Values(self._weight, jitter=paper_jitter(scores))
-
-    @property
-    def _weight(self) -> float:
-        """The usual C of the class scores where only some places of pool5 pass: fewer of them say less."""
-        net = self.selection.net
-        return paper_weight(net.scores, net.size) / self._share
-
-    def _share_places(self) -> None:
-        """A C that was usual stays usual when other places are open."""
-        before, self._share = self._weight, self.places.share
-        if before == self.settings.C:
-            self.settings.update(C=self._weight)
+        return Values(paper_weight(scores, size), jitter=paper_jitter(scores))
 
     def _looked_at(self) -> tuple:
         return self.selection.net, self.chooser.looked_for
 
     # the masks
 
-    def pathways(self) -> list[Pathway | None]:
-        """The pathways that are chosen, one for each row of pictures; None for the whole network."""
+    def pathways(self) -> dict[str, Pathway | None]:
+        """The pathways that are chosen, one per row of pictures, by what is said of them; None: the whole network."""
         relu = self.relus.value
-        rows: list[Pathway | None] = self.chooser.styles
-        if relu and any(rows):
-            rows = [one if one is None else one.closing() for one in rows]
+        rows = dict(zip(self.chooser.names, self.chooser.styles, strict=True))
+        if relu:
+            rows = {name: one and one.closing() for name, one in rows.items()}
         if self.ensembles.value:
-            drops = [Pathway.ensemble(k, relu=relu) for k in range(self.ensembles.value)]
-            rows = [drop if one is None else one & drop for one in rows for drop in drops]
-        if self.places.share < 1:
+            drops = {f"network {k + 1}": Pathway.ensemble(k, relu=relu) for k in range(self.ensembles.value)}
+            rows = {
+                " · ".join(filter(None, (name, drop))): drops[drop] if one is None else one & drops[drop]
+                for name, one in rows.items()
+                for drop in drops
+            }
+        if not self.places.places.all():
             place = Pathway(m5=self.places.places)
-            rows = [place if one is None else one & place for one in rows]
+            rows = {name: place if one is None else one & place for name, one in rows.items()}
         return rows
 
     def _make(self) -> Callable[[], Run]:
         net, unit = self.selection.net, self.chooser.channel
         head_of(net)
         rows = self.pathways()
-        ways, seed, self._columns = crossed(rows, self.starts.noises)
+        ways, seed, self._columns = crossed(list(rows.values()), self.starts.noises)
         settings = {"steps": self.starts.steps, "seed": seed, "settings": self.settings}
-        if rows != [None]:
+        if any(rows.values()):
             settings["pathway"] = ways
+        self._names = list(rows)
         return lambda: Maximization(net, net.scores.name, unit, **settings)
 
     def _begin(self, go: bool = True) -> None:
@@ -125,8 +119,11 @@ class PathwayPanel(RunPanel):
         return run.code(step=step)
 
     def _says(self, run: Maximization) -> str:
-        rows = len(run.seeds) // self._columns
-        return run.about() + (f"; each row another pathway, {rows} in all" if rows > 1 else "")
+        some = f" in {self.places.said}" if self.places.said else ""
+        name, ways = class_name(run.net, run.units[0]) + some, [one for one in self._names if one]
+        if len(ways) > 1:
+            return f"{name}; one row each: {', '.join(ways)}"
+        return f"{name} through {ways[0]}" if ways else name
 
     # what is on the screen
 
@@ -146,8 +143,8 @@ class PathwayPanel(RunPanel):
         return [w.HBox(row, layout=w.Layout(flex_flow="row wrap", align_items="center"))]
 
     def _beside(self) -> list[w.Widget]:
-        self.places.on_change = self._places_changed
-        return [self.places.widget]
+        self.places.on_change = self._begin
+        return [self.places.widget, self.gates.widget]
 
     def _suit(self) -> None:
         """Only what the network has can be masked."""
@@ -159,11 +156,6 @@ class PathwayPanel(RunPanel):
 
     # what a person does
 
-    def _places_changed(self) -> None:
-        self._share_places()
-        self.controls.show(self.settings.snapshot())
-        self._begin()
-
     def _selected(self, change) -> None:
         s = self.selection
         with self.run_view.sentences():
@@ -171,7 +163,6 @@ class PathwayPanel(RunPanel):
                 return  # the other half of a change follows, or has been acted on
             if s.net is not self.places.net:
                 self.places.suit(s.net)
-                self._share = 1.0
                 self._suit()
                 now = self._usual(s.net.scores, s.net.size)
                 self.settings.update(C=now.C, jitter=now.jitter)
@@ -182,3 +173,4 @@ class PathwayPanel(RunPanel):
     def _new_run(self, run: Maximization) -> None:
         self.estimate.columns = self._columns if len(run.seeds) > self._columns > 0 else 0
         self.stage.outline(self.places.box)
+        self.gates.show(run.net, run.route.pathways[:: self._columns])

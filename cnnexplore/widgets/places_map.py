@@ -11,7 +11,7 @@ from ..errors import SettingError
 from ..network import Network, head_of
 from .frame_view import FrameView
 
-_OPEN, _CLOSED = np.array([[247, 181, 56], [255, 196, 84]], np.uint8), np.array([[52, 56, 66], [60, 64, 76]], np.uint8)
+OPEN, CLOSED = np.array([[247, 181, 56], [255, 196, 84]], np.uint8), np.array([[52, 56, 66], [60, 64, 76]], np.uint8)
 _SIDE = 150  # screen pixels of the map, about
 
 
@@ -47,9 +47,10 @@ class PlacesMap:
         self._draw()
 
     @property
-    def share(self) -> float:
-        """Which part of the places is open."""
-        return float(self.places.mean())
+    def said(self) -> str:
+        """Which places are open, in words; empty if all are."""
+        count, whole = int(self.places.sum()), self.places.size
+        return "" if count == whole else f"{count} of {whole} places"
 
     @property
     def box(self) -> list[float]:
@@ -73,14 +74,13 @@ class PlacesMap:
         odd = np.add.outer(np.arange(rows), np.arange(columns)) % 2
         self.view.resize((rows, columns), max(1, _SIDE // max(rows, columns)))
         self.view.unframe()
-        self.view.draw(np.where(self.places[..., None], _OPEN[odd], _CLOSED[odd]))
+        self.view.draw(np.where(self.places[..., None], OPEN[odd], CLOSED[odd]))
         pool = head_of(self.net).pool
         name = pool.name if pool is not None else "pool5"
-        count, whole = int(self.places.sum()), self.places.size
-        some = f"{count} of {whole} places pass; click or drag to switch"
-        self.view.caption = f"{name}: drag the places that may pass" if count == whole else f"{name}: {some}"
-        self.all.layout.visibility = "hidden" if count == whole else "visible"
-        self.widget.layout.display = "none" if whole == 1 else ""
+        some = f"{self.said} pass; click or drag to switch" if self.said else "drag the places that may pass"
+        self.view.caption = f"{name}: {some}"
+        self.all.layout.visibility = "visible" if self.said else "hidden"
+        self.widget.layout.display = "none" if self.places.size == 1 else ""
 
     def _switch(self, top: int, left: int, bottom: int, right: int) -> None:
         places = self.places.copy()

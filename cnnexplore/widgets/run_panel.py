@@ -275,7 +275,7 @@ class RunPanel:
         self.runner.begin(self._make(), go)
 
     def _run_ready(self, run: Run) -> None:
-        seeds = "" if len(run.seeds) == 1 else f", seeds {run.seeds[0]} to {run.seeds[-1]}"
+        seeds = "" if len(set(run.seeds)) == 1 else f", seeds {min(run.seeds)} to {max(run.seeds)}"
         self.stage.begin(run, self.selection.image, self._says(run) + seeds)
         self.run_view.begin(run)
         self._beat = (0, time.monotonic())

@@ -95,6 +95,16 @@ class StyleChooser:
         return [known[style]] if style is not None and 0 <= style < len(known) else [None]
 
     @property
+    def names(self) -> list[str]:
+        """What the styles are called; "" for all at once."""
+        style, count = self.selection.style, len(self.styles)
+        return (
+            [f"style {k}" for k in range(count)]
+            if count > 1 or style == EACH
+            else ["" if self.styles == [None] else f"style {style}"]
+        )
+
+    @property
     def looked_for(self) -> tuple:
         """Class and styles, to be compared."""
         return self.channel, *(one and one.code for one in self.styles)
@@ -146,5 +156,5 @@ def crossed(ways: list, seeds: int | list[int]) -> tuple:
 def _offer(box: w.Dropdown, options: list[tuple], value) -> None:
     if list(box.options) != options:
         box.options = options
-    if options and box.value != value:
-        box.value = value
+    if options:
+        box.index = [known for _, known in box.options].index(value)  # None may be one of them

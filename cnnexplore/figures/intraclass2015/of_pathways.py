@@ -10,7 +10,6 @@ from ...data import photograph, world
 from ...errors import SettingError
 from ...network import Network, class_name, head_of, unit_of
 from ...preimage import maximize
-from ...preimage.maximization import paper_weight
 from ...styles import Completed, Pathway, complete, features, pathway_of, topics
 from ..parts import cell, original
 from ..sheet import Cell, Sheet
@@ -33,14 +32,13 @@ def figure5(
     """Classes at places: what a class looks like where only k x k places of pool5 pass (section 4.1).
 
     Three by three windows, from the top left to the bottom right, class beside class; framed in white is where the
-    open places lie. data: "windows", (row, column) of each. C: None for the usual one over the share of the places.
+    open places lie. data: "windows", (row, column) of each.
     """
     units, (rows, columns) = classes_of(net, classes), head_of(net).grid
     if not isinstance(k, int) or not 1 <= k <= min(rows, columns):
         raise SettingError(f"k is {k!r}; expected 1 to {min(rows, columns)} places of pool5.")
     at = [sorted({0, (side - k) // 2, side - k}) for side in (rows, columns)]
     windows = [(row, column) for row in at[0] for column in at[1]]
-    C = paper_weight(net.scores, net.size) * rows * columns / k**2 if C is None else C
     ways = [Pathway.location(row, column, k) for row, column in windows]
     made = {
         u: maximize(net, net.scores.name, u, C=C, steps=steps, seed=seed, pathway=ways, progress=progress)
