@@ -228,8 +228,9 @@ class RunPanel:
 
     def _save(self) -> None:
         with self.run_view.sentences():
-            name = f"{self.selection.net.name}-{self.selection.layer.replace('/', '-')}.png"
-            self.run_view.download(name, png(sheet(self.picture), self.code()))
+            code, run = self.code(), self.runner.run
+            name = f"{run.net.name}-{run.layer.name.replace('/', '-')}.png"
+            self.run_view.download(name, png(sheet(self.picture), code))
 
     def _scrub(self, step: int) -> None:
         if self.runner.run is None or not self.stage.look_back(step):
@@ -279,7 +280,7 @@ class RunPanel:
         self.runner.begin(self._make(), go)
 
     def _run_ready(self, run: Run) -> None:
-        seeds = "" if len(run.seeds) == 1 else f", seeds {run.seeds[0]} to {run.seeds[-1]}"
+        seeds = "" if len(set(run.seeds)) == 1 else f", seeds {min(run.seeds)} to {max(run.seeds)}"
         self.stage.begin(run, self.selection.image, self._says(run) + seeds)
         self.run_view.begin(run)
         self.telling.begin()

@@ -11,6 +11,7 @@ from waiting import until
 
 import cnnexplore as cx
 from cnnexplore.widgets.mask_painter import TINT
+from cnnexplore.widgets.selection import EACH
 
 
 @pytest.fixture(scope="module")
@@ -87,13 +88,13 @@ def test_class_style_and_seeds(panel, net, on_cpu):
     p = panel(net, mask=(20, 20, 70, 70), target="church", styles=styles, seeds=2)
     assert p.wait(60)
     assert p.runner.run.context == "church"
-    p.chooser.style.value = "each style beside the next"
+    p.chooser.style.value = EACH
     assert p.wait(60)
     assert p.picture.shape[0] == 4
     assert p.estimate.columns == 2
     assert np.array_equal(remade(p), p.picture)
     p.fill.value = "noise"
-    p.chooser.unit.value = -1
+    p.chooser.unit.value = None
     assert p.wait(60)
     until(lambda: p.runner.state == "finished" and "start='noise'" in p.code())
     assert np.array_equal(remade(p), p.picture)

@@ -8,9 +8,8 @@ import numpy as np
 
 from ...data import photograph, world
 from ...errors import SettingError
-from ...network import Network, head_of
+from ...network import Network, class_name, head_of, unit_of
 from ...preimage import maximize
-from ...preimage.maximization import channel_of, paper_weight
 from ...styles import Completed, Pathway, complete, features, pathway_of, topics
 from ..parts import cell, original
 from ..sheet import Cell, Sheet
@@ -23,12 +22,7 @@ def classes_of(net: Network, classes: Sequence | None, count: int = 2) -> list[i
     """The classes asked for, by label or number, or the first ones that a network has. Raises SettingError."""
     if classes is None:
         return list(range(min(count, net.scores.channels)))
-    return [channel_of(net, net.scores, one) for one in classes]
-
-
-def label_of(net: Network, unit: int) -> str:
-    """A class by name."""
-    return net.labels[unit] if len(net.labels) == net.scores.channels else f"class {unit}"
+    return [unit_of(net, net.scores, one) for one in classes]
 
 
 def figure5(
@@ -38,14 +32,13 @@ def figure5(
     """Classes at places: what a class looks like where only k x k places of pool5 pass (section 4.1).
 
     Three by three windows, from the top left to the bottom right, class beside class; framed in white is where the
-    open places lie. data: "windows", (row, column) of each. C: None for the usual one over the share of the places.
+    open places lie. data: "windows", (row, column) of each.
     """
     units, (rows, columns) = classes_of(net, classes), head_of(net).grid
     if not isinstance(k, int) or not 1 <= k <= min(rows, columns):
         raise SettingError(f"k is {k!r}; expected 1 to {min(rows, columns)} places of pool5.")
     at = [sorted({0, (side - k) // 2, side - k}) for side in (rows, columns)]
     windows = [(row, column) for row in at[0] for column in at[1]]
-    C = paper_weight(net.scores, net.size) * rows * columns / k**2 if C is None else C
     ways = [Pathway.location(row, column, k) for row, column in windows]
     made = {
         u: maximize(net, net.scores.name, u, C=C, steps=steps, seed=seed, pathway=ways, progress=progress)
@@ -57,7 +50,7 @@ def figure5(
         for u in units:
             for m, column in enumerate(at[1]):
                 result = made[u][n * len(at[1]) + m]
-                title = f"{label_of(net, u)}, rows {row + 1}-{row + k}, columns {column + 1}-{column + k}"
+                title = f"{class_name(net, u)}, rows {row + 1}-{row + k}, columns {column + 1}-{column + k}"
                 line.append(cell(result, title.replace(", rows", "\nrows"), box=_box(net, row, column, k)))
         lines.append(line)
     return Sheet(f"Classes at places of pool5, {net.name}", lines, {"windows": windows, "classes": units}, 1.7)
@@ -93,7 +86,7 @@ def figure7(
         )  # fmt: skip
         lines.append(
             [
-                cell(one, f"{label_of(net, u)}\nnetwork {mask + 1}, start {start + 1}")
+                cell(one, f"{class_name(net, u)}\nnetwork {mask + 1}, start {start + 1}")
                 for one, (mask, start) in zip(made, order, strict=True)
             ]
         )
