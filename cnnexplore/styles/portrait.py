@@ -13,10 +13,7 @@ from .features import Features
 from .pathway import Pathway
 from .topics import Topics
 
-THRESHOLD, DISTINCT = (
-    0.1,
-    2.0,
-)  # a topic's own channels: what all topics of a class share would give one picture for all
+THRESHOLD, DISTINCT = 0.3, 1.5  # a topic's own channels: what all of a class share would give one picture for all
 
 
 def aim(features: Features, which: Sequence[int], mask: np.ndarray) -> tuple[int, float]:
