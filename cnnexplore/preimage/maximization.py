@@ -10,7 +10,7 @@ import torch
 from ..errors import SettingError
 from ..network import Layer, Network, fit, read_image
 from .losses import InnerProduct
-from .patch_prior import begun, usual_gamma
+from .patch_prior import begun, drawn
 from .responses import largest_responses
 from .result import PreImage
 from .run import Run, listed, paired, seeds_of
@@ -87,7 +87,8 @@ class Maximization(Run):
         if settings is None:
             C = paper_weight(where, net.size) if C is None else C
             jitter = paper_jitter(where) if jitter is None else jitter
-            settings = Settings(Values(C, alpha, beta, jitter, rate, usual_gamma(patches, gamma)))
+            gamma = float(drawn(patches, gamma)) if gamma is None or patches is None else gamma
+            settings = Settings(Values(C, alpha, beta, jitter, rate, gamma))
         super().__init__(
             net,
             layer,
