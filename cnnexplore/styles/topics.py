@@ -12,7 +12,8 @@ from .. import drawing
 from ..errors import SettingError
 from .features import Features
 
-THRESHOLD, DISTINCT = 0.1, 2.0  # a topic's own channels: what all topics of a class share gives one picture for all
+THRESHOLD, DISTINCT = 0.1, 2.0  # of a portrait: what all topics of a class share gives one picture for all
+FAVOURED = 1.2  # of a fill: with what is twice as strong alone, the whole network sees no such class in it
 _STEPS = 500  # of the factorisation, at most
 _TILE = 96  # pixels of a picture in a plot, at most
 
@@ -74,8 +75,8 @@ class Topics:
         topic = self._known(topic)
         return opened(self.components[topic], self.rivals(topic), threshold, distinct)
 
-    def own(self, topic: int, threshold: float = THRESHOLD, distinct: float = DISTINCT) -> np.ndarray:
-        """The channels by which a topic is told from the others, (D,) bool; all that it uses where none is its own."""
+    def own(self, topic: int, threshold: float = THRESHOLD, distinct: float = FAVOURED) -> np.ndarray:
+        """The channels that are more of a topic than of any other, (D,) bool; all that it uses where none is."""
         try:
             return self.mask(topic, threshold, distinct)
         except SettingError:
@@ -151,7 +152,7 @@ class Topic:
 
     @property
     def own(self) -> np.ndarray:
-        """The channels that are its own, (D,) bool, as `Topics.own` makes them."""
+        """The channels that are more of it than of any other, (D,) bool."""
         return self.topics.own(self.number)
 
     def images(self, k: int | None = 9) -> np.ndarray:
