@@ -79,4 +79,5 @@ def test_the_command_copies_and_opens_jupyterlab_there(tmp_path, monkeypatch, ca
     assert f"/lab/tree/{LAB1}" in command[3]
     assert cwd == (tmp_path / "mine").resolve()
     assert env["OMP_WAIT_POLICY"] == "passive"
+    assert int(env["GOMP_SPINCOUNT"]) == 1000
     assert "copied" in capsys.readouterr().out

@@ -67,7 +67,7 @@ class Inversion(Run):
         count = len(seeds)
         self.batched = any(isinstance(one, (list, tuple)) for one in (image, seed, pathway)) or count > 1
         self.target = self.target.expand(count, -1, -1, -1)
-        self.mask, self.image, self.begin = mask, image, begin
+        self.mask, self.image, self.begin, self.patches = mask, image, begin, patches
         probe = net.probe(layer)
         with torch.no_grad():
             code = probe(net.feed(self.target))[where.name]
@@ -108,7 +108,7 @@ class Inversion(Run):
         if item is not None and isinstance(one, (list, tuple)):
             one = one[item] if len(one) > 1 else one[0]
         mask = {} if self.mask is None else {"mask": f"cx.masks.{self.mask!r}" if callable(self.mask) else "mask"}
-        more = mask | begun(self.begin, self._more_priors)
+        more = mask | begun(self.begin, self.patches)
         return self._call("invert", f"{image or python_of(one)}, {self.layer.name!r}", step, item, **more)
 
 

@@ -85,7 +85,8 @@ class Maximization(Run):
         seeds = paired(seeds_of(seed), units=len(weights), pathways=listed(pathway))
         count = len(seeds)
         self.batched = any(isinstance(one, (list, tuple)) for one in (unit, seed, pathway))
-        self.unit, self.position, self.M, self.begin = unit, position, M, begin
+        self.unit, self.position, self.M = unit, position, M
+        self.begin, self.patches = begin, patches
         if settings is None:
             C = paper_weight(where, net.size) if C is None else C
             jitter = paper_jitter(where) if jitter is None else jitter
@@ -132,7 +133,7 @@ class Maximization(Run):
             more["position"] = repr(self.position)
         if self.M is not None:
             more["M"] = f"{self.M!r}"
-        more |= begun(self.begin, self._more_priors)
+        more |= begun(self.begin, self.patches)
         return self._call("maximize", repr(self.layer.name), step, item, **more)
 
 

@@ -43,6 +43,7 @@ class PatchPrior:
             raise SettingError(f"every is {every!r}; expected after how many steps matches are looked for, 1 or more.")
         self.matchers, self.size, self.pixels = matchers, size, pixels
         self.every, self.coloured, self.deviation, self.blur = every, coloured, deviation, blur
+        self.matched = 0  # how often matches were looked for
         self._age = 0
         self._sum: torch.Tensor | None = None  # (N, C, H, W) of the matched patches' values
 
@@ -99,7 +100,7 @@ class PatchPrior:
             square = (square / self.deviation**2).to(x)
             sums = (sums - count * zero) / deviation
         self._sum, self._count, self._square = sums.contiguous(), count.contiguous(), square
-        self._age = 0
+        self._age, self.matched = 0, self.matched + 1
 
     def _norm(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """What x is normalised by, broadcast to it."""
@@ -150,9 +151,9 @@ def usual_gamma(patches, gamma: float | None) -> float:
     return float(patches is not None) if gamma is None else gamma
 
 
-def begun(begin, priors) -> dict[str, str]:
-    """What a line of Python says of patches and of what a run began with."""
-    said = {"patches": "patches"} if priors else {}
+def begun(begin, patches) -> dict[str, str]:
+    """What a line of Python says of a database of patches and of what a run began with."""
+    said = {} if patches is None else {"patches": patches.code}
     if begin is not None:
         said["begin"] = "'patches'" if isinstance(begin, str) and begin == "patches" else "begin"
     return said

@@ -21,6 +21,7 @@ from .matching import PatchIndex, grid, statistics
 from .metric import AlikePatches
 
 METRICS = ("alike", "code")
+_NAME = "patches"
 
 
 @dataclass(frozen=True)
@@ -62,20 +63,22 @@ class CodeNeighbours:
 class PatchDatabase:
     """Patches of photographs for the patch prior (intraclass2015, section 3.2).
 
-    net, images: whose photographs, a folder, list or data set. layer: whose codes tell which patches suit a place, for
-    inversion; None for all patches alike, for a class's photographs and maximisation. around: the side of a code's
-    patch, in the middle of what it sees (default: 67 where the layer's stride is 32, in proportion for others).
+    net, images: whose photographs, a folder, list or data set; None for the pictures at hand. layer: whose codes tell
+    which patches suit a place, for inversion; None for all patches alike, for a class's photographs and maximisation.
+    around: the side of a code's patch, in the middle of what it sees (default: 67 where the layer's stride is 32, in
+    proportion for others).
     metric: "code" for the paper's distance of codes, "alike" for one fitted so that patches of near codes look alike.
     without: images that are not taken in, nor their near-duplicates, not even to fit the metric: those that the
     database is judged by. cache: as for `features`. matching: any of the fields of `Matching`; `with_(...)` gives the
-    same database matched in another way. Near-duplicates of an image are left out when that image is inverted.
+    same database matched in another way. Near-duplicates of an image are left out when that image is inverted. code:
+    the Python that makes it, or a name for what Python alone cannot tell.
     Raises LayerNotFound, LayerError, SettingError, ImageError.
     """
 
     def __init__(
         self,
         net: Network,
-        images,
+        images=None,
         layer: str | None = None,
         *,
         around: int | None = None,
@@ -88,7 +91,8 @@ class PatchDatabase:
         if metric not in METRICS:
             raise SettingError(f"metric is {metric!r}; expected one of {', '.join(map(repr, METRICS))}.")
         self.net, self.matching = net, _matching(Matching(), matching)
-        self.images = images if isinstance(images, Images) else Images(images)
+        self.images = Images.of(net, images)
+        self.code = _code(net, images, layer, around, metric, without, matching)
         self.layer: Layer | None = None if layer is None else net.layers[layer]
         if self.layer is not None and max(self.layer.size) == 1:
             raise LayerError(f"{self.layer.name} has no places, so no patches; name a layer with a map, such as pool5.")
@@ -101,7 +105,7 @@ class PatchDatabase:
             raise SettingError("every image of the database is a near-duplicate of one in without=; give other images.")
         self.pictures, self._thumbnails = self.pictures[kept], self._thumbnails[kept]
         self._norms = [statistics(picture) for picture in self.pictures]
-        self._index: PatchIndex | None = None
+        self._indices: dict[int, PatchIndex] = {}  # of all patches alike, by side
         if self.layer is None:
             return
         self.size = tuple(
@@ -123,7 +127,9 @@ class PatchDatabase:
     def with_(self, **matching) -> PatchDatabase:
         """The same database, matched in another way: any of k, size, stride, count, every, coloured, position, most."""
         other = copy(self)
-        other.matching, other._index = _matching(self.matching, matching), None
+        other.matching, other._indices = _matching(self.matching, matching), {}
+        if matching and self.code != _NAME:
+            other.code = f"{self.code}.with_({_said(matching)})"
         return other
 
     @property
@@ -190,22 +196,23 @@ class PatchDatabase:
         mean = mean.expand(-1, 3, -1, -1)  # of a grey network too
         return self.net.pixels.encode(mean).to(x)
 
-    def index(self, image=None, norm: tuple | None = None) -> PatchIndex:
+    def index(self, image=None, norm: tuple | None = None, side: int | None = None) -> PatchIndex:
         """The patches that an estimate's are matched with: those near in code to an image, or all alike.
 
         norm: (mean, deviation) that all are normalised by, in place of those of the photographs that they are from.
-
+        side: of all patches alike (default: `matched_size`).
         Raises as `neighbours`, and SettingError where a patch does not fit.
         """
         m = self.matching
         if image is None or self.layer is None:
-            if self._index is None:
-                whole = grid(self.net.size, (self.matched_size,) * 2, 1)
+            side = side or self.matched_size
+            if side not in self._indices:
+                whole = grid(self.net.size, (side, side), 1)
                 each = max(1, min(len(whole), m.most // len(self)))
                 random = np.random.default_rng(0)
                 places = [whole[random.permutation(len(whole))[:each]] for _ in self.pictures]
-                self._index = PatchIndex(self.pictures, places, self.matched_size, norms=self._norms)
-            return self._index
+                self._indices[side] = PatchIndex(self.pictures, places, side, norms=self._norms)
+            return self._indices[side]
         near = self.neighbours(image)
         h, w = self.size
         origins = np.broadcast_to(near.own[:, :, None], near.place.shape).reshape(-1, 2)
@@ -218,7 +225,8 @@ class PatchDatabase:
         """The patch prior for a run whose estimate has `size`; image: (N, C, H, W) whose codes are sought, if any."""
         m, coded = self.matching, image is not None and self.layer is not None
         in_colour = coded if m.coloured is None else m.coloured
-        found = [self.index(x) for x in coloured(self.net, image)] if coded else [self.index()]
+        side = m.size or max(1, min(self.matched_size, min(size) // 2))  # a unit's canvas may be small
+        found = [self.index(x) for x in coloured(self.net, image)] if coded else [self.index(side=side)]
 
         def matcher(index: PatchIndex):
             return lambda picture: index.warp(picture, m.stride, m.count, in_colour)
@@ -244,6 +252,20 @@ def code_places(layer: Layer, whole: tuple[int, int], size: tuple[int, int]) -> 
         corners = np.floor(offset + stride * np.arange(count) - (patch - 1) / 2 + 0.5).astype(int)
         axes.append(np.clip(corners, 0, side - patch))
     return np.stack(np.meshgrid(*axes, indexing="ij"), -1)
+
+
+def _code(net: Network, images, layer: str | None, around, metric: str, without, matching: dict) -> str:
+    """The Python of a database; only a name where its images are no folder, or some are left out."""
+    if not (images is None or isinstance(images, (str, os.PathLike))) or len(without):
+        return _NAME
+    of = "None" if images is None else repr(os.fspath(images))
+    more = {"around": around} if around is not None else {}
+    more |= {"metric": metric} if metric != METRICS[0] else {}
+    return ", ".join([f"cx.PatchDatabase({net.code}, {of}, {layer!r}", *filter(None, [_said(more | matching)])]) + ")"
+
+
+def _said(options: dict) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in options.items())
 
 
 def _own(codes: np.ndarray) -> np.ndarray:
