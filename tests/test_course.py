@@ -25,7 +25,7 @@ def test_notebooks_are_copied_once_and_then_the_same(tmp_path):
 
 
 def test_the_readme_lists_the_labs_and_their_panels():
-    rows = re.findall(r"^\| `(\d\d_\w+)` \|.*\| (.*) \|$", README.read_text(encoding="utf-8"), re.M)
+    rows = re.findall(r"^\| `(\d\d_\w+)` \|.*\|(.*)\|$", README.read_text(encoding="utf-8"), re.M)
     labs = {path.stem: path.read_text(encoding="utf-8") for path in sorted((lab.shipped() / "labs").glob("*.ipynb"))}
     assert [name for name, _ in rows] == list(labs)
     assert [name[:2] for name in labs] == [f"{k:02}" for k in range(len(labs))]
