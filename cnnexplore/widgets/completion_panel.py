@@ -112,7 +112,8 @@ class CompletionPanel(RunPanel):
         return run.code(self.selection.image_code, step=step)
 
     def _says(self, run: Completion) -> str:
-        return f"{run.context}, filled in"
+        styles = [name for name in self.chooser.names if name]
+        return f"{run.context}, {', '.join(styles) or 'filled in'}"
 
     # what is on the screen
 
@@ -131,16 +132,15 @@ class CompletionPanel(RunPanel):
     def _new_run(self, run: Completion) -> None:
         self.estimate.columns = self._columns if len(run.seeds) > self._columns > 0 else 0
         self.painter.show(run.net.picture(run.net.pixels_of(run.image)), run.hole.free)
-        self.painter._suit()
-        before = run.probability(run.image)
-        self.original.caption = f"{100 * run.hole.free.mean():.0f} % are to be filled; {run.context}: {before:.0%}"
+        self.original.caption = f"drag or paint what is to be filled: {run.hole.free.mean():.0%}"
+        self._before = run.probability(run.image)
 
     def _state(self, state: str) -> None:
         super()._state(state)
         run = self.runner.run
-        if state in ("paused", "finished") and run is not None and len(run.seeds) == 1:
-            after = run.probability(run.hole.filled(run.x))
-            self.estimate.caption = f"{self._says(run)}: {after:.0%}"
+        if state in ("paused", "finished") and run is not None:
+            after = dict.fromkeys(f"{run.probability(run.hole.filled(x[None])):.0%}" for x in run.x)
+            self.estimate.caption = f"{self._says(run)}: {self._before:.0%} → {', '.join(after)}"
 
     # what a person does
 

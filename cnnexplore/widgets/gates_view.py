@@ -38,7 +38,7 @@ class GatesView:
                 if (view.height, view.width, view.scale) != (side, side, scale):
                     view.resize((side, side), scale)
                 view.draw(np.stack([_picture(one, side) for one in found]))
-                fc, counts = {"m6": "fc6", "m7": "fc7"}[name], ", ".join(str(int(one.sum())) for one in found)
+                fc, counts = {"m6": "fc6", "m7": "fc7"}[name], ", ".join(dict.fromkeys(str(one.sum()) for one in found))
                 view.caption = f"{fc}: {counts} of {len(found[0])} pass"
         self.widget.layout.display = "" if any(not view.layout.display for view in self.views.values()) else "none"
 

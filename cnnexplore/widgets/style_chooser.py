@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 
 import ipywidgets as w
@@ -43,10 +42,7 @@ class Styles:
     def of_topics(cls, topics: Topics, threshold: float, distinct: float) -> tuple[int | None, Styles]:
         """(the class most of the topics' images are taken for, its styles); masks as `Topics.mask` makes them."""
         net, said = topics.features.net, topics.features.predicted
-        masks = [topics.mask(k) for k in range(len(topics))]
-        for k in range(len(masks)):
-            with contextlib.suppress(SettingError):  # where nothing is its own alone, all that it has
-                masks[k] = topics.mask(k, threshold, distinct)
+        masks = [topics.own(k, threshold, distinct) for k in range(len(topics))]
         unit = int(np.bincount(said[said >= 0]).argmax()) if said.max(initial=-1) >= 0 else None
         label = "" if unit is None else class_name(net, unit)
         return unit, cls(net, {label: [Pathway.topic(mask) for mask in masks]})

@@ -54,7 +54,7 @@ def test_styles_stand_beside_each_other_and_what_cannot_be_gets_a_sentence(opene
 
     choose("off")
     choose("each style beside the next")
-    page.wait_for_function("() => document.querySelector('.cx-frame figcaption').innerText.includes('2 in all')")
+    page.get_by_text("one row each: style 0, style 1").wait_for()
     opened.wait_state("d.state === 'finished'")
     photograph("pathway-styles")
     choose("hog")

@@ -36,7 +36,11 @@ def test_the_mask_is_found_until_one_is_drawn(panel, net, on_cpu):
     assert np.array_equal(p.runner.run.hole.mask, cx.salient_part(net, scene))
     assert "mask=" not in p.code()
     assert np.array_equal(remade(p), p.picture)
-    assert f"; {p.runner.run.context}: " in p.original.caption
+    run = p.runner.run
+    assert p.original.caption == f"drag or paint what is to be filled: {run.hole.free.mean():.0%}"
+    until(lambda: "→" in p.estimate.caption)
+    made = eval(p.code(), {"cx": cx})
+    assert p.estimate.caption == f"{run.context}, filled in: {made.before:.0%} → {made.after:.0%}"
     p.original._received(None, {"kind": "window", "window": [20, 30, 60, 80]}, [])
     assert p.wait(60)
     mask = np.zeros((96, 96), bool)

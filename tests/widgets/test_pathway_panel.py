@@ -74,8 +74,8 @@ def test_several_masks_and_several_seeds_stand_in_a_grid(panel, net, on_cpu):
     assert np.array_equal(remade(p), p.picture)
     codes = [one.code for one in p.runner.run.route.pathways]
     assert codes == ["cx.Pathway.ensemble(0)"] * 2 + ["cx.Pathway.ensemble(1)"] * 2
-    assert p.estimate.caption == "flower; one row each: network 1, network 2, seeds 5 to 6"
-    assert p.gates.views["m7"].caption == "fc7: 128, 128 of 256 pass"
+    assert p.estimate.caption == "tree; one row each: network 1, network 2, seeds 5 to 6"
+    assert p.gates.views["m7"].caption == "fc7: 128 of 256 pass"
     p.relus.value = True
     assert p.wait(60)
     until(lambda: p.runner.run is not None and "relu=True" in p.runner.run.route.pathways[0].code)

@@ -98,7 +98,8 @@ def test_a_network_without_fully_connected_layers_has_all_panels_but_one(instrum
     whole.panel.network.value = "lenet"
     whole.names.value = "pathways"
     assert whole.panel.selection.net.name == "lenet"
-    whole.panel.selection.set(net=whole.panels["inversion"].selection.net, layer="conv")
+    before = whole.panels["inversion"].selection
+    whole.panel.selection.set(net=before.net, layer=before.layer)
     assert "fully-connected" in whole.panel.run_view._status["text"]
     assert whole.panel.runner.run is None or whole.panel.runner.run.net.name == "lenet"
 
