@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import torch
-from sklearn.neighbors import NearestNeighbors
 
 from ..data import Images
 from ..errors import LayerError, SettingError
@@ -150,6 +149,8 @@ class PatchDatabase:
 
         Raises SettingError, LayerError, ImageError.
         """
+        from sklearn.neighbors import NearestNeighbors
+
         k = self.matching.k if k is None else k
         if self.layer is None:
             raise LayerError("this database has no codes; name a layer when it is made, such as layer='pool5'.")
