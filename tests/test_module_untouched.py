@@ -11,6 +11,7 @@ from cnnexplore.network import own_masks
 
 SIDE = 16
 IMAGE = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+OTHERS = list(np.random.default_rng(1).integers(0, 256, (4, SIDE, SIDE, 3), dtype=np.uint8))
 
 
 # What is done to a module, by public name; net: a Network that is not traced yet, folder: for files.
@@ -99,6 +100,13 @@ CALLS = {
         own_masks(net, IMAGE),
         cx.maximize(net, net.scores.name, 1, M=1.0, steps=2, pathway=cx.Pathway.location(2, 3, 5), progress=False),
     ],
+    "PatchDatabase": lambda net, folder: patches(net),
+    "PatchDatabase.begin": lambda net, folder: patches(net).begin(net.pixels_of(IMAGE)),
+    "PatchDatabase.neighbours": lambda net, folder: patches(net).neighbours(IMAGE, 2),
+    "PatchDatabase.prior": lambda net, folder: [
+        cx.invert(net, IMAGE, "conv2", steps=2, patches=patches(net), begin="patches", progress=False),
+        cx.maximize(net, "fc", 1, M=1.0, steps=2, patches=cx.PatchDatabase(net, OTHERS, size=5), progress=False),
+    ],
     "complete": lambda net, folder: fill(net)._finish("complete", False),
     "salient_part": lambda net, folder: cx.salient_part(net, IMAGE),
     "Completion": lambda net, folder: fill(net),
@@ -120,7 +128,7 @@ ELSEWHERE = dict.fromkeys(PANELS, "tests/widgets")
 TAKE_NO_MODULE = {
     "ExploreError", "LayerNotFound", "LayerError", "ImageError", "SettingError", "NetworkError", "WeightsError",
     "DivergedError", "Layer", "Pixels", "load", "networks", "masks", "solvers", "photograph", "photographs", "digit",
-    "scene", "world", "attribution_methods", "annotated", "UnitGrid", "digits", "threshold",
+    "scene", "world", "attribution_methods", "annotated", "UnitGrid", "digits", "threshold", "PatchIndex",
     "Features", "Topic", "Topics", "TopicCurve", "Embedding", "Retrieved", "Cone", "topics", "topic_curve", "embed",
 }  # fmt: skip
 RUN_NOTHING = {"Network.code", "Network.device", "Network.picture", "Network.pixels_of"}
@@ -137,6 +145,10 @@ def begin(net):
 
 def codes(net, *images):
     return cx.features(net, list(images), cache=False, progress=False)
+
+
+def patches(net):
+    return cx.PatchDatabase(net, OTHERS, "conv2", k=2, size=5, cache=False, progress=False)
 
 
 def wish(net):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from ..errors import SettingError
@@ -9,11 +11,13 @@ from ..network import Network
 from .batch import listed, paired, seeds_of
 from .call import python_of
 from .losses import Euclidean
-from .patch_prior import begun, usual_gamma
+from .patch_prior import begun, drawn
 from .result import PreImage
 from .run import Run
 from .settings import Settings, Values, paper_C, paper_jitter
 from .variants import Inverting2015, variant_of
+
+PATCHED, GAMMA = 30.0, 10.0  # the least C where there are patches, and their weight over C
 
 
 class Inversion(Run):
@@ -26,8 +30,9 @@ class Inversion(Run):
     (200 steps and 50 of polishing unless given), "adagrad" for the paper's own Algorithm 1 (300 and 50), "momentum" for
     that of 2015 (400).
     pathway: a cx.Pathway that the image's code is sought through; a list of them runs as one batch.
-    patches: a cx.PatchDatabase whose patches the estimate's are drawn to, with the weight gamma (default: 1, or 0
-    without). begin: an image to start from in place of noise, or "patches" for the average of the nearest codes' ones.
+    patches: a cx.PatchDatabase whose patches the estimate's are drawn to, with the weight gamma (default: 10 C, and C
+    then at least 30, lest total variation and bounded range count as much). begin: an image to start from in place of
+    noise, or "patches" for the average of the nearest codes' ones.
     settings: a mailbox to read C, alpha, beta, jitter, rate and gamma from, in place of these arguments.
     Raises LayerNotFound, ImageError, SettingError, LayerError.
     """
@@ -59,15 +64,18 @@ class Inversion(Run):
         where = net.layers[layer]
         if settings is None:
             older = issubclass(variant_of(variant), Inverting2015)
-            C = (1.0 if older else paper_C(where, net.size)) if C is None else C
+            patched = drawn(patches, gamma)
+            usual = 1.0 if older else max(paper_C(where, net.size), PATCHED * patched)
+            C = usual if C is None else C
             jitter = (1 if older else paper_jitter(where)) if jitter is None else jitter
-            settings = Settings(Values(C, alpha, beta, jitter, rate, usual_gamma(patches, gamma)))
+            values = Values(C, alpha, beta, jitter, rate, 0 if gamma is None else gamma)
+            settings = Settings(replace(values, gamma=GAMMA * C) if gamma is None and patched else values)
         self.target = net.pixels_of(image)
         seeds = paired(seeds_of(seed), images=len(self.target), pathways=listed(pathway))
         count = len(seeds)
         self.batched = any(isinstance(one, (list, tuple)) for one in (image, seed, pathway)) or count > 1
         self.target = self.target.expand(count, -1, -1, -1)
-        self.mask, self.image, self.begin = mask, image, begin
+        self.mask, self.image, self.begin, self.patches = mask, image, begin, patches
         probe = net.probe(layer)
         with torch.no_grad():
             code = probe(net.feed(self.target))[where.name]
@@ -108,7 +116,7 @@ class Inversion(Run):
         if item is not None and isinstance(one, (list, tuple)):
             one = one[item] if len(one) > 1 else one[0]
         mask = {} if self.mask is None else {"mask": f"cx.masks.{self.mask!r}" if callable(self.mask) else "mask"}
-        more = mask | begun(self.begin, self._more_priors)
+        more = mask | begun(self.begin, self.patches)
         return self._call("invert", f"{image or python_of(one)}, {self.layer.name!r}", step, item, **more)
 
 

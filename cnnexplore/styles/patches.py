@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import torch
-from sklearn.neighbors import NearestNeighbors
 
 from ..data import Images
 from ..errors import LayerError, SettingError
@@ -17,10 +16,13 @@ from ..network import Layer, Network
 from ..preimage.patch_prior import PatchPrior
 from .duplicates import LIKE, likeness, thumbnails
 from .features import features
-from .matching import PatchIndex, grid, statistics
+from .matching import PatchIndex, grid, plain, statistics
 from .metric import AlikePatches
 
+MOST = 100_000  # patches of a database without codes
+POSITION = 10.0  # what it costs to be matched from elsewhere, where codes tell what lies where: see `PatchIndex`
 METRICS = ("alike", "code")
+_NAME = "patches"
 
 
 @dataclass(frozen=True)
@@ -29,20 +31,14 @@ class Matching:
 
     k: nearest codes per location, where there are codes. size: of a matched patch in pixels (default: half of a code's
     patch, else 32 or half of the picture). stride: a patch of the estimate every so many pixels. count: the mean of so
-    many nearest patches stands for one. every: after how many steps matches are looked for anew. coloured: in the
-    colours of the photographs (default: where there are codes) or normalised, which leaves the colours as a whole
-    free. blur, position: see `PatchPrior`, `PatchIndex`. most: patches of a database without codes.
+    many nearest patches stands for one. every: after how many steps matches are looked for anew.
     """
 
-    k: int = 10
+    k: int = 30
     size: int | None = None
     stride: int = 8
-    count: int = 1
+    count: int = 10
     every: int = 20
-    coloured: bool | None = None
-    blur: float = 0.0
-    position: float = 1.0
-    most: int = 100_000
 
 
 @dataclass(frozen=True)
@@ -62,20 +58,22 @@ class CodeNeighbours:
 class PatchDatabase:
     """Patches of photographs for the patch prior (intraclass2015, section 3.2).
 
-    net, images: whose photographs, a folder, list or data set. layer: whose codes tell which patches suit a place, for
-    inversion; None for all patches alike, for a class's photographs and maximisation. around: the side of a code's
-    patch, in the middle of what it sees (default: 67 where the layer's stride is 32, in proportion for others).
+    net, images: whose photographs, a folder, list or data set; None for the pictures at hand. layer: whose codes tell
+    which patches suit a place, for inversion; None for all patches alike, for a class's photographs and maximisation.
+    around: the side of a code's patch, in the middle of what it sees (default: 67 where the layer's stride is 32, in
+    proportion for others).
     metric: "code" for the paper's distance of codes, "alike" for one fitted so that patches of near codes look alike.
     without: images that are not taken in, nor their near-duplicates, not even to fit the metric: those that the
     database is judged by. cache: as for `features`. matching: any of the fields of `Matching`; `with_(...)` gives the
-    same database matched in another way. Near-duplicates of an image are left out when that image is inverted.
+    same database matched in another way. Near-duplicates of an image are left out when that image is inverted. code:
+    the Python that makes it, or a name for what Python alone cannot tell.
     Raises LayerNotFound, LayerError, SettingError, ImageError.
     """
 
     def __init__(
         self,
         net: Network,
-        images,
+        images=None,
         layer: str | None = None,
         *,
         around: int | None = None,
@@ -88,7 +86,8 @@ class PatchDatabase:
         if metric not in METRICS:
             raise SettingError(f"metric is {metric!r}; expected one of {', '.join(map(repr, METRICS))}.")
         self.net, self.matching = net, _matching(Matching(), matching)
-        self.images = images if isinstance(images, Images) else Images(images)
+        self.images = Images.of(net, images)
+        self.code = _code(net, images, layer, around, metric, without, matching)
         self.layer: Layer | None = None if layer is None else net.layers[layer]
         if self.layer is not None and max(self.layer.size) == 1:
             raise LayerError(f"{self.layer.name} has no places, so no patches; name a layer with a map, such as pool5.")
@@ -101,7 +100,7 @@ class PatchDatabase:
             raise SettingError("every image of the database is a near-duplicate of one in without=; give other images.")
         self.pictures, self._thumbnails = self.pictures[kept], self._thumbnails[kept]
         self._norms = [statistics(picture) for picture in self.pictures]
-        self._index: PatchIndex | None = None
+        self._indices: dict[int, PatchIndex] = {}  # of all patches alike, by side
         if self.layer is None:
             return
         self.size = tuple(
@@ -121,9 +120,11 @@ class PatchDatabase:
         return f"<PatchDatabase of {len(self)} photographs{of}>"
 
     def with_(self, **matching) -> PatchDatabase:
-        """The same database, matched in another way: any of k, size, stride, count, every, coloured, position, most."""
+        """The same database, matched in another way: any of k, size, stride, count, every."""
         other = copy(self)
-        other.matching, other._index = _matching(self.matching, matching), None
+        other.matching, other._indices = _matching(self.matching, matching), {}
+        if matching and self.code != _NAME:
+            other.code = f"{self.code}.with_({_said(matching)})"
         return other
 
     @property
@@ -148,6 +149,8 @@ class PatchDatabase:
 
         Raises SettingError, LayerError, ImageError.
         """
+        from sklearn.neighbors import NearestNeighbors
+
         k = self.matching.k if k is None else k
         if self.layer is None:
             raise LayerError("this database has no codes; name a layer when it is made, such as layer='pool5'.")
@@ -190,43 +193,43 @@ class PatchDatabase:
         mean = mean.expand(-1, 3, -1, -1)  # of a grey network too
         return self.net.pixels.encode(mean).to(x)
 
-    def index(self, image=None, norm: tuple | None = None) -> PatchIndex:
+    def index(self, image=None, norm: tuple | None = None, side: int | None = None) -> PatchIndex:
         """The patches that an estimate's are matched with: those near in code to an image, or all alike.
 
         norm: (mean, deviation) that all are normalised by, in place of those of the photographs that they are from.
-
+        side: of all patches alike (default: `matched_size`).
         Raises as `neighbours`, and SettingError where a patch does not fit.
         """
         m = self.matching
         if image is None or self.layer is None:
-            if self._index is None:
-                whole = grid(self.net.size, (self.matched_size,) * 2, 1)
-                each = max(1, min(len(whole), m.most // len(self)))
+            side = side or self.matched_size
+            if side not in self._indices:
+                whole = grid(self.net.size, (side, side), 1)
+                each = max(1, min(len(whole), MOST // len(self)))
                 random = np.random.default_rng(0)
                 places = [whole[random.permutation(len(whole))[:each]] for _ in self.pictures]
-                self._index = PatchIndex(self.pictures, places, self.matched_size, norms=self._norms)
-            return self._index
+                self._indices[side] = PatchIndex(self.pictures, places, side, norms=self._norms)
+            return self._indices[side]
         near = self.neighbours(image)
         h, w = self.size
         origins = np.broadcast_to(near.own[:, :, None], near.place.shape).reshape(-1, 2)
         numbers, corners = near.picture.ravel(), near.place.reshape(-1, 2)
         regions = [self.pictures[n, t : t + h, x : x + w] for n, (t, x) in zip(numbers, corners, strict=True)]
         norms = [self._norms[n] if norm is None else norm for n in numbers]
-        return PatchIndex(regions, m.stride, self.matched_size, norms=norms, origins=origins, position=m.position)
+        return PatchIndex(regions, m.stride, self.matched_size, norms=norms, origins=origins, position=POSITION)
 
     def prior(self, size: tuple[int, int], image=None) -> PatchPrior:
         """The patch prior for a run whose estimate has `size`; image: (N, C, H, W) whose codes are sought, if any."""
         m, coded = self.matching, image is not None and self.layer is not None
-        in_colour = coded if m.coloured is None else m.coloured
-        found = [self.index(x) for x in coloured(self.net, image)] if coded else [self.index()]
+        norm = plain(self.pictures.shape[-1]) if coded else None  # the colours of near codes' patches are believed
+        side = m.size or max(1, min(self.matched_size, min(size) // 2))  # a unit's canvas may be small
+        found = [self.index(x, norm) for x in coloured(self.net, image)] if coded else [self.index(side=side)]
 
         def matcher(index: PatchIndex):
-            return lambda picture: index.warp(picture, m.stride, m.count, in_colour)
+            return lambda picture: index.warp(picture, m.stride, m.count, coded, norm)
 
         matchers = [matcher(index) for index in found]
-        return PatchPrior(
-            matchers if len(found) > 1 else matchers[0], size, self.net.pixels, m.every, in_colour, blur=m.blur
-        )
+        return PatchPrior(matchers if len(found) > 1 else matchers[0], size, self.net.pixels, m.every, coded)
 
 
 def coloured(net: Network, x: torch.Tensor) -> np.ndarray:
@@ -246,6 +249,20 @@ def code_places(layer: Layer, whole: tuple[int, int], size: tuple[int, int]) -> 
     return np.stack(np.meshgrid(*axes, indexing="ij"), -1)
 
 
+def _code(net: Network, images, layer: str | None, around, metric: str, without, matching: dict) -> str:
+    """The Python of a database; only a name where its images are no folder, or some are left out."""
+    if not (images is None or isinstance(images, (str, os.PathLike))) or len(without):
+        return _NAME
+    of = "None" if images is None else repr(os.fspath(images))
+    more = {"around": around} if around is not None else {}
+    more |= {"metric": metric} if metric != METRICS[0] else {}
+    return ", ".join([f"cx.PatchDatabase({net.code}, {of}, {layer!r}", *filter(None, [_said(more | matching)])]) + ")"
+
+
+def _said(options: dict) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in options.items())
+
+
 def _own(codes: np.ndarray) -> np.ndarray:
     """Codes as they are: (N, C, h, w) -> (N, h * w, C)."""
     flat = np.asarray(codes, np.float32).reshape(*codes.shape[:2], -1)
@@ -257,11 +274,7 @@ def _matching(before: Matching, changes: dict) -> Matching:
     for name, value in changes.items():
         if name not in known:
             raise SettingError(f"a patch database has no setting {name!r}; it has {', '.join(sorted(known))}.")
-        free = name == "coloured" or (name == "size" and value is None)
-        if name in ("blur", "position"):
-            if not (isinstance(value, (int, float)) and 0 <= value < 1e6):
-                raise SettingError(f"{name} is {value!r}; expected a number, 0 or more.")
-        elif not free and (not isinstance(value, int) or value < 1):
+        if not (name == "size" and value is None) and (not isinstance(value, int) or value < 1):
             raise SettingError(f"{name} is {value!r}; expected a whole number, 1 or more.")
     return replace(before, **changes)
 

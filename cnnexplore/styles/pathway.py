@@ -113,11 +113,11 @@ class Pathway:
 
 
 def pathway_of(style) -> Pathway:
-    """A style as a pathway: a Pathway, what has a `mask`, or the mask m7 itself. Raises SettingError."""
+    """A style as a pathway: a Pathway, a topic, whose own units pass, or a mask m7. Raises SettingError."""
     if isinstance(style, Pathway):
         return style
     try:
-        return Pathway.topic(style)
+        return Pathway.topic(getattr(style, "own", style))
     except SettingError as error:
         raise SettingError(
             f"style is {type(style).__name__}; expected a topic, a cx.Pathway, or a mask of fc7, one per unit."

@@ -11,9 +11,7 @@ from ..preimage import PreImage, maximize
 from .cone import readout
 from .features import Features
 from .pathway import Pathway
-from .topics import Topics
-
-THRESHOLD, DISTINCT = 0.3, 1.5  # a topic's own channels: what all of a class share would give one picture for all
+from .topics import DISTINCT, THRESHOLD, Topics
 
 
 def aim(features: Features, which: Sequence[int], mask: np.ndarray) -> tuple[int, float]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import ipywidgets as w
 
+from .. import drawing
 from ..network import Layer
 from ..preimage import Inversion, Run, Values, masks
+from ..preimage.inversion import GAMMA
 from ..preimage.settings import paper_C, paper_jitter
-from .map_view import MapView, field_of, heat
+from .map_view import MapView, faded, field_of
+from .patch_controls import PatchControls
 from .run_panel import RunPanel
 from .selection import Selection
 
@@ -21,7 +23,9 @@ class InversionPanel(RunPanel):
     net: a Network, a name or a path for `cx.load` (default: photonet). image: an image, a list, or a dict
     by name (default: pictures at hand). layer: default one in the middle. C, jitter: None for the paper's choice.
     mask: which part of the code counts, as for `cx.invert`; a window is also dragged on the layer's map. seeds: how
-    many estimates grow side by side. start: begin at once. selection: share what is looked at with other panels.
+    many estimates grow side by side. patches: a cx.PatchDatabase, or a folder, list or data set to make one of, that
+    the estimate is drawn to with the weight gamma (default: a switch for the pictures at hand, and 10 C). start: begin
+    at once. selection: share what is looked at with other panels.
     Raises LayerNotFound, ImageError, SettingError, NetworkError, WeightsError.
     """
 
@@ -42,25 +46,32 @@ class InversionPanel(RunPanel):
         mask=None,
         seed: int = 0,
         seeds: int = 1,
+        patches=None,
+        gamma: float | None = None,
         start: bool = True,
         selection: Selection | None = None,
     ):
-        self.mask = mask
+        self.mask, self._patches = mask, (patches, gamma)
         given = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter}
         super().__init__(net, image, layer, given, steps, seed, seeds, start, selection)
+
+    def _prepare(self) -> None:
+        patches, gamma = self._patches
+        gamma = GAMMA * self.settings.C if gamma is None else gamma
+        self.patches = PatchControls(self.settings, patches, gamma, self.selection.net.size)
 
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
         return Values(paper_C(layer, size), jitter=paper_jitter(layer))
 
     def _make(self) -> Callable[[], Run]:
-        s = self.selection
+        net, image, layer = self.selection.net, self.selection.image, self.selection.layer
         settings = {
             "steps": self.starts.steps,
             "mask": self.mask,
             "seed": self.starts.noises,
             "settings": self.settings,
         }
-        return partial(Inversion, s.net, s.image, s.layer, **settings)
+        return lambda: Inversion(net, image, layer, **settings, **self.patches.options(net, layer))
 
     def _code_of(self, run: Inversion, step: int | None) -> str:
         return run.code(self.selection.image_code, step=step)
@@ -105,7 +116,8 @@ class InversionPanel(RunPanel):
             says = f"{bottom - top} x {right - left} of {rows} x {columns} positions count"
             self.stage.outline(field_of(run.layer, window))
             self.original.caption = "original; what the window sees is framed"
-        self.map.show(run.layer, heat(code.abs().mean(0).cpu().numpy(), counts), window, says)
+        picture = faded(drawing.heat(code.abs().mean(0).cpu().numpy()), counts)
+        self.map.show(run.layer, picture, window, says)
 
     def _pick(self, row: int, column: int) -> None:
         super()._pick(row, column)

@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import ipywidgets as w
 
-from ..network import Layer
+from ..network import Layer, unit_of
 from ..preimage import Maximization, Run, Values
-from ..preimage.maximization import channel_of, paper_weight
+from ..preimage.maximization import paper_weight
 from ..preimage.settings import paper_jitter
 from .gallery import Gallery, by_interest
 from .map_view import MapView, field_of
+from .patch_controls import PatchControls
 from .run_panel import RunPanel
 from .selection import Selection
 from .unit_grid import UnitGrid
@@ -23,8 +24,9 @@ class MaximizePanel(RunPanel):
     net: a Network, a name or a path for `cx.load` (default: photonet). layer: default one in the middle. unit: a
     number or a class's label; default the one that responds most to the images at hand. position: (row, column) on
     the layer's map, or None for a canvas of what the unit sees. C, jitter: None for the paper's choice. seeds: how many
-    grow side by side. thumbnails: make them; without, the grid is plain but for the units that were chosen. start:
-    begin at once. selection: share what is looked at with other panels.
+    grow side by side. patches, gamma: as for `InversionPanel`, such as photographs of a class. thumbnails: make them;
+    without, the grid is plain but for the units that were chosen. start: begin at once. selection: share what is
+    looked at with other panels.
     Raises LayerNotFound, SettingError, NetworkError, WeightsError.
     """
 
@@ -49,20 +51,23 @@ class MaximizePanel(RunPanel):
         steps: int = 200,
         seed: int = 0,
         seeds: int = 1,
+        patches=None,
+        gamma: float = 1.0,
         thumbnails: bool = True,
         start: bool = True,
         selection: Selection | None = None,
     ):
-        self._first, self._thumbnails = (unit, position), thumbnails
+        self._first, self._thumbnails, self._patches = (unit, position), thumbnails, (patches, gamma)
         given = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter}
         super().__init__(net, None, layer, given, steps, seed, seeds, start, selection)
 
     def _prepare(self) -> None:
         s, (unit, position) = self.selection, self._first
         if unit is not None:
-            s.channel = channel_of(s.net, self._layer, unit)
+            s.channel = unit_of(s.net, self._layer, unit)
         if position is not None:
             s.unit = tuple(position)
+        self.patches = PatchControls(self.settings, *self._patches, s.net.size)
         self._published = self._usual(self._layer, s.net.size)
         s.observe(self._selected, ["channel", "unit"])
 
@@ -79,7 +84,7 @@ class MaximizePanel(RunPanel):
 
         def make() -> Maximization:
             unit = by_interest(net, net.layers[layer])[0] if channel is None else channel
-            return Maximization(net, layer, unit, position, **settings)
+            return Maximization(net, layer, unit, position, **settings, **self.patches.options(net, None))
 
         return make
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import ipywidgets as w
@@ -18,10 +17,12 @@ from .choosers import Choosers
 from .controls import SettingsControls, StartControls
 from .map_view import field_of, unit_at
 from .notebook import cell_key, show_with_still
+from .patch_controls import PatchControls
 from .run_view import RunView
 from .runner import Runner
 from .selection import Selection
 from .stage import Stage, sheet
+from .telling import Telling
 
 
 class RunPanel:
@@ -38,6 +39,7 @@ class RunPanel:
     loading = "encoding the image …"
     again = "begin again from noise"
     unit = means = ""  # of the number that the run is judged by
+    patches: PatchControls | None = None  # where the patch prior can be switched on
 
     def __init__(self, net, image, layer: str | None, given: dict, steps, seed, seeds, start, selection):
         if selection is not None:
@@ -61,7 +63,6 @@ class RunPanel:
         self.runner = Runner(cell_key())
         self.runner.on_run, self.runner.on_frame = self._run_ready, self._frame
         self.runner.on_state, self.runner.on_error = self._state, self._error
-        self._beat = (0, 0.0)
         self._still = None
         self._prepare()
         self._build()
@@ -106,7 +107,8 @@ class RunPanel:
         net, s = self.selection.net, self.selection
         self.run_view = RunView(self.unit, self.means, layout=w.Layout(flex="1 1 320px", min_width="0"))
         self.run_view.on_scrub = self._scrub
-        self.stage = Stage(net, s.image if self.looks_at_image else None)
+        self.telling = Telling(self.run_view, self.loading)
+        self.stage = Stage(net, s.image if self.looks_at_image else None, self.patches)
         self.estimate = self.stage.estimate
         self.estimate.on_views = self.runner.watched
         if self.looks_at_image:
@@ -121,6 +123,8 @@ class RunPanel:
         self.controls.suit(net.layers[s.layer], net.size)
         self.controls.on_change = self._changed
         self.starts.on_change = self._begin
+        if self.patches is not None:
+            self.patches.on_switch, self.patches.on_change = self._begin, self._changed
         self.starts.on_wrong = lambda sentence: self.run_view.tell("failed", sentence)
         self.code_button = self._button("code", "code", "copy the Python that remakes this picture", self._copy)
         self.save_button = self._button("save", "download", "save the picture as PNG, with its code", self._save)
@@ -157,6 +161,7 @@ class RunPanel:
             c.beta,
             c.jitter,
             c.alpha,
+            *([self.patches.row] if self.patches is not None else []),
             c.preset,
             w.HBox([self.starts.seed_box, self.starts.seeds_box, self.starts.steps_box]),
             w.HBox(row),
@@ -223,8 +228,9 @@ class RunPanel:
 
     def _save(self) -> None:
         with self.run_view.sentences():
-            name = f"{self.selection.net.name}-{self.selection.layer.replace('/', '-')}.png"
-            self.run_view.download(name, png(sheet(self.picture), self.code()))
+            code, run = self.code(), self.runner.run
+            name = f"{run.net.name}-{run.layer.name.replace('/', '-')}.png"
+            self.run_view.download(name, png(sheet(self.picture), code))
 
     def _scrub(self, step: int) -> None:
         if self.runner.run is None or not self.stage.look_back(step):
@@ -274,40 +280,25 @@ class RunPanel:
         self.runner.begin(self._make(), go)
 
     def _run_ready(self, run: Run) -> None:
-        seeds = "" if len(run.seeds) == 1 else f", seeds {run.seeds[0]} to {run.seeds[-1]}"
+        seeds = "" if len(set(run.seeds)) == 1 else f", seeds {min(run.seeds)} to {max(run.seeds)}"
         self.stage.begin(run, self.selection.image, self._says(run) + seeds)
         self.run_view.begin(run)
-        self._beat = (0, time.monotonic())
+        self.telling.begin()
         self._new_run(run)
 
     def _frame(self, frame: Frame) -> None:
         self.stage.follow(frame)
-        now = time.monotonic()
-        step, since = self._beat
-        # numbers are read slower than pictures
-        if now - since > 0.4 and self.estimate.stream.views and self.runner.state == "running":
-            self._beat = (frame.step, now)
-            self.run_view.follow(f"running, {(frame.step - step) / (now - since):.0f} steps/s")
+        if self.estimate.stream.views and self.runner.state == "running":
+            self.telling.follow(frame.step)
 
     def _state(self, state: str) -> None:
         run = self.runner.run
-        done = run.step if run is not None else 0
-        words = {
-            "loading": self.loading,
-            "running": "running",
-            "paused": f"paused at step {done}; start goes on",
-            "stopped": f"stopped at step {done}: another panel took over; start goes on",
-            "finished": f"finished after {done} steps; move anything and it begins again",
-        }
-        if state == "running":
-            self._beat = (done, time.monotonic())
         if state in ("paused", "finished", "stopped", "failed") and run is not None:
             self.run_view.follow()
             self.stage.settle()
             if self._still is not None:
                 self._still(self.poster())
-        if state in words:
-            self.run_view.tell(state, words[state])
+        self.telling.state(state, run.step if run is not None else 0)
 
     def _error(self, sentence: str, trace: str) -> None:
         self.run_view.tell("failed", sentence, trace)

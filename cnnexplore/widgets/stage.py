@@ -9,20 +9,22 @@ from ..network import Network
 from ..preimage import Frame, Run
 from ..preimage.result import png, whole_scale
 from .frame_view import FrameView, pictures_of, raw, side_by_side
+from .patch_controls import PatchControls
 from .reel import Reel
 
 
 class Stage:
     """The original, where there is one, beside the estimates; both follow a run and are framed together.
 
-    shown: the step that is looked back at, None for the newest.
+    patches: what the patch prior is switched on with; what matched then stands beside the estimate. shown: the step
+    that is looked back at, None for the newest.
     """
 
-    def __init__(self, net: Network, image=None):
+    def __init__(self, net: Network, image=None, patches: PatchControls | None = None):
         self.estimate = FrameView(net.size)
         self.views = [self.estimate]
         self.net, self.run, self.shown = net, None, None
-        self._reel, self._original = Reel(), None
+        self.patches, self._reel, self._original = patches, Reel(), None
         if image is not None:
             self._original = net.picture(net.pixels_of(image))
             self.original = FrameView(net.size, caption="original")
@@ -41,6 +43,10 @@ class Stage:
             self.original.caption = "original"
             self.original.draw(self._original)
         _fit(self.estimate, run.size, scale)
+        if self.patches is not None:
+            _fit(self.patches.view, run.size, scale)
+            self.patches.begin()
+            self.widget.children = [*self.views, self.patches.view] if self.patches.on else self.views
         self.estimate.caption = caption
         first = pictures_of(run.x, run.net)
         self._reel.clear()
@@ -54,6 +60,8 @@ class Stage:
             stream.offer(lambda: raw(self._keep(frame)))
         if not stream.views and frame.step % 4 == 0:
             self._keep(frame)  # nobody looks now; somebody may look back later
+        if self.patches is not None:
+            self.patches.follow(frame.run)
 
     def settle(self) -> None:
         """Shows the newest picture of a run that waits or has ended, and keeps it for where no kernel runs."""
@@ -64,6 +72,8 @@ class Stage:
         self.estimate.poster = png(sheet(now))
         if self._original is not None:
             self.original.poster = png(self._original)
+        if self.patches is not None and self.run is not None:
+            self.patches.follow(self.run, last=True)
 
     def look_back(self, step: int) -> bool:
         """Shows the kept picture nearest to a step; says whether there is one."""

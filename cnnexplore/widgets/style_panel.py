@@ -23,6 +23,7 @@ from .plane import SIDE, Plane
 from .run_panel import RunPanel
 from .selection import Selection
 from .style_choices import StyleChoices, check
+from .style_chooser import Styles
 from .survey import SCENES, Step, Survey
 from .unit_grid import UnitGrid
 from .work import Work
@@ -77,7 +78,7 @@ class StylePanel(RunPanel):
         self._surveyed: tuple | None = None
         self._start = start
         given = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter}
-        super().__init__(net, None, semantic_layer(net).name, given, steps, seed, seeds, start, selection)
+        super().__init__(net, None, None, given, steps, seed, seeds, start, selection)
         self._look()
 
     @property
@@ -202,6 +203,13 @@ class StylePanel(RunPanel):
         of = "" if self.choices.name is None else f".of({self.choices.name!r})"
         self._show_style(ChosenStyle.of_topic(self.topics, topic, self._features_code + of))
         self.plane.scatter.emphasise(None)
+        self._offer_styles()
+
+    def _offer_styles(self) -> None:
+        """Hands the topics of a class to the panels that look for a class in a style."""
+        if self.chosen.topic is not None and self.choices.name is not None:
+            unit, styles = Styles.of_topics(self.topics, self.choices.threshold.value, self.choices.distinct.value)
+            self.selection.set(styles=styles, target=unit, style=self.chosen.topic)
 
     @property
     def _features_code(self) -> str:
@@ -256,6 +264,7 @@ class StylePanel(RunPanel):
             with self.run_view.sentences():
                 self._show_mask()
                 self._begin()
+                self._offer_styles()
 
     def _show_thumbnails(self, first: int, pictures: np.ndarray) -> None:
         places = range(first, min(first + len(pictures), self.grid.count))

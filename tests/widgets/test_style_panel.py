@@ -133,7 +133,7 @@ def test_an_image_of_a_folder_is_named_by_its_path(keep, net, scenes, tmp_path):
 def test_images_that_are_not_given_get_a_sentence(keep, refused, net):
     p = keep(cx.StylePanel(cx.load("photonet", device="cpu"), start=False))
     until(lambda: p.survey.runner.state == "failed")
-    assert "Give StylePanel a folder" in p.run_view._status["text"]
+    assert "Give StylePanel a folder" in p.run_view.status["text"]
     refused(cx.SettingError, lambda: cx.StylePanel(net, k=0), "1 to 8")
     refused(cx.SettingError, lambda: cx.StylePanel(net, threshold=2), "threshold")
     refused(cx.SettingError, lambda: cx.StylePanel(net, distinct=-1), "distinct")
