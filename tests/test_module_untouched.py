@@ -93,7 +93,7 @@ CALLS = {
     "features": lambda net, folder: codes(net, IMAGE, 255 - IMAGE),
     "cone": lambda net, folder: cx.cone(codes(net, IMAGE, IMAGE), [(0, 1)]),
     "portray": lambda net, folder: cx.portray(
-        cx.topics(codes(net, IMAGE, 255 - IMAGE), 1), 0, steps=2, progress=False
+        cx.topics(codes(deeper(net), IMAGE, 255 - IMAGE), 1), 0, steps=2, progress=False
     ),
     "retrieve": lambda net, folder: cx.retrieve(cx.topics(codes(net, IMAGE, 255 - IMAGE), 1), IMAGE),
     "Pathway": lambda net, folder: [
@@ -145,6 +145,12 @@ def begin(net):
 
 def codes(net, *images):
     return cx.features(net, list(images), cache=False, progress=False)
+
+
+def deeper(net):
+    """The module inside another one, which has a relu between two fully-connected layers."""
+    with torch.random.fork_rng(devices=[]):
+        return cx.Network(nn.Sequential(net.module, nn.ReLU(), nn.Linear(10, 3)), SIDE, net.pixels)
 
 
 def patches(net):
