@@ -47,9 +47,8 @@ def colourings(net: Network, image, layer: str, steps: int = 300) -> list[PreIma
     picture = net.picture(net.pixels_of(image))
     found = []
     for order in permutations(range(3)):
-        options = {"C": 3000.0, "jitter": 1, "rate": 0.02, "steps": steps, "polish": 0}
-        options["schedule"] = {steps // 2: {"rate": 0.008}, steps * 3 // 4: {"rate": 0.003}}
-        run = Inversion(net, picture, layer, begin=np.ascontiguousarray(picture[..., order]), **options)
+        begin = np.ascontiguousarray(picture[..., order])
+        run = Inversion(net, picture, layer, C=3000.0, jitter=1, steps=steps, polish=0, begin=begin)
         while run.step < steps and float(run.errors) ** 2 >= ENOUGH:
             for _ in range(min(5, steps - run.step)):
                 run.advance()
