@@ -86,10 +86,10 @@ def figure3(net: Network, image=None, layer: str | None = None, patches=None, **
     average = database.average(image)
     cells = [
         original(net, image, "the image"),
-        Cell(inverted.image, f"inverted from {layer}", result=inverted),
-        Cell(_shown(unlike.mean), "warped, matched as they are"),
-        Cell(_shown(shown.mean), "warped, matched normalised"),
-        Cell(_shown(average), f"average of {m.k} near codes'"),
+        Cell(inverted.image, f"inverted\nfrom {layer}", result=inverted),
+        Cell(_shown(unlike.mean), "warped patches,\nmatched as they are"),
+        Cell(_shown(shown.mean), "warped patches,\nmatched normalised"),
+        Cell(_shown(average), f"the average of\n{m.k} near codes' patches"),
     ]
     mine = net.picture(net.pixels_of(image))
     names = ("inverted", "as they are", "normalised", "average")
