@@ -2,7 +2,8 @@
 
 import os
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: idle OpenMP threads must not spin
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: idle OpenMP threads must not spin for long
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 from pathlib import Path
 

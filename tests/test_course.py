@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from pathlib import Path
 
 import pytest
 
 import cnnexplore as cx
 from cnnexplore import cli, figures, lab
 
+README = Path(__file__).parents[1] / "README.md"
 LAB1 = "labs/01_what_a_layer_keeps.ipynb"
 
 
@@ -19,6 +22,15 @@ def test_notebooks_are_copied_once_and_then_the_same(tmp_path):
     shown_in_labs = {"lecture2017"}
     assert {path.stem for path in (tmp_path / "figures").glob("*.ipynb")} == set(figures.PAPERS) - shown_in_labs
     assert lab.first_notebook(tmp_path) == tmp_path / LAB1
+
+
+def test_the_readme_lists_the_labs_and_their_panels():
+    rows = re.findall(r"^\| `(\d\d_\w+)` \|.*\|(.*)\|$", README.read_text(encoding="utf-8"), re.M)
+    labs = {path.stem: path.read_text(encoding="utf-8") for path in sorted((lab.shipped() / "labs").glob("*.ipynb"))}
+    assert [name for name, _ in rows] == list(labs)
+    assert [name[:2] for name in labs] == [f"{k:02}" for k in range(len(labs))]
+    for name, panels in rows:
+        assert all(f"cx.{panel}(" in labs[name] for panel in re.findall(r"`(\w+)`", panels)), name
 
 
 def test_what_a_person_wrote_is_kept(tmp_path):
@@ -79,4 +91,5 @@ def test_the_command_copies_and_opens_jupyterlab_there(tmp_path, monkeypatch, ca
     assert f"/lab/tree/{LAB1}" in command[3]
     assert cwd == (tmp_path / "mine").resolve()
     assert env["OMP_WAIT_POLICY"] == "passive"
+    assert int(env["GOMP_SPINCOUNT"]) == 1000
     assert "copied" in capsys.readouterr().out

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from functools import cached_property
 
-import numpy as np
 import torch
 
 from ..errors import LayerError, NetworkError, SettingError
-from ..network import Layer, Network, Probe, code_maps
+from ..network import Layer, Network, Probe, code_maps, place_of, unit_of
 
 
 class Subject:
@@ -102,38 +101,13 @@ def subject_of(net: Network, image, target=None, layer: str | None = None, unit=
     several = list(asked) if isinstance(asked, (list, tuple)) else [asked]
     if not several:
         raise SettingError("an empty list of targets was given; expected at least one.")
-    units = [None if one is None else _channel(net, where, one) for one in several]
+    units = [None if one is None else unit_of(net, where, one) for one in several]
     x = net.pixels_of(image)
     count = max(len(x), len(units))
     if len(x) not in (1, count) or len(units) not in (1, count):
         raise SettingError(f"{len(x)} images and {len(units)} targets were given; expected one of either, or as many.")
-    place = None if position is None else _place(where, position)
+    place = None if position is None else place_of(where, position)
     return Subject(net, x.expand(count, -1, -1, -1), where.name, units * (count // len(units)), [place] * count)
-
-
-def _channel(net: Network, layer: Layer, unit) -> int:
-    if isinstance(unit, str):
-        if unit not in net.labels or len(net.labels) != layer.channels:
-            close = [label for label in net.labels if unit.lower() in label.lower()]
-            hint = f"did you mean {close[0]!r}?" if close else "expected one of net.labels, or a class's number."
-            raise SettingError(f"{unit!r} is no class of {net.name}; {hint}")
-        return net.labels.index(unit)
-    if isinstance(unit, bool) or not isinstance(unit, (int, np.integer)) or not 0 <= unit < layer.channels:
-        raise SettingError(f"{unit!r} is no unit of {layer.name}; expected a number, 0 to {layer.channels - 1}.")
-    return int(unit)
-
-
-def _place(layer: Layer, position) -> tuple[int, int]:
-    try:
-        row, column = (int(v) for v in position)
-    except (TypeError, ValueError):
-        raise SettingError(f"position is {position!r}; expected (row, column).") from None
-    if not (0 <= row < layer.size[0] and 0 <= column < layer.size[1]):
-        raise SettingError(
-            f"position is {position}; expected (row, column) on {layer.name}'s map of "
-            f"{layer.size[0]} x {layer.size[1]}."
-        )
-    return row, column
 
 
 def mapped(layer: Layer, what: str) -> Layer:

@@ -22,6 +22,7 @@ PAPERS = {
     "lecture2017": lecture2017.FIGURES,
     "preimage2016": preimage2016.FIGURES,
 }
+_STYLED = ("intraclass2015.1", "intraclass2015.6")  # need images of which the network knows styles
 
 
 def names() -> dict[str, str]:
@@ -36,8 +37,9 @@ def names() -> dict[str, str]:
 def figure(name: str, net=None, image=None, **options) -> Sheet | Diagram | Table:
     """The figure or table "paper.number" (see `names`) for a network and an image, or images.
 
-    net, image: ones that come with the package unless given. options: what the function of that figure takes, such as
-    steps, layers or seed. Raises SettingError for an unknown name, and what the figure's method raises.
+    net, image: ones that come with the package, and suit the figure, unless given. options: what the function of that
+    figure takes, such as steps, layers or seed. Raises SettingError for an unknown name, and what the figure's method
+    raises.
     """
     make = find(name)
     parameters = inspect.signature(make).parameters
@@ -45,7 +47,7 @@ def figure(name: str, net=None, image=None, **options) -> Sheet | Diagram | Tabl
         if option not in parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
             takes = ", ".join(list(parameters)[1:])
             raise SettingError(f"the figure {name!r} has no setting {option!r}; it takes {takes}.")
-    net = load(DEFAULT) if net is None else net
+    net = load("worldnet-styles" if name in _STYLED else DEFAULT) if net is None else net
     return make(net, **options) if image is None else make(net, image, **options)
 
 

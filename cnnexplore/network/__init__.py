@@ -10,6 +10,7 @@ from .pixels import Pixels, fit, read_image, seen_part
 from .probe import Probe
 from .spread import code_maps, spread
 from .through import Masks, own_masks, through
+from .units import class_name, class_scores, place_of, unit_of
 
 __all__ = [
     "RULES",
@@ -22,14 +23,18 @@ __all__ = [
     "Pixels",
     "Probe",
     "backward_rule",
+    "class_name",
+    "class_scores",
     "code_maps",
     "fit",
     "grid",
     "head_of",
     "necks",
     "own_masks",
+    "place_of",
     "read_image",
     "seen_part",
     "spread",
     "through",
+    "unit_of",
 ]

@@ -2,11 +2,12 @@
 
 from . import masks
 from .caricature import Caricature, caricature
+from .frame import Frame
 from .inversion import Inversion, invert
 from .maximization import Maximization, maximize
-from .responses import best_responses, largest_responses
+from .responses import best_responses, largest_responses, response_through
 from .result import PreImage
-from .run import Frame, Run
+from .run import Run
 from .settings import Settings, Values
 from .solvers import solvers
 
@@ -25,5 +26,6 @@ __all__ = [
     "largest_responses",
     "masks",
     "maximize",
+    "response_through",
     "solvers",
 ]

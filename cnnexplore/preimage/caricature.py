@@ -6,9 +6,11 @@ import torch
 
 from ..errors import LayerError
 from ..network import Network
+from .batch import paired, seeds_of
+from .call import python_of
 from .losses import InnerProduct
 from .result import PreImage
-from .run import Run, paired, python_of, seeds_of
+from .run import Run
 from .settings import Settings, Values, paper_jitter
 
 

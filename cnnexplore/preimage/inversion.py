@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from ..errors import SettingError
 from ..network import Network
+from .batch import listed, paired, seeds_of
+from .call import python_of
 from .losses import Euclidean
 from .patch_prior import begun, drawn
 from .result import PreImage
-from .run import Run, listed, paired, python_of, seeds_of
+from .run import Run
 from .settings import Settings, Values, paper_C, paper_jitter
 from .variants import Inverting2015, variant_of
 
@@ -63,9 +67,9 @@ class Inversion(Run):
             patched = drawn(patches, gamma)
             usual = 1.0 if older else max(paper_C(where, net.size), PATCHED * patched)
             C = usual if C is None else C
-            gamma = GAMMA * C * patched if gamma is None else gamma
             jitter = (1 if older else paper_jitter(where)) if jitter is None else jitter
-            settings = Settings(Values(C, alpha, beta, jitter, rate, gamma))
+            values = Values(C, alpha, beta, jitter, rate, 0 if gamma is None else gamma)
+            settings = Settings(replace(values, gamma=GAMMA * C) if gamma is None and patched else values)
         self.target = net.pixels_of(image)
         seeds = paired(seeds_of(seed), images=len(self.target), pathways=listed(pathway))
         count = len(seeds)

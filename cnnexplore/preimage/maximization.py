@@ -8,12 +8,14 @@ import numpy as np
 import torch
 
 from ..errors import SettingError
-from ..network import Layer, Network, fit, read_image
+from ..network import Layer, Network, fit, place_of, read_image, unit_of
+from .batch import listed, paired, seeds_of
 from .losses import InnerProduct
 from .patch_prior import begun, drawn
-from .responses import largest_responses
+from .responses import largest_responses, response_through
 from .result import PreImage
-from .run import Run, listed, paired, seeds_of
+from .route import Route
+from .run import Run
 from .settings import Settings, Values, paper_jitter
 
 WEIGHT = 1e4  # of a unit against the priors summed over its receptive field
@@ -25,7 +27,8 @@ class Maximization(Run):
     unit: a channel's number, a class's label, a list of either (one batch), or a code (C,) or (C, h, w) to weight by.
     position: (row, column) on the layer's map for the network's whole input; None puts the unit in the middle of a
     canvas as large as its receptive field. M: the response that counts as 1 (default: the largest one to `images`, or
-    to images at hand). C: None means 1e4 over the receptive field's area, the paper's choice.
+    to images at hand, through the pathway if there is one). C: None means 1e4 over the receptive field's area, the
+    paper's choice.
     pathway: a cx.Pathway that the response is sought, and told, through; a list of them runs as one batch.
     patches: a cx.PatchDatabase whose patches the estimate's are drawn to, with the weight gamma (default: 1, or 0
     without). begin: an image to start from in place of noise, which takes the whole canvas.
@@ -71,12 +74,12 @@ class Maximization(Run):
             scale = float(weights.square().sum()) if M is None else M
         else:
             several = list(unit) if isinstance(unit, (list, tuple)) else [unit]
-            self.units = [channel_of(net, where, one) for one in several]
+            self.units = [unit_of(net, where, one) for one in several]
             weights = torch.zeros(len(several), *shape[1:], device=net.device)
             row, column = _place(where, size, shape, position)
             for k, channel in enumerate(self.units):
                 weights[(k, channel, row, column)[: len(shape)]] = 1
-            scale = largest_responses(net, layer, images)[self.units] if M is None else M
+            scale = measures(net, layer, self.units, pathway, images) if M is None else M
         if not bool((torch.as_tensor(scale) > 0).all()):
             raise SettingError(f"M is {M!r}; expected the positive response that counts as 1.")
         seeds = paired(seeds_of(seed), units=len(weights), pathways=listed(pathway))
@@ -135,6 +138,20 @@ class Maximization(Run):
         return self._call("maximize", repr(self.layer.name), step, item, **more)
 
 
+def measures(net: Network, layer: str, units: list[int], pathway=None, images=None) -> torch.Tensor:
+    """M of units, each through its pathway if there are any: (1,), or as many as there are units or pathways."""
+    route, whole = Route(net, layer, pathway), largest_responses(net, layer, images)
+    ways, found = route.pathways, []
+    known: dict[tuple, float] = {(unit, None): float(whole[unit]) for unit in units}
+    for k in range(max(len(units), len(ways))):
+        unit, way = units[k % len(units)], ways[k % len(ways)]
+        key = unit, way and id(way)
+        if key not in known:
+            known[key] = response_through(net, layer, unit, route.alone(k), images)
+        found.append(known[key])
+    return torch.tensor(found)
+
+
 def _first(net: Network, begin, size: tuple[int, int]) -> torch.Tensor:
     """What to begin with, (1, C, *size). Raises ImageError."""
     return net.pixels.encode(fit(read_image(begin), size)[None]).to(net.device)
@@ -166,32 +183,12 @@ def _place(layer: Layer, size, shape: torch.Size, position) -> tuple[int, int]:
         return 0, 0
     rows, columns = shape[-2:]
     if position is not None:
-        row, column = position
-        if not (0 <= row < rows and 0 <= column < columns):
-            raise SettingError(
-                f"position is {tuple(position)}; expected (row, column) on {layer.name}'s map of {rows} x {columns}."
-            )
-        return int(row), int(column)
+        return place_of(layer, position)
     middle = [
         min(max(round(((side - 1) / 2 - offset) / stride), 0), count - 1)
         for side, offset, stride, count in zip(size, layer.rf_offset, layer.rf_stride, (rows, columns), strict=True)
     ]
     return middle[0], middle[1]
-
-
-def channel_of(net: Network, layer: Layer, unit) -> int:
-    """The number of a unit of a layer, or of the class with that label. Raises SettingError."""
-    count = layer.channels
-    if isinstance(unit, str):
-        if unit not in net.labels or count != len(net.labels):
-            raise SettingError(
-                f"{unit!r} is no class of {net.name} at {layer.name}; expected a unit's number, 0 to {count - 1}"
-                + (f", or a label such as {net.labels[0]!r} at the last layer." if net.labels else ".")
-            )
-        return net.labels.index(unit)
-    if isinstance(unit, bool) or not isinstance(unit, (int, np.integer)) or not 0 <= unit < count:
-        raise SettingError(f"unit is {unit!r}; {layer.name} has units 0 to {count - 1}.")
-    return int(unit)
 
 
 def _code(code, shape: torch.Size, device: torch.device) -> torch.Tensor:

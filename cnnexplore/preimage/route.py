@@ -25,6 +25,7 @@ class Route:
             if one is not None and not (hasattr(one, "masks") and hasattr(one, "code")):
                 raise SettingError(f"pathway is {type(one).__name__}; expected a cx.Pathway, or a list of them.")
         self.listed = isinstance(pathway, (list, tuple))
+        self._net, self._layer = net, layer
         if self.listed and not self.pathways:
             raise SettingError("an empty list of pathways was given; expected at least one.")
         self._made: Callable[[], AbstractContextManager] = nullcontext
@@ -34,6 +35,10 @@ class Route:
 
     def __call__(self) -> AbstractContextManager:
         return self._made()
+
+    def alone(self, item: int) -> Route:
+        """The way of one of a batch."""
+        return Route(self._net, self._layer, self.pathways[item % len(self.pathways)])
 
     def code(self, item: int | None = None) -> dict[str, str]:
         """The Python of the pathway as an argument, by name; empty without one. item: which one of a batch."""

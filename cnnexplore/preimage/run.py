@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import torch
@@ -14,81 +12,15 @@ from tqdm.auto import tqdm
 
 from ..errors import DivergedError, LayerError, SettingError
 from ..network import Network
+from .call import call_of
+from .frame import Frame
 from .priors import Scale
 from .result import PreImage
 from .route import Route, fitted, free_pixels
 from .settings import Settings, Values
 from .solvers import solver_of
+from .state import restore, saved
 from .variants import variant_of
-
-
-@dataclass(frozen=True)
-class Frame:
-    """The estimate after a step, with the energy that the step started from.
-
-    x: (N, C, H, W), the canvas's centre. terms: (K, N), the run's `term_names`, on its device.
-    """
-
-    step: int
-    total: int
-    values: Values
-    x: torch.Tensor = field(repr=False)
-    terms: torch.Tensor = field(repr=False)
-    run: Run = field(repr=False)
-
-    @property
-    def image(self) -> np.ndarray:
-        """(H, W, 3) uint8, or (N, H, W, 3) for a batch."""
-        return self.run.net.picture(self.x)
-
-    @property
-    def energies(self) -> dict[str, float]:
-        """The terms by name, means over the batch."""
-        return dict(zip(self.run.term_names, self.terms.mean(1).tolist(), strict=True))
-
-    @property
-    def figure(self) -> float:
-        """What the run is judged by, before the step, mean over the batch: the relative error, or the response."""
-        return float(self.run.loss.figure(self.terms[1]).mean())
-
-    @property
-    def error(self) -> float:
-        """||Phi(x) - Phi0|| / ||Phi0|| before the step, mean over the batch; not a number if the run has no Phi0."""
-        return self.figure if self.run.loss.told == "error" else math.nan
-
-
-def _python(value) -> str:
-    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else repr(value)
-
-
-def python_of(image) -> str:
-    """The Python of an image: its path, or the name `image`."""
-    return repr(os.fspath(image)) if isinstance(image, (str, os.PathLike)) else "image"
-
-
-def seeds_of(seed) -> list[int]:
-    """One seed or several as a list. Raises SettingError."""
-    seeds = list(seed) if isinstance(seed, (list, tuple)) else [seed]
-    if not seeds or not all(isinstance(s, int) and 0 <= s < 2**63 for s in seeds):
-        raise SettingError(f"seed is {seed!r}; expected a whole number, 0 or more, or a list of them.")
-    return seeds
-
-
-def listed(value) -> int:
-    """How many things a list holds; 1 for what is no list."""
-    return len(value) if isinstance(value, (list, tuple)) else 1
-
-
-def paired(seeds: list[int], **counts: int) -> list[int]:
-    """As many seeds as there are things to start, or runs of the one thing. Raises SettingError.
-
-    counts: by name, how many there are of what a run may have one or several of.
-    """
-    several = {what: count for what, count in (*counts.items(), ("seeds", len(seeds))) if count > 1}
-    if len(set(several.values())) > 1:
-        given = " and ".join(f"{count} {what}" for what, count in several.items())
-        raise SettingError(f"{given} were given; expected as many, or one of either.")
-    return seeds * max(several.values(), default=1) if len(seeds) == 1 else seeds
 
 
 class Run:
@@ -295,9 +227,8 @@ class Run:
                 raise LayerError(f"the code of {self.layer.name!r} has no gradient with respect to the image.")
             loss, slope = self.loss(code)
             (gradient,) = torch.autograd.grad(code, fed, slope)
-        return loss, self.net.pixels.feed(
-            gradient.to(x.dtype)
-        ).contiguous()  # that of a sum is expanded: not to be written to
+        gradient = self.net.pixels.feed(gradient.to(x.dtype))
+        return loss, gradient.contiguous()  # that of a sum is expanded: not to be written to
 
     def _crop(self, canvas: torch.Tensor, places: list[tuple[int, int]]) -> torch.Tensor:
         h, w = self.size
@@ -327,26 +258,7 @@ class Run:
     # what is left behind
 
     def _call(self, verb: str, subject: str, step: int | None = None, item: int | None = None, **more) -> str:
-        """The line of Python that remakes the estimate as it was after `step` steps (default: as it is now).
-
-        subject: what stands between the network and the settings; more: settings of the verb's own, as Python.
-        """
-        step = self.step if step is None else step
-        v = self.first
-        said = {"C": v.C, "alpha": v.alpha, "beta": v.beta, "jitter": v.jitter, "steps": min(step, self.steps)}
-        said = {name: _python(value) for name, value in said.items()} | more | self.route.code(item)
-        one = item is not None or len(self.seeds) == 1
-        said["seed"] = _python(self.seeds[item or 0] if one else self.seeds)
-        usual = {"variant": (self.variant.name, "preimage2016")}
-        usual |= {"solver": (self.solver_name, self.variant.solver), "rate": (v.rate, 0.05), "gamma": (v.gamma, 0)}
-        polish = solver_of(self.solver_name).polish if self._usual_polish is None else self._usual_polish
-        usual["polish"] = (max(step - self.steps, 0), polish)
-        said.update({name: _python(value) for name, (value, default) in usual.items() if value != default})
-        changes = {k: c for k, c in self.changes.items() if k < step}
-        if changes:
-            said["schedule"] = repr(changes)
-        words = ", ".join(f"{name}={value}" for name, value in said.items())
-        return f"cx.{verb}({self.net.code}, {subject}, {words})"
+        return call_of(self, verb, subject, step, item, **more)
 
     def _results(self, numbers) -> PreImage | list[PreImage]:
         """The estimates as they are now: numbers(k) gives the k-th one's error or response; a list for a batch."""
@@ -386,53 +298,8 @@ class Run:
 
     def state(self) -> dict:
         """All that continues this run elsewhere: tensors and plain values, fit for torch.save."""
-        return {
-            "layer": self.layer.name,
-            "solver": self.solver_name,
-            "step": self.step,
-            "canvas": self.canvas.clone(),
-            "memory": {name: t.clone() for name, t in self.solver.state().items()},
-            "random": [g.get_state() for g in self._generators],
-            "rows": torch.stack(self._rows) if self._rows else torch.zeros(0, len(self.term_names), len(self.seeds)),
-            "priors": [prior.state() for prior in self._more_priors],
-            "seeds": list(self.seeds),
-            "values": asdict(self.settings.snapshot()),
-            "applied": asdict(self._applied),
-            "first": asdict(self.first),
-            "changes": {step: dict(c) for step, c in self.changes.items()},
-        }
+        return saved(self)
 
     def restore(self, state: dict) -> None:
         """Continues from `state`. Raises SettingError if it belongs to another layer, solver or size."""
-        mine = {"layer": self.layer.name, "solver": self.solver_name}
-        for name, expected in mine.items():
-            if state.get(name) != expected:
-                raise SettingError(f"the saved state has {name} {state.get(name)!r}; expected {expected!r}.")
-        canvas = state["canvas"]
-        shifts = canvas.shape[-1] - self.size[1]
-        if canvas.shape[:2] != self.canvas.shape[:2] or canvas.shape[-2] - self.size[0] != shifts or shifts < 0:
-            raise SettingError(
-                f"the saved state has a canvas of {tuple(canvas.shape)}; it belongs to another network or batch."
-            )
-        if len(state["priors"]) != len(self._more_priors):
-            raise SettingError(
-                f"the saved state has {len(state['priors'])} more priors than its variant's own; this run has "
-                f"{len(self._more_priors)}: give both the same patches."
-            )
-        device = self.net.device
-        self.canvas = self._good = canvas.clone().to(device)
-        self._spread_free()
-        self.solver = solver_of(self.solver_name)(self.canvas)
-        memory = {name: t.clone() for name, t in state["memory"].items()}
-        self.solver.restore({name: t.to(device) if t.dim() == canvas.dim() else t for name, t in memory.items()})
-        for generator, saved in zip(self._generators, state["random"], strict=True):
-            generator.set_state(saved.cpu())
-        for prior, saved in zip(self._more_priors, state["priors"], strict=True):
-            prior.restore(saved)
-        self._rows = list(state["rows"].to(device).unbind())
-        self.step = int(state["step"])
-        self.settings.update(**state["values"])
-        self.seeds = list(state["seeds"])
-        self._applied = Values(**state["applied"])  # a change that still waits is noted when it acts
-        self.first = Values(**state["first"])
-        self.changes = {int(step): dict(c) for step, c in state["changes"].items()}
+        restore(self, state)

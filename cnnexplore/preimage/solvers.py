@@ -150,11 +150,14 @@ class Spectral(Solver):
     def _blur(self, x: torch.Tensor) -> torch.Tensor:
         """W x: symmetric, zero beyond the border; white noise keeps its strength on average."""
         h, w = (_quick(side) for side in x.shape[-2:])
-        if self._spectrum.shape != (h, w // 2 + 1) or self._spectrum.device != x.device:
+        if self._spectrum.shape[:2] != (h, w // 2 + 1) or self._spectrum.device != x.device:
             rows, columns = torch.fft.fftfreq(h), torch.fft.rfftfreq(w)
             frequency = (rows[:, None] ** 2 + columns**2).sqrt().clamp_min(1 / max(h, w))
-            self._spectrum = (frequency.rsqrt() / frequency.reciprocal().mean().sqrt()).to(x.device)
-        blurred = torch.fft.irfft2(torch.fft.rfft2(x, s=(h, w)).mul_(self._spectrum), s=(h, w))
+            spectrum = frequency.rsqrt() / frequency.reciprocal().mean().sqrt()
+            self._spectrum = torch.stack([spectrum, spectrum], -1).to(x.device)  # complex times real is thrice as slow
+        transformed = torch.fft.rfft2(x, s=(h, w))
+        torch.view_as_real(transformed).mul_(self._spectrum)
+        blurred = torch.fft.irfft2(transformed, s=(h, w))
         return blurred[..., : x.shape[-2], : x.shape[-1]].contiguous()
 
     def wake(self) -> None:

@@ -9,27 +9,27 @@ import numpy as np
 import torch
 
 from ..errors import SettingError
-from ..network import Layer, Network
+from ..network import Layer, Network, class_name, class_scores, unit_of
+from ..preimage.batch import paired, seeds_of
+from ..preimage.call import python_of
 from ..preimage.losses import InnerProduct
-from ..preimage.maximization import channel_of, paper_weight
+from ..preimage.maximization import measures, paper_weight
 from ..preimage.priors import Scale
 from ..preimage.priors import start as noise_of
-from ..preimage.responses import largest_responses
 from ..preimage.result import PreImage
-from ..preimage.run import Run, paired, python_of, seeds_of
+from ..preimage.run import Run
 from ..preimage.settings import Settings, Values, paper_jitter
 from ..preimage.solvers import Spectral
 from .hole import Hole
 from .pathway import pathway_of
-from .salient import salient_part
 
 EASE = 0.04  # how far from the seam the class has its full say, as a part of the image's side
 STARTS = ("surroundings", "noise", "image")
 
 
-def usual_weight(layer: Layer, size: tuple[int, int]) -> float:
-    """Half of what a maximisation takes, so that the fill keeps the colours around it."""
-    return paper_weight(layer, size) / 2
+def usual_weight(layer: Layer, hole: Hole) -> float:
+    """What a maximisation takes, over the share of the pixels that are free: fewer say less."""
+    return paper_weight(layer, hole.net.size) / float(hole.free.mean())
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class Completion(Run):
     that the predicted class depends on most (`salient_part`). style: a topic, a cx.Pathway or a mask m7; a list of
     them, or of seeds, runs as one batch. target: a class's number or label (default: what the network says of the
     image with the hole filled from around it, for that is all that is known). start: of the fill: "surroundings",
-    "noise" or "image", each with a little noise of the seed. C: None means half of what a maximisation takes, so that
-    the fill keeps the colours around it; towards the seam the class has less and less to say.
+    "noise" or "image", each with a little noise of the seed. C: None means what a maximisation takes over the share of
+    the pixels that are free; towards the seam the class has less and less to say.
     Raises SettingError, ImageError, NetworkError, DivergedError. Source: intraclass2015, section 5.2.
     """
 
@@ -95,33 +95,33 @@ class Completion(Run):
     ):
         if start not in STARTS:
             raise SettingError(f"start is {start!r}; expected one of {', '.join(map(repr, STARTS))}.")
-        where = net.scores
-        self.image, self.start, self._asked = image, start, mask is not None
-        self.hole = Hole(net, image, salient_part(net, image) if mask is None else mask)
+        where = class_scores(net)
+        self.image, self.start = image, start
+        self.hole = mask if isinstance(mask, Hole) else Hole(net, image, mask)
         around = self.hole.surroundings()
         scores = net.probe(where.name)
         with torch.no_grad():
             context = scores(net.feed(around))[where.name]
         shape = context.shape
-        self.unit = int(context.flatten().argmax()) if target is None else channel_of(net, where, target)
+        self.unit = int(context.flatten().argmax()) if target is None else unit_of(net, where, target)
         several = isinstance(style, (list, tuple))
         styles = [None if one is None else pathway_of(one) for one in (style if several else [style])]
         pathway = None if styles == [None] else styles if several else styles[0]
         seeds = paired(seeds_of(seed), styles=len(styles))
         self.batched = several or isinstance(seed, (list, tuple))
         self.M = M
-        scale = float(largest_responses(net, where.name)[self.unit]) if M is None else M
-        if not scale > 0:
+        scale = measures(net, where.name, [self.unit], pathway) if M is None else torch.tensor([M])
+        if not bool((scale > 0).all()):
             raise SettingError(f"M is {M!r}; expected the positive response that counts as 1.")
         if settings is None:
-            C = usual_weight(where, net.size) if C is None else C
+            C = usual_weight(where, self.hole) if C is None else C
             settings = Settings(Values(C, alpha, beta, paper_jitter(where) if jitter is None else jitter, rate))
         weights = torch.zeros(len(seeds), *shape[1:], device=net.device)
         weights[:, self.unit] = 1
         super().__init__(
             net,
             where.name,
-            InnerProduct(weights, scale),
+            InnerProduct(weights, scale.expand(len(seeds))),
             settings,
             seeds=seeds,
             steps=steps,
@@ -146,7 +146,7 @@ class Completion(Run):
     @property
     def context(self) -> str:
         """The class that is put in, by name."""
-        return self.net.labels[self.unit] if len(self.net.labels) == self.layer.channels else f"class {self.unit}"
+        return class_name(self.net, self.unit)
 
     def result(self) -> Completed | list[Completed]:
         """The completion as it is now; a list for a batch."""
@@ -174,7 +174,7 @@ class Completion(Run):
         image: the Python of the image (default: its path, or the name `image`). item: which one of a batch.
         """
         more = {"target": repr(self.context if self.context in self.net.labels else self.unit)}
-        if self._asked:
+        if self.hole.code:
             more["mask"] = self.hole.code
         if self.start != "surroundings":
             more["start"] = repr(self.start)

@@ -12,6 +12,7 @@ from PIL import Image
 from ..errors import SettingError
 from ..network import Network, read_image, seen_part
 from .packed import binary, is_packed, packed, unpacked
+from .salient import salient_part
 
 
 class Hole:
@@ -19,10 +20,10 @@ class Hole:
 
     image: what `Network.pixels_of` takes, one image. mask: true where it is to be filled: (H, W) as the photograph or
     as the network's input, an array, a picture (white is true; a path, or of PIL) or what `code` says; or a box (top,
-    left, bottom, right) in the photograph's pixels, half open. What lies outside the part of the photograph that the
-    network sees stays as it is.
-    photograph: (H, W, 3) uint8. mask: (H, W) bool. free: the same in the network's pixels.
-    Raises SettingError, ImageError.
+    left, bottom, right) in the photograph's pixels, half open; None: the part that the predicted class depends on most
+    (`salient_part`). What lies outside the part of the photograph that the network sees stays as it is.
+    photograph: (H, W, 3) uint8. mask: (H, W) bool. free: the same in the network's pixels. code: the Python of the
+    mask, empty where it was found. Raises SettingError, ImageError, NetworkError.
     """
 
     def __init__(self, net: Network, image, mask):
@@ -33,7 +34,7 @@ class Hole:
         self.photograph = (self._rgb + 0.5).clamp_(0, 255).to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
         self.part = seen_part(size, net.size)
         self.net, self.code = net, ""
-        self.mask = self._seen(self._mask(mask, size))
+        self.mask = self._seen(salient_part(net, image) if mask is None else self._mask(mask, size))
         covered = F.interpolate(torch.from_numpy(self._cut(self.mask)).float()[None, None], net.size, mode="area")[0, 0]
         self.free = (covered >= 0.5).numpy()
         if not self.free.any():

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from sklearn.decomposition import PCA
-from sklearn.neighbors import NearestNeighbors
 
 from ..errors import ImageError, SettingError
 from ..preimage.patch_prior import DEVIATION
@@ -146,6 +144,9 @@ class PatchIndex:
         return out
 
     def _fit(self, dims: int) -> None:
+        from sklearn.decomposition import PCA
+        from sklearn.neighbors import NearestNeighbors
+
         some = np.random.default_rng(0).permutation(len(self))[:_SAMPLE]
         sample = self.patches(some).reshape(len(some), -1)
         dims = min(dims, *sample.shape)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import torch
-from sklearn.neighbors import NearestNeighbors
 
 from ..data import Images
 from ..errors import LayerError, SettingError
@@ -61,7 +60,7 @@ class PatchDatabase:
 
     net, images: whose photographs, a folder, list or data set; None for the pictures at hand. layer: whose codes tell
     which patches suit a place, for inversion; None for all patches alike, for a class's photographs and maximisation. A
-    code's patch lies in the middle of what it sees: of 67 x 67 where the layer's stride is 32, in proportion for others.
+    code's patch lies in the middle of what it sees: 67 x 67 where the layer's stride is 32, in proportion for others.
     metric: "code" for the paper's distance of codes, "alike" for one fitted so that patches of near codes look alike.
     without: images that are not taken in, nor their near-duplicates, not even to fit the metric: those that the
     database is judged by. cache: as for `features`. matching: any of the fields of `Matching`; `with_(...)` gives the
@@ -147,6 +146,8 @@ class PatchDatabase:
 
         Raises SettingError, LayerError, ImageError.
         """
+        from sklearn.neighbors import NearestNeighbors
+
         k = self.matching.k if k is None else k
         if self.layer is None:
             raise LayerError("this database has no codes; name a layer when it is made, such as layer='pool5'.")

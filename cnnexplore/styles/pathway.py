@@ -11,7 +11,7 @@ import torch
 from ..errors import SettingError
 from ..network import Masks, Network, head_of, own_masks
 from ..preimage import masks as named_masks
-from ..preimage.run import python_of
+from ..preimage.call import python_of
 from .packed import binary, packed, unpacked
 
 _DEPTHS = {1: ("m7",), 2: ("m6", "m7"), 3: ("m5", "m6", "m7")}
@@ -113,11 +113,11 @@ class Pathway:
 
 
 def pathway_of(style) -> Pathway:
-    """A style as a pathway: a Pathway, what has a `mask`, or the mask m7 itself. Raises SettingError."""
+    """A style as a pathway: a Pathway, a topic, whose own units pass, or a mask m7. Raises SettingError."""
     if isinstance(style, Pathway):
         return style
     try:
-        return Pathway.topic(style)
+        return Pathway.topic(getattr(style, "own", style))
     except SettingError as error:
         raise SettingError(
             f"style is {type(style).__name__}; expected a topic, a cx.Pathway, or a mask of fc7, one per unit."

@@ -11,12 +11,7 @@ from ..preimage import PreImage, maximize
 from .cone import readout
 from .features import Features
 from .pathway import Pathway
-from .topics import Topics
-
-THRESHOLD, DISTINCT = (
-    0.1,
-    2.0,
-)  # a topic's own channels: what all topics of a class share would give one picture for all
+from .topics import DISTINCT, THRESHOLD, Topics
 
 
 def aim(features: Features, which: Sequence[int], mask: np.ndarray) -> tuple[int, float]:

@@ -6,8 +6,7 @@ import numpy as np
 import torch
 
 from ..errors import SettingError
-from ..network import Network, read_image, seen_part
-from ..preimage.maximization import channel_of
+from ..network import Network, class_scores, read_image, seen_part, unit_of
 
 
 def salient_part(net: Network, image, target=None, area: float = 0.12) -> np.ndarray:
@@ -44,10 +43,10 @@ def salient_part(net: Network, image, target=None, area: float = 0.12) -> np.nda
 @torch.inference_mode(False)
 def _slope(net: Network, x: torch.Tensor, target) -> np.ndarray:
     """d fc8_t / dI, (C, H, W); the predicted class unless another is given."""
-    layer = net.scores
+    layer = class_scores(net)
     with torch.enable_grad():
         fed = net.feed(x).requires_grad_()
         scores = net.probe(layer.name)(fed)[layer.name].flatten(1)
-        unit = int(scores[0].argmax()) if target is None else channel_of(net, layer, target)
+        unit = int(scores[0].argmax()) if target is None else unit_of(net, layer, target)
         (slope,) = torch.autograd.grad(scores[0, unit], fed)
     return slope[0].float().cpu().numpy()

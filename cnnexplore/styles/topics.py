@@ -12,6 +12,8 @@ from .. import drawing
 from ..errors import SettingError
 from .features import Features
 
+THRESHOLD, DISTINCT = 0.3, 1.5  # of a portrait: what all topics of a class share gives one picture for all
+FAINT, FAVOURED = 0.1, 1.2  # of a fill: with a portrait's channels alone, the whole network sees no such class in it
 _STEPS = 500  # of the factorisation, at most
 _TILE = 96  # pixels of a picture in a plot, at most
 
@@ -72,6 +74,13 @@ class Topics:
         """
         topic = self._known(topic)
         return opened(self.components[topic], self.rivals(topic), threshold, distinct)
+
+    def own(self, topic: int, threshold: float = FAINT, distinct: float = FAVOURED) -> np.ndarray:
+        """The channels that are more of a topic than of any other, (D,) bool; all that it uses where none is."""
+        try:
+            return self.mask(topic, threshold, distinct)
+        except SettingError:
+            return self.mask(topic)
 
     def rivals(self, topic: int) -> np.ndarray:
         """The largest entry that any other topic has in each channel, (D,)."""
@@ -140,6 +149,11 @@ class Topic:
     def mask(self) -> np.ndarray:
         """The channels that it uses, (D,) bool: what cx.Pathway.topic takes."""
         return self.topics.mask(self.number, self.threshold, self.distinct)
+
+    @property
+    def own(self) -> np.ndarray:
+        """The channels that are more of it than of any other, (D,) bool."""
+        return self.topics.own(self.number)
 
     def images(self, k: int | None = 9) -> np.ndarray:
         """Which images are most of this topic, by their place in the features."""

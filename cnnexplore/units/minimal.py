@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 
 from .. import drawing
 from ..errors import NetworkError, SettingError
-from ..network import Network
+from ..network import Network, class_name, class_scores
 
 _BATCH = 32
 
@@ -59,9 +59,7 @@ def minimal_image(net: Network, image, segments: int = 40, progress: bool = True
 
     if not isinstance(segments, int) or not 2 <= segments <= 1000:
         raise SettingError(f"segments is {segments!r}; expected about how many, 2 to 1000.")
-    layer = net.scores
-    if max(layer.size) > 1:
-        raise NetworkError(f"{net.name} ends in a map, not in one score per class; it has no class that could stay.")
+    layer = class_scores(net)
     x = net.pixels_of(image)
     if len(x) != 1:
         raise SettingError(f"{len(x)} images were given; expected one.")
@@ -99,6 +97,5 @@ def minimal_image(net: Network, image, segments: int = 40, progress: bool = True
             removed.append(part)
             scores.append(found[best][0])
             bar.update()
-    label = net.labels[target] if target < len(net.labels) else f"class {target}"
     mask = np.isin(parts, left)
-    return MinimalImage(net.picture(x), mask, picture, target, label, scores, parts, removed)
+    return MinimalImage(net.picture(x), mask, picture, target, class_name(net, target), scores, parts, removed)

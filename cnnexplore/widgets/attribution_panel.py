@@ -15,17 +15,12 @@ from ..preimage.result import whole_scale
 from ..units import activation_maps
 from .frame_view import FrameView, side_by_side
 from .look_panel import LookPanel
-from .map_view import MapView, field_of, unit_at
+from .map_view import MapView, colour_bar, field_of, unit_at
+from .method_settings import MethodSettings
 from .selection import Selection
 from .unit_grid import UnitGrid
 
 METHODS = list(attribution_methods())
-# Settings with a slider, by method: least, most, step, and where it stands at first: soon done, and good enough.
-_SLIDERS = {
-    "smoothgrad": {"samples": (2, 60, 1, 12), "noise": (0.0, 0.5, 0.01, 0.15)},
-    "integrated_gradients": {"steps": (4, 100, 1, 16)},
-    "occlusion": {"window": (2, 64, 1, 0), "stride": (1, 32, 1, 0)},
-}
 _AT = ("gradcam", "guided_gradcam")
 
 
@@ -94,7 +89,7 @@ class AttributionPanel(LookPanel):
             0, min=0, max=1, description="unit", tooltip="the channel whose map is shown; changing it explains it",
             layout=w.Layout(width="128px"), style={"description_width": "30px"},
         )  # fmt: skip
-        self.sliders = w.VBox()
+        self.sliders = MethodSettings(min(net.size), self._setting_moved)
         self.grid = UnitGrid(len(METHODS), 96, [m.replace("_", " ") for m in METHODS], rows=1.1, shown=76)
         self.grid.selected = METHODS.index(method)
         self.target.observe(self._restart, "value")
@@ -102,35 +97,17 @@ class AttributionPanel(LookPanel):
         self.opacity.observe(lambda _: self._draw(), "value")
         self.channel.observe(self._channel_chosen, "value")
         self.grid.on_select(lambda k: setattr(self.method, "value", METHODS[k]))
-        self._offer_settings()
+        self.sliders.show(method)
         wrap = {"flex_flow": "row wrap", "align_items": "flex-start"}
         pictures = w.HBox([self.original, w.VBox([self.overlay, self.bar])], layout=w.Layout(grid_gap="10px", **wrap))
         side = w.VBox(
-            [self.map.widget, self.channel, self.sliders], layout=w.Layout(margin="0 0 0 14px", width="216px")
+            [self.map.widget, self.channel, self.sliders.widget], layout=w.Layout(margin="0 0 0 14px", width="216px")
         )
         return [
             w.HBox([self.target, self.method, self.opacity], layout=w.Layout(**wrap)),
             w.HBox([pictures, side], layout=w.Layout(margin="8px 0 0 0", **wrap)),
             self.grid,
         ]
-
-    def _offer_settings(self) -> None:
-        """The sliders of the chosen method; its defaults where nothing was moved."""
-        self._sliders = getattr(self, "_sliders", {})
-        method = self.method.value
-        if method not in self._sliders:
-            side = min(self.selection.net.size)
-            usual = {"window": max(4, side // 8), "stride": max(2, side // 16)}
-            made = {}
-            for name, (least, most, step, value) in _SLIDERS.get(method, {}).items():
-                kind = w.IntSlider if isinstance(step, int) else w.FloatSlider
-                made[name] = kind(
-                    value or usual[name], min=least, max=most, step=step, description=name, continuous_update=False,
-                    layout=w.Layout(width="212px"), style={"description_width": "58px"},
-                )  # fmt: skip
-                made[name].observe(lambda _, method=method: self._setting_moved(method), "value")
-            self._sliders[method] = made
-        self.sliders.children = tuple(self._sliders[method].values())
 
     # what a person does
 
@@ -141,7 +118,7 @@ class AttributionPanel(LookPanel):
 
     def _method_chosen(self, change) -> None:
         self.grid.selected = METHODS.index(change.new)
-        self._offer_settings()
+        self.sliders.show(change.new)
         if change.new in self._found:
             self._draw()
         else:
@@ -193,9 +170,9 @@ class AttributionPanel(LookPanel):
             self._found.clear()
             self._failed.clear()
             if self._begun[0] is not s.net:
-                self._sliders = {}
                 self.target.options, self.target.value = s.net.labels, ""
-                self._offer_settings()
+                self.sliders.reset(min(s.net.size))
+                self.sliders.show(self.method.value)
         super()._selected(change)
 
     def _stream(self, looked_at: tuple) -> tuple[Iterator, int]:
@@ -217,11 +194,7 @@ class AttributionPanel(LookPanel):
         return steps(), 10_000
 
     def _options(self, method: str, layer: Layer, asked: dict) -> dict:
-        moved = {name: slider.value for name, slider in self._sliders.get(method, {}).items()}
-        if not moved:
-            moved = {name: value for name, (*_, value) in _SLIDERS.get(method, {}).items() if value}
-        if "stride" in moved:
-            moved["stride"] = min(moved["stride"], moved["window"])
+        moved = self.sliders.values(method)
         if method in _AT and "layer" not in asked and max(layer.size) > 1 and layer != self.selection.net.scores:
             moved["at"] = layer.name
         return moved
@@ -284,7 +257,9 @@ class AttributionPanel(LookPanel):
         self.overlay.follow(lambda: picture)
         self.overlay.draw(picture)
         self.overlay.caption = f"{method.replace('_', ' ')} of {a.about}, score {a.score:.3g}"
-        self.bar.value = _bar(a, self.overlay.width * whole_scale(picture.shape[:2]))
+        self.bar.value = colour_bar(
+            *drawing.limits(a.map, a.signed), a.signed, self.overlay.width * whole_scale(picture.shape[:2])
+        )
 
     def _blank(self) -> np.ndarray:
         return np.full((*self.selection.net.size, 3), 170, np.uint8)
@@ -315,18 +290,3 @@ class AttributionPanel(LookPanel):
         """The line of Python that remakes the map."""
         code, image = self.attribution.code, self.selection.image_code
         return code if f", {image}, " in code else code.replace(", image", f", {image}", 1)
-
-
-def _bar(a: Attribution, width: int) -> str:
-    """The colour bar of a map."""
-    low, high = drawing.limits(a.map, a.signed)
-    steps = drawing.heat(np.linspace(low, high, 9), a.signed, (low, high))
-    colours = ", ".join(f"rgb({r},{g},{b})" for r, g, b in steps.tolist())
-    middle = "<span>0</span>" if a.signed else ""
-    said = "against … for" if a.signed else ""
-    return (
-        f'<div style="width:{width}px;line-height:1.4;color:var(--jp-ui-font-color2)">'
-        f'<div style="height:8px;background:linear-gradient(to right,{colours})" title="{said}"></div>'
-        f'<div style="display:flex;justify-content:space-between;font-size:11px"><span>{low:.2g}</span>{middle}'
-        f"<span>{high:.2g}</span></div></div>"
-    )

@@ -29,7 +29,7 @@ class Album:
         elif images is None or (isinstance(images, (list, tuple)) and not images):
             given = []
         else:
-            given = [(_name(one, k), one) for k, one in enumerate(_several(images))]
+            given = [(_name(one, k), one) for k, one in enumerate(several(images))]
         for name, one in given:
             read_image(one)
             self.add(str(name), one)
@@ -74,7 +74,8 @@ def _kind(net: Network | None) -> str:
     return "scenes" if net is not None and net.labels == list(world.CLASSES) else "photographs"
 
 
-def _several(images) -> list:
+def several(images) -> list:
+    """One image, a list or a batch as a list."""
     is_batch = isinstance(images, np.ndarray) and images.ndim == 4
     return list(images) if isinstance(images, (list, tuple)) or is_batch else [images]
 

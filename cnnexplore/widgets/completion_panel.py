@@ -8,12 +8,12 @@ import ipywidgets as w
 import numpy as np
 
 from ..errors import SettingError
-from ..network import Layer, Network
+from ..network import Layer, Network, class_scores, unit_of
 from ..preimage import Run, Values
-from ..preimage.maximization import channel_of
+from ..preimage.maximization import paper_weight
 from ..preimage.result import png
 from ..preimage.settings import paper_jitter
-from ..styles import Completion, salient_part
+from ..styles import Completion
 from ..styles.completion import STARTS, usual_weight
 from ..styles.hole import Hole
 from ..zoo import DEFAULT, load
@@ -21,10 +21,9 @@ from .mask_painter import MaskPainter
 from .run_panel import RunPanel
 from .selection import Selection
 from .stage import sheet
-from .style_chooser import StyleChooser
+from .style_chooser import StyleChooser, crossed
 
 _CONTEXT = "as the rest suggests"
-_MOST = 16  # pictures at once
 
 
 class CompletionPanel(RunPanel):
@@ -39,7 +38,6 @@ class CompletionPanel(RunPanel):
     Raises ImageError, SettingError, NetworkError, WeightsError.
     """
 
-    layer_help = "the layer of the classes"
     counts = "class"
     loading = "looking around the hole …"
     again = "begin again from the empty hole"
@@ -69,42 +67,42 @@ class CompletionPanel(RunPanel):
         net = net if isinstance(net, Network) else load(net or DEFAULT)
         if fill not in STARTS:
             raise SettingError(f"fill is {fill!r}; expected one of {', '.join(map(repr, STARTS))}.")
-        self._first = mask, target, styles, fill
+        self._first, self.hole = (mask, target, styles, fill), None
         given = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter}
-        super().__init__(net, image, net.scores.name, given, steps, seed, seeds, start, selection)
+        super().__init__(net, image, None, given, steps, seed, seeds, start, selection)
 
     def _prepare(self) -> None:
         s, (mask, target, styles, _) = self.selection, self._first
-        unit = None if target is None else channel_of(s.net, s.net.scores, target)
-        self.chooser = StyleChooser(s.net, unit, styles, free=_CONTEXT)
-        self.mask = None  # what the person chose; None: found by itself
-        if mask is not None:
-            Hole(s.net, s.image, mask)  # one that does not fit is refused now
-            self.mask = mask
-        self._steady = s.net, id(s.image)
+        if target is not None:
+            s.target = unit_of(s.net, s.net.scores, target)
+        self.chooser = StyleChooser(s, styles, free=_CONTEXT)
+        self.mask = mask  # what the person chose; None: found by itself
+        self._dig()
+        s.observe(self._selected, ["target", "styles", "style"])
+
+    def _dig(self) -> None:
+        """The hole in the image that is selected; a C that was usual stays usual when another share is free."""
+        s = self.selection
+        class_scores(s.net)
+        usual = self.settings.C == self._usual(s.net.scores, s.net.size).C
+        self.hole = Hole(s.net, s.image, self.mask)
+        if usual:
+            self.settings.update(C=usual_weight(s.net.scores, self.hole))
 
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
-        return Values(usual_weight(layer, size), jitter=paper_jitter(layer))
+        scores = self.selection.net.scores
+        C = paper_weight(scores, size) if self.hole is None else usual_weight(scores, self.hole)
+        return Values(C, jitter=paper_jitter(scores))
+
+    def _looked_at(self) -> tuple:
+        return self.selection.net, id(self.selection.image), self.chooser.looked_for
 
     def _make(self) -> Callable[[], Run]:
-        s, styles, seeds = self.selection, self.chooser.styles, self.starts.noises
-        several = seeds if isinstance(seeds, list) else [seeds]
-        batch = len(styles) > 1 or len(several) > 1
-        if len(styles) * len(several) > _MOST:
-            raise SettingError(
-                f"{len(styles)} styles x {len(several)} seeds are more than {_MOST} pictures; take fewer."
-            )
-        settings = {
-            "style": [one for one in styles for _ in several] if batch else styles[0],
-            "target": self.chooser.channel,
-            "steps": self.starts.steps,
-            "seed": several * len(styles) if batch else several[0],
-            "start": self.fill.value,
-            "settings": self.settings,
-        }
-        self._columns = len(several)
-        net, image, mask = s.net, s.image, self.mask
-        return lambda: Completion(net, image, mask, **settings)
+        hole, image = self.hole, self.selection.image
+        style, seed, self._columns = crossed(self.chooser.styles, self.starts.noises)
+        settings = {"style": style, "seed": seed, "steps": self.starts.steps, "settings": self.settings}
+        target, start = self.chooser.channel, self.fill.value
+        return lambda: Completion(hole.net, image, hole, target=target, start=start, **settings)
 
     def _begin(self, go: bool = True) -> None:
         with self.run_view.sentences():
@@ -114,13 +112,13 @@ class CompletionPanel(RunPanel):
         return run.code(self.selection.image_code, step=step)
 
     def _says(self, run: Completion) -> str:
-        return f"{run.context}, filled in"
+        styles = [name for name in self.chooser.names if name]
+        return f"{run.context}, {', '.join(styles) or 'filled in'}"
 
     # what is on the screen
 
     def _above(self) -> list[w.Widget]:
         self.layer.layout.display = "none"
-        self.chooser.on_change = self._begin
         self.painter = MaskPainter(self.original)
         self.painter.on_change, self.painter.on_find = self._painted, self._find
         self.fill = w.Dropdown(options=list(STARTS), value=self._first[3], description="begin")
@@ -134,16 +132,15 @@ class CompletionPanel(RunPanel):
     def _new_run(self, run: Completion) -> None:
         self.estimate.columns = self._columns if len(run.seeds) > self._columns > 0 else 0
         self.painter.show(run.net.picture(run.net.pixels_of(run.image)), run.hole.free)
-        self.painter._suit()
-        before = run.probability(run.image)
-        self.original.caption = f"{100 * run.hole.free.mean():.0f} % are to be filled; {run.context}: {before:.0%}"
+        self.original.caption = f"drag or paint what is to be filled: {run.hole.free.mean():.0%}"
+        self._before = run.probability(run.image)
 
     def _state(self, state: str) -> None:
         super()._state(state)
         run = self.runner.run
-        if state in ("paused", "finished") and run is not None and len(run.seeds) == 1:
-            after = run.probability(run.hole.filled(run.x))
-            self.estimate.caption = f"{self._says(run)}: {after:.0%}"
+        if state in ("paused", "finished") and run is not None:
+            after = dict.fromkeys(f"{run.probability(run.hole.filled(x[None])):.0%}" for x in run.x)
+            self.estimate.caption = f"{self._says(run)}: {self._before:.0%} → {', '.join(after)}"
 
     # what a person does
 
@@ -151,13 +148,16 @@ class CompletionPanel(RunPanel):
         if not mask.any():
             self.run_view.tell("failed", "nothing is masked; paint what is to be filled.")
             return
-        self.mask = mask.copy()
-        self._begin()
+        self._mask_anew(mask.copy())
 
     def _find(self) -> None:
+        self._mask_anew(None)
+
+    def _mask_anew(self, mask: np.ndarray | None) -> None:
         with self.run_view.sentences():
-            self.mask = None
-            salient_part(self.selection.net, self.selection.image)
+            self.mask = mask
+            self._dig()
+            self.controls.show(self.settings.snapshot())
             self._begin()
 
     def _pick(self, row: int, column: int) -> None:
@@ -173,21 +173,18 @@ class CompletionPanel(RunPanel):
             whole = made[0] if shown.ndim == 3 else sheet(np.stack(made))
             self.run_view.download(f"{self.selection.net.name}-completed.png", png(whole, self.code()))
 
-    def _looked_at(self) -> tuple:
-        s = self.selection
-        return s.net, id(s.image)
-
     def _selected(self, change) -> None:
         s = self.selection
         with self.run_view.sentences():
-            if s.net is not self.chooser.net:
-                self.chooser.suit(s.net, None)
-                now = self._usual(s.net.scores, s.net.size)
-                self.settings.update(C=now.C, jitter=now.jitter)
+            if s.layer not in s.net.layers or self._begun == self._looked_at():
+                return  # the other half of a change follows, or has been acted on
+            net, image, _ = self._begun
+            if (s.net, id(s.image)) != (net, image):
+                self.mask = None  # it was painted on another picture
+                self._dig()
+                if s.net is not net:
+                    now = self._usual(s.net.scores, s.net.size)
+                    self.settings.update(C=now.C, jitter=now.jitter)
+                    self.controls.suit(s.net.scores, s.net.size)
                 self.controls.show(self.settings.snapshot())
-                s.layer = s.net.scores.name
-            if self._begun == self._looked_at():
-                return
-            self.mask = None  # it was painted on another picture
-            self.controls.suit(s.net.scores, s.net.size)
             self._begin()

@@ -17,8 +17,8 @@ from .filter_detail import Chosen, FilterDetail
 from .filter_gallery import ORDERS, FilterGallery
 from .frame_view import side_by_side
 from .notebook import cell_key, show_with_still
+from .run_view import RunView
 from .selection import Selection
-from .status_line import StatusLine
 from .unit_grid import UnitGrid
 
 _SHOWN = {"whole": "", "strong": "both", "strong +": "positive", "strong −": "negative"}
@@ -63,14 +63,14 @@ class DecodingPanel:
         self._show()
 
     def _build(self, key: str | None) -> None:
-        self.line = StatusLine()
-        self.choosers = Choosers(self.selection, self.album, self.line, "the layer whose filters are decoded")
+        self.status = RunView(quiet=True)
+        self.choosers = Choosers(self.selection, self.album, self.status, "the layer whose filters are decoded")
         self.choosers.image.tooltip = "the image whose responses are compared"
         self.grid = UnitGrid()
-        self.gallery = FilterGallery(self.grid, key, self.line.tell)
+        self.gallery = FilterGallery(self.grid, key, self.status.tell)
         self.runner = self.gallery.runner
         self.gallery.on_ready = self._first_unit
-        self.detail = FilterDetail(f"{key} detail" if key else None, self.gallery.drawn, self.line.tell, self._walk)
+        self.detail = FilterDetail(f"{key} detail" if key else None, self.gallery.drawn, self.status.tell, self._walk)
         self.grid.on_select(self._unit_chosen)
 
         def chooser(options, value, name: str, tip: str, width: str) -> w.Dropdown:
@@ -104,7 +104,7 @@ class DecodingPanel:
                 w.HBox([self.unpool_box, self.order_box, self.part_box, self.share_box], layout=wrap),
                 self.grid,
                 self.detail.widget,
-                self.line,
+                self.status,
             ],
             layout=w.Layout(max_width="900px"),
         )
@@ -145,16 +145,16 @@ class DecodingPanel:
         return png(side_by_side(list(self.gallery.drawn(decode(s.net, s.layer, units, self.unpool), s.net)), scale=2))
 
     def _copy(self) -> None:
-        with self.line.sentences():
+        with self.status.sentences():
             text = self.code()
             self.code_box.value, self.code_box.layout.display = text, ""
-            self.line.copy(text)
+            self.status.copy(text)
 
     def _save(self) -> None:
-        with self.line.sentences():
+        with self.status.sentences():
             s = self.selection
             name = f"{s.net.name}-{s.layer.replace('/', '-')}-{s.channel}.png"
-            self.line.download(name, png(self.picture, self.code(), scale=4))
+            self.status.download(name, png(self.picture, self.code(), scale=4))
 
     # what follows from a choice
 
@@ -184,7 +184,7 @@ class DecodingPanel:
 
     def _selected(self, change) -> None:
         s = self.selection
-        with self.line.sentences():
+        with self.status.sentences():
             if s.layer not in s.net.layers:
                 return  # the other half of a change follows
             if self._shown != (s.net, s.layer, self.unpool):
@@ -215,7 +215,7 @@ class DecodingPanel:
 
     def _order_chosen(self, change) -> None:
         self.gallery.order = change.new
-        with self.line.sentences():
+        with self.status.sentences():
             self.gallery.reorder()
 
     def _look_changed(self, change) -> None:

@@ -10,13 +10,14 @@ import ipywidgets as w
 import numpy as np
 import torch
 
+from .. import drawing
+from ..data import at_hand
 from ..decoding import Decoding, contrast, decode, made_of
 from ..decoding.responses import Comparison, as_maps, codes, filter_responses
 from ..network import Network
-from ..preimage.responses import at_hand
 from ..preimage.result import whole_scale
 from .frame_view import FrameView, side_by_side
-from .map_view import field_of, heat
+from .map_view import field_of
 from .runner import Runner
 from .unit_grid import UnitGrid, fitted
 
@@ -184,8 +185,8 @@ class FilterDetail:
         if flat:
             show(self.convolved, evidence(found), "image × filter: for (red), against (blue)")
         else:
-            show(self.network, heat(network), "the network's response")
-            show(self.convolved, heat(convolved), "the filter's response")
+            show(self.network, drawing.heat(network), "the network's response")
+            show(self.convolved, drawing.heat(convolved), "the filter's response")
         many = [maps.flatten(1).amax(1).double() for maps in (found.many.network, found.many.filters)]
         agree = float(torch.corrcoef(torch.stack(many))[0, 1].nan_to_num())
         if flat:

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ..data import at_hand
 from ..decoding import Decoding, by_class, by_shape, pictures, threshold
 from ..decoding.responses import codes
 from ..network import Layer, Network
-from ..preimage.responses import at_hand
 from .gallery import by_interest, captions, labelled, thumbnail_side
 from .runner import Runner
 from .unit_grid import UnitGrid

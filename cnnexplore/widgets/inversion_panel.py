@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import ipywidgets as w
 
+from .. import drawing
 from ..network import Layer
 from ..preimage import Inversion, Run, Values, masks
 from ..preimage.inversion import GAMMA
 from ..preimage.settings import paper_C, paper_jitter
-from .map_view import MapView, field_of, heat
+from .map_view import MapView, faded, field_of
 from .patch_controls import PatchControls
 from .run_panel import RunPanel
 from .selection import Selection
@@ -116,7 +117,8 @@ class InversionPanel(RunPanel):
             says = f"{bottom - top} x {right - left} of {rows} x {columns} positions count"
             self.stage.outline(field_of(run.layer, window))
             self.original.caption = "original; what the window sees is framed"
-        self.map.show(run.layer, heat(code.abs().mean(0).cpu().numpy(), counts), window, says)
+        picture = faded(drawing.heat(code.abs().mean(0).cpu().numpy()), counts)
+        self.map.show(run.layer, picture, window, says)
 
     def _pick(self, row: int, column: int) -> None:
         super()._pick(row, column)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 import ipywidgets as w
@@ -20,7 +21,7 @@ from .selection import Selection
 from .work import Work
 
 
-class LookPanel:
+class LookPanel(ABC):
     """Choosers, pictures, a sentence, its code; a change of what is looked at begins the work anew.
 
     A kind of panel says what it looks at (`_looked_at`), what it computes step by step (`_stream`, in the runner's
@@ -45,8 +46,7 @@ class LookPanel:
                 self.album.first = "shared"
         self.selection = selection or Selection()
         self.selection.set(**choices)
-        self.status = RunView(layout=w.Layout(width="100%"))
-        self.status.add_class("cx-quiet")  # one line of status, no chart
+        self.status = RunView(quiet=True)
         self.runner = Runner(cell_key())
         self.runner.on_frame, self.runner.on_state, self.runner.on_error = self._frame, self._state, self._error
         self._still, self._begun = None, None
@@ -65,34 +65,34 @@ class LookPanel:
 
     # what a kind of panel says
 
-    def _first_layer(self, net: Network) -> Layer:
-        raise NotImplementedError
+    @abstractmethod
+    def _first_layer(self, net: Network) -> Layer: ...
 
-    def _looked_at(self) -> tuple:
-        raise NotImplementedError
+    @abstractmethod
+    def _looked_at(self) -> tuple: ...
 
-    def _build(self) -> list[w.Widget]:
-        raise NotImplementedError
+    @abstractmethod
+    def _build(self) -> list[w.Widget]: ...
 
+    @abstractmethod
     def _stream(self, looked_at: tuple) -> tuple[Iterator, int]:
         """The work, and about how many steps it has; called in the runner's thread."""
-        raise NotImplementedError
 
-    def _frame(self, frame) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _frame(self, frame) -> None: ...
 
+    @abstractmethod
     def code(self) -> str:
         """The line of Python that remakes the picture on the screen."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def picture(self) -> np.ndarray:
         """What is saved, (H, W, 3) uint8."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _finished(self) -> str:
         """The line of status when all is done."""
-        raise NotImplementedError
 
     # what a person does
 

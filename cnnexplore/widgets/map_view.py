@@ -7,6 +7,7 @@ from collections.abc import Callable
 import ipywidgets as w
 import numpy as np
 
+from .. import drawing
 from ..network import Layer
 from .frame_view import FrameView
 
@@ -74,15 +75,25 @@ def unit_at(layer: Layer, row: int, column: int) -> tuple[int, int]:
     )
 
 
-def heat(values: np.ndarray, counts: np.ndarray | None = None) -> np.ndarray:
-    """A map (h, w) in viridis, (h, w, 3) uint8; counts: (h, w) of 0 and 1, what is left out fades to grey."""
-    from matplotlib import colormaps
+def faded(picture: np.ndarray, counts: np.ndarray | None) -> np.ndarray:
+    """A map's picture (h, w, 3) with what does not count greyed out; counts: (h, w) of 0 and 1, None for all."""
+    if counts is None:
+        return picture
+    return np.where(counts[..., None] > 0, picture, 0.3 * picture + 0.7 * 150).round().astype(np.uint8)
 
-    low, high = float(values.min()), float(values.max())
-    rgb = 255 * colormaps["viridis"]((values - low) / ((high - low) or 1))[..., :3]
-    if counts is not None:
-        rgb = np.where(counts[..., None] > 0, rgb, 0.3 * rgb + 0.7 * 150)
-    return rgb.round().astype(np.uint8)
+
+def colour_bar(low: float, high: float, signed: bool, width: int) -> str:
+    """The HTML of a bar of `drawing.heat`'s colours with its values under it, so many screen pixels wide."""
+    steps = drawing.heat(np.linspace(low, high, 9), signed, (low, high))
+    colours = ", ".join(f"rgb({r},{g},{b})" for r, g, b in steps.tolist())
+    middle = "<span>0</span>" if signed else ""
+    said = "against … for" if signed else ""
+    return (
+        f'<div style="width:{width}px;line-height:1.4;color:var(--jp-ui-font-color2)">'
+        f'<div style="height:8px;background:linear-gradient(to right,{colours})" title="{said}"></div>'
+        f'<div style="display:flex;justify-content:space-between;font-size:11px"><span>{low:.2g}</span>{middle}'
+        f"<span>{high:.2g}</span></div></div>"
+    )
 
 
 def chequered(rows: int, columns: int) -> np.ndarray:

@@ -44,6 +44,7 @@ class MaskPainter:
         """A photograph as the network sees it, (H, W, 3) uint8, and the mask over it, (H, W) bool."""
         self._picture, self.mask = picture, mask.copy()
         self._draw()
+        self._suit()
 
     @property
     def tinted(self) -> np.ndarray:
@@ -62,7 +63,7 @@ class MaskPainter:
             self.view.windows = tool == "box"
             self.view.erases = tool == "eraser"
             self.view.brush = 0 if tool == "box" else max(1, round(self.size.value * side / 100))
-        self.size.layout.visibility = "hidden" if tool == "box" else "visible"
+        self.size.layout.display = "none" if tool == "box" else ""
 
     def _boxed(self, top: int, left: int, bottom: int, right: int) -> None:
         self.mask[:] = False

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import ipywidgets as w
 
-from ..network import Layer
+from ..network import Layer, unit_of
 from ..preimage import Maximization, Run, Values
-from ..preimage.maximization import channel_of, paper_weight
+from ..preimage.maximization import paper_weight
 from ..preimage.settings import paper_jitter
 from .gallery import Gallery, by_interest
 from .map_view import MapView, field_of
@@ -64,7 +64,7 @@ class MaximizePanel(RunPanel):
     def _prepare(self) -> None:
         s, (unit, position) = self.selection, self._first
         if unit is not None:
-            s.channel = channel_of(s.net, self._layer, unit)
+            s.channel = unit_of(s.net, self._layer, unit)
         if position is not None:
             s.unit = tuple(position)
         self.patches = PatchControls(self.settings, *self._patches, s.net.size)

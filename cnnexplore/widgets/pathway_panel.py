@@ -5,23 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import ipywidgets as w
-import numpy as np
 
 from ..errors import SettingError
-from ..network import Layer, Network, head_of
+from ..network import Layer, Network, class_name, head_of, unit_of
 from ..preimage import Maximization, Run, Values
-from ..preimage.maximization import channel_of, paper_weight
+from ..preimage.maximization import paper_weight
 from ..preimage.settings import paper_jitter
 from ..styles import Pathway
 from ..zoo import DEFAULT, load
-from .frame_view import FrameView
+from .gates_view import GatesView
+from .places_map import PlacesMap
 from .run_panel import RunPanel
 from .selection import Selection
-from .style_chooser import StyleChooser
-
-_OPEN, _CLOSED = np.array([[247, 181, 56], [255, 196, 84]], np.uint8), np.array([[52, 56, 66], [60, 64, 76]], np.uint8)
-_MAP = 150  # screen pixels of the map, about
-_MOST = 16  # pictures at once
+from .style_chooser import StyleChooser, crossed
 
 
 class PathwayPanel(RunPanel):
@@ -36,7 +32,6 @@ class PathwayPanel(RunPanel):
     """
 
     looks_at_image = False
-    layer_help = "the layer of the classes"
     counts = "class"
     loading = "finding the fully-connected layers …"
     unit = " M"
@@ -67,75 +62,54 @@ class PathwayPanel(RunPanel):
             raise SettingError(f"ensembles is {ensembles!r}; expected 0 for the whole network, or 1, 2 or 4.")
         self._first = unit, styles, places, ensembles, relu
         given = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter}
-        super().__init__(net, None, net.scores.name, given, steps, seed, seeds, start, selection)
+        super().__init__(net, None, None, given, steps, seed, seeds, start, selection)
 
     def _prepare(self) -> None:
         s, (unit, styles, places, _, _) = self.selection, self._first
-        head = head_of(s.net)
-        self.places = np.ones(self._grid, bool) if places is None else np.array(places, bool)
-        if self.places.shape != self._grid or not self.places.any():
-            raise SettingError(
-                f"places has shape {self.places.shape} with {int(self.places.sum())} open; expected {self._grid}, one "
-                "or more open."
-            )
+        self.places = PlacesMap(s.net, places)
+        self.gates = GatesView()
         if unit is not None:
-            s.channel = channel_of(s.net, s.net.scores, unit)
-        self.chooser = StyleChooser(s.net, s.channel, styles)
-        s.channel = self.chooser.channel
-        self._gated = all(gate is not None for gate in head.gates[-2:]) and len(head.gates) > 1
-        s.observe(self._selected, ["channel"])
-
-    @property
-    def _grid(self) -> tuple[int, int]:
-        """(rows, columns) of pool5; one place where it is no map."""
-        shape = head_of(self.selection.net).shape
-        return shape[1:] if len(shape) == 3 else (1, 1)
+            s.target = unit_of(s.net, s.net.scores, unit)
+        self.chooser = StyleChooser(s, styles)
+        s.observe(self._selected, ["target", "styles", "style"])
 
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
-        return Values(paper_weight(layer, size), jitter=paper_jitter(layer))
-
-    def _weight(self, places: np.ndarray) -> float:
-        """The usual C where only some places of pool5 pass."""
-        s = self.selection
-        return self._usual(s.net.scores, s.net.size).C * places.size / int(places.sum())
+        scores = self.selection.net.scores
+        return Values(paper_weight(scores, size), jitter=paper_jitter(scores))
 
     def _looked_at(self) -> tuple:
-        return self.selection.net, self.selection.channel
+        return self.selection.net, self.chooser.looked_for
 
     # the masks
 
-    def pathways(self) -> list[Pathway | None]:
-        """The pathways that are chosen, one for each row of pictures; None for the whole network."""
+    def pathways(self) -> dict[str, Pathway | None]:
+        """The pathways that are chosen, one per row of pictures, by what is said of them; None: the whole network."""
         relu = self.relus.value
-        rows: list[Pathway | None] = self.chooser.styles
-        if relu and any(rows):
-            rows = [one if one is None else one.closing() for one in rows]
+        rows = dict(zip(self.chooser.names, self.chooser.styles, strict=True))
+        if relu:
+            rows = {name: one and one.closing() for name, one in rows.items()}
         if self.ensembles.value:
-            drops = [Pathway.ensemble(k, relu=relu) for k in range(self.ensembles.value)]
-            rows = [drop if one is None else one & drop for one in rows for drop in drops]
-        if not self.places.all():
-            place = Pathway(m5=self.places)
-            rows = [place if one is None else one & place for one in rows]
+            drops = {f"network {k + 1}": Pathway.ensemble(k, relu=relu) for k in range(self.ensembles.value)}
+            rows = {
+                " · ".join(filter(None, (name, drop))): drops[drop] if one is None else one & drops[drop]
+                for name, one in rows.items()
+                for drop in drops
+            }
+        if not self.places.places.all():
+            place = Pathway(m5=self.places.places)
+            rows = {name: place if one is None else one & place for name, one in rows.items()}
         return rows
 
     def _make(self) -> Callable[[], Run]:
-        net, channel = self._looked_at()
-        rows, seeds = self.pathways(), self.starts.noises
-        several = seeds if isinstance(seeds, list) else [seeds]
-        if len(rows) * len(several) > _MOST:
-            raise SettingError(
-                f"{len(rows)} pathways x {len(several)} seeds are more than {_MOST} pictures; take fewer."
-            )
-        batch = len(rows) > 1 or len(several) > 1
-        ways = [one for one in rows for _ in several] if batch else rows[0]
-        settings = {
-            "steps": self.starts.steps,
-            "seed": several * len(rows) if batch else several[0],
-            "settings": self.settings,
-            "pathway": None if rows == [None] else ways,
-        }
-        self._columns = len(several)
-        return lambda: Maximization(net, net.scores.name, channel, **settings)
+        net, unit = self.selection.net, self.chooser.channel
+        head_of(net)
+        rows = self.pathways()
+        ways, seed, self._columns = crossed(list(rows.values()), self.starts.noises)
+        settings = {"steps": self.starts.steps, "seed": seed, "settings": self.settings}
+        if any(rows.values()):
+            settings["pathway"] = ways
+        self._names = list(rows)
+        return lambda: Maximization(net, net.scores.name, unit, **settings)
 
     def _begin(self, go: bool = True) -> None:
         with self.run_view.sentences():
@@ -145,15 +119,17 @@ class PathwayPanel(RunPanel):
         return run.code(step=step)
 
     def _says(self, run: Maximization) -> str:
-        rows = len(run.seeds) // self._columns
-        return run.about() + (f"; each row another pathway, {rows} in all" if rows > 1 else "")
+        some = f" in {self.places.said}" if self.places.said else ""
+        name, ways = class_name(run.net, run.units[0]) + some, [one for one in self._names if one]
+        if len(ways) > 1:
+            return f"{name}; one row each: {', '.join(ways)}"
+        return f"{name} through {ways[0]}" if ways else name
 
     # what is on the screen
 
     def _above(self) -> list[w.Widget]:
         _, _, _, ensembles, relu = self._first
         self.layer.layout.display = "none"
-        self.chooser.on_change = self._chosen
         choices = [("off", 0), ("1 network", 1), ("2 networks", 2), ("4 networks", 4)]
         self.ensembles = w.Dropdown(options=choices, value=ensembles, description="dropout")
         self.ensembles.tooltip = "random halves of fc6 and fc7: the networks that dropout trains together"
@@ -167,97 +143,34 @@ class PathwayPanel(RunPanel):
         return [w.HBox(row, layout=w.Layout(flex_flow="row wrap", align_items="center"))]
 
     def _beside(self) -> list[w.Widget]:
-        self.map = FrameView((1, 1), windows=True)
-        self.map.on_window = self._switch
-        self.all_open = w.Button(description="open all", tooltip="let every place of pool5 pass again")
-        self.all_open.layout = w.Layout(width="128px", margin="2px 0")
-        self.all_open.on_click(lambda _: self._open(np.ones(self._grid, bool)))
-        self._draw_map()
-        return [w.VBox([self.map, self.all_open], layout=w.Layout(margin="6px 14px 0 0", width="170px"))]
+        self.places.on_change = self._begin
+        return [self.places.widget, self.gates.widget]
 
     def _suit(self) -> None:
         """Only what the network has can be masked."""
-        for box in (self.ensembles, self.relus):
-            box.layout.display = "" if self._gated else "none"
-
-    def _draw_map(self) -> None:
-        rows, columns = self._grid
-        odd = np.add.outer(np.arange(rows), np.arange(columns)) % 2
-        self.map.resize((rows, columns), max(1, _MAP // max(rows, columns)))
-        self.map.unframe()
-        self.map.draw(np.where(self.places[..., None], _OPEN[odd], _CLOSED[odd]))
-        pool = head_of(self.selection.net).pool
-        name = pool.name if pool is not None else "pool5"
-        count, whole = int(self.places.sum()), self.places.size
-        some = f"{count} of {whole} places pass; click or drag to switch"
-        self.map.caption = f"{name}: drag the places that may pass" if count == whole else f"{name}: {some}"
-        self.all_open.layout.visibility = "hidden" if count == whole else "visible"
-        self.map.layout.display = "none" if whole == 1 else ""
-
-    def _frame_places(self) -> None:
-        """Frames where the open places' centres lie in the pictures."""
-        pool = head_of(self.selection.net).pool
-        if self.places.all() or pool is None:
-            self.stage.outline([])
-            return
-        rows, columns = np.flatnonzero(self.places.any(1)), np.flatnonzero(self.places.any(0))
-        box = []
-        for k, end in ((0, 0), (1, 0), (0, -1), (1, -1)):
-            cell = (rows, columns)[k][end]
-            box.append(pool.rf_offset[k] + pool.rf_stride[k] * (cell + (0.5 if end else -0.5)))
-        self.stage.outline([float(v) for v in box])
+        gates = head_of(self.selection.net).gates[-2:]
+        both = len(gates) == 2 and None not in gates
+        self.ensembles.value = self.ensembles.value if both else 0
+        self.ensembles.layout.display = "" if both else "none"
+        self.relus.layout.display = "" if gates and gates[-1] is not None else "none"
 
     # what a person does
-
-    def _switch(self, top: int, left: int, bottom: int, right: int) -> None:
-        places = self.places.copy()
-        window = places[top:bottom, left:right]
-        if places.all():
-            places[:] = False
-            window[:] = True  # the first drag says what is kept
-        else:
-            window[:] = not window[0, 0]
-        self._open(places)
-
-    def _open(self, places: np.ndarray) -> None:
-        """Lets these places of pool5 pass, and no other; one at least."""
-        before, self.places = self.places, places if places.any() else np.ones(self._grid, bool)
-        if self._weight(before) == self.settings.C:  # fewer places say less: what was usual stays usual
-            self.settings.update(C=self._weight(self.places))
-            self.controls.show(self.settings.snapshot())
-        self._draw_map()
-        self._begin()
-
-    def _chosen(self) -> None:
-        if self.selection.channel == self.chooser.channel:
-            self._begin()
-        else:
-            self.selection.channel = self.chooser.channel
 
     def _selected(self, change) -> None:
         s = self.selection
         with self.run_view.sentences():
-            if change.name == "layer" and s.layer not in s.net.layers:
-                return
-            head = head_of(s.net)
-            if s.net is not self.chooser.net:
-                self._gated = all(gate is not None for gate in head.gates[-2:]) and len(head.gates) > 1
-                self.places = np.ones(self._grid, bool)
-                self.ensembles.value = 0 if not self._gated else self.ensembles.value
-                self.chooser.suit(s.net, None)
+            if s.layer not in s.net.layers or self._begun == self._looked_at():
+                return  # the other half of a change follows, or has been acted on
+            if s.net is not self.places.net:
+                self.places.suit(s.net)
+                self._suit()
                 now = self._usual(s.net.scores, s.net.size)
                 self.settings.update(C=now.C, jitter=now.jitter)
                 self.controls.show(self.settings.snapshot())
-                self._suit()
-                self._draw_map()
-                s.set(layer=s.net.scores.name, channel=0)  # which begins a run
-            elif s.channel is not None and s.channel != self.chooser.channel:
-                self.chooser.suit(s.net, s.channel)
-            if self._begun == self._looked_at():
-                return
-            self.controls.suit(s.net.scores, s.net.size)
+                self.controls.suit(s.net.scores, s.net.size)
             self._begin()
 
     def _new_run(self, run: Maximization) -> None:
         self.estimate.columns = self._columns if len(run.seeds) > self._columns > 0 else 0
-        self._frame_places()
+        self.stage.outline(self.places.box)
+        self.gates.show(run.net, run.route.pathways[:: self._columns])

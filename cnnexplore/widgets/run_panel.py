@@ -29,7 +29,7 @@ class RunPanel:
     """A live run: choosers, pictures, controls that act at once, a chart, a sentence, its code.
 
     A kind of panel says what it runs (`_make`), with which published settings (`_usual`), in which words, and what
-    else stands above the pictures (`_above`) and beside the chart (`_beside`).
+    else stands above the pictures (`_above`), beside the chart (`_beside`) or elsewhere (`_below`).
     Raises LayerNotFound, ImageError, SettingError, NetworkError, WeightsError.
     """
 
@@ -94,6 +94,10 @@ class RunPanel:
     def _beside(self) -> list[w.Widget]:
         return []
 
+    def _below(self, settings: w.Widget) -> list[list[w.Widget]]:
+        """The rows of pictures, settings and chart."""
+        return [[self.stage.widget, settings], [*self._beside(), self.run_view]]
+
     def _new_run(self, run: Run) -> None:
         """Shows what else a new run brings; called from its thread."""
 
@@ -131,13 +135,13 @@ class RunPanel:
         top = [*self.choosers.row, space, self.code_button, self.save_button]
         columns = "repeat(auto-fit, minmax(min(306px, 100%), 1fr))"  # two where they stand below the pictures
         right = w.Layout(grid_template_columns=columns, flex="1 1 306px", min_width="0", align_items="center")
+        settings = w.GridBox(self._settings_rows(), layout=right)
         self.widget = w.VBox(
             [
                 w.HBox(top, layout=w.Layout(**wrap)),
                 self.code_box,
                 *self._above(),
-                w.HBox([self.stage.widget, w.GridBox(self._settings_rows(), layout=right)], layout=w.Layout(**wrap)),
-                w.HBox([*self._beside(), self.run_view], layout=w.Layout(**wrap)),
+                *(w.HBox(row, layout=w.Layout(**wrap)) for row in self._below(settings)),
             ],
             layout=w.Layout(max_width="900px"),
         )
@@ -224,8 +228,9 @@ class RunPanel:
 
     def _save(self) -> None:
         with self.run_view.sentences():
-            name = f"{self.selection.net.name}-{self.selection.layer.replace('/', '-')}.png"
-            self.run_view.download(name, png(sheet(self.picture), self.code()))
+            code, run = self.code(), self.runner.run
+            name = f"{run.net.name}-{run.layer.name.replace('/', '-')}.png"
+            self.run_view.download(name, png(sheet(self.picture), code))
 
     def _scrub(self, step: int) -> None:
         if self.runner.run is None or not self.stage.look_back(step):
@@ -275,7 +280,7 @@ class RunPanel:
         self.runner.begin(self._make(), go)
 
     def _run_ready(self, run: Run) -> None:
-        seeds = "" if len(run.seeds) == 1 else f", seeds {run.seeds[0]} to {run.seeds[-1]}"
+        seeds = "" if len(set(run.seeds)) == 1 else f", seeds {min(run.seeds)} to {max(run.seeds)}"
         self.stage.begin(run, self.selection.image, self._says(run) + seeds)
         self.run_view.begin(run)
         self.telling.begin()

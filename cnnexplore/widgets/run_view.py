@@ -17,20 +17,24 @@ _LETTERS = {"alpha": "α", "beta": "β", "gamma": "γ"}
 class RunView(anywidget.AnyWidget):
     """Shows what a run is doing; fed by messages only, so that its loop never waits.
 
-    unit, means: what a run's error or response is measured in, and what it means, in a few words.
+    unit, means: what a run's error or response is measured in, and what it means, in a few words. quiet: one line of
+    status only, for a panel without a run. status: what the line says, with its "state", "text" and "trace".
     on_scrub(step) is called when the scrub bar is moved.
     """
 
     _esm = STATIC / "run_view.js"
     _css = STATIC / "run_view.css"
 
-    def __init__(self, unit: str = "", means: str = "", **traits):
+    def __init__(self, unit: str = "", means: str = "", quiet: bool = False, **traits):
         super().__init__(**traits)
+        if quiet:
+            self.add_class("cx-quiet")
+            self.layout.width = "100%"
         self.unit, self.means = unit, means
         self.on_scrub: Callable[[int], None] = lambda step: None
         self._run: Run | None = None
         self._sent = 0
-        self._status = {"kind": "status", "state": "idle", "text": "", "trace": "", "live": True}
+        self.status = {"kind": "status", "state": "idle", "text": "", "trace": "", "live": True}
         self.on_msg(self._received)
 
     def begin(self, run: Run) -> None:
@@ -46,14 +50,14 @@ class RunView(anywidget.AnyWidget):
             return
         first, self._sent = self._sent, run.step
         if text:
-            self._status["text"] = text
+            self.status["text"] = text
         content = {"kind": "trace", "total": run.total, "marks": marks(run), "text": text}
         self.send(content, buffers=[points(run, first)])
 
     def tell(self, state: str, text: str, trace: str = "", live: bool = True) -> None:
         """One line of status. live: the picture shown is the newest, not one looked back at."""
-        self._status = {"kind": "status", "state": state, "text": text, "trace": trace, "live": live}
-        self.send(self._status)
+        self.status = {"kind": "status", "state": state, "text": text, "trace": trace, "live": live}
+        self.send(self.status)
 
     def sentences(self) -> Sentences:
         """A context in which an error on purpose becomes a line of status, and all else stays as it was."""
@@ -74,7 +78,7 @@ class RunView(anywidget.AnyWidget):
             if self._run is not None:
                 self.begin(self._run)
                 self.follow()
-            self.send(self._status)
+            self.send(self.status)
 
 
 def points(run: Run, first: int = 0) -> bytes:

@@ -32,14 +32,17 @@ class Step:
 class Survey:
     """Finds what classes contain, in a thread of its own; what was found is kept.
 
-    images: a folder, a list or a data set; None for scenes of the world where a network knows them.
+    images: a folder, a list, a data set, or Features, whose network needs no pass then; None for scenes of the world
+    where a network knows them.
     """
 
     def __init__(self, key: str | None, images=None):
-        self.images = None if images is None else Images(images)
+        found = {images.net: images} if isinstance(images, Features) else {}
+        images = images.source if found else images
+        self.images = images if images is None or isinstance(images, Images) else Images(images)
         self.runner = Runner(key and f"{key} survey")
         self.thumbnails = Runner(key and f"{key} images")
-        self._features: dict[Network, Features] = {}
+        self._features: dict[Network, Features] = found
         self._embeddings: dict[tuple, Embedding] = {}
 
     def begin(self, net: Network, name: str | None, k: int) -> None:

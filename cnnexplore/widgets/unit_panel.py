@@ -10,7 +10,7 @@ import numpy as np
 from .. import drawing
 from ..data import Images
 from ..errors import SettingError
-from ..network import Layer, Network
+from ..network import Layer, Network, unit_of
 from ..units import ReceptiveField, TopPatches, activation_maps, receptive_field, top_stream
 from . import thumbnails
 from .choices import middle_layer
@@ -40,7 +40,7 @@ class UnitPanel(LookPanel):
         self,
         net=None,
         layer: str | None = None,
-        unit: int | None = None,
+        unit: int | str | None = None,
         images=None,
         *,
         k: int = 9,
@@ -68,9 +68,7 @@ class UnitPanel(LookPanel):
     def _build(self) -> list[w.Widget]:
         s = self.selection
         if self._first is not None:
-            if not isinstance(self._first, int) or not 0 <= self._first < self._layer.channels:
-                raise SettingError(f"unit is {self._first!r}; {s.layer} has units 0 to {self._layer.channels - 1}.")
-            s.channel = self._first
+            s.channel = unit_of(s.net, self._layer, self._first)
         self.grid = UnitGrid(rows=2.2)
         self.grid.on_select(lambda unit: setattr(self.selection, "channel", unit))
         self.grid.on_views = self._views

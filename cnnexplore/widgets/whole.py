@@ -12,11 +12,15 @@ from ..network import Network
 from ..zoo import DEFAULT, load
 from .attribution_panel import AttributionPanel
 from .caricature_panel import CaricaturePanel
+from .choices import several
+from .completion_panel import CompletionPanel
 from .decoding_panel import DecodingPanel
 from .inversion_panel import InversionPanel
 from .maximize_panel import MaximizePanel
 from .notebook import show_with_still
+from .pathway_panel import PathwayPanel
 from .selection import Selection
+from .style_panel import StylePanel
 from .unit_panel import UnitPanel
 
 # name -> (what makes the panel for a network and images, what it answers)
@@ -27,8 +31,12 @@ PANELS: dict[str, tuple[Callable, str]] = {
     "attribution": (AttributionPanel, "which pixels count?"),
     "units": (lambda net, images: UnitPanel(net), "what does a unit answer to?"),
     "decoding": (DecodingPanel, "what are the filters, in pixels?"),
+    "styles": (lambda net, images: StylePanel(net, _many(images)), "what does a class contain?"),
+    "pathways": (lambda net, images: PathwayPanel(net), "which part of the network knows what of a class?"),
+    "completion": (CompletionPanel, "what belongs into a hole?"),
 }
-_SHARED = ("net", "image", "image_code", "layer", "channel", "unit")
+_ENOUGH = 20  # images, for styles
+_SHARED = ("net", "image", "image_code", "layer", "channel", "unit", "target", "styles", "style")
 
 
 class Instrument:
@@ -36,7 +44,8 @@ class Instrument:
 
     net: a Network, a name or a path for `cx.load` (default: photonet). images: one, a list, or a dict by name.
     name: the panel to begin with, one of `PANELS`. A panel is made when it is first chosen, and waits while another
-    is on the screen. Raises ImageError, NetworkError, WeightsError.
+    is on the screen; one that cannot be made of this network says why in its place.
+    Raises ImageError, NetworkError, WeightsError.
     """
 
     def __init__(self, net=None, images=None, name: str = "inversion"):
@@ -70,13 +79,11 @@ class Instrument:
         self._hand_over()
 
     def _chosen(self, change) -> None:
-        if self._shown == change.new:
-            return
         try:
             self._show(change.new, self.panel)
-        except ExploreError as error:
-            self.says.value = _sentence(str(error))
-            self.names.value = self._shown
+        except ExploreError as error:  # the panel before is still the one that is asked what is looked at
+            self.says.value = _sentence(PANELS[change.new][1])
+            self._stage.children = [w.HTML(_sentence(str(error), "error-color1"))]
 
     def _show(self, name: str, before=None) -> None:
         panel = self.panels.get(name)
@@ -87,7 +94,7 @@ class Instrument:
         self.says.value = _sentence(PANELS[name][1])
         self._stage.children = [panel.widget]  # the one before loses its views, and waits
         self._hand_over()
-        if before is not None:
+        if before is not None and before is not panel:
             _follow(panel.selection, before.selection)
 
     def _hand_over(self) -> None:
@@ -104,8 +111,14 @@ def _follow(selection: Selection, other: Selection) -> None:
     selection.set(**seen)
 
 
-def _sentence(text: str) -> str:
-    return f'<span style="color: var(--jp-ui-font-color2)">{escape(text)}</span>'
+def _many(images) -> list | None:
+    """The images that an instrument was given, where they are enough to look for styles in; else those at hand."""
+    given = [] if images is None else several(list(images.values()) if isinstance(images, dict) else images)
+    return given if len(given) >= _ENOUGH else None
+
+
+def _sentence(text: str, colour: str = "ui-font-color2") -> str:
+    return f'<span style="color: var(--jp-{colour})">{escape(text)}</span>'
 
 
 def explore(net=None, images=None) -> Instrument:

@@ -7,7 +7,8 @@ import statistics
 import sys
 from pathlib import Path
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as `cnnexplore lab` sets it; before torch
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as `cnnexplore lab` sets them; before torch
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
 
 import pytest

@@ -253,6 +253,23 @@ class Notebook:
         """How many frames the estimate's view has drawn since it was made."""
         return int(self.page.evaluate("() => document.querySelectorAll('.cx-frame canvas')[1].drawn ?? 0"))
 
+    def drag(self, canvas, start: tuple[float, float], end: tuple[float, float], steps: int = 6) -> None:
+        """Drags the mouse on a canvas, from one place (x, y) to another, in parts of its size."""
+        box, mouse = canvas.bounding_box(), self.page.mouse
+        (x, y), to = ((box["x"] + a * box["width"], box["y"] + b * box["height"]) for a, b in (start, end))
+        mouse.move(x, y)
+        mouse.down()
+        mouse.move(*to, steps=steps)
+        mouse.up()
+
+    def theme(self, name: str) -> None:
+        """Another theme, "Light" or "Dark", on the screen."""
+        self.page.evaluate(
+            f"() => jupyterapp.commands.execute('apputils:change-theme', {{ theme: 'JupyterLab {name}' }})"
+        )
+        light = str(name == "Light").lower()
+        self.page.wait_for_function(f"() => document.body.dataset.jpThemeLight === '{light}'")
+
 
 def write_notebook(path: Path, *cells: str) -> None:
     """A notebook with the given code cells."""

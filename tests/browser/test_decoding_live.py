@@ -18,7 +18,7 @@ def opened(folder, notebook):
     write_notebook(folder / "decoding.ipynb", PANEL)
     one = notebook("decoding.ipynb")
     one.run_all()
-    one.page.wait_for_function("() => document.querySelector('.cx-line')?.said?.state === 'finished'")
+    one.page.wait_for_function("() => document.querySelector('.cx-run')?.run?.state === 'finished'")
     one.page.wait_for_function(f"() => {GRID.format(0)}?.done === 500")
     one.page.locator(".cx-panel").scroll_into_view_if_needed()
     return one
@@ -72,7 +72,7 @@ def test_five_hundred_filters_scroll_and_are_walked_down(opened, photograph, pag
     assert page.locator(".cx-panel").inner_text() != said
     # down to the layer below, and back up
     click(page, 1, 0)
-    page.wait_for_function("() => document.querySelector('.cx-line').said.text.startsWith('50 filters of conv2')")
+    page.wait_for_function("() => document.querySelector('.cx-sentence').textContent.startsWith('50 filters of conv2')")
     page.wait_for_function(f"() => {GRID.format(0)}.count === 50 && {GRID.format(0)}.done === 50")
     maps = "[...document.querySelectorAll('.cx-frame canvas')].slice(2, 4)"  # both responses, 8 x 8, drawn
     page.wait_for_function(f"() => {maps}.every((canvas) => canvas.width === 8 && canvas.drawn)")

@@ -28,4 +28,13 @@ def test_one_looks_at_the_same_thing_through_all_panels(folder, notebook, page, 
     page.get_by_role("button", name="units").click()
     page.get_by_text("px in effect").wait_for()
     photograph("whole-units")
+    page.get_by_role("button", name="pathways").click()
+    page.get_by_text("drag the places that may pass").wait_for()
+    opened.wait_state("d.step > 5", 120)
+    photograph("whole-pathways")
+    page.locator(".cx-panel select:visible").filter(has_text="clock").first.select_option("clock")
+    page.get_by_role("button", name="completion").click()
+    page.locator(".cx-frame figcaption", has_text="clock, filled in").wait_for()
+    photograph("whole-completion")
     assert opened.execute("print(len({p.selection.layer for p in whole.panels.values()}))").strip() == "1"
+    assert opened.execute("print(whole.panels['pathways'].runner.state)").strip() in ("paused", "finished")

@@ -73,6 +73,14 @@ def test_figure10_fills_a_scene_and_an_object(net):
     assert np.array_equal(sheet.results[0].image[~mask], IMAGE[~mask])
     assert sheet.results[0].about == "d"
     assert sheet.data["after"][0] == [one.after for one in sheet.results[:2]]
+    images = [IMAGE, 255 - IMAGE, IMAGE // 2, IMAGE[::-1].copy()]
+    topics = cx.topics(cx.features(net, images, cache=False, progress=False), 2)
+    styled = cx.figure("intraclass2015.10", net, IMAGE, other=IMAGE, styles=topics, target="d", **QUICK)
+    check(styled, net, [3, 3, 3, 3])
+    assert np.array_equal(styled.rows[0][1].picture, topics.features.pictures(topics.images(0, 1))[0])
+    apart = [net.activations(one.image, "relu3").flatten().numpy() for one in styled.results[:2]]
+    far = np.linalg.norm(apart[0] - apart[1]) / np.sqrt(np.linalg.norm(apart[0]) * np.linalg.norm(apart[1]))
+    assert styled.data["apart"][0] == pytest.approx(far, rel=1e-3)
     plain = cx.figure("intraclass2015.10", net, IMAGE, other=IMAGE, **QUICK)
     assert "dropout 3" in plain.rows[0][-1].title
 

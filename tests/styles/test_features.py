@@ -232,13 +232,19 @@ def test_a_process_that_is_killed_half_way_loses_nothing(net, tmp_path, passes):
         )
         for _ in range(4):
             assert child.stdout.readline() == "step\n"
-        child.send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))
+        child.kill()
         child.wait()
+        assert child.returncode == (-signal.SIGKILL if hasattr(signal, "SIGKILL") else 1)  # it did not end by itself
         (kept,) = tmp_path.iterdir()
         done.append(len((kept / "done.jsonl").read_text().splitlines()))
     assert 4 <= done[0] < done[1] < 19
+    half = np.array(np.load(kept / "codes.npy", mmap_mode="r"))
+    assert half.any(1).sum() < 75  # the rest was never written
     found = cx.features(net, Slowly(0), cache=tmp_path, batch=4, name="slowly", progress=False)
+    assert found.folder == kept
     assert 75 - 4 * (done[1] + 1) <= sum(passes) <= 75 - 4 * (done[1] - 1)
+    written = half.any(1)
+    assert np.array_equal(found.codes[written], half[written])  # what the killed ones did stands as it was
     undisturbed = cx.features(net, Slowly(0), cache=tmp_path / "other", batch=4, name="slowly", progress=False)
     assert np.array_equal(found.codes, undisturbed.codes)
     assert np.array_equal(found.predicted, undisturbed.predicted)

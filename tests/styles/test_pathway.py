@@ -10,6 +10,7 @@ from torch import nn
 
 import cnnexplore as cx
 from cnnexplore.network import head_of
+from cnnexplore.preimage import largest_responses
 
 SIDE = 16
 RNG = np.random.default_rng(0)
@@ -155,6 +156,23 @@ def test_any_masks(seed, kind, unit):
     m5, m6, m7 = drawn(seed)
     m5[0, 0] = m6[0] = m7[0] = True
     check(net, twin.phi, *twin.weights(), unit, np.broadcast_to(m5, (6, 4, 4)) if seed % 2 else m5, m6, m7, False)
+
+
+def test_a_response_of_1_is_the_largest_through_the_pathway():
+    net, twin = network(Functional), network(Functional).module.double()
+    images = [IMAGE, 255 - IMAGE, IMAGE[::-1].copy(), IMAGE[:, ::-1] // 2]
+    (m5, m6, m7), unit = drawn(4), 1
+    scores = [
+        literal(twin.phi, *twin.weights(), net.feed(net.pixels_of(image)), unit, m5, m6, m7)[0] for image in images
+    ]
+    whole = largest_responses(net, net.scores.name, images)[unit]
+    way = cx.Pathway(m5, m6, m7)
+    run = cx.Maximization(net, net.scores.name, unit, images=images, pathway=[way, None], steps=1)
+    found = 1 / run.loss.weights[:, unit]
+    assert float(found[0]) == pytest.approx(max(max(scores), float(whole) / 10), rel=1e-4)
+    assert float(found[1]) == pytest.approx(float(whole), rel=1e-6)
+    other = cx.Maximization(net, net.scores.name, [0, 1], images=images, pathway=way, steps=1)
+    assert float(other.loss.weights[1, 1]) == pytest.approx(float(run.loss.weights[0, 1]), rel=1e-6)
 
 
 def sequential(net):

@@ -83,7 +83,7 @@ def test_target_image_and_settings_act_at_once(panel):
     p.target.value = "boat"
     settled(p, lambda: p._found.get("occlusion") is not None and p.attribution.about == "boat")
     before = p.attribution.raw.shape
-    (window, stride) = p.sliders.children
+    (window, stride) = p.sliders.widget.children
     stride.value = 2 * stride.value
     settled(p, lambda: p._found.get("occlusion") is not None and p.attribution.raw.shape != before)
     assert f"stride={stride.value}" in p.code()

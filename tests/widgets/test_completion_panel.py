@@ -11,6 +11,7 @@ from waiting import until
 
 import cnnexplore as cx
 from cnnexplore.widgets.mask_painter import TINT
+from cnnexplore.widgets.selection import EACH
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,11 @@ def test_the_mask_is_found_until_one_is_drawn(panel, net, on_cpu):
     assert np.array_equal(p.runner.run.hole.mask, cx.salient_part(net, scene))
     assert "mask=" not in p.code()
     assert np.array_equal(remade(p), p.picture)
-    assert f"; {p.runner.run.context}: " in p.original.caption
+    run = p.runner.run
+    assert p.original.caption == f"drag or paint what is to be filled: {run.hole.free.mean():.0%}"
+    until(lambda: "→" in p.estimate.caption)
+    made = eval(p.code(), {"cx": cx})
+    assert p.estimate.caption == f"{run.context}, filled in: {made.before:.0%} → {made.after:.0%}"
     p.original._received(None, {"kind": "window", "window": [20, 30, 60, 80]}, [])
     assert p.wait(60)
     mask = np.zeros((96, 96), bool)
@@ -87,13 +92,13 @@ def test_class_style_and_seeds(panel, net, on_cpu):
     p = panel(net, mask=(20, 20, 70, 70), target="church", styles=styles, seeds=2)
     assert p.wait(60)
     assert p.runner.run.context == "church"
-    p.chooser.style.value = "each style beside the next"
+    p.chooser.style.value = EACH
     assert p.wait(60)
     assert p.picture.shape[0] == 4
     assert p.estimate.columns == 2
     assert np.array_equal(remade(p), p.picture)
     p.fill.value = "noise"
-    p.chooser.unit.value = -1
+    p.chooser.unit.value = None
     assert p.wait(60)
     until(lambda: p.runner.state == "finished" and "start='noise'" in p.code())
     assert np.array_equal(remade(p), p.picture)

@@ -51,7 +51,7 @@ def test_the_gallery_shows_every_filter_and_one_is_chosen(panel):
         assert np.abs(difference).max() <= 1  # kept in half precision
     assert p.selection.channel == p.grid.order[0] == p.grid.selected
     assert sorted(p.grid.order) == list(range(50))
-    assert p.line.status["text"].startswith("50 filters of conv2")
+    assert p.status.status["text"].startswith("50 filters of conv2")
     assert p.code() == f"cx.decode(cx.load('lenet'), 'conv2', {p.selection.channel}, unpool='bilinear')"
     assert np.array_equal(pictures(eval(p.code(), {"cx": cx}), p.selection.net.pixels)[0], p.picture)
 
@@ -163,11 +163,11 @@ def test_what_is_wrong_gets_a_sentence(panel, refused):
     p = panel(net, layer="conv1")
     settled(p)
     p.choosers.layer.value = "conv2"
-    until(lambda: p.line.status["state"] == "failed")
-    assert "cannot be decoded" in p.line.status["text"]
+    until(lambda: p.status.status["state"] == "failed")
+    assert "cannot be decoded" in p.status.status["text"]
     p.choosers.layer.value = "conv1"  # and goes on
     settled(p)
-    assert p.line.status["state"] == "finished"
+    assert p.status.status["state"] == "finished"
 
 
 def test_bars_tell_weights():

@@ -7,7 +7,7 @@ import pytest
 from waiting import until
 
 import cnnexplore as cx
-from cnnexplore.widgets.style_chooser import ALL
+from cnnexplore.widgets.selection import EACH
 
 
 @pytest.fixture(scope="module")
@@ -31,36 +31,36 @@ def test_it_begins_with_the_whole_network(panel, net, on_cpu):
     assert p.wait(60)
     assert "pathway" not in p.code()
     assert p.runner.run.units == [cx.world.CLASSES.index("church")]
-    assert p.estimate.caption.endswith("(church)")
-    assert p.places.shape == (6, 6)
+    assert p.estimate.caption == "church"
+    assert p.gates.widget.layout.display == "none"
+    assert p.places.places.shape == (6, 6)
     assert np.array_equal(remade(p), p.picture)
-    assert p.all_open.layout.visibility == "hidden"
+    assert p.places.all.layout.visibility == "hidden"
 
 
 def test_places_are_switched_by_dragging(panel, net, on_cpu):
     p = panel(net, 3)
     assert p.wait(60)
-    p.map._received(None, {"kind": "window", "window": [1, 0, 4, 2]}, [])
+    p.places.view._received(None, {"kind": "window", "window": [1, 0, 4, 2]}, [])
     expected = np.zeros((6, 6), bool)
     expected[1:4, 0:2] = True
-    assert np.array_equal(p.places, expected)
-    p.map._received(None, {"kind": "window", "window": [2, 0, 3, 1]}, [])  # a click closes what is open
+    assert np.array_equal(p.places.places, expected)
+    p.places.view._received(None, {"kind": "window", "window": [2, 0, 3, 1]}, [])  # a click closes what is open
     expected[2, 0] = False
-    p.map._received(None, {"kind": "window", "window": [5, 5, 6, 6]}, [])  # and opens what is closed
+    p.places.view._received(None, {"kind": "window", "window": [5, 5, 6, 6]}, [])  # and opens what is closed
     expected[5, 5] = True
-    assert np.array_equal(p.places, expected)
-    assert "6 of 36 places" in p.map.caption
-    assert pytest.approx(6 * cx.Maximization(net, "fc8", 3).settings.C) == p.settings.C
+    assert np.array_equal(p.places.places, expected)
+    assert "6 of 36 places" in p.places.view.caption
     assert p.wait(60)
     until(lambda: p.estimate.box != [])
     assert np.array_equal(remade(p), p.picture)
     assert np.array_equal(p.runner.run.route.pathways[0].masks(net).m5[0].numpy(), expected)
     for row, column in np.argwhere(expected):
-        p.map._received(None, {"kind": "window", "window": [row, column, row + 1, column + 1]}, [])
-    assert p.places.all(), "with none open nothing could be seen"
-    p.map._received(None, {"kind": "window", "window": [0, 0, 3, 3]}, [])
-    p.all_open.click()
-    assert p.places.all()
+        p.places.view._received(None, {"kind": "window", "window": [row, column, row + 1, column + 1]}, [])
+    assert p.places.places.all(), "with none open nothing could be seen"
+    p.places.view._received(None, {"kind": "window", "window": [0, 0, 3, 3]}, [])
+    p.places.all.click()
+    assert p.places.places.all()
     assert p.wait(60)
     until(lambda: p.estimate.box == [])
 
@@ -74,6 +74,8 @@ def test_several_masks_and_several_seeds_stand_in_a_grid(panel, net, on_cpu):
     assert np.array_equal(remade(p), p.picture)
     codes = [one.code for one in p.runner.run.route.pathways]
     assert codes == ["cx.Pathway.ensemble(0)"] * 2 + ["cx.Pathway.ensemble(1)"] * 2
+    assert p.estimate.caption == "tree; one row each: network 1, network 2, seeds 5 to 6"
+    assert p.gates.views["m7"].caption == "fc7: 128 of 256 pass"
     p.relus.value = True
     assert p.wait(60)
     until(lambda: p.runner.run is not None and "relu=True" in p.runner.run.route.pathways[0].code)
@@ -88,20 +90,22 @@ def test_styles_of_a_class(panel, net, on_cpu, said, refused):
     p = panel(net, "church", styles={"church": masks})
     assert p.wait(60)
     assert p.chooser.style.layout.display == ""
-    p.chooser.style.value = "style 1"
+    p.chooser.style.value = 1
     assert p.wait(60)
     assert np.array_equal(p.runner.run.route.pathways[0].masks(net).m7.numpy(), masks[1])
-    p.chooser.style.value = ALL
-    p._switch(0, 0, 3, 3)
+    p.chooser.style.value = EACH
+    p.places._switch(0, 0, 3, 3)
     assert p.wait(60)
     assert p.picture.shape[0] == 2
+    assert p.estimate.caption == "church in 9 of 36 places; one row each: style 0, style 1"
+    assert (p.gates.views["m6"].layout.display, p.gates.views["m7"].caption) == ("none", "fc7: 128, 86 of 256 pass")
     assert np.array_equal(remade(p), p.picture)
     p.relus.value = True
     assert p.wait(60)
     until(lambda: p.runner.state == "finished" and ".closing()" in p.code())
     assert np.array_equal(remade(p), p.picture)
     p.chooser.unit.value = 0
-    assert p.selection.channel == 0
+    assert p.selection.target == 0
     assert p.chooser.style.layout.display == "none"
     refused(cx.SettingError, lambda: cx.PathwayPanel(net, styles=[np.ones(7)]), "m7", "256")
     refused(cx.SettingError, lambda: cx.PathwayPanel(net, styles={"cow": masks}), "'cow'")
@@ -110,11 +114,11 @@ def test_styles_of_a_class(panel, net, on_cpu, said, refused):
 def test_another_network_brings_its_own_places(panel, net, said, on_cpu):
     p = panel(net, 3, ensembles=1)
     assert p.wait(60)
-    p._switch(0, 0, 2, 2)
+    p.places._switch(0, 0, 2, 2)
     p.network.value = "lenet"
     until(lambda: p.runner.run is not None and p.runner.run.net.name == "lenet" and p.runner.state == "finished")
-    assert p.places.shape == (4, 4)
-    assert p.places.all()
+    assert p.places.places.shape == (4, 4)
+    assert p.places.places.all()
     assert p.ensembles.layout.display == "none"
     assert len(p.chooser.unit.options) == 10
     hog = cx.load("hog")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 from waiting import until
 
 import cnnexplore as cx
-from cnnexplore.styles.portrait import aim
+from cnnexplore.styles.portrait import DISTINCT, THRESHOLD, aim
 
 
 @pytest.fixture(autouse=True)
@@ -40,10 +41,10 @@ def test_a_topic_has_images_a_mask_and_a_picture_whose_code_remakes_it(panel, ne
     assert p.wait(60)
     assert (p.chosen.topic, len(p.topics)) == (0, 3)
     assert {p.features.classes[k] for k in p.features.labels} == {"church"}
-    assert list(p.class_box.options) == ["all classes", "church", "boat"]
-    assert [b.layout.display for b in p.buttons] == [""] * 3 + ["none"] * 5
+    assert list(p.choices.class_box.options) == ["all classes", "church", "boat"]
+    assert [b.layout.display for b in p.choices.buttons] == [""] * 3 + ["none"] * 5
     until(lambda: p.grid.done == p.grid.count == len(p.topics.images(0, None)))
-    mask = p.topics.mask(0, 0.1, 2.0)
+    mask = p.topics.mask(0, THRESHOLD, DISTINCT)
     assert p.mask_view.caption == f"m7 of topic 0: {mask.sum()} of 256 units open"
     run = p.runner.run
     assert (run.units, run.M) == (
@@ -55,23 +56,23 @@ def test_a_topic_has_images_a_mask_and_a_picture_whose_code_remakes_it(panel, ne
     assert np.array_equal(eval(p.code(), {"cx": cx}).image, p.picture)
     alone = cx.portray(p.topics, 0, steps=3, progress=False)
     assert np.array_equal(alone.image, p.picture)
-    assert len(p.scatter.widget.data[0].x) == len(p.features)
+    assert len(p.plane.scatter.widget.data[0].x) == len(p.features)
 
 
 def test_another_topic_another_mask_another_class(panel):
     p = panel("church")
-    p.buttons[2].click()
+    p.choices.buttons[2].click()
     until(lambda: p.estimate.caption == "what church is through topic 2" and p.runner.state == "finished")
     first = p.runner.run
-    p.distinct.value = 0.0
+    p.choices.distinct.value = 0.0
     until(lambda: p.runner.run is not None and p.runner.run is not first and p.runner.state == "finished")
-    assert p.mask_view.caption == f"m7 of topic 2: {p.topics.mask(2, 0.1).sum()} of 256 units open"
-    p.threshold.value, p.distinct.value = 0.3, 1.0
-    p.class_box.value = "boat"
+    assert p.mask_view.caption == f"m7 of topic 2: {p.topics.mask(2, THRESHOLD).sum()} of 256 units open"
+    p.choices.threshold.value, p.choices.distinct.value = 0.3, 1.0
+    p.choices.class_box.value = "boat"
     until(lambda: p.estimate.caption == "what boat is through topic 2" and p.runner.state == "finished")
-    p.k_box.value = 2
+    p.choices.k_box.value = 2
     until(lambda: p.topics is not None and len(p.topics) == 2 and "topic 0" in p.estimate.caption)
-    p.class_box.value = "all classes"
+    p.choices.class_box.value = "all classes"
     until(lambda: len(p.features) == 60 and p.survey.runner.state == "finished")
     assert "cx.world.dataset" not in p.chosen.code
     assert ".of(" not in p.chosen.code
@@ -84,8 +85,8 @@ def test_points_are_picked_encircled_and_painted(panel):
     place = int(np.flatnonzero(p.topics.assignment == 1)[0])
     assert shared.image_code == f"images[{p.features.numbers[place]}][0]"
     assert np.array_equal(shared.image, p.features.image(place))
-    assert p.hovered.caption.endswith("topic 1")
-    assert len(p.scatter.widget.data[1].x) == 1
+    assert p.plane.picture.caption.endswith("topic 1")
+    assert len(p.plane.scatter.widget.data[1].x) == 1
     p._lassoed([0, 3, 4])
     until(lambda: p.estimate.caption == "what church is through 3 images by hand" and p.runner.state == "finished")
     assert np.array_equal(eval(p.code(), {"cx": cx}).image, p.picture)
@@ -94,17 +95,45 @@ def test_points_are_picked_encircled_and_painted(panel):
     until(lambda: "images by hand" in p.estimate.caption and p.grid.count > 3)
     colours = {}
     for kind in ("topic", "class", "prediction"):
-        p.colour_box.value = kind
-        colours[kind] = len(set(p.scatter.widget.data[0].marker.color))
+        p.plane.colour_box.value = kind
+        colours[kind] = len(set(p.plane.scatter.widget.data[0].marker.color))
     assert colours["topic"] == 3
     assert colours["class"] == 1
-    assert "church" in p.legend.value
+    assert "church" in p.plane.legend.value
+
+
+def test_codes_that_are_known_need_no_pass(keep, net, scenes, monkeypatch):
+    found = cx.features(net, scenes, cache=False, progress=False)
+    monkeypatch.setattr("cnnexplore.widgets.survey.feature_stream", None)
+    p = keep(cx.StylePanel(images=found, style_of="boat", steps=2))
+    assert p.selection.net is net
+    assert p.wait(60)
+    assert "# topic 0 of cx.topics(features.of('boat'), 3)" in p.code()
+    number = int(p.features.numbers[4])
+    p._picked(4)
+    assert p.selection.image_code == f"features.source[{number}]"
+    shown = eval(p.selection.image_code, {"features": found})
+    assert np.array_equal(net.pixels_of(shown), net.pixels_of(p.selection.image))
+
+
+def test_an_image_of_a_folder_is_named_by_its_path(keep, net, scenes, tmp_path):
+    for k in range(12):
+        image, label = scenes[k]
+        (tmp_path / scenes.names[label]).mkdir(exist_ok=True)
+        Image.fromarray(image.numpy().transpose(1, 2, 0)).save(tmp_path / scenes.names[label] / f"{k}.png")
+    p = keep(cx.StylePanel(net, tmp_path, None, k=2, steps=1))
+    assert p.wait(60)
+    assert list(p.choices.class_box.options) == ["all classes", "boat", "church"]
+    assert f"cx.features(cx.load('worldnet-styles'), {str(tmp_path)!r})" in p.code()
+    p._picked(3)
+    path = eval(p.selection.image_code)
+    assert np.array_equal(net.pixels_of(path), net.pixels_of(p.selection.image))
 
 
 def test_images_that_are_not_given_get_a_sentence(keep, refused, net):
     p = keep(cx.StylePanel(cx.load("photonet", device="cpu"), start=False))
     until(lambda: p.survey.runner.state == "failed")
-    assert "Give StylePanel a folder" in p.run_view._status["text"]
+    assert "Give StylePanel a folder" in p.run_view.status["text"]
     refused(cx.SettingError, lambda: cx.StylePanel(net, k=0), "1 to 8")
     refused(cx.SettingError, lambda: cx.StylePanel(net, threshold=2), "threshold")
     refused(cx.SettingError, lambda: cx.StylePanel(net, distinct=-1), "distinct")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from torch import nn
 from waiting import until
 
 import cnnexplore as cx
@@ -21,6 +23,8 @@ def instrument(monkeypatch):
     for each in made:
         for panel in each.panels.values():
             panel.runner.stop()
+            if hasattr(panel, "survey"):
+                panel.survey.stop()
 
 
 def test_explore_begins_with_the_default_network():
@@ -31,7 +35,7 @@ def test_explore_begins_with_the_default_network():
     assert list(whole.panels) == ["inversion"]
 
 
-@pytest.mark.parametrize("name", PANELS)
+@pytest.mark.parametrize("name", [name for name in PANELS if name != "styles"])
 def test_each_panel_looks_at_what_the_one_before_looked_at(instrument, name):
     image = cx.digit(4)
     whole = instrument("lenet", [image, cx.digit(5)])
@@ -74,7 +78,46 @@ def test_what_cannot_be_shown_gets_a_sentence(instrument, refused, monkeypatch):
 
     monkeypatch.setitem(PANELS, "units", (cannot, ""))
     whole.names.value = "units"
-    assert "no &lt;styles&gt;." in whole.says.value
-    assert whole.names.value == "inversion"
+    (sentence,) = whole.widget.children[-1].children
+    assert "no &lt;styles&gt;." in sentence.value
     assert whole.panel is first
+    whole.names.value = "inversion"
     assert whole.widget.children[-1].children == (first.widget,)
+
+
+def test_a_network_without_fully_connected_layers_has_all_panels_but_one(instrument):
+    module = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 4, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    photo = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
+    whole = instrument(cx.Network(module, 24, labels=list("abcd"), name="pooled"), photo)
+    whole.names.value = "pathways"
+    (sentence,) = whole.widget.children[-1].children
+    assert "fully-connected" in sentence.value
+    whole.names.value = "completion"
+    until(lambda: whole.panel.runner.state == "finished")
+    assert "cx.complete(net, image, " in whole.code()
+    whole.panel.network.value = "lenet"
+    whole.names.value = "pathways"
+    assert whole.panel.selection.net.name == "lenet"
+    before = whole.panels["inversion"].selection
+    whole.panel.selection.set(net=before.net, layer=before.layer)
+    assert "fully-connected" in whole.panel.run_view._status["text"]
+    assert whole.panel.runner.run is None or whole.panel.runner.run.net.name == "lenet"
+
+
+def test_a_style_goes_along_to_where_it_is_looked_for(instrument, tmp_path, monkeypatch):
+    monkeypatch.setenv("CNNEXPLORE_CACHE", str(tmp_path))
+    scenes = [cx.scene(seed, "boat").image for seed in range(24)]
+    whole = instrument("worldnet-styles", scenes)
+    whole.names.value = "styles"
+    styles = whole.panel
+    until(lambda: styles.topics is not None and styles.runner.run is not None, 120)
+    styles.choose(1)
+    name = styles.choices.name
+    for panel in ("pathways", "completion"):
+        whole.names.value = panel
+        chooser = whole.panel.chooser
+        assert (chooser.unit.label, chooser.style.label) == (name, "style 1")
+        until(lambda: whole.panel.runner.run is not None)
+        (way,) = whole.panel.runner.run.route.pathways
+        assert np.array_equal(way.masks(styles.selection.net).m7.numpy(), styles._mask)
+    assert whole.selection.layer == styles.selection.layer

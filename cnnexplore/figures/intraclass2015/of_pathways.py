@@ -8,13 +8,14 @@ import numpy as np
 
 from ...data import photograph, world
 from ...errors import SettingError
-from ...network import Network, head_of
+from ...network import Network, class_name, head_of, unit_of
 from ...preimage import maximize
-from ...preimage.maximization import channel_of, paper_weight
-from ...styles import Completed, Pathway, complete, features, pathway_of, topics
+from ...preimage.maximization import paper_weight
+from ...styles import Completed, Features, Pathway, Topics, complete, features, pathway_of, topics
 from ..parts import cell, original
 from ..sheet import Cell, Sheet
 
+WEIGHT = 4  # times the paper's C: a part of a network says less than the whole
 TINT = np.array([224, 0, 122])
 _SCENES = 120  # of a class of the world, in which its styles are looked for
 
@@ -23,12 +24,12 @@ def classes_of(net: Network, classes: Sequence | None, count: int = 2) -> list[i
     """The classes asked for, by label or number, or the first ones that a network has. Raises SettingError."""
     if classes is None:
         return list(range(min(count, net.scores.channels)))
-    return [channel_of(net, net.scores, one) for one in classes]
+    return [unit_of(net, net.scores, one) for one in classes]
 
 
-def label_of(net: Network, unit: int) -> str:
-    """A class by name."""
-    return net.labels[unit] if len(net.labels) == net.scores.channels else f"class {unit}"
+def usual_weight(net: Network) -> float:
+    """C where none is given."""
+    return WEIGHT * paper_weight(net.scores, net.size)
 
 
 def figure5(
@@ -38,15 +39,15 @@ def figure5(
     """Classes at places: what a class looks like where only k x k places of pool5 pass (section 4.1).
 
     Three by three windows, from the top left to the bottom right, class beside class; framed in white is where the
-    open places lie. data: "windows", (row, column) of each. C: None for the usual one over the share of the places.
+    open places lie. data: "windows", (row, column) of each.
     """
     units, (rows, columns) = classes_of(net, classes), head_of(net).grid
     if not isinstance(k, int) or not 1 <= k <= min(rows, columns):
         raise SettingError(f"k is {k!r}; expected 1 to {min(rows, columns)} places of pool5.")
     at = [sorted({0, (side - k) // 2, side - k}) for side in (rows, columns)]
     windows = [(row, column) for row in at[0] for column in at[1]]
-    C = paper_weight(net.scores, net.size) * rows * columns / k**2 if C is None else C
     ways = [Pathway.location(row, column, k) for row, column in windows]
+    C = usual_weight(net) if C is None else C
     made = {
         u: maximize(net, net.scores.name, u, C=C, steps=steps, seed=seed, pathway=ways, progress=progress)
         for u in units
@@ -57,7 +58,7 @@ def figure5(
         for u in units:
             for m, column in enumerate(at[1]):
                 result = made[u][n * len(at[1]) + m]
-                title = f"{label_of(net, u)}, rows {row + 1}-{row + k}, columns {column + 1}-{column + k}"
+                title = f"{class_name(net, u)}, rows {row + 1}-{row + k}, columns {column + 1}-{column + k}"
                 line.append(cell(result, title.replace(", rows", "\nrows"), box=_box(net, row, column, k)))
         lines.append(line)
     return Sheet(f"Classes at places of pool5, {net.name}", lines, {"windows": windows, "classes": units}, 1.7)
@@ -82,7 +83,7 @@ def figure7(
     A row per class; the networks beside each other, the starts of each in turn. data: "between" and "within", the mean
     distances of pictures of two networks from one start and of one network from two starts, in fc7 where there is one.
     """
-    units = classes_of(net, classes)
+    units, C = classes_of(net, classes), usual_weight(net) if C is None else C
     order = [(mask, start) for mask in range(masks) for start in range(starts)]
     ways = [Pathway.ensemble(mask, relu=relu) for mask, _ in order]
     lines, between, within = [], [], []
@@ -93,7 +94,7 @@ def figure7(
         )  # fmt: skip
         lines.append(
             [
-                cell(one, f"{label_of(net, u)}\nnetwork {mask + 1}, start {start + 1}")
+                cell(one, f"{class_name(net, u)}\nnetwork {mask + 1}, start {start + 1}")
                 for one, (mask, start) in zip(made, order, strict=True)
             ]
         )
@@ -120,10 +121,10 @@ def figure8(
     relus stay in force, so that a code only closes units.
     data: "distances", (images, 4), from each picture to the image in fc7, where there is one.
     """
-    lines, far = [], []
+    lines, far, C = [], [], usual_weight(net) if C is None else C
     for image in _some(net, images):
-        label = net.predict(image, 1)[0][0]
-        unit = net.labels.index(label) if label in net.labels else int(label.rpartition(" ")[2])
+        unit = int(net.activations(image, net.scores.name).flatten().argmax())
+        label = class_name(net, unit)
         depths = [1, 2, 3] if len(head_of(net).gates) > 1 else [1]
         ways = [None, *(Pathway.of(image, depth, relu) for depth in depths)]
         names = ["the whole network", "{m7}", "{m6, m7}", "{m5, m6, m7}"]
@@ -140,10 +141,11 @@ def figure10(
 ) -> Sheet:  # fmt: skip
     """Completion: an object put into a scene, and an object modified, each in several styles (section 5.2).
 
+    For each the image above its mask, and above each fill an image that has the style, where one is known.
     image, mask, target: a scene, where to fill it, and with which class (default: what its context suggests). other:
     an image with an object whose key part is found and done anew. styles: topics, masks or pathways of the class, or a
     folder of its images; None finds those of the world's classes, and takes networks of dropout for other networks.
-    data: "before" and "after", the class's probabilities.
+    data: "before" and "after", the class's probabilities; "apart", how far fills of two styles are in fc7.
     """
     at_hand = _some(net, None)
     image, other = at_hand[0] if image is None else image, at_hand[1] if other is None else other
@@ -152,19 +154,26 @@ def figure10(
         rows, columns = net.picture(net.pixels_of(image)).shape[:2]
         mask = np.zeros((h, w), bool)
         mask[rows // 3 : rows * 11 // 12, columns // 4 : columns * 3 // 4] = True
-    lines, before, after = [], [], []
+    lines, data = [], {"before": [], "after": [], "apart": []}
     for what, one, hole, unit in (("scene", image, mask, target), ("object", other, None, None)):
         probe = complete(net, one, hole, target=unit, steps=0, polish=0, M=1.0, progress=False)
-        ways, names = styles_of(net, probe.about, styles)
+        ways, names, shown = styles_of(net, probe.about, styles)
         made = complete(
             net, one, hole, ways, probe.about if probe.about in net.labels else unit, C=C, steps=steps,
             seed=seed, progress=progress,
         )  # fmt: skip
-        lines.append([Cell(probe.hole.photograph, what), Cell(tinted(made[0]), "to be filled")])
-        lines[-1] += [filled(result, name) for result, name in zip(made, names, strict=True)]
-        before.append([result.before for result in made])
-        after.append([result.after for result in made])
-    return Sheet(f"Completed images, {net.name}", lines, {"before": before, "after": after}, 1.7)
+        fills = [filled(result, name) for result, name in zip(made, names, strict=True)]
+        first, second = Cell(probe.hole.photograph, what), Cell(tinted(made[0]), "to be filled")
+        if shown is None:
+            lines.append([first, second, *fills])
+        else:
+            have = [Cell(picture, f"an image of {name}") for picture, name in zip(shown, names, strict=True)]
+            lines += [[first, *have], [second, *fills]]
+        data["before"].append([result.before for result in made])
+        data["after"].append([result.after for result in made])
+        far = distances(net, [result.image for result in made])
+        data["apart"].append(_mean(far[np.triu_indices(len(far), 1)].tolist()))
+    return Sheet(f"Completed images, {net.name}", lines, data, 1.7)
 
 
 def filled(result: Completed, name: str) -> Cell:
@@ -179,19 +188,20 @@ def tinted(result: Completed) -> np.ndarray:
     return picture
 
 
-def styles_of(net: Network, label: str, styles, k: int = 3) -> tuple[list[Pathway], list[str]]:
-    """Pathways for styles of a class, and what they are called."""
+def styles_of(net: Network, label: str, styles, k: int = 3) -> tuple[list[Pathway], list[str], np.ndarray | None]:
+    """Pathways for styles of a class, what they are called, and an image of each, where they are known."""
     if styles is None and net.labels == list(world.CLASSES):
         styles = world.dataset(_SCENES, 0, max(net.size), [label])
     elif styles is None:
-        return [Pathway.ensemble(n) for n in range(k)], [f"dropout {n + 1}" for n in range(k)]
+        return [Pathway.ensemble(n) for n in range(k)], [f"dropout {n + 1}" for n in range(k)], None
     if isinstance(styles, (list, tuple)):
-        return [pathway_of(one) for one in styles], [f"style {n + 1}" for n in range(len(styles))]
-    if not hasattr(styles, "components"):  # images in which to look
-        found = features(net, styles, cache=False, progress=False)
+        return [pathway_of(one) for one in styles], [f"style {n + 1}" for n in range(len(styles))], None
+    if not isinstance(styles, Topics):  # images in which to look
+        found = styles if isinstance(styles, Features) else features(net, styles, cache=False, progress=False)
         several = (found.labels >= 0).any() and len(set(found.labels.tolist())) > 1
         styles = topics(found.of(label) if several else found, k)
-    return [Pathway.topic(one) for one in styles], [f"topic {n + 1}" for n in range(len(styles))]
+    names, first = [f"style {n + 1}" for n in range(len(styles))], [styles.images(n, 1)[0] for n in range(len(styles))]
+    return [pathway_of(one) for one in styles], names, styles.features.pictures(first)
 
 
 def distances(net: Network, images: list) -> np.ndarray:

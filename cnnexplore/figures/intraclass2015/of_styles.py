@@ -31,7 +31,7 @@ def figure1(
     classes: two of them; k: how many topics are looked for, of which the two most different are shown. cache: as
     `cx.features` takes it; run: anything that `cx.maximize` takes. data: "topics" and "shown" by class.
     """
-    found = _found(net, images, cache)
+    found = _found(net, images, cache, run.get("progress", True))
     classes = list(classes or _classes(found)[:2])
     rows, data = [], {"topics": {}, "shown": {}}
     for name in classes:
@@ -60,7 +60,7 @@ def figure6(
     figure 1; classes: default the first five. data: "topics" by class; "nearest": by class, (topics, seeds), those
     topics; "rate": how many pictures are nearest to their own topic; "chance": how many of a class's images are.
     """
-    found = _found(net, images, cache)
+    found = _found(net, images, cache, run.get("progress", True))
     classes = list(classes or _classes(found)[:5])
     rows, data = [], {"topics": {}, "nearest": {}}
     own, chance = [], []
@@ -79,7 +79,7 @@ def figure6(
     return Sheet(f"Topics of classes, {net.name}: {told}", rows, data)
 
 
-def _found(net: Network, images, cache) -> Features:
+def _found(net: Network, images, cache, progress: bool) -> Features:
     """The codes of the images given, or of scenes of the world for a network that knows it."""
     if isinstance(images, Features):
         return images
@@ -92,7 +92,7 @@ def _found(net: Network, images, cache) -> Features:
             f"figures of styles need images of the classes that {net.name} knows: a folder, a list or a data set; "
             "'worldnet-styles' has its own."
         )
-    return features(net, images, cache=cache)
+    return features(net, images, cache=cache, progress=progress)
 
 
 def _classes(found: Features) -> list[str]:

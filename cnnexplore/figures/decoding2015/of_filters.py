@@ -1,0 +1,121 @@
+"""Figures 4, 5 and 6: families of decoded filters, and what units are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from ...decoding import by_class, by_shape, compare, decode, made_of, pictures, threshold
+from ...network import Layer, Network
+from ..diagram import Diagram, Edge, Node
+from ..sheet import Cell, Sheet
+from .subjects import labelled, named, picture, row_of, weighted
+
+
+def figure4(
+    net: Network, images=None, layers: Sequence[str] | None = None, unpool: str = "bilinear", columns: int = 10,
+    share: float = 0.3, about: int = 5,
+) -> Sheet:  # fmt: skip
+    """Decoded filters by layer; of the two deepest also where they are strong, and the images that answer most.
+
+    Shallow layers in the order of their shapes; of the layer before the last, units that answer to class `about`.
+    data: "comparisons" of the two deepest layers by name, "units" shown by layer.
+    """
+    names = weighted(net, layers)
+    images, labels = labelled(net, images)
+    rows, data = [], {"comparisons": {}, "units": {}}
+    for name in names:
+        where = net.layers[name]
+        deep = name in names[-2:]
+        if not deep:
+            filters = decode(net, name, None, unpool)
+            units = by_shape(filters)[: 5 * columns]
+            cells = row_of(net, name, units, filters[units])
+            rows += [cells[k : k + columns] for k in range(0, len(cells), columns)]
+        else:
+            found = data["comparisons"][name] = compare(net, name, images, None, unpool)
+            units = list(range(min(columns, where.channels)))
+            if name != names[-1]:
+                units = (by_class(found.network, labels)[about] or units)[:columns]
+            rows += _deep(net, where, found, units, images, unpool, share, tops=1 if name != names[-1] else 4)
+        data["units"][name] = units
+    return Sheet(f"Decoded filters of {net.name}", rows, data)
+
+
+def _deep(net: Network, where: Layer, found, units, images, unpool, share, tops: int) -> list[list[Cell]]:
+    filters = decode(net, where.name, units, unpool)
+    titles = [f"{where.name}\n{named(net, u, where)}" for u in units]
+    rows = [
+        [Cell(p, title) for p, title in zip(pictures(threshold(filters, share), net.pixels), titles, strict=True)],
+        [Cell(p, "decoded") for p in pictures(filters, net.pixels)],
+    ]
+    best = [found.top(u, tops) for u in units]
+    for side, said in ((0, "network"), (1, "filter")):
+        for k in range(tops if side == 0 else 1):
+            rows.append([Cell(picture(net, images[top[side][k]]), f"{said}'s top {k + 1}") for top in best])
+    return rows
+
+
+def figure5(
+    net: Network, images=None, layers: Sequence[str] | None = None, unpool: str = "bilinear", columns: int = 14
+) -> Sheet:
+    """The family of decoded filters of each layer, and the filters they were decoded from.
+
+    images: not needed. data: the decoded filters by layer.
+    """
+    rows, data = [], {}
+    for name in weighted(net, layers):
+        units = range(min(columns, net.layers[name].channels))
+        filters = data[name] = decode(net, name, units, unpool)
+        rows.append(row_of(net, name, units, filters))
+        weights = getattr(net.module.get_submodule(net.layers[name].path), "weight", None)
+        if name != weighted(net)[0] and weights is not None and weights.dim() == 4:
+            rows.append([Cell(_mosaic(weights[u].detach(), net.pixels), "its filter") for u in units])
+    return Sheet(f"Decoded filters of {net.name}", rows, data)
+
+
+def _mosaic(weights: torch.Tensor, pixels) -> np.ndarray:
+    """The channels of one filter (C, k, k), up to 36 of the strongest, in a square with lines between."""
+    if len(weights) > 36:
+        weights = weights[weights.flatten(1).norm(dim=1).topk(36).indices.sort().values]
+    side = int(np.ceil(len(weights) ** 0.5))
+    tiles = pictures(weights[None].flatten(2)[:, None], pixels)[0].reshape(*weights.shape, 3)
+    k = weights.shape[-1] + 1
+    sheet = np.full((side * k - 1, side * k - 1, 3), 40, np.uint8)
+    for n, tile in enumerate(tiles):
+        row, column = n // side * k, n % side * k
+        sheet[row : row + k - 1, column : column + k - 1] = tile
+    return sheet
+
+
+def figure6(
+    net: Network, images=None, layer: str | None = None, units: Sequence[int] = (0, 1), unpool: str = "bilinear",
+    strongest: int = 4,
+) -> Diagram:  # fmt: skip
+    """What units of the last layer are made of, down to the first: units, their weights, what they share.
+
+    images: not needed. strongest: how many units of the layer below are followed from each.
+    """
+    where = net.layers[layer or weighted(net)[-1]].name
+    levels: dict[str, list[int]] = {where: [int(u) for u in units]}
+    edges: list[Edge] = []
+    waiting = [(where, u) for u in levels[where]]
+    for name, unit in waiting:  # grows while it is walked
+        for made in made_of(net, name, unit, unpool)[:1]:
+            own = made.strongest(strongest)
+            strong = [(u, weight) for u, weight in own if abs(weight) >= 0.1 * abs(own[0][1])]
+            for below, weight in strong:
+                edges.append(Edge((name, unit), (made.layer, below), weight))
+                if below not in levels.setdefault(made.layer, []):
+                    levels[made.layer].append(below)
+                    waiting.append((made.layer, below))
+    order = sorted(levels, key=lambda name: net.layers.depth(net.layers[name]))
+    nodes = []
+    for name in order:
+        found = sorted(levels[name])
+        shown = pictures(decode(net, name, found, unpool), net.pixels)
+        titles = [f"{name} {named(net, u, net.layers[name])}" for u in found]
+        nodes += [Node(name, u, title, p) for u, title, p in zip(found, titles, shown, strict=True)]
+    return Diagram(f"What {where} of {net.name} is made of", order, nodes, edges)

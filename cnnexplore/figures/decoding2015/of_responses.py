@@ -1,0 +1,173 @@
+"""Figures 1, 3, 7 and table 1: what decoded filters answer, beside the units they are decoded from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from ... import drawing
+from ...data import digits, photograph, world
+from ...decoding import Decoding, class_means, compare, decode, pictures, threshold
+from ...decoding.responses import codes, errors, filter_responses
+from ...network import Network
+from ..sheet import Cell, Sheet
+from ..table import Table
+from .subjects import is_folder, labelled, named, picture, row_of, weighted
+
+UNPOOLS = ("bicubic", "nearest", "bilinear")
+
+
+def figure1(
+    net: Network, images=None, layer: str | None = None, unpool: str = "bilinear", share: float = 0.3, most: int = 10
+) -> Sheet:
+    """The classes' images that answer most to each decoded filter of the last layer, with their answers.
+
+    A row per filter: where it is strong, the filter, then for each class the largest answer of any of its images, as a
+    share of the largest of all classes; the largest is framed. data: "largest" and "means", (classes, filters).
+    """
+    images, labels = labelled(net, images)
+    where = net.layers[layer or weighted(net)[-1]]
+    units = list(range(min(most, where.channels)))
+    found = compare(net, where.name, images, units, unpool)
+    peaks = found.filters.flatten(2).amax(2)
+    classes = sorted(set(labels))
+    of = {k: [n for n, label in enumerate(labels) if label == k] for k in classes}
+    best = [[of[k][int(peaks[of[k], u].argmax())] for k in classes] for u in units]
+    largest = torch.stack([peaks[of[k]].amax(0) for k in classes])
+    filters = decode(net, where.name, units, unpool)
+    shown, strong = pictures(filters, net.pixels), pictures(threshold(filters, share), net.pixels)
+    rows = []
+    for u in units:
+        name = named(net, u, where)
+        row = [Cell(strong[u], "strong"), Cell(shown[u], name)]
+        for k, n in enumerate(best[u]):
+            value = float(largest[k, u] / largest[:, u].abs().max())
+            row.append(Cell(picture(net, images[n]), f"{value:.2f}", framed=k == int(largest[:, u].argmax())))
+        rows.append(row)
+    data = {"largest": largest, "means": class_means(found.filters, labels)}
+    return Sheet(f"Largest answers of images to the decoded filters of {where.name}, {net.name}", rows, data)
+
+
+def figure3(
+    net: Network, image=None, layers: Sequence[str] | None = None, unpool: str = "bilinear", columns: int = 5
+) -> Sheet:
+    """What units answer to an image, beside what their decoded filters do, layer by layer.
+
+    The units that answer most; where they have one position only, all units as one map. The first layer's filters are
+    their own decoded ones. data: the comparison of each layer.
+    """
+    if image is None:
+        image = digits()[0][3] if net.pixels.channels == 1 else _example(net)
+    names = weighted(net, layers)
+    rows, data = [[Cell(picture(net, image), "the image")]], {}
+    for name in names[0 if layers else 1 :]:
+        found = data[name] = compare(net, name, [image], None, unpool)
+        one, other = (_unit_range(maps[0]) for maps in (found.network, found.filters))
+        mean = float(found.errors[0])
+        if one[0].numel() == 1:
+            row = [Cell(_heat(_arranged(m.flatten())), said) for m, said in ((one, "network"), (other, "filters"))]
+            row[0] = Cell(row[0].picture, f"{name}, all units\nnetwork")
+            row[1] = Cell(row[1].picture, f"error {mean:.4f}\nfilters")
+        else:
+            row = []
+            for unit in one.flatten(1).std(1).argsort(descending=True)[:columns].tolist():
+                row.append(Cell(_heat(one[unit]), f"{name}, unit {unit}\nnetwork"))
+                row.append(Cell(_heat(other[unit]), f"error {mean:.4f}\nfilter" if len(row) == 1 else "\nfilter"))
+        rows.append(row)
+    return Sheet(f"Responses of {net.name} and of its decoded filters", rows, data)
+
+
+def figure7(
+    net: Network, images=None, layer: str | None = None, unit: int = 0, unpool: str = "bilinear", columns: int = 14
+) -> Sheet:
+    """All activation maps for a decoded filter that is fed back in, under the filters that they belong to.
+
+    images: not needed. The range is that of each layer; the unit that answers most is framed. Of more than `columns`
+    units, those that answer most. data: the code of each layer.
+    """
+    where = net.layers[layer or weighted(net)[-1]]
+    decoding = Decoding(net, where.name, unit, unpool)
+    filters = next(iter(decoding))[1]
+    x = torch.zeros(1, net.pixels.channels, *net.size, device=net.device)
+    top, left, bottom, right = decoding.box
+    x[:, :, top : bottom + 1, left : right + 1] = filters
+    names = [n for n in weighted(net) if net.layers.depth(net.layers[n]) <= net.layers.depth(where)]
+    with torch.no_grad():
+        data = net.probe(*names)(x)
+    rows = [[Cell(pictures(x, net.pixels)[0], f"{where.name}\n{named(net, unit, where)}")]]
+    for name in names:
+        code = data[name][0].float()
+        maps = _unit_range(code if code.dim() == 3 else code.view(-1, 1, 1))
+        peaks = maps.flatten(1).amax(1)
+        units = list(range(len(maps)))
+        if len(units) > columns:
+            units = peaks.topk(columns).indices.tolist()
+        rows.append(row_of(net, name, units, decode(net, name, units, unpool)))
+        rows.append(
+            [Cell(_heat(maps[u]), f"{float(code[u].max()):.2g}", framed=u == int(peaks.argmax())) for u in units]
+        )
+    return Sheet(f"{net.name} answers to its own decoded filter", rows, data)
+
+
+def _heat(maps: torch.Tensor) -> np.ndarray:
+    """(h, w) in 0..1 -> (h, w, 3)."""
+    return drawing.heat(maps.cpu().numpy(), span=(0, 1))
+
+
+def _arranged(values: torch.Tensor) -> torch.Tensor:
+    """The answers of many units that have one position each, as a map of units."""
+    columns = next(k for k in range(int(len(values) ** 0.5), 0, -1) if len(values) % k == 0)
+    return values.view(columns, -1)
+
+
+def _unit_range(maps: torch.Tensor) -> torch.Tensor:
+    return (maps - maps.min()) / (maps.max() - maps.min()).clamp(min=1e-12)
+
+
+def _example(net: Network):
+    return world.scene(7, "church").image if net.labels == list(world.CLASSES) else photograph("cat")
+
+
+# Mean error in percent of LeNet's layers 3, 5 and 7, by unpooling.
+_PUBLISHED1 = {
+    "conv2": (0.20, 0.22, 0.30),
+    "conv3": (1.2, 1.2, 1.3),
+    "conv4": (7.8, 7.7, 8.1),
+}
+
+
+def table1(
+    net: Network,
+    images=None,
+    layers: Sequence[str] | None = None,
+    unpools: Sequence[str] = UNPOOLS,
+    progress: bool = True,
+) -> Table:
+    """The mean square error of decoded filters' responses, by layer and unpooling, beside LeNet's published one.
+
+    images: a list, or a folder with MNIST in it; default the digits at hand. Each response, the network's and the
+    filters', is brought to the range 0 to 1 for itself: a unit's map, or all units where each has one position
+    (decoding2015, equation 3).
+    """
+    several = images if isinstance(images, (list, tuple)) and not is_folder(images[0]) else labelled(net, images)[0]
+    names = weighted(net, layers)[0 if layers else 1 :]
+    decoded = {}
+    for name in names:
+        for unpool in unpools:
+            decoding = Decoding(net, name, None, unpool)
+            decoded[name, unpool] = decoding, torch.cat([filters for _, filters in decoding])
+    values: dict[tuple[str, str], list[float]] = {place: [] for place in decoded}
+    with tqdm(total=len(several), desc="table 1", unit="image", disable=not progress) as bar:
+        for x, code in codes(net, names, several):
+            for (name, unpool), (decoding, filters) in decoded.items():
+                found = errors(code[name], filter_responses(decoding, filters, x))
+                values[name, unpool] += found.tolist()
+            bar.update(len(x))
+    is_lenet = [net.layers[n].channels for n in _PUBLISHED1 if n in net.layers] == [50, 500, 10]
+    lines = _PUBLISHED1.items() if is_lenet else ()
+    published = {(name, u): v for name, line in lines for u, v in zip(UNPOOLS, line, strict=True)}
+    title = f"Mean square error in % over {len(several)} images, {net.name}"
+    return Table(title, names, list(unpools), values, published, digits=2)
