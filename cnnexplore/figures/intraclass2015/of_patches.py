@@ -137,7 +137,7 @@ def figure9b(
         within = maximize(net, name, unit, patches=database, gamma=gamma, **run)
         label = net.labels[unit] if isinstance(unit, int) and net.labels else str(unit)
         for row, one, said in ((rows[0], without, "without"), (rows[1], within, "with patches")):
-            row.append(Cell(one.image, f"{label}, {said}\nresponse {one.response:.1f}", result=one))
+            row.append(Cell(one.image, f"{label},\n{said}: response {one.response:.1f}", result=one))
     return Sheet(f"What classes of {net.name} want", rows)
 
 
