@@ -155,6 +155,8 @@ class PatchIndex:
         self._centre, self._axes = found.mean_.astype(np.float32), found.components_.T.astype(np.float32)
         parts = np.array_split(np.arange(len(self)), -(-len(self) * self._numbers // _CHUNK))
         seen = [self._described(self.patches(part), self.places[part], rest=True) for part in parts]
+        # faiss takes 0.7 (flat) or 0.2 (inverted lists) of this search's time, a third of the whole, and on macOS it
+        # brings a second OpenMP beside torch's
         self._search = NearestNeighbors(algorithm="brute").fit(np.concatenate(seen))
 
     def _described(self, patches: np.ndarray, places: np.ndarray, rest: bool) -> np.ndarray:

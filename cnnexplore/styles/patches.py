@@ -59,9 +59,8 @@ class PatchDatabase:
     """Patches of photographs for the patch prior (intraclass2015, section 3.2).
 
     net, images: whose photographs, a folder, list or data set; None for the pictures at hand. layer: whose codes tell
-    which patches suit a place, for inversion; None for all patches alike, for a class's photographs and maximisation.
-    around: the side of a code's patch, in the middle of what it sees (default: 67 where the layer's stride is 32, in
-    proportion for others).
+    which patches suit a place, for inversion; None for all patches alike, for a class's photographs and maximisation. A
+    code's patch lies in the middle of what it sees: 67 x 67 where the layer's stride is 32, in proportion for others.
     metric: "code" for the paper's distance of codes, "alike" for one fitted so that patches of near codes look alike.
     without: images that are not taken in, nor their near-duplicates, not even to fit the metric: those that the
     database is judged by. cache: as for `features`. matching: any of the fields of `Matching`; `with_(...)` gives the
@@ -76,7 +75,6 @@ class PatchDatabase:
         images=None,
         layer: str | None = None,
         *,
-        around: int | None = None,
         metric: str = "alike",
         without: Sequence = (),
         cache: str | os.PathLike | bool | None = None,
@@ -87,7 +85,7 @@ class PatchDatabase:
             raise SettingError(f"metric is {metric!r}; expected one of {', '.join(map(repr, METRICS))}.")
         self.net, self.matching = net, _matching(Matching(), matching)
         self.images = Images.of(net, images)
-        self.code = _code(net, images, layer, around, metric, without, matching)
+        self.code = _code(net, images, layer, metric, without, matching)
         self.layer: Layer | None = None if layer is None else net.layers[layer]
         if self.layer is not None and max(self.layer.size) == 1:
             raise LayerError(f"{self.layer.name} has no places, so no patches; name a layer with a map, such as pool5.")
@@ -103,9 +101,8 @@ class PatchDatabase:
         self._indices: dict[int, PatchIndex] = {}  # of all patches alike, by side
         if self.layer is None:
             return
-        self.size = tuple(
-            min(side, around or 2 * round(step) + 3) for side, step in zip(net.size, self.layer.rf_stride, strict=True)
-        )
+        strides = self.layer.rf_stride  # of those of 67, 99 and 131, pictures from the first are nearest to photographs
+        self.size = tuple(min(side, 2 * round(step) + 3) for side, step in zip(net.size, strides, strict=True))
         self.places = code_places(self.layer, net.size, self.size)
         codes = np.asarray(features(net, self.images, layer, cache=cache, progress=progress))
         codes = codes[kept].reshape(-1, self.layer.channels, *self.layer.size)
@@ -249,13 +246,12 @@ def code_places(layer: Layer, whole: tuple[int, int], size: tuple[int, int]) -> 
     return np.stack(np.meshgrid(*axes, indexing="ij"), -1)
 
 
-def _code(net: Network, images, layer: str | None, around, metric: str, without, matching: dict) -> str:
+def _code(net: Network, images, layer: str | None, metric: str, without, matching: dict) -> str:
     """The Python of a database; only a name where its images are no folder, or some are left out."""
     if not (images is None or isinstance(images, (str, os.PathLike))) or len(without):
         return _NAME
     of = "None" if images is None else repr(os.fspath(images))
-    more = {"around": around} if around is not None else {}
-    more |= {"metric": metric} if metric != METRICS[0] else {}
+    more = {"metric": metric} if metric != METRICS[0] else {}
     return ", ".join([f"cx.PatchDatabase({net.code}, {of}, {layer!r}", *filter(None, [_said(more | matching)])]) + ")"
 
 

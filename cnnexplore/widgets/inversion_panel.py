@@ -24,8 +24,8 @@ class InversionPanel(RunPanel):
     by name (default: pictures at hand). layer: default one in the middle. C, jitter: None for the paper's choice.
     mask: which part of the code counts, as for `cx.invert`; a window is also dragged on the layer's map. seeds: how
     many estimates grow side by side. patches: a cx.PatchDatabase, or a folder, list or data set to make one of, that
-    the estimate is drawn to with the weight gamma (default: a switch for the pictures at hand, and 10 C). start: begin
-    at once. selection: share what is looked at with other panels.
+    the estimate is drawn to with the weight gamma (default: 10 C); None: a switch for the pictures at hand, which are
+    few (C). start: begin at once. selection: share what is looked at with other panels.
     Raises LayerNotFound, ImageError, SettingError, NetworkError, WeightsError.
     """
 
@@ -57,7 +57,8 @@ class InversionPanel(RunPanel):
 
     def _prepare(self) -> None:
         patches, gamma = self._patches
-        gamma = GAMMA * self.settings.C if gamma is None else gamma
+        few = patches is None  # the pictures at hand: no patch of theirs may fit
+        gamma = (1 if few else GAMMA) * self.settings.C if gamma is None else gamma
         self.patches = PatchControls(self.settings, patches, gamma, self.selection.net.size)
 
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:

@@ -8,7 +8,7 @@ import ipywidgets as w
 
 from ..network import Layer, unit_of
 from ..preimage import Maximization, Run, Values
-from ..preimage.maximization import paper_weight
+from ..preimage.maximization import GAMMA, paper_weight
 from ..preimage.settings import paper_jitter
 from .gallery import Gallery, by_interest
 from .map_view import MapView, field_of
@@ -52,7 +52,7 @@ class MaximizePanel(RunPanel):
         seed: int = 0,
         seeds: int = 1,
         patches=None,
-        gamma: float = 1.0,
+        gamma: float = GAMMA,
         thumbnails: bool = True,
         start: bool = True,
         selection: Selection | None = None,

@@ -155,17 +155,9 @@ class RunPanel:
             "reset": ("undo", self.again, self.reset),
         }
         row = [self._button(name, *rest) for name, rest in buttons.items()]
-        c = self.controls
-        return [
-            c.C,
-            c.beta,
-            c.jitter,
-            c.alpha,
-            *([self.patches.row] if self.patches is not None else []),
-            c.preset,
-            w.HBox([self.starts.seed_box, self.starts.seeds_box, self.starts.steps_box]),
-            w.HBox(row),
-        ]
+        c, patches = self.controls, [] if self.patches is None else [self.patches.row]
+        starts = [self.starts.seed_box, self.starts.seeds_box, self.starts.steps_box]
+        return [c.C, c.beta, c.jitter, c.alpha, *patches, c.preset, w.HBox(starts), w.HBox(row)]
 
     def _button(self, name: str, icon: str, tip: str, act, width: int = 72) -> w.Button:
         button = w.Button(description=name, icon=icon, tooltip=tip, layout=w.Layout(width=f"{width}px"))

@@ -12,6 +12,7 @@ import cnnexplore as cx
 from cnnexplore.styles.matching import grid, normalised
 
 SIDE, MANY, STRIDE = 227, 100_000, 4
+SOME = slice(None, None, 8)  # of the photograph's patches: brute force takes minutes for all
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +59,9 @@ def test_a_photograph_against_100000_patches(side, pictures, benchmark, report):
     found = benchmark.pedantic(lambda: index.nearest(picture, dense)[0][:, 0], rounds=3, warmup_rounds=1)
     seconds = benchmark.stats.stats.median
     began = time.perf_counter()
-    nearest = brute(index, picture, dense)
+    nearest = brute(index, picture, dense[SOME])
     slow = time.perf_counter() - began
-    how = f"{len(dense)} of {side} x {side} in {len(index)}; by brute force {slow:.0f} s; built in {built:.0f} s"
+    count = f"{len(dense)} in {len(index)}"
+    how = f"{count}, built in {built:.0f} s; {len(nearest)} by brute force: {slow:.0f} s"
     report(f"matching {side} x {side}, seconds", how, seconds, "<= 3")
-    report(f"matching {side} x {side}, recall", how, float(np.mean(found == nearest)), ">= 0.95")
+    report(f"matching {side} x {side}, recall", how, float(np.mean(found[SOME] == nearest)), ">= 0.95")

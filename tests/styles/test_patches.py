@@ -96,7 +96,8 @@ def test_the_average_is_that_of_a_loop(net, database):
 
 def test_where_no_patch_lies_the_nearest_goes_on(net):
     bright = [np.maximum(picture, 60) for picture in pictures(4)]
-    small = cx.PatchDatabase(net, bright, "conv2", around=2, metric="code", cache=False, progress=False)
+    small = cx.PatchDatabase(net, bright, "conv2", metric="code", cache=False, progress=False)
+    small.size, small.places = (2, 2), code_places(net.layers["conv2"], net.size, (2, 2))
     image = pictures(1, seed=9)[0]
     shown = small.average(image, 1)
     assert np.isfinite(shown).all()

@@ -47,9 +47,8 @@ def colourings(net: Network, image, layer: str, steps: int = 300) -> list[PreIma
     picture = net.picture(net.pixels_of(image))
     found = []
     for order in permutations(range(3)):
-        options = {"C": 3000.0, "jitter": 1, "rate": 0.02, "steps": steps, "polish": 0}
-        options["schedule"] = {steps // 2: {"rate": 0.008}, steps * 3 // 4: {"rate": 0.003}}
-        run = Inversion(net, picture, layer, begin=np.ascontiguousarray(picture[..., order]), **options)
+        begin = np.ascontiguousarray(picture[..., order])
+        run = Inversion(net, picture, layer, C=3000.0, jitter=1, steps=steps, polish=0, begin=begin)
         while run.step < steps and float(run.errors) ** 2 >= ENOUGH:
             for _ in range(min(5, steps - run.step)):
                 run.advance()
@@ -87,10 +86,10 @@ def figure3(net: Network, image=None, layer: str | None = None, patches=None, **
     average = database.average(image)
     cells = [
         original(net, image, "the image"),
-        Cell(inverted.image, f"inverted from {layer}", result=inverted),
-        Cell(_shown(unlike.mean), "warped, matched as they are"),
-        Cell(_shown(shown.mean), "warped, matched normalised"),
-        Cell(_shown(average), f"average of {m.k} near codes'"),
+        Cell(inverted.image, f"inverted\nfrom {layer}", result=inverted),
+        Cell(_shown(unlike.mean), "warped patches,\nmatched as they are"),
+        Cell(_shown(shown.mean), "warped patches,\nmatched normalised"),
+        Cell(_shown(average), f"the average of\n{m.k} near codes' patches"),
     ]
     mine = net.picture(net.pixels_of(image))
     names = ("inverted", "as they are", "normalised", "average")
@@ -138,7 +137,7 @@ def figure9b(
         within = maximize(net, name, unit, patches=database, gamma=gamma, **run)
         label = net.labels[unit] if isinstance(unit, int) and net.labels else str(unit)
         for row, one, said in ((rows[0], without, "without"), (rows[1], within, "with patches")):
-            row.append(Cell(one.image, f"{label}, {said}\nresponse {one.response:.1f}", result=one))
+            row.append(Cell(one.image, f"{label},\n{said}: response {one.response:.1f}", result=one))
     return Sheet(f"What classes of {net.name} want", rows)
 
 
