@@ -54,7 +54,7 @@ def test_a_painted_mask_fills_and_nothing_else_changes(opened, page, photograph)
 
 
 def test_it_is_stopped_changed_and_goes_on(opened, page, photograph):
-    page.locator(".cx-panel .widget-dropdown", has_text="class").locator("select").select_option("church")
+    page.get_by_label("class", exact=True).select_option("church")
     opened.wait_state("d.state === 'running'")
     page.locator(".cx-panel button", has_text="pause").click()
     step = opened.wait_state("d.state === 'paused'")["step"]

@@ -32,7 +32,7 @@ def test_one_looks_at_the_same_thing_through_all_panels(folder, notebook, page, 
     page.get_by_text("drag the places that may pass").wait_for()
     opened.wait_state("d.step > 5", 120)
     photograph("whole-pathways")
-    page.locator(".cx-panel .widget-dropdown", has_text="class").locator("select").select_option("clock")
+    page.get_by_label("class", exact=True).select_option("clock")
     page.get_by_role("button", name="completion", exact=True).click()
     page.locator(".cx-frame figcaption", has_text="clock, filled in").wait_for()
     photograph("whole-completion")
