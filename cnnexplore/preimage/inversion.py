@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from ..errors import SettingError
@@ -9,11 +11,13 @@ from ..network import Network
 from .batch import listed, paired, seeds_of
 from .call import python_of
 from .losses import Euclidean
-from .patch_prior import begun, usual_gamma
+from .patch_prior import begun, drawn
 from .result import PreImage
 from .run import Run
 from .settings import Settings, Values, paper_C, paper_jitter
 from .variants import Inverting2015, variant_of
+
+PATCHED, GAMMA = 30.0, 10.0  # the least C where there are patches, and their weight over C
 
 
 class Inversion(Run):
@@ -26,8 +30,9 @@ class Inversion(Run):
     (200 steps and 50 of polishing unless given), "adagrad" for the paper's own Algorithm 1 (300 and 50), "momentum" for
     that of 2015 (400).
     pathway: a cx.Pathway that the image's code is sought through; a list of them runs as one batch.
-    patches: a cx.PatchDatabase whose patches the estimate's are drawn to, with the weight gamma (default: 1, or 0
-    without). begin: an image to start from in place of noise, or "patches" for the average of the nearest codes' ones.
+    patches: a cx.PatchDatabase whose patches the estimate's are drawn to, with the weight gamma (default: 10 C, and C
+    then at least 30, lest total variation and bounded range count as much). begin: an image to start from in place of
+    noise, or "patches" for the average of the nearest codes' ones.
     settings: a mailbox to read C, alpha, beta, jitter, rate and gamma from, in place of these arguments.
     Raises LayerNotFound, ImageError, SettingError, LayerError.
     """
@@ -59,9 +64,12 @@ class Inversion(Run):
         where = net.layers[layer]
         if settings is None:
             older = issubclass(variant_of(variant), Inverting2015)
-            C = (1.0 if older else paper_C(where, net.size)) if C is None else C
+            patched = drawn(patches, gamma)
+            usual = 1.0 if older else max(paper_C(where, net.size), PATCHED * patched)
+            C = usual if C is None else C
             jitter = (1 if older else paper_jitter(where)) if jitter is None else jitter
-            settings = Settings(Values(C, alpha, beta, jitter, rate, usual_gamma(patches, gamma)))
+            values = Values(C, alpha, beta, jitter, rate, 0 if gamma is None else gamma)
+            settings = Settings(replace(values, gamma=GAMMA * C) if gamma is None and patched else values)
         self.target = net.pixels_of(image)
         seeds = paired(seeds_of(seed), images=len(self.target), pathways=listed(pathway))
         count = len(seeds)

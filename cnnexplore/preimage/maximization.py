@@ -11,7 +11,7 @@ from ..errors import SettingError
 from ..network import Layer, Network, fit, place_of, read_image, unit_of
 from .batch import listed, paired, seeds_of
 from .losses import InnerProduct
-from .patch_prior import begun, usual_gamma
+from .patch_prior import begun, drawn
 from .responses import largest_responses, response_through
 from .result import PreImage
 from .route import Route
@@ -90,7 +90,8 @@ class Maximization(Run):
         if settings is None:
             C = paper_weight(where, net.size) if C is None else C
             jitter = paper_jitter(where) if jitter is None else jitter
-            settings = Settings(Values(C, alpha, beta, jitter, rate, usual_gamma(patches, gamma)))
+            gamma = float(drawn(patches, gamma)) if gamma is None or patches is None else gamma
+            settings = Settings(Values(C, alpha, beta, jitter, rate, gamma))
         super().__init__(
             net,
             layer,

@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from ..errors import SettingError
 from ..network import Pixels
 from .priors import Scale, inner
 from .settings import Values
+
+DEVIATION = 60.0  # about that of photographs
 
 
 class PatchPrior:
@@ -22,9 +23,8 @@ class PatchPrior:
     centre. every: after how many steps the matches are looked for anew; between, they stay. coloured: whether the
     matches come in colours, 0..255. If not, both are normalised: the estimate by its own mean and deviation per
     channel, whose part in the gradient is exact, so that its colours as a whole stay free; in colours, the distances
-    are over `deviation`, one for all channels. blur: if not 0, the estimate is compared with the matched patches'
-    average under a Gaussian of so many pixels: only what the code leaves open most, the light and colours of regions.
-    Adds its gradient to `gradient` in place and returns its value (N,). Raises SettingError.
+    are over `deviation`, one for all channels. Adds its gradient to `gradient` in place and returns its value (N,).
+    Raises SettingError.
     """
 
     name = "patches"
@@ -36,13 +36,12 @@ class PatchPrior:
         pixels: Pixels,
         every: int = 20,
         coloured: bool = False,
-        deviation: float = 60.0,
-        blur: float = 0.0,
+        deviation: float = DEVIATION,
     ):
         if not isinstance(every, int) or every < 1:
             raise SettingError(f"every is {every!r}; expected after how many steps matches are looked for, 1 or more.")
         self.matchers, self.size, self.pixels = matchers, size, pixels
-        self.every, self.coloured, self.deviation, self.blur = every, coloured, deviation, blur
+        self.every, self.coloured, self.deviation = every, coloured, deviation
         self.matched = 0  # how often matches were looked for
         self._age = 0
         self._sum: torch.Tensor | None = None  # (N, C, H, W) of the matched patches' values
@@ -65,21 +64,9 @@ class PatchPrior:
     def distance(self, seen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The mean squared distance (N,) of a normalised estimate to its matches, and its gradient, (N, C, H, W)."""
         numbers = (self._count.flatten(1).sum(1) * seen.shape[1]).view(-1, 1, 1, 1)
-        if self.blur:  # which is its own adjoint
-            away = self._blurred(seen - self._sum / self._count.clamp_min(1))
-            weighted = self._count * away
-            return inner(weighted, away) / numbers.flatten(), 2 * self._blurred(weighted) / numbers
         weighted = self._count * seen
         value = inner(weighted, seen) - 2 * inner(self._sum, seen) + self._square
         return value / numbers.flatten(), 2 * (weighted - self._sum) / numbers
-
-    def _blurred(self, x: torch.Tensor) -> torch.Tensor:
-        """Under the Gaussian, zero beyond the border."""
-        reach = max(1, round(2.5 * self.blur))
-        line = torch.arange(-reach, reach + 1, dtype=x.dtype, device=x.device).div(self.blur).square().mul(-0.5).exp()
-        line, plane = line / line.sum(), x.flatten(0, 1)[:, None]
-        plane = F.conv2d(plane, line.view(1, 1, -1, 1), padding=(reach, 0))
-        return F.conv2d(plane, line.view(1, 1, 1, -1), padding=(0, reach))[:, 0].view_as(x)
 
     def match(self, x: torch.Tensor) -> None:
         """Looks for the nearest patches of x, (N, C, H, W) in the network's units; they hold until the next time."""
@@ -144,11 +131,11 @@ class PatchPrior:
             self._age = int(state["age"])
 
 
-def usual_gamma(patches, gamma: float | None) -> float:
-    """The weight asked for, or 1 where there are patches. Raises SettingError for a weight of nothing."""
+def drawn(patches, gamma: float | None) -> bool:
+    """Whether there are patches, and they have a weight. Raises SettingError for a weight of nothing."""
     if gamma and patches is None:
         raise SettingError("gamma is the weight of patches; give patches= too, a cx.PatchDatabase.")
-    return float(patches is not None) if gamma is None else gamma
+    return patches is not None and gamma != 0
 
 
 def begun(begin, patches) -> dict[str, str]:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from sklearn.decomposition import PCA
-from sklearn.neighbors import NearestNeighbors
 
 from ..errors import ImageError, SettingError
+from ..preimage.patch_prior import DEVIATION
 
 _CHUNK = 1 << 25  # numbers of patches that are cut at once
 _SAMPLE = 1500  # patches that the principal components are found from
@@ -26,6 +25,11 @@ def normalised(picture: np.ndarray) -> np.ndarray:
     """A whole picture (H, W, C) by its own mean and standard deviation, per channel (intraclass2015, section 3.2)."""
     mean, deviation = statistics(picture)
     return (np.asarray(picture, np.float32) - mean) / deviation
+
+
+def plain(channels: int) -> tuple[np.ndarray, np.ndarray]:
+    """What a picture is normalised by if it is to be matched as it is: no mean, and one deviation for all channels."""
+    return np.zeros(channels, np.float32), np.full(channels, DEVIATION, np.float32)
 
 
 def grid(size: tuple[int, int], patch: tuple[int, int], stride: int) -> np.ndarray:
@@ -92,7 +96,7 @@ class PatchIndex:
         origins: np.ndarray | None = None,
         position: float = 0.0,
         dims: int = 64,
-        rerank: int = 16,
+        rerank: int = 8,
     ):
         self.size = (size, size) if isinstance(size, (int, np.integer)) else tuple(size)
         if len(self.size) != 2 or min(self.size) < 1:
@@ -140,6 +144,9 @@ class PatchIndex:
         return out
 
     def _fit(self, dims: int) -> None:
+        from sklearn.decomposition import PCA
+        from sklearn.neighbors import NearestNeighbors
+
         some = np.random.default_rng(0).permutation(len(self))[:_SAMPLE]
         sample = self.patches(some).reshape(len(some), -1)
         dims = min(dims, *sample.shape)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import torch
-from sklearn.neighbors import NearestNeighbors
 
 from ..data import Images
 from ..errors import LayerError, SettingError
@@ -17,9 +16,11 @@ from ..network import Layer, Network
 from ..preimage.patch_prior import PatchPrior
 from .duplicates import LIKE, likeness, thumbnails
 from .features import features
-from .matching import PatchIndex, grid, statistics
+from .matching import PatchIndex, grid, plain, statistics
 from .metric import AlikePatches
 
+MOST = 100_000  # patches of a database without codes
+POSITION = 10.0  # what it costs to be matched from elsewhere, where codes tell what lies where: see `PatchIndex`
 METRICS = ("alike", "code")
 _NAME = "patches"
 
@@ -30,20 +31,14 @@ class Matching:
 
     k: nearest codes per location, where there are codes. size: of a matched patch in pixels (default: half of a code's
     patch, else 32 or half of the picture). stride: a patch of the estimate every so many pixels. count: the mean of so
-    many nearest patches stands for one. every: after how many steps matches are looked for anew. coloured: in the
-    colours of the photographs (default: where there are codes) or normalised, which leaves the colours as a whole
-    free. blur, position: see `PatchPrior`, `PatchIndex`. most: patches of a database without codes.
+    many nearest patches stands for one. every: after how many steps matches are looked for anew.
     """
 
-    k: int = 10
+    k: int = 30
     size: int | None = None
     stride: int = 8
-    count: int = 1
+    count: int = 10
     every: int = 20
-    coloured: bool | None = None
-    blur: float = 0.0
-    position: float = 1.0
-    most: int = 100_000
 
 
 @dataclass(frozen=True)
@@ -125,7 +120,7 @@ class PatchDatabase:
         return f"<PatchDatabase of {len(self)} photographs{of}>"
 
     def with_(self, **matching) -> PatchDatabase:
-        """The same database, matched in another way: any of k, size, stride, count, every, coloured, position, most."""
+        """The same database, matched in another way: any of k, size, stride, count, every."""
         other = copy(self)
         other.matching, other._indices = _matching(self.matching, matching), {}
         if matching and self.code != _NAME:
@@ -154,6 +149,8 @@ class PatchDatabase:
 
         Raises SettingError, LayerError, ImageError.
         """
+        from sklearn.neighbors import NearestNeighbors
+
         k = self.matching.k if k is None else k
         if self.layer is None:
             raise LayerError("this database has no codes; name a layer when it is made, such as layer='pool5'.")
@@ -208,7 +205,7 @@ class PatchDatabase:
             side = side or self.matched_size
             if side not in self._indices:
                 whole = grid(self.net.size, (side, side), 1)
-                each = max(1, min(len(whole), m.most // len(self)))
+                each = max(1, min(len(whole), MOST // len(self)))
                 random = np.random.default_rng(0)
                 places = [whole[random.permutation(len(whole))[:each]] for _ in self.pictures]
                 self._indices[side] = PatchIndex(self.pictures, places, side, norms=self._norms)
@@ -219,22 +216,20 @@ class PatchDatabase:
         numbers, corners = near.picture.ravel(), near.place.reshape(-1, 2)
         regions = [self.pictures[n, t : t + h, x : x + w] for n, (t, x) in zip(numbers, corners, strict=True)]
         norms = [self._norms[n] if norm is None else norm for n in numbers]
-        return PatchIndex(regions, m.stride, self.matched_size, norms=norms, origins=origins, position=m.position)
+        return PatchIndex(regions, m.stride, self.matched_size, norms=norms, origins=origins, position=POSITION)
 
     def prior(self, size: tuple[int, int], image=None) -> PatchPrior:
         """The patch prior for a run whose estimate has `size`; image: (N, C, H, W) whose codes are sought, if any."""
         m, coded = self.matching, image is not None and self.layer is not None
-        in_colour = coded if m.coloured is None else m.coloured
+        norm = plain(self.pictures.shape[-1]) if coded else None  # the colours of near codes' patches are believed
         side = m.size or max(1, min(self.matched_size, min(size) // 2))  # a unit's canvas may be small
-        found = [self.index(x) for x in coloured(self.net, image)] if coded else [self.index(side=side)]
+        found = [self.index(x, norm) for x in coloured(self.net, image)] if coded else [self.index(side=side)]
 
         def matcher(index: PatchIndex):
-            return lambda picture: index.warp(picture, m.stride, m.count, in_colour)
+            return lambda picture: index.warp(picture, m.stride, m.count, coded, norm)
 
         matchers = [matcher(index) for index in found]
-        return PatchPrior(
-            matchers if len(found) > 1 else matchers[0], size, self.net.pixels, m.every, in_colour, blur=m.blur
-        )
+        return PatchPrior(matchers if len(found) > 1 else matchers[0], size, self.net.pixels, m.every, coded)
 
 
 def coloured(net: Network, x: torch.Tensor) -> np.ndarray:
@@ -279,11 +274,7 @@ def _matching(before: Matching, changes: dict) -> Matching:
     for name, value in changes.items():
         if name not in known:
             raise SettingError(f"a patch database has no setting {name!r}; it has {', '.join(sorted(known))}.")
-        free = name == "coloured" or (name == "size" and value is None)
-        if name in ("blur", "position"):
-            if not (isinstance(value, (int, float)) and 0 <= value < 1e6):
-                raise SettingError(f"{name} is {value!r}; expected a number, 0 or more.")
-        elif not free and (not isinstance(value, int) or value < 1):
+        if not (name == "size" and value is None) and (not isinstance(value, int) or value < 1):
             raise SettingError(f"{name} is {value!r}; expected a whole number, 1 or more.")
     return replace(before, **changes)
 

@@ -12,8 +12,8 @@ from .. import drawing
 from ..errors import SettingError
 from .features import Features
 
-THRESHOLD, DISTINCT = 0.1, 2.0  # of a portrait: what all topics of a class share gives one picture for all
-FAVOURED = 1.2  # of a fill: with what is twice as strong alone, the whole network sees no such class in it
+THRESHOLD, DISTINCT = 0.3, 1.5  # of a portrait: what all topics of a class share gives one picture for all
+FAINT, FAVOURED = 0.1, 1.2  # of a fill: with a portrait's channels alone, the whole network sees no such class in it
 _STEPS = 500  # of the factorisation, at most
 _TILE = 96  # pixels of a picture in a plot, at most
 
@@ -75,7 +75,7 @@ class Topics:
         topic = self._known(topic)
         return opened(self.components[topic], self.rivals(topic), threshold, distinct)
 
-    def own(self, topic: int, threshold: float = THRESHOLD, distinct: float = FAVOURED) -> np.ndarray:
+    def own(self, topic: int, threshold: float = FAINT, distinct: float = FAVOURED) -> np.ndarray:
         """The channels that are more of a topic than of any other, (D,) bool; all that it uses where none is."""
         try:
             return self.mask(topic, threshold, distinct)

@@ -9,6 +9,7 @@ import ipywidgets as w
 from .. import drawing
 from ..network import Layer
 from ..preimage import Inversion, Run, Values, masks
+from ..preimage.inversion import GAMMA
 from ..preimage.settings import paper_C, paper_jitter
 from .map_view import MapView, faded, field_of
 from .patch_controls import PatchControls
@@ -23,8 +24,8 @@ class InversionPanel(RunPanel):
     by name (default: pictures at hand). layer: default one in the middle. C, jitter: None for the paper's choice.
     mask: which part of the code counts, as for `cx.invert`; a window is also dragged on the layer's map. seeds: how
     many estimates grow side by side. patches: a cx.PatchDatabase, or a folder, list or data set to make one of, that
-    the estimate is drawn to with the weight gamma (default: a switch for the pictures at hand). start: begin at once.
-    selection: share what is looked at with other panels.
+    the estimate is drawn to with the weight gamma (default: a switch for the pictures at hand, and 10 C). start: begin
+    at once. selection: share what is looked at with other panels.
     Raises LayerNotFound, ImageError, SettingError, NetworkError, WeightsError.
     """
 
@@ -46,7 +47,7 @@ class InversionPanel(RunPanel):
         seed: int = 0,
         seeds: int = 1,
         patches=None,
-        gamma: float = 1.0,
+        gamma: float | None = None,
         start: bool = True,
         selection: Selection | None = None,
     ):
@@ -55,7 +56,9 @@ class InversionPanel(RunPanel):
         super().__init__(net, image, layer, given, steps, seed, seeds, start, selection)
 
     def _prepare(self) -> None:
-        self.patches = PatchControls(self.settings, *self._patches, self.selection.net.size)
+        patches, gamma = self._patches
+        gamma = GAMMA * self.settings.C if gamma is None else gamma
+        self.patches = PatchControls(self.settings, patches, gamma, self.selection.net.size)
 
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
         return Values(paper_C(layer, size), jitter=paper_jitter(layer))

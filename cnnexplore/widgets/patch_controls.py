@@ -12,7 +12,7 @@ from ..preimage import Run, Settings
 from ..styles import PatchDatabase
 from .frame_view import FrameView
 
-_MOST = 1000.0  # of gamma
+_MOST = 1e5  # of gamma
 
 
 class PatchControls:

@@ -34,17 +34,21 @@ class Plane:
         self.features: Features | None = None
         self.topics: Topics | None = None
         self._points: np.ndarray | None = None
+        self._ringed: int | None = None
         self.colour_box = chooser(list(_COLOURINGS), "colour", "what the colours of the points mean", 150)
         self.colour_box.observe(lambda change: self._paint(), "value")
         self.legend = w.HTML()
         self.picture = FrameView((SIDE, SIDE), "move over a point", scale=2)
         self.picture.draw(np.full((SIDE, SIDE, 3), 128, np.uint8))
+        self.caption = w.HTML()
         layout = w.Layout(flex="0 1 440px", min_width="0", overflow="auto hidden")
-        self.widget = w.Box([self.scatter.widget], layout=layout)
+        self.widget = w.VBox([self.scatter.widget, self.caption], layout=layout)
 
     def show(self, features: Features, topics: Topics) -> None:
         """Other images, whose places are not known yet."""
-        self.features, self.topics, self._points = features, topics, None
+        self.features, self.topics, self._points, self._ringed = features, topics, None, None
+        said = f"{len(features)} images by {features.layer.name}: click one, or draw around some"
+        self.caption.value = f'<div style="line-height:1.3;color:var(--jp-ui-font-color2)">{said}</div>'
 
     def place(self, points: np.ndarray) -> None:
         """Where the images lie, (N, 2)."""
@@ -52,6 +56,7 @@ class Plane:
         self.scatter.show(points, self._numbers())
         if fresh:
             self._paint()
+        self.scatter.ring(self._ringed)
 
     def look_at(self, k: int, ring: bool = False) -> None:
         """Shows the picture of an image, and its point with a ring around it."""
@@ -62,8 +67,10 @@ class Plane:
             self.picture.resize(picture.shape[:2], 2)
         self.picture.draw(picture)
         self.picture.caption = f"{self.about(k)}, topic {self.topics.assignment[k]}"
-        if ring and self._points is not None:
-            self.scatter.ring(k)
+        if ring:
+            self._ringed = k
+            if self._points is not None:
+                self.scatter.ring(k)
 
     def about(self, k: int) -> str:
         """An image in a few words."""

@@ -25,7 +25,7 @@ class Scatter:
         self.on_hover: Callable[[int], None] = lambda k: None
         self.on_pick: Callable[[int], None] = lambda k: None
         self.on_lasso: Callable[[list[int]], None] = lambda places: None
-        self._count = 0
+        self._count, self._painted = 0, None
         still = {"visible": False, "zeroline": False, "showgrid": False}
         self.widget = go.FigureWidget(
             layout={
@@ -50,8 +50,11 @@ class Scatter:
 
     def paint(self, colours: Sequence[int]) -> None:
         """Other colours for the same points."""
-        names = np.array([*COLOURS, "#999999"])
         numbers = np.asarray(colours)
+        if self._painted is not None and np.array_equal(numbers, self._painted):
+            return  # ten thousand names of colours are slow to send
+        self._painted = numbers.copy()
+        names = np.array([*COLOURS, "#999999"])
         with self.widget.batch_update():
             self._points.marker.color = names[np.where(numbers < 0, len(COLOURS), numbers % len(COLOURS))].tolist()
 
@@ -79,7 +82,7 @@ class Scatter:
             self.widget.data = []
             self.widget.add_traces([points, kind(mode="markers", hoverinfo="skip", marker=ring)])
         self._points, self._ring = self.widget.data
-        self._count = count
+        self._count, self._painted = count, None
         self._points.on_hover(lambda trace, points, state: self._each(points, self.on_hover))
         self._points.on_click(lambda trace, points, state: self._each(points, self.on_pick))
         self._points.on_selection(lambda trace, points, state: self._several(points))

@@ -145,7 +145,7 @@ class StylePanel(RunPanel):
         wrap = {"flex_flow": "row wrap", "align_items": "center"}
         choices = [c.class_box, c.k_box, self.plane.colour_box, self.plane.legend]
         pictures = w.HBox([self.plane.picture, self.mask_view], layout=w.Layout(**wrap, grid_gap="14px"))
-        pictures.layout.align_items = "flex-start"
+        pictures.layout.align_items, pictures.layout.margin = "flex-start", "0 0 6px"
         buttons = w.HBox(c.buttons, layout=w.Layout(**wrap, grid_gap="6px", margin="0 0 10px"))
         side = w.VBox([buttons, pictures, c.threshold, c.distinct], layout=w.Layout(width="290px"))
         plane = w.HBox([self.plane.widget, side], layout=w.Layout(**wrap, grid_gap="14px", margin="4px 0"))

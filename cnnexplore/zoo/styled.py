@@ -16,8 +16,11 @@ from .alexnet import world_alexnet
 from .training import Batches, Recipe, fit, mixed, write
 
 COUNTS = [len(world.STYLES[name]) for name in world.CLASSES]
-RATE, AGAIN = 0.04, 0.02  # of the two parts of the training
-HARD = "fish"  # a round one and an angel differ by few pixels: half of the second part's scenes
+PARTS = (  # of the training: epochs, rate, and classes whose styles differ by few pixels, half of the part's scenes
+    (20, 0.04, ()),
+    (8, 0.02, ("fish",)),
+    (5, 0.02, ("car", "fish")),
+)
 
 
 class Styled(Dataset):
@@ -54,12 +57,13 @@ _LAST = ("fc8.weight", "fc8.bias")
 
 
 def batches_of(seed: int, part: int, steps: int, workers: int) -> Batches:
-    """Fresh scenes of an epoch, named by style; in the second part every other one is of the hardest class."""
+    """Fresh scenes of an epoch, named by style; in some parts every other one is of a hard class."""
+    kinds = [names for names in (None, PARTS[part][2]) if names != ()]
 
     def batches(epoch: int) -> Iterator:
-        size, sets = worldnet.BATCH // part, []
-        for n, names in enumerate((None, (HARD,))[:part]):
-            sets.append(Styled(world.dataset(steps * size, mixed(seed, epoch, 1 + part + n), worldnet.SIZE, names)))
+        size, sets = worldnet.BATCH // len(kinds), []
+        for n, names in enumerate(kinds):
+            sets.append(Styled(world.dataset(steps * size, mixed(seed, epoch, 2 + part + n), worldnet.SIZE, names)))
         for some in zip(*(DataLoader(one, size, num_workers=workers) for one in sets), strict=True):
             images, numbers = (torch.cat(values) for values in zip(*some, strict=True))
             yield worldnet.fed(images), numbers
@@ -68,24 +72,21 @@ def batches_of(seed: int, part: int, steps: int, workers: int) -> Batches:
 
 
 def train(
-    out: Path, epochs: int = 20, more: int = 8, seed: int = 0, steps: int = worldnet.EPOCH, workers: int | None = None
+    out: Path, epochs: int | None = None, seed: int = 0, steps: int = worldnet.EPOCH, workers: int | None = None
 ) -> float:
     """Trains the shipped worldnet on with fresh scenes, to name their styles, and writes a self-describing file.
 
-    more: epochs of a second part. Returns the share of 2000 held-out scenes whose class it names. Checkpoints beside
-    `out` let an interrupted training go on.
+    epochs: of each part (default: as in PARTS). Returns the share of 2000 held-out scenes whose class it names.
+    Checkpoints beside `out` let an interrupted training go on.
     """
     from . import load
 
     workers = worldnet.default_workers() if workers is None else workers
     weights, said, losses = load("worldnet", device="cpu").module.state_dict(), [], []
-    for part, (length, rate) in enumerate(((epochs, RATE), (more, AGAIN)), 1):
-        recipe = Recipe(length, steps, rate=rate, smoothing=0.0, seed=seed)
-        kept = out.with_suffix(f".{part}.checkpoint")
-        module = naming_styles(weights, seed)
-        weights, losses = fit(
-            module, batches_of(seed, part, steps, workers), worldnet.PIXELS, recipe, kept, None, out.stem
-        )
+    for part, (length, rate, _) in enumerate(PARTS):
+        recipe = Recipe(epochs or length, steps, rate=rate, smoothing=0.0, seed=seed)
+        batches, kept = batches_of(seed, part, steps, workers), out.with_suffix(f".{part + 1}.checkpoint")
+        weights, losses = fit(naming_styles(weights, seed), batches, worldnet.PIXELS, recipe, kept, None, out.stem)
         said.append(recipe.text())
     score = 0.0
 
@@ -94,8 +95,7 @@ def train(
         score = worldnet.accuracy(module, 2000, workers=workers)
         return (
             f"cnnexplore train worldnet --styles ({'; then '.join(said)}); accuracy on 2000 held-out scenes "
-            f"{score:.4f}, mean loss of the last epoch over {sum(COUNTS)} styles, half of the scenes {HARD}, "
-            f"{losses[-1]:.4f}"
+            f"{score:.4f}, mean loss of the last epoch over {sum(COUNTS)} styles {losses[-1]:.4f}"
         )
 
     write(by_class(weights), out, "worldnet", worldnet.PIXELS, worldnet.SIZE, world.CLASSES, measure, worldnet.build)

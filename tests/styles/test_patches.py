@@ -192,13 +192,27 @@ def test_a_grey_network():
     assert np.isfinite(result.error)
 
 
-def test_all_patches_alike(net):
-    whole = cx.PatchDatabase(net, pictures(5), progress=False, size=9, most=100)
+def test_all_patches_alike(net, monkeypatch):
+    monkeypatch.setattr("cnnexplore.styles.patches.MOST", 100)
+    whole = cx.PatchDatabase(net, pictures(5), progress=False, size=9)
     index = whole.index()
     assert len(index) == 100
     assert index is whole.index()
-    assert whole.with_(most=50).index() is not index
-    assert len(whole.with_(most=50).index()) == 50
+    assert whole.with_(size=7).index().size == (7, 7)
+    assert whole.index(side=5).size == (5, 5)
+
+
+def test_a_database_says_the_python_that_makes_it(net, tmp_path):
+    lenet = cx.load("lenet", device="cpu")
+    made = cx.PatchDatabase(lenet, None, "conv2", k=4, progress=False)
+    assert made.code == "cx.PatchDatabase(cx.load('lenet'), None, 'conv2', k=4)"
+    assert eval(made.code, {"cx": cx}).matching == made.matching
+    assert made.with_(size=5).code == made.code + ".with_(size=5)"
+    assert cx.PatchDatabase(net, pictures(3), "conv2", progress=False).code == "patches"
+    Image.fromarray(pictures(1)[0]).save(tmp_path / "a.png")
+    folder = cx.PatchDatabase(lenet, tmp_path, "conv2", metric="code", progress=False)
+    assert repr(str(tmp_path)) in folder.code
+    assert "metric='code'" in folder.code
 
 
 def test_wrong_input(net, database, refused):

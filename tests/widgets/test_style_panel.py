@@ -8,7 +8,7 @@ from PIL import Image
 from waiting import until
 
 import cnnexplore as cx
-from cnnexplore.styles.portrait import aim
+from cnnexplore.styles.portrait import DISTINCT, THRESHOLD, aim
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,7 @@ def test_a_topic_has_images_a_mask_and_a_picture_whose_code_remakes_it(panel, ne
     assert list(p.choices.class_box.options) == ["all classes", "church", "boat"]
     assert [b.layout.display for b in p.choices.buttons] == [""] * 3 + ["none"] * 5
     until(lambda: p.grid.done == p.grid.count == len(p.topics.images(0, None)))
-    mask = p.topics.mask(0, 0.1, 2.0)
+    mask = p.topics.mask(0, THRESHOLD, DISTINCT)
     assert p.mask_view.caption == f"m7 of topic 0: {mask.sum()} of 256 units open"
     run = p.runner.run
     assert (run.units, run.M) == (
@@ -66,7 +66,7 @@ def test_another_topic_another_mask_another_class(panel):
     first = p.runner.run
     p.choices.distinct.value = 0.0
     until(lambda: p.runner.run is not None and p.runner.run is not first and p.runner.state == "finished")
-    assert p.mask_view.caption == f"m7 of topic 2: {p.topics.mask(2, 0.1).sum()} of 256 units open"
+    assert p.mask_view.caption == f"m7 of topic 2: {p.topics.mask(2, THRESHOLD).sum()} of 256 units open"
     p.choices.threshold.value, p.choices.distinct.value = 0.3, 1.0
     p.choices.class_box.value = "boat"
     until(lambda: p.estimate.caption == "what boat is through topic 2" and p.runner.state == "finished")

@@ -14,6 +14,7 @@ from ...errors import LayerError
 from ...network import Network
 from ...preimage import Inversion, PreImage, invert, maximize
 from ...styles import PatchDatabase
+from ...styles.matching import plain
 from ..parts import original, several, some_image
 from ..sheet import Cell, Sheet
 from ..table import Table, measured
@@ -81,24 +82,26 @@ def figure3(net: Network, image=None, layer: str | None = None, patches=None, **
     channels = database.pictures.shape[-1]
     estimate = inverted.image[..., :channels]
     shown = index.warp(estimate, m.stride, coloured=True)
-    none = (np.zeros(channels, np.float32), np.full(channels, 60, np.float32))  # as they are, but for the unit
-    plain = database.index(image, none).warp(estimate, m.stride, coloured=True, norm=none)
+    as_is = plain(channels)
+    unlike = database.index(image, as_is).warp(estimate, m.stride, coloured=True, norm=as_is)
     average = database.average(image)
     cells = [
         original(net, image, "the image"),
         Cell(inverted.image, f"inverted from {layer}", result=inverted),
-        Cell(_shown(plain.mean), "warped, matched as they are"),
+        Cell(_shown(unlike.mean), "warped, matched as they are"),
         Cell(_shown(shown.mean), "warped, matched normalised"),
         Cell(_shown(average), f"average of {m.k} near codes'"),
     ]
     mine = net.picture(net.pixels_of(image))
     names = ("inverted", "as they are", "normalised", "average")
-    pictures = (inverted.image, _shown(plain.mean), _shown(shown.mean), _shown(average))
+    pictures = (inverted.image, _shown(unlike.mean), _shown(shown.mean), _shown(average))
     data = {name: pixel_error(mine, p) for name, p in zip(names, pictures, strict=True)}
     return Sheet(f"Patches for {layer} of {net.name}", [cells], data)
 
 
-def figure9a(net: Network, images=None, layer: str | None = None, patches=None, gamma: float = 10, **run) -> Sheet:
+def figure9a(
+    net: Network, images=None, layer: str | None = None, patches=None, gamma: float | None = None, **run
+) -> Sheet:
     """Inversions without and with the patch prior."""
     layer, images = last_map(net, layer), several(images)
     database = database_of(net, patches, layer)
@@ -114,7 +117,11 @@ def figure9a(net: Network, images=None, layer: str | None = None, patches=None, 
 
 
 def figure9b(
-    net: Network, classes: Sequence[int | str] | None = None, patches: dict | None = None, gamma: float = 10, **run
+    net: Network,
+    classes: Sequence[int | str] | None = None,
+    patches: dict | None = None,
+    gamma: float | None = None,
+    **run,
 ) -> Sheet:
     """What classes want, without and with patches of photographs of the class.
 
@@ -153,7 +160,7 @@ def table1(
     images: Sequence | None = None,
     layer: str | None = None,
     patches=None,
-    gamma: float = 10,
+    gamma: float | None = None,
     kept: str | os.PathLike | None = None,
     progress: bool = True,
     **run,
@@ -162,7 +169,8 @@ def table1(
 
     ||I0 - I|| / ||I0|| with pixels in 0..255, no mean subtracted; beside the paper's, and what an image of one colour
     has: the photograph's own mean, or the database's. patches: a database, or what to make one of: photographs that
-    are none of `images`, nor near-duplicates of them. kept: a file from which a measurement that was killed goes on.
+    are none of `images`, nor near-duplicates of them. C is each row's usual one, with which their codes err alike.
+    kept: a file from which a measurement that was killed goes on.
     """
     layer, photographs = last_map(net, layer), several(images)
     database = database_of(net, patches, layer, without=list(photographs.values()), progress=progress)
