@@ -92,9 +92,7 @@ CALLS = {
     "decode_code": lambda net, folder: cx.decode_code(net, "conv2", net.activations(IMAGE, "conv2")),
     "features": lambda net, folder: codes(net, IMAGE, 255 - IMAGE),
     "cone": lambda net, folder: cx.cone(codes(net, IMAGE, IMAGE), [(0, 1)]),
-    "portray": lambda net, folder: cx.portray(
-        cx.topics(codes(net, IMAGE, 255 - IMAGE), 1), 0, steps=2, progress=False
-    ),
+    "portray": lambda net, folder: without_m7(net),
     "retrieve": lambda net, folder: cx.retrieve(cx.topics(codes(net, IMAGE, 255 - IMAGE), 1), IMAGE),
     "Pathway": lambda net, folder: [
         own_masks(net, IMAGE),
@@ -137,6 +135,12 @@ RUN_NOTHING = {"Network.code", "Network.device", "Network.picture", "Network.pix
 def without_pooling(net):
     with pytest.raises(cx.LayerError):
         cx.attribute(net, IMAGE, 1, "cam")
+
+
+def without_m7(net):
+    topics = cx.topics(codes(net, IMAGE, 255 - IMAGE), 1)
+    with pytest.raises(cx.NetworkError, match="m7"):
+        cx.portray(topics, 0, steps=2, progress=False)
 
 
 def begin(net):
