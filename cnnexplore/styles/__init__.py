@@ -6,7 +6,7 @@ from .embedding import Embedding, embed, embed_stream
 from .features import Features, feature_stream, features, semantic_layer
 from .matching import PatchIndex, Warp
 from .patches import PatchDatabase
-from .pathway import Pathway, pathway_of
+from .pathway import Pathway, part_weight, pathway_of
 from .portrait import nearest_topic, portray
 from .retrieval import Retrieved, retrieve
 from .salient import salient_part
@@ -33,6 +33,7 @@ __all__ = [
     "feature_stream",
     "features",
     "nearest_topic",
+    "part_weight",
     "pathway_of",
     "portray",
     "retrieve",

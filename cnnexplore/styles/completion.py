@@ -60,11 +60,12 @@ class Completion(Run):
     """The run that fills the masked part of an image so that a class responds most; no other pixel changes.
 
     image: anything that `Network.pixels_of` takes, one, of any size. mask: where to fill (see `Hole`); None: the part
-    that the predicted class depends on most (`salient_part`). style: a topic, a cx.Pathway or a mask m7; a list of
-    them, or of seeds, runs as one batch. target: a class's number or label (default: what the network says of the
-    image with the hole filled from around it, for that is all that is known). start: of the fill: "surroundings",
-    "noise" or "image", each with a little noise of the seed. C: None means what a maximisation takes over the share of
-    the pixels that are free; towards the seam the class has less and less to say.
+    that the predicted class depends on most (`salient_part`). style: a topic, of which passes what is more of it than
+    of others, a cx.Pathway or a mask m7; a list of them, or of seeds, runs as one batch. target: a class's number or
+    label (default: what the network says of the image with the hole filled from around it, for that is all that is
+    known). start: of the fill: "surroundings", "noise" or "image", each with a little noise of the seed. C: None means
+    what a maximisation takes over the share of the pixels that are free; towards the seam the class has less and less
+    to say.
     Raises SettingError, ImageError, NetworkError, DivergedError. Source: intraclass2015, section 5.2.
     """
 

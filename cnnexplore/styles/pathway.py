@@ -12,6 +12,7 @@ from ..errors import SettingError
 from ..network import Masks, Network, head_of, own_masks
 from ..preimage import masks as named_masks
 from ..preimage.call import python_of
+from ..preimage.maximization import paper_weight
 from .packed import binary, packed, unpacked
 
 _DEPTHS = {1: ("m7",), 2: ("m6", "m7"), 3: ("m5", "m6", "m7")}
@@ -122,6 +123,11 @@ def pathway_of(style) -> Pathway:
         raise SettingError(
             f"style is {type(style).__name__}; expected a topic, a cx.Pathway, or a mask of fc7, one per unit."
         ) from error
+
+
+def part_weight(net: Network) -> float:
+    """C for a class through a part of a network, which says less than the whole: four times the paper's."""
+    return 4 * paper_weight(net.scores, net.size)
 
 
 def _made(parts: dict[str, list], relu: bool, code: str) -> Pathway:

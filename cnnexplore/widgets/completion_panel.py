@@ -21,7 +21,7 @@ from .mask_painter import MaskPainter
 from .run_panel import RunPanel
 from .selection import Selection
 from .stage import sheet
-from .style_chooser import StyleChooser, crossed
+from .style_chooser import StyleChooser, crossed, through
 
 _CONTEXT = "as the rest suggests"
 
@@ -112,8 +112,7 @@ class CompletionPanel(RunPanel):
         return run.code(self.selection.image_code, step=step)
 
     def _says(self, run: Completion) -> str:
-        styles = [name for name in self.chooser.names if name]
-        return f"{run.context}, {', '.join(styles) or 'filled in'}"
+        return through(f"{run.context}, filled in", self.chooser.names)
 
     # what is on the screen
 

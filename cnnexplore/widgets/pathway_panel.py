@@ -9,15 +9,14 @@ import ipywidgets as w
 from ..errors import SettingError
 from ..network import Layer, Network, class_name, head_of, unit_of
 from ..preimage import Maximization, Run, Values
-from ..preimage.maximization import paper_weight
 from ..preimage.settings import paper_jitter
-from ..styles import Pathway
+from ..styles import Pathway, part_weight
 from ..zoo import DEFAULT, load
 from .gates_view import GatesView
 from .places_map import PlacesMap
 from .run_panel import RunPanel
 from .selection import Selection
-from .style_chooser import StyleChooser, crossed
+from .style_chooser import StyleChooser, crossed, through
 
 
 class PathwayPanel(RunPanel):
@@ -26,7 +25,7 @@ class PathwayPanel(RunPanel):
     net: a Network, a name or a path for `cx.load` (default: photonet). unit: a class's number or label (default: the
     first). styles: as a cx.Topics, a list of masks or pathways, or a dict of either by class. places: (rows, columns)
     of pool5, true for those open at first. ensembles: how many networks of dropout stand below each other, 0 for the
-    whole one. relu: the relus stay in force. C, jitter: None for the paper's choice. seeds: how many starts stand
+    whole one. relu: the relus stay in force. C, jitter: None for the usual choice. seeds: how many starts stand
     beside each other. start: begin at once. selection: share what is looked at with other panels.
     Raises SettingError, NetworkError, WeightsError.
     """
@@ -75,7 +74,7 @@ class PathwayPanel(RunPanel):
 
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
         scores = self.selection.net.scores
-        return Values(paper_weight(scores, size), jitter=paper_jitter(scores))
+        return Values(part_weight(self.selection.net), jitter=paper_jitter(scores))
 
     def _looked_at(self) -> tuple:
         return self.selection.net, self.chooser.looked_for
@@ -120,10 +119,7 @@ class PathwayPanel(RunPanel):
 
     def _says(self, run: Maximization) -> str:
         some = f" in {self.places.said}" if self.places.said else ""
-        name, ways = class_name(run.net, run.units[0]) + some, [one for one in self._names if one]
-        if len(ways) > 1:
-            return f"{name}; one row each: {', '.join(ways)}"
-        return f"{name} through {ways[0]}" if ways else name
+        return through(class_name(run.net, run.units[0]) + some, self._names)
 
     # what is on the screen
 

@@ -134,6 +134,14 @@ class StyleChooser:
             self.selection.style = change.new
 
 
+def through(name: str, ways: list[str]) -> str:
+    """What pictures show, in words: a class, and the pathways that there is a row of pictures for."""
+    ways = [one for one in ways if one]
+    if len(ways) > 1:
+        return f"{name}; one row each: {', '.join(ways)}"
+    return f"{name} through {ways[0]}" if ways else name
+
+
 def crossed(ways: list, seeds: int | list[int]) -> tuple:
     """Each of some pathways with each of some seeds, as a run takes them: (pathway, seed, how many stand in a row).
 

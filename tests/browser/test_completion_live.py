@@ -21,6 +21,12 @@ def opened(folder, notebook):
     return opened
 
 
+def take(page, tool: str) -> None:
+    """Takes a tool, and waits until it is in hand."""
+    page.locator(".cx-panel button", has_text=tool).click()
+    page.locator(".cx-panel .widget-slider", has_text="brush").wait_for()
+
+
 def said(opened, python: str) -> str:
     return opened.execute(f"print({python})").strip()
 
@@ -30,7 +36,7 @@ def test_a_painted_mask_fills_and_nothing_else_changes(opened, page, photograph)
     original = page.locator(".cx-frame").first.locator("canvas").first
     opened.drag(original, (0.3, 0.3), (0.7, 0.8))
     opened.wait_state("d.state === 'running'")  # and painted over while it runs
-    page.locator(".cx-panel button", has_text="brush").click()
+    take(page, "brush")
     opened.drag(original, (0.2, 0.15), (0.8, 0.15), 20)
     page.wait_for_function("() => document.querySelectorAll('.cx-stroke').length === 0")
     opened.wait_state("d.state === 'finished'")
@@ -48,7 +54,7 @@ def test_a_painted_mask_fills_and_nothing_else_changes(opened, page, photograph)
 
 
 def test_it_is_stopped_changed_and_goes_on(opened, page, photograph):
-    page.locator(".cx-panel select:visible").filter(has_text="bird").first.select_option("church")
+    page.get_by_label("class", exact=True).select_option("church")
     opened.wait_state("d.state === 'running'")
     page.locator(".cx-panel button", has_text="pause").click()
     step = opened.wait_state("d.state === 'paused'")["step"]
@@ -57,7 +63,7 @@ def test_it_is_stopped_changed_and_goes_on(opened, page, photograph):
     page.locator(".cx-panel button", has_text="start").click()
     opened.wait_state(f"d.state === 'finished' && d.step > {step}")
     page.locator(".cx-frame figcaption", has_text="church, filled in").wait_for()
-    page.locator(".cx-panel button", has_text="eraser").click()
+    take(page, "eraser")
     original = page.locator(".cx-frame").first.locator("canvas").first
     for y in (0.1, 0.2, 0.3, 0.4, 0.5):
         opened.drag(original, (0.02, y), (0.6, y), 10)

@@ -57,12 +57,10 @@ def test_styles_stand_beside_each_other_and_what_cannot_be_gets_a_sentence(opene
     page.get_by_text("one row each: style 0, style 1").wait_for()
     opened.wait_state("d.state === 'finished'")
     photograph("pathway-styles")
-    choose("hog")
+    opened.execute("hog = cx.load('hog')\npanel.selection.set(net=hog, layer=next(iter(hog.layers)))")
     page.locator(".cx-sentence", has_text="fully-connected").wait_for()
     assert page.locator(".cx-frame").first.locator("canvas").count() == 4, "the last picture stays"
     photograph("pathway-sentence")
-    choose("bird")
-    page.locator(".cx-sentence", has_text="fully-connected").wait_for()
     choose("lenet")
     page.get_by_text("pool2: drag the places").wait_for()
     opened.wait_state("d.state === 'finished'")

@@ -88,8 +88,9 @@ def test_figure10_fills_a_scene_and_an_object(net):
 def test_the_world_has_styles_of_its_own(on_cpu):
     net = cx.load("worldnet")
     sheet = cx.figure("intraclass2015.10", net, steps=1, progress=False)
-    assert [len(row) for row in sheet.rows] == [5, 5]
-    assert "topic 3" in sheet.rows[0][-1].title
+    assert [len(row) for row in sheet.rows] == [4, 4, 4, 4]
+    assert sheet.rows[0][-1].title == "an image of style 3"
+    assert "style 3" in sheet.rows[1][-1].title
 
 
 def test_windows_that_do_not_fit_are_refused(net, refused):

@@ -9,6 +9,7 @@ from PIL import Image
 from scipy.ndimage import binary_fill_holes, label
 
 import cnnexplore as cx
+from cnnexplore.styles import nearest_topic
 from cnnexplore.styles.hole import Hole
 
 
@@ -90,7 +91,7 @@ def test_the_class_rises(net):
     """In scenes of the world, with classes that are not there."""
     rises = []
     for seed, target in ((11, "church"), (12, "fish"), (13, "bird")):
-        made = cx.complete(net, cx.scene(seed).image, BOX, target=target, steps=100, polish=10, progress=False)
+        made = cx.complete(net, cx.scene(seed).image, BOX, target=target, steps=60, polish=10, progress=False)
         assert made.after == pytest.approx(dict(net.predict(made.image, 10))[target], abs=1e-6)
         assert made.before == pytest.approx(dict(net.predict(cx.scene(seed).image, 10))[target], abs=1e-6)
         rises.append(made.after - made.before)
@@ -189,3 +190,21 @@ def test_what_cannot_be_gets_a_sentence(net, scene, refused):
     refused(cx.SettingError, lambda: cx.salient_part(net, scene, area=1), "area")
     with pytest.raises(cx.NetworkError):
         cx.Completion(cx.load("hog"), scene, (0, 0, 9, 9), style=cx.Pathway.ensemble(0))
+
+
+def test_a_style_changes_the_fill_more_than_a_seed_does():
+    """On the network that knows the world's styles: fills are of the class and nearest to images of their topic."""
+    net = cx.load("worldnet-styles", device="cpu")
+    found = cx.features(net, cx.world.dataset(60, 1, 96, ["church"]), cache=False, progress=False)
+    topics = cx.topics(found, 3)
+    styles = [topic for topic in topics for _ in (0, 1)]
+    fills = cx.complete(
+        net, cx.scene(12).image, (20, 20, 80, 76), styles, "church", seed=[0, 1] * 3, steps=40, polish=5, progress=False
+    )
+    assert min(fill.after for fill in fills) > 0.9 > 0.1 > fills[0].before
+    assert nearest_topic(topics, [fill.image for fill in fills]).tolist() == [0, 0, 1, 1, 2, 2]
+    codes = net.activations([fill.image for fill in fills], "relu7").numpy()
+    far = np.linalg.norm(codes[:, None] - codes[None], axis=2)
+    within = np.mean([far[2 * k, 2 * k + 1] for k in range(3)])
+    between = np.mean([far[2 * a + n, 2 * b + n] for a, b in ((0, 1), (0, 2), (1, 2)) for n in (0, 1)])
+    assert between > 3 * within

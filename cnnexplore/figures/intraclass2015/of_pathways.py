@@ -10,12 +10,10 @@ from ...data import photograph, world
 from ...errors import SettingError
 from ...network import Network, class_name, head_of, unit_of
 from ...preimage import maximize
-from ...preimage.maximization import paper_weight
-from ...styles import Completed, Features, Pathway, Topics, complete, features, pathway_of, topics
+from ...styles import Completed, Features, Pathway, Topics, complete, features, part_weight, pathway_of, topics
 from ..parts import cell, original
 from ..sheet import Cell, Sheet
 
-WEIGHT = 4  # times the paper's C: a part of a network says less than the whole
 TINT = np.array([224, 0, 122])
 _SCENES = 120  # of a class of the world, in which its styles are looked for
 
@@ -25,11 +23,6 @@ def classes_of(net: Network, classes: Sequence | None, count: int = 2) -> list[i
     if classes is None:
         return list(range(min(count, net.scores.channels)))
     return [unit_of(net, net.scores, one) for one in classes]
-
-
-def usual_weight(net: Network) -> float:
-    """C where none is given."""
-    return WEIGHT * paper_weight(net.scores, net.size)
 
 
 def figure5(
@@ -47,7 +40,7 @@ def figure5(
     at = [sorted({0, (side - k) // 2, side - k}) for side in (rows, columns)]
     windows = [(row, column) for row in at[0] for column in at[1]]
     ways = [Pathway.location(row, column, k) for row, column in windows]
-    C = usual_weight(net) if C is None else C
+    C = part_weight(net) if C is None else C
     made = {
         u: maximize(net, net.scores.name, u, C=C, steps=steps, seed=seed, pathway=ways, progress=progress)
         for u in units
@@ -83,7 +76,7 @@ def figure7(
     A row per class; the networks beside each other, the starts of each in turn. data: "between" and "within", the mean
     distances of pictures of two networks from one start and of one network from two starts, in fc7 where there is one.
     """
-    units, C = classes_of(net, classes), usual_weight(net) if C is None else C
+    units, C = classes_of(net, classes), part_weight(net) if C is None else C
     order = [(mask, start) for mask in range(masks) for start in range(starts)]
     ways = [Pathway.ensemble(mask, relu=relu) for mask, _ in order]
     lines, between, within = [], [], []
@@ -121,7 +114,7 @@ def figure8(
     relus stay in force, so that a code only closes units.
     data: "distances", (images, 4), from each picture to the image in fc7, where there is one.
     """
-    lines, far, C = [], [], usual_weight(net) if C is None else C
+    lines, far, C = [], [], part_weight(net) if C is None else C
     for image in _some(net, images):
         unit = int(net.activations(image, net.scores.name).flatten().argmax())
         label = class_name(net, unit)
