@@ -123,7 +123,7 @@ def train_photonet(robust, data, download, out, epochs, eps, seed) -> None:
 @click.option("--robust", is_flag=True, help="Train against L2 attacks: worldnet-robust.")
 @click.option("--styles", is_flag=True, help="Train the shipped worldnet on to tell styles apart: worldnet-styles.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="[default: the network's name]")
-@click.option("--epochs", type=click.IntRange(1), help="6144 new scenes each.  [default: 15; 33 with --styles]")
+@click.option("--epochs", type=click.IntRange(1), help="6144 new scenes each.  [default: 15; 39 with --styles]")
 @click.option("--eps", default=1.5, show_default=True, help="Radius of the attacks, for images in 0..1.")
 @click.option("--seed", default=0, show_default=True)
 @click.option(

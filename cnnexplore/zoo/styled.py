@@ -20,6 +20,7 @@ PARTS = (  # of the training: epochs, rate, and classes whose styles differ by f
     (20, 0.04, ()),
     (8, 0.02, ("fish",)),
     (5, 0.02, ("car", "fish")),
+    (6, 0.02, ("fish",)),
 )
 
 

@@ -181,14 +181,15 @@ def test_retrieval_by_an_image_finds_its_style(churches):
     assert cx.retrieve(found, 0, 50, features=elsewhere).indices.max() == 19
 
 
-# class -> the least adjusted Rand index of topics, k given, against the true styles
-BARS = dict.fromkeys(cx.world.CLASSES, 0.8) | {"fish": 0.75}  # fc7 itself tells a round fish from an angel in 9 of 10
+# The least adjusted Rand index, k given, against the true styles: 0.8, with room for five images on machines that round
+# in another way.
+BAR = 0.78
 
 
 @pytest.mark.parametrize("name", cx.world.CLASSES)
 def test_topics_of_the_world_are_its_styles(agreement, name):
     """On scenes that nobody has trained on."""
-    assert agreement[name] >= BARS[name]
+    assert agreement[name] >= BAR
 
 
 def test_those_scenes_were_never_trained_on():
