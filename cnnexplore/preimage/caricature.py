@@ -7,7 +7,7 @@ import torch
 from ..errors import LayerError
 from ..network import Network
 from .batch import paired, seeds_of
-from .call import python_of
+from .call import call_of, python_of
 from .losses import InnerProduct
 from .result import PreImage
 from .run import Run
@@ -84,7 +84,7 @@ class Caricature(Run):
         one = self.image
         if item is not None and isinstance(one, (list, tuple)):
             one = one[item] if len(one) > 1 else one[0]
-        return self._call("caricature", f"{image or python_of(one)}, {self.layer.name!r}", step, item)
+        return call_of(self, "caricature", f"{image or python_of(one)}, {self.layer.name!r}", step, item)
 
 
 def caricature(

@@ -9,7 +9,7 @@ import torch
 from ..errors import SettingError
 from ..network import Network
 from .batch import listed, paired, seeds_of
-from .call import python_of
+from .call import call_of, python_of
 from .losses import Euclidean
 from .patch_prior import begun, drawn
 from .result import PreImage
@@ -117,7 +117,7 @@ class Inversion(Run):
             one = one[item] if len(one) > 1 else one[0]
         mask = {} if self.mask is None else {"mask": f"cx.masks.{self.mask!r}" if callable(self.mask) else "mask"}
         more = mask | begun(self.begin, self.patches)
-        return self._call("invert", f"{image or python_of(one)}, {self.layer.name!r}", step, item, **more)
+        return call_of(self, "invert", f"{image or python_of(one)}, {self.layer.name!r}", step, item, **more)
 
 
 def _first(net: Network, begin, patches, known: torch.Tensor) -> torch.Tensor:

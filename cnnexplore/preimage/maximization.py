@@ -10,6 +10,7 @@ import torch
 from ..errors import SettingError
 from ..network import Layer, Network, fit, place_of, read_image, unit_of
 from .batch import listed, paired, seeds_of
+from .call import call_of
 from .losses import InnerProduct
 from .patch_prior import begun, drawn
 from .responses import largest_responses, response_through
@@ -136,7 +137,7 @@ class Maximization(Run):
         if self.M is not None:
             more["M"] = f"{self.M!r}"
         more |= begun(self.begin, self.patches)
-        return self._call("maximize", repr(self.layer.name), step, item, **more)
+        return call_of(self, "maximize", repr(self.layer.name), step, item, **more)
 
 
 def measures(net: Network, layer: str, units: list[int], pathway=None, images=None) -> torch.Tensor:

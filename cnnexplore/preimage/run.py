@@ -12,7 +12,6 @@ from tqdm.auto import tqdm
 
 from ..errors import DivergedError, LayerError, SettingError
 from ..network import Network
-from .call import call_of
 from .frame import Frame
 from .priors import Scale
 from .result import PreImage
@@ -234,8 +233,7 @@ class Run:
         h, w = self.size
         if canvas.shape[-2:] == (h, w):
             return canvas
-        crops = [canvas[k, :, top : top + h, left : left + w] for k, (top, left) in enumerate(places)]
-        return torch.stack(crops)
+        return torch.stack([canvas[k, :, top : top + h, left : left + w] for k, (top, left) in enumerate(places)])
 
     def _resize(self, shifts: int) -> None:
         """Fits the canvas to another jitter: its centre stays, its border grows by repetition or is cut."""
@@ -256,9 +254,6 @@ class Run:
         self._free = None if self.free is None else fitted(self.free, before, self._shifts - 1 - before)
 
     # what is left behind
-
-    def _call(self, verb: str, subject: str, step: int | None = None, item: int | None = None, **more) -> str:
-        return call_of(self, verb, subject, step, item, **more)
 
     def _results(self, numbers) -> PreImage | list[PreImage]:
         """The estimates as they are now: numbers(k) gives the k-th one's error or response; a list for a batch."""

@@ -11,7 +11,7 @@ import torch
 from ..errors import SettingError
 from ..network import Layer, Network, class_name, class_scores, unit_of
 from ..preimage.batch import paired, seeds_of
-from ..preimage.call import python_of
+from ..preimage.call import call_of, python_of
 from ..preimage.losses import InnerProduct
 from ..preimage.maximization import measures, paper_weight
 from ..preimage.priors import Scale
@@ -181,7 +181,9 @@ class Completion(Run):
             more["start"] = repr(self.start)
         if self.M is not None:
             more["M"] = repr(self.M)
-        return self._call("complete", image or python_of(self.image), step, item, **more).replace("pathway=", "style=")
+        return call_of(self, "complete", image or python_of(self.image), step, item, **more).replace(
+            "pathway=", "style="
+        )
 
 
 def complete(
