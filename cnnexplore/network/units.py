@@ -17,14 +17,13 @@ def unit_of(net: Network, layer: Layer, unit) -> int:
     if isinstance(unit, str):
         if unit in net.labels and len(net.labels) == count:
             return net.labels.index(unit)
-        close = difflib.get_close_matches(unit, net.labels, 1) or [
-            one for one in net.labels if unit.lower() in one.lower()
-        ]
+        within = [one for one in net.labels if unit.lower() in one.lower()]
+        close = within or difflib.get_close_matches(unit, net.labels, 1)
         hint = f"expected a unit's number, 0 to {count - 1}."
         if close and len(net.labels) == count:
             hint = f"did you mean {close[0]!r}?"
         elif net.labels:
-            hint = f"{hint[:-1]}, or a label such as {net.labels[0]!r} at the last layer."
+            hint = f"{hint[:-1]}, or one of net.labels, such as {net.labels[0]!r}, at the last layer."
         raise SettingError(f"{unit!r} is no class of {net.name} at {layer.name}; {hint}")
     if isinstance(unit, bool) or not isinstance(unit, (int, np.integer)) or not 0 <= unit < count:
         raise SettingError(f"unit is {unit!r}; {layer.name} has units 0 to {count - 1}.")

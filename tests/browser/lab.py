@@ -118,12 +118,15 @@ class Notebook:
             }""",
             timeout=90_000,
         )
-        self.page.evaluate(
+        answered = self.page.evaluate(
             """async () => {
-              const late = new Promise((go) => setTimeout(go, 30000));
-              await Promise.race([jupyterapp.shell.currentWidget.sessionContext.session.kernel.info, late]);
+              const late = new Promise((go) => setTimeout(() => go(false), 30000));
+              const info = jupyterapp.shell.currentWidget.sessionContext.session.kernel.info.then(() => true);
+              return await Promise.race([info, late]);
             }"""
         )
+        if not answered:  # whatever is sent to it waits for that answer, for ever
+            raise TimeoutError("the kernel did not say what it is within 30 s.")
 
     def _session(self) -> dict:
         return self.page.evaluate(
@@ -137,14 +140,16 @@ class Notebook:
 
     def run_all(self, timeout: float = 480) -> None:
         """Runs all cells and waits for the last; raises if one fails."""
-        self.page.evaluate("() => { jupyterapp.commands.execute('notebook:run-all-cells'); }")
-        try:
-            self.page.wait_for_function(
-                "() => [...jupyterapp.shell.currentWidget.content.model.cells].some((c) => c.executionCount !== null)",
-                timeout=10_000,
-            )
-        except TimeoutError:  # the command came before the notebook was ready for it
+        cells = "[...jupyterapp.shell.currentWidget.content.model.cells]"
+        for last in (False, False, True):
             self.page.evaluate("() => { jupyterapp.commands.execute('notebook:run-all-cells'); }")
+            try:
+                self.page.wait_for_function(f"() => {cells}.some((c) => c.executionCount !== null)", timeout=20_000)
+                break
+            except TimeoutError:  # the command came before the notebook was ready for it, or the kernel hears nothing
+                if last:
+                    raise
+                self.open()
         self.page.wait_for_function(
             """() => {
               const cells = jupyterapp.shell.currentWidget.content.model.cells;
