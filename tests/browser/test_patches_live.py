@@ -30,9 +30,6 @@ def test_switched_on_and_weighed(opened, page, photograph):
     assert np.abs(np.array(opened.pixels(2)) - np.array(opened.pixels(0))).mean() > 1
     opened.show()
     photograph("patches")
-    slider = page.locator(".cx-panel .widget-hslider", has_text="γ").locator(".noUi-handle")
-    slider.focus()
-    slider.press("PageUp")
     opened.wait_state("d.state === 'finished'")
     code = opened.copied()
     assert "patches=cx.PatchDatabase(" in code
