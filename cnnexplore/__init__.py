@@ -22,25 +22,29 @@ _ROOMS = {
         "top_patches", "unit_segments",
     ),
     "cnnexplore.styles": (
-        "Completion", "Cone", "Embedding", "Features", "PatchDatabase", "PatchIndex", "Pathway", "Retrieved", "Topic",
-        "TopicCurve", "Topics", "complete", "cone", "embed", "features", "portray", "retrieve", "salient_part",
-        "topic_curve", "topics",
+        "Completion", "Cone", "PatchDatabase", "PatchIndex", "Pathway", "Retrieved", "Topic", "TopicCurve", "Topics",
+        "complete", "cone", "portray", "retrieve", "salient_part", "topic_curve", "topics",
     ),
-    "cnnexplore.data": ("annotated", "photograph", "photographs", "digit", "digits", "scene", "score", "world"),
+    "cnnexplore.representations": ("Embedding", "Features", "embed", "features"),
+    "cnnexplore.data": ("annotated", "photograph", "photographs", "digit", "digits"),
+    "cnnexplore.world": ("scene",),
+    "cnnexplore.evaluation": ("score",),
     "cnnexplore.figures": ("figure",),
     "cnnexplore.widgets": (
         "InversionPanel", "MaximizePanel", "CaricaturePanel", "DecodingPanel", "AttributionPanel", "StylePanel",
         "PathwayPanel", "CompletionPanel", "UnitPanel", "UnitGrid", "explore",
     ),
 }  # fmt: skip
-_HOME = {name: room for room, names in _ROOMS.items() for name in names}
+_HOME = {name: room for room, names in _ROOMS.items() for name in names} | {"world": "cnnexplore"}
 __all__ = sorted(_HOME)
 
 
 def __getattr__(name: str):
     if name not in _HOME:
         raise AttributeError(f"module 'cnnexplore' has no attribute {name!r}")
-    value = globals()[name] = getattr(_import_module(_HOME[name]), name)
+    home = _HOME[name]
+    value = _import_module(f"{home}.{name}") if home == __name__ else getattr(_import_module(home), name)
+    globals()[name] = value
     return value
 
 

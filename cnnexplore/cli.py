@@ -95,7 +95,7 @@ def train() -> None:
 @click.option("--seed", default=0, show_default=True)
 def train_lenet(smooth: bool, data: str, download: bool, out: Path | None, epochs: int, seed: int) -> None:
     """LeNet on MNIST: at least 99 % on its test set, minutes on two cores."""
-    from .zoo import lenet
+    from .zoo.training import lenet
 
     out = out or Path(f"lenet{'-smooth' if smooth else ''}.safetensors")
     score = lenet.train(data, out, epochs, seed, download, smooth)
@@ -112,7 +112,7 @@ def train_lenet(smooth: bool, data: str, download: bool, out: Path | None, epoch
 @click.option("--seed", default=0, show_default=True)
 def train_photonet(robust, data, download, out, epochs, eps, seed) -> None:
     """A narrow AlexNet on Imagenette: about half an hour on two cores. Interrupted, the same command goes on."""
-    from .zoo import photonet
+    from .zoo.training import photonet
 
     out = out or Path(f"photonet{'-robust' if robust else ''}.safetensors")
     score = photonet.train(data, out, robust, epochs, seed, download, eps)
@@ -131,7 +131,8 @@ def train_photonet(robust, data, download, out, epochs, eps, seed) -> None:
 )
 def train_worldnet(robust, styles, out, epochs, eps, seed, checkpoints) -> None:
     """A narrow AlexNet on fresh scenes of the world; no file is needed. Interrupted, the same command goes on."""
-    from .zoo import styled, worldnet
+    from .zoo.training import worldnet
+    from .zoo.training import worldnet_styles as styled
 
     if styles and (robust or checkpoints):
         raise click.UsageError("--styles goes with neither --robust nor --checkpoints.")

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 import cnnexplore as cx
 from cnnexplore import cli
-from cnnexplore.zoo import lenet
+from cnnexplore.zoo.training import lenet
 
 
 def run(*words):

@@ -17,7 +17,14 @@ ROOT = Path(cx.__file__).parent
 BROWSER = {"ipywidgets", "anywidget", "plotly"}
 LATE = BROWSER | {"matplotlib", "sklearn", "skimage", "jupyterlab", "IPython", "notebook"}
 ENTRIES = {"cli", "lab"}  # what a person starts from a terminal
-USED_BY = {"styles": {"preimage"}}  # method rooms that may use another one
+METHODS = {"preimage", "attribution", "units", "decoding", "representations", "styles"}
+BASE = {"network", "data", "world"}
+# Which rooms a room may import, beside `errors` and `drawing`; those that are not named may import every room.
+ALLOWED = {
+    "errors": set(), "drawing": set(), "network": set(), "world": set(), "data": {"network", "world"}, "zoo": BASE,
+    "preimage": BASE, "attribution": BASE, "units": BASE, "decoding": BASE, "representations": BASE,
+    "styles": BASE | {"preimage", "representations"}, "evaluation": BASE | METHODS,
+}  # fmt: skip
 
 
 def loaded_after(code):
@@ -52,13 +59,11 @@ cx.invert(net, image, "conv2", steps=1, polish=1, progress=True)._repr_png_()
 def imports(source, module):
     """(imported module, whether inside a function) of every import statement; relative ones resolved.
 
-    module: the dotted name of the file's module; a package's ends in ".__init__".
+    Imports for type checking count too. module: the dotted name of the file's module; a package's ends in ".__init__".
     """
     found = []
 
     def visit(node, inside):
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            return
         if isinstance(node, ast.Import):
             found.extend((alias.name, inside) for alias in node.names)
         if isinstance(node, ast.ImportFrom):
@@ -87,13 +92,41 @@ def offences(source, module):
         top, there = imported.split(".")[0], room_of(imported)
         if top in BROWSER and here != "widgets" and not (here in ENTRIES and inside):
             wrong.append(imported)
-        if there is None or there == here or there == "errors" or here in {"widgets", "figures"} | ENTRIES:
+        if there is None or there == here or there in {"errors", "drawing"} or here not in ALLOWED:
             continue
-        free = {"network": set(), "errors": set(), "data": {"network"}, "drawing": set()}  # all else may use them
-        allowed = free.get(here, {"network", "data", "drawing", *USED_BY.get(here, ())})
-        if there not in allowed and (ROOT / there).exists() | (ROOT / f"{there}.py").exists():
+        if there not in ALLOWED[here] and (ROOT / there).exists() | (ROOT / f"{there}.py").exists():
             wrong.append(imported)
     return wrong
+
+
+def circles(sources):
+    """Groups of modules that import each other, by name; sources: module -> text. An `__init__` counts as its package.
+
+    A name that a package's `__init__` re-exports is followed no further: only files that name each other count.
+    """
+    names = {name.removesuffix(".__init__") for name in sources}
+    graph = {}
+    for name, text in sources.items():
+        if not name.endswith(".__init__"):
+            graph[name] = {one for one, _ in imports(text, name) if one in names} - {name}
+    found, order = [], {}
+
+    def reach(start):
+        seen, waiting = set(), [start]
+        while waiting:
+            for one in graph.get(waiting.pop(), ()):
+                if one not in seen:
+                    seen.add(one)
+                    waiting.append(one)
+        return seen
+
+    for name in graph:
+        order[name] = reach(name)
+    for name in sorted(graph):
+        group = sorted({name, *(other for other in order[name] if name in order.get(other, ()))})
+        if len(group) > 1 and group not in found:
+            found.append(group)
+    return found
 
 
 def modules():
@@ -113,22 +146,44 @@ def test_imports_point_one_way(path, module):
         ("def f():\n    import plotly.graph_objects", "cnnexplore.preimage.result", ["plotly.graph_objects"]),
         ("def f():\n    import ipywidgets", "cnnexplore.cli", []),
         ("import ipywidgets", "cnnexplore.cli", ["ipywidgets"]),
-        ("import ipywidgets", "cnnexplore.widgets.panel", []),
+        ("import ipywidgets", "cnnexplore.widgets.panels.base", []),
         ("from ..preimage import Run", "cnnexplore.network.probe", ["cnnexplore.preimage", "cnnexplore.preimage.Run"]),
         ("def f():\n    from .. import zoo", "cnnexplore.network.network", ["cnnexplore.zoo"]),
         ("from . import run", "cnnexplore.preimage.__init__", []),
         ("from .. import zoo", "cnnexplore.preimage.__init__", ["cnnexplore.zoo"]),
-        ("from ..network import Network\nfrom ..errors import ExploreError", "cnnexplore.zoo.files", []),
+        ("from ...network import Network\nfrom ...errors import ExploreError", "cnnexplore.zoo.readers.mat", []),
         ("import cnnexplore.widgets", "cnnexplore.data.pictures", ["cnnexplore.widgets"]),
-        ("from ..cli import main", "cnnexplore.zoo.files", ["cnnexplore.cli", "cnnexplore.cli.main"]),
-        ("from ..data import world", "cnnexplore.zoo.worldnet", []),
-        ("from ..zoo import load", "cnnexplore.data.scorecard", ["cnnexplore.zoo", "cnnexplore.zoo.load"]),
+        ("from ...cli import main", "cnnexplore.zoo.readers.mat", ["cnnexplore.cli", "cnnexplore.cli.main"]),
+        ("from ... import world", "cnnexplore.zoo.training.worldnet", []),
+        ("from ..zoo import load", "cnnexplore.evaluation.scorecard", ["cnnexplore.zoo", "cnnexplore.zoo.load"]),
         ("from ..preimage import Run", "cnnexplore.styles.topics", []),
-        ("from ..preimage import Run", "cnnexplore.widgets.panel", []),
+        ("from ..styles import Topics", "cnnexplore.preimage.run", ["cnnexplore.styles", "cnnexplore.styles.Topics"]),
+        ("from ...preimage import Run", "cnnexplore.widgets.panels.base", []),
+        (
+            "if TYPE_CHECKING:\n    from ..styles import Topics",
+            "cnnexplore.preimage.run",
+            ["cnnexplore.styles", "cnnexplore.styles.Topics"],
+        ),
     ],
 )
 def test_the_check_of_imports(source, module, wrong):
     assert offences(source, module) == wrong
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    assert circles({module: path.read_text() for path, module in modules()}) == []
+
+
+def test_the_check_of_circles():
+    sources = {
+        "p.__init__": "from .a import x",
+        "p.a": "from .b import y",
+        "p.b": "if TYPE_CHECKING:\n    from . import c",
+        "p.c": "def f():\n    from .a import x",
+        "p.d": "from .a import x",
+    }
+    assert circles(sources) == [["p.a", "p.b", "p.c"]]
+    assert circles({**sources, "p.c": ""}) == []
 
 
 # public names

@@ -1,11 +1,8 @@
-"""Pictures that are always at hand, the procedural world with its ground truth, and the scores against it."""
+"""Photographs, digits and data sets: bundled images, folders, and annotated photographs."""
 
-from . import world
 from .annotated import annotated
 from .at_hand import at_hand
 from .images import Images
 from .pictures import digit, digits, photograph, photographs
-from .scorecard import score
-from .world import scene
 
-__all__ = ["Images", "annotated", "at_hand", "digit", "digits", "photograph", "photographs", "scene", "score", "world"]
+__all__ = ["Images", "annotated", "at_hand", "digit", "digits", "photograph", "photographs"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from .. import world
 from ..network import Network
-from . import world
 from .pictures import digit, photograph, photographs
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .. import drawing
+from .. import drawing, world
 from ..attribution import Attribution, attribute
-from ..data import at_hand, photograph, world
+from ..data import at_hand, photograph
 from ..errors import SettingError
 from ..network import Network, necks
 from ..units import activation_maps, minimal_image, neighbours, receptive_field, top_patches, unit_segments

@@ -1,16 +1,16 @@
 """Network, Layer, Pixels: from an image to the codes of named layers, run only as deep as asked."""
 
 from .backward import RULES, backward_rule
+from .bottleneck import necks
 from .head import Head, head_of
 from .layers import Layer, Layers
-from .necks import necks
 from .network import Network
 from .patched import Patched, grid
 from .pixels import Pixels, fit, read_image, seen_part
 from .probe import Probe
-from .spread import code_maps, spread
 from .through import Masks, own_masks, through
 from .units import class_name, class_scores, place_of, unit_of
+from .upsample import code_maps, spread
 
 __all__ = [
     "RULES",

@@ -11,8 +11,8 @@ from torch.overrides import TorchFunctionMode
 
 from ..errors import NetworkError
 from .backward import rectified
+from .bottleneck import paths
 from .layers import Layer
-from .necks import paths
 from .network import Network
 
 PRODUCTS = {"linear": 0, "conv2d": 0, "matmul": 0, "__matmul__": 0, "mm": 0, "addmm": 1}  # which argument is the input

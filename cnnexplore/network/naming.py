@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
+from .geometry import Field
+from .graph import Operation
 from .layers import Layer
-
-if TYPE_CHECKING:
-    from .trace import Step
 
 _BLOCKS = {"Fire": "fire"}  # blocks that the field numbers as one layer
 _COUNTED = {"conv2d": "conv", "linear": "fc", "lazyconv2d": "conv", "paddedconv2d": "conv", "lazylinear": "fc"}
@@ -24,6 +23,21 @@ _FOLLOWING = {
 }  # fmt: skip
 _OWN = re.compile(r"(conv|fc|relu|norm|pool|bn|drop)\d+(_\d+)?")  # the author already speaks the field's language
 _ENDING = {"softmax": "prob", "log_softmax": "logprob", "logsoftmax": "logprob"}
+
+
+@dataclass
+class Step:
+    """One layer-like thing that happened during the traced pass."""
+
+    site: tuple[str, str, int]
+    path: str
+    kind: str
+    shape: tuple[int, ...]
+    field: Field
+    block: str  # the innermost branching module around it, "" for none
+    key: int  # identity of the output tensor
+    leaf: bool
+    operation: Operation  # that computed it
 
 
 def name_layers(steps: list[Step], module: str, branching: set[str], own: bool = False) -> list[Layer]:

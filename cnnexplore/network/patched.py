@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from .bottleneck import necks
 from .layers import Layer
-from .necks import necks
 from .network import Network
 
 _NEAR = 1e-3  # how far, relative to the code's largest value, a spliced code may be from a computed one

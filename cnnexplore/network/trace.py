@@ -14,23 +14,8 @@ from ..errors import ExploreError, NetworkError, brief
 from .geometry import Field, propagate
 from .graph import Operation, Tape
 from .layers import Layer
-from .naming import name_layers
+from .naming import Step, name_layers
 from .probe import FUNCTIONS, twin
-
-
-@dataclass
-class Step:
-    """One layer-like thing that happened during the traced pass."""
-
-    site: tuple[str, str, int]
-    path: str
-    kind: str
-    shape: tuple[int, ...]
-    field: Field
-    block: str  # the innermost branching module around it, "" for none
-    key: int  # identity of the output tensor
-    leaf: bool
-    operation: Operation  # that computed it
 
 
 @dataclass

@@ -2,8 +2,6 @@
 
 from .completion import Completed, Completion, complete
 from .cone import Cone, cone
-from .embedding import Embedding, embed, embed_stream
-from .features import Features, feature_stream, features, semantic_layer
 from .matching import PatchIndex, Warp
 from .patches import PatchDatabase
 from .pathway import Pathway, part_weight, pathway_of
@@ -16,8 +14,6 @@ __all__ = [
     "Completed",
     "Completion",
     "Cone",
-    "Embedding",
-    "Features",
     "PatchDatabase",
     "PatchIndex",
     "Pathway",
@@ -28,17 +24,12 @@ __all__ = [
     "Warp",
     "complete",
     "cone",
-    "embed",
-    "embed_stream",
-    "feature_stream",
-    "features",
     "nearest_topic",
     "part_weight",
     "pathway_of",
     "portray",
     "retrieve",
     "salient_part",
-    "semantic_layer",
     "topic_curve",
     "topics",
 ]

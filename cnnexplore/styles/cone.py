@@ -10,7 +10,7 @@ import torch
 
 from ..errors import LayerError, SettingError
 from ..network import Network
-from .features import Features
+from ..representations.features import Features
 
 SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
 

@@ -14,8 +14,8 @@ from ..data import Images
 from ..errors import LayerError, SettingError
 from ..network import Layer, Network
 from ..preimage.patch_prior import PatchPrior
+from ..representations.features import features
 from .duplicates import LIKE, likeness, thumbnails
-from .features import features
 from .matching import PatchIndex, grid, plain, statistics
 from .metric import AlikePatches
 

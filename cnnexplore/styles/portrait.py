@@ -8,8 +8,8 @@ import numpy as np
 
 from ..errors import SettingError
 from ..preimage import PreImage, maximize
+from ..representations.features import Features
 from .cone import readout
-from .features import Features
 from .pathway import Pathway
 from .topics import DISTINCT, THRESHOLD, Topics
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import drawing
 from ..errors import SettingError
-from .features import Features
+from ..representations.features import Features
 from .topics import Topics
 
 _CHUNK = 8192  # images at a time

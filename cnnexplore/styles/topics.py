@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import drawing
 from ..errors import SettingError
-from .features import Features
+from ..representations.features import Features
 
 THRESHOLD, DISTINCT = 0.3, 1.5  # of a portrait: what all topics of a class share gives one picture for all
 FAINT, FAVOURED = 0.1, 1.2  # of a fill: with a portrait's channels alone, the whole network sees no such class in it

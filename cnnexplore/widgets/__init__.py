@@ -1,16 +1,16 @@
 """The live layer: panels, and all else that needs a browser."""
 
-from .attribution_panel import AttributionPanel
-from .caricature_panel import CaricaturePanel
-from .completion_panel import CompletionPanel
-from .decoding_panel import DecodingPanel
-from .inversion_panel import InversionPanel
-from .maximize_panel import MaximizePanel
-from .pathway_panel import PathwayPanel
-from .style_panel import StylePanel
-from .unit_grid import UnitGrid
-from .unit_panel import UnitPanel
-from .whole import explore
+from .explorer import explore
+from .panels.attribution import AttributionPanel
+from .panels.caricature import CaricaturePanel
+from .panels.completion import CompletionPanel
+from .panels.decoding import DecodingPanel
+from .panels.inversion import InversionPanel
+from .panels.maximization import MaximizePanel
+from .panels.pathways import PathwayPanel
+from .panels.styles import StylePanel
+from .panels.units import UnitPanel
+from .views.unit_grid import UnitGrid
 
 __all__ = [
     "AttributionPanel",

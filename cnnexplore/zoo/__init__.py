@@ -12,8 +12,11 @@ import torch
 
 from ..errors import NetworkError, WeightsError
 from ..network import Network
-from . import characters, dsift, files, history, hog, published, vision
-from .gradients import PIXELS
+from .architectures import characters, dsift, hog, published
+from .architectures import torchvision_classifiers as vision
+from .architectures.oriented_gradients import PIXELS
+from .readers import checkpoints as history
+from .readers import safetensors_file as files
 
 _EMBEDDED = {
     "photonet": "narrow AlexNet, ten classes of photographs (Imagenette)",

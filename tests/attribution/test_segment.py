@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import cnnexplore as cx
+from cnnexplore import world
 from cnnexplore.attribution import box_of, grabcut
-from cnnexplore.data import measures, world
+from cnnexplore.evaluation import measures
 
 
 def disc(side=80, centre=(40, 45), radius=17):

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 import cnnexplore as cx
-from cnnexplore.data.scorecard import _as_shown
+from cnnexplore.evaluation.scorecard import _as_shown
 
 # ImageNet's numbers of what COCO calls by one name; things of COCO that ImageNet has not are left out.
 SAME = {

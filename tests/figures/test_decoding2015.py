@@ -11,7 +11,7 @@ import cnnexplore as cx
 from cnnexplore.cli import cli
 from cnnexplore.decoding import compare, decode, pictures
 from cnnexplore.figures import decoding2015
-from cnnexplore.zoo.characters import PARTS
+from cnnexplore.zoo.architectures.characters import PARTS
 
 
 @pytest.fixture(scope="module")

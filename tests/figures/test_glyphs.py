@@ -5,9 +5,9 @@ import pytest
 
 import cnnexplore as cx
 from cnnexplore.figures.glyphs import glyphs, histograms
-from cnnexplore.zoo.dsift import dsift
-from cnnexplore.zoo.gradients import PIXELS
-from cnnexplore.zoo.hog import hog
+from cnnexplore.zoo.architectures.dsift import dsift
+from cnnexplore.zoo.architectures.hog import hog
+from cnnexplore.zoo.architectures.oriented_gradients import PIXELS
 
 SIDE = 64
 

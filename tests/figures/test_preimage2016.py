@@ -12,7 +12,7 @@ import cnnexplore as cx
 from cnnexplore import figures
 from cnnexplore.cli import cli
 from cnnexplore.figures import preimage2016
-from cnnexplore.zoo.hog import hog
+from cnnexplore.zoo.architectures.hog import hog
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
 QUICK = {"steps": 3, "progress": False}

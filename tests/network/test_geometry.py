@@ -13,7 +13,7 @@ from torchvision.models.squeezenet import Fire
 
 import cnnexplore as cx
 from cnnexplore.preimage.settings import paper_C, paper_jitter
-from cnnexplore.zoo.alexnet import caffe_alexnet
+from cnnexplore.zoo.architectures.alexnet import caffe_alexnet
 
 GREY = cx.Pixels("grey")
 

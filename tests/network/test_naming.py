@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import cnnexplore as cx
-from cnnexplore.zoo.alexnet import caffe_alexnet
+from cnnexplore.zoo.architectures.alexnet import caffe_alexnet
 
 
 def names(module, size=64, pixels=None):

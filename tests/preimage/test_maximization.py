@@ -10,7 +10,7 @@ from torch import nn
 import cnnexplore as cx
 from cnnexplore.preimage import best_responses, largest_responses
 from cnnexplore.preimage.maximization import field_canvas, paper_weight
-from cnnexplore.zoo.alexnet import caffe_alexnet
+from cnnexplore.zoo.architectures.alexnet import caffe_alexnet
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import cnnexplore as cx
-from cnnexplore.data import measures
+from cnnexplore.evaluation import measures
 
 SIDE = 40
 IMAGES = list(np.random.default_rng(0).integers(0, 256, (12, SIDE, SIDE, 3), dtype=np.uint8))

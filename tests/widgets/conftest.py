@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cnnexplore.widgets.run_view import RunView
+from cnnexplore.widgets.views.run_view import RunView
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from waiting import until
 
 import cnnexplore as cx
-from cnnexplore.widgets.attribution_panel import METHODS
-from cnnexplore.widgets.work import Work
+from cnnexplore.widgets.live.work import Work
+from cnnexplore.widgets.panels.attribution import METHODS
 
 
 @pytest.fixture

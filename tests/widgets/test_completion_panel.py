@@ -10,8 +10,8 @@ from PIL import Image
 from waiting import until
 
 import cnnexplore as cx
-from cnnexplore.widgets.mask_painter import TINT
-from cnnexplore.widgets.selection import EACH
+from cnnexplore.widgets.live.selection import EACH
+from cnnexplore.widgets.views.mask_painter import TINT
 
 
 @pytest.fixture(scope="module")

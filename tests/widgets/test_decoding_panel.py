@@ -13,8 +13,8 @@ from waiting import until
 
 import cnnexplore as cx
 from cnnexplore.decoding import pictures
-from cnnexplore.widgets.filter_detail import weighed
-from cnnexplore.widgets.unit_grid import fitted
+from cnnexplore.widgets.panels.filter_detail import weighed
+from cnnexplore.widgets.views.unit_grid import fitted
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from waiting import until
 
 import cnnexplore as cx
 from cnnexplore.preimage import best_responses
-from cnnexplore.widgets.gallery import _STEPS, Wishes, by_interest, captions, thumbnail_side
+from cnnexplore.widgets.panels.gallery import _STEPS, Wishes, by_interest, captions, thumbnail_side
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_thumbnails_are_kept_when_the_layer_is_left_and_can_wait(panel, net):
 
 
 def test_running_the_cell_again_replaces_the_run_and_its_gallery(panel, net, monkeypatch):
-    monkeypatch.setattr("cnnexplore.widgets.run_panel.cell_key", lambda: "cell 7 0")
+    monkeypatch.setattr("cnnexplore.widgets.panels.run_panel.cell_key", lambda: "cell 7 0")
     one = panel(net, "conv2", steps=50_000)
     until(lambda: one.gallery.runner.state == one.runner.state == "running")
     two = panel(net, "conv2", steps=50_000)
@@ -127,7 +127,7 @@ def test_thumbnails_that_cannot_be_made_say_why_and_can_be_tried_again(panel, ne
     def broken(self):
         raise cx.DivergedError("the energy is no longer finite.")
 
-    monkeypatch.setattr("cnnexplore.widgets.gallery.Wishes.frames", broken)
+    monkeypatch.setattr("cnnexplore.widgets.panels.gallery.Wishes.frames", broken)
     p = panel(net, "conv2", steps=5)
     until(lambda: p.gallery.runner.state == "failed" and p.grid.action == "try again")
     assert p.grid.note == "thumbnails: the energy is no longer finite."

@@ -13,7 +13,7 @@ from torch import nn
 from waiting import until
 
 import cnnexplore as cx
-from cnnexplore.widgets.reel import Reel
+from cnnexplore.widgets.live.reel import Reel
 
 
 def uploaded(name: str, content: bytes) -> dict:
@@ -114,7 +114,7 @@ def test_looking_back_shows_an_earlier_frame_and_its_code(panel):
 
 
 def test_a_network_that_cannot_be_loaded_gets_a_sentence_and_all_stays(panel, said, monkeypatch):
-    from cnnexplore.zoo import vision
+    from cnnexplore.zoo.architectures import torchvision_classifiers as vision
 
     def offline(*args):
         raise cx.WeightsError("the weights of alexnet could not be downloaded.")

@@ -7,7 +7,7 @@ import pytest
 from waiting import until
 
 import cnnexplore as cx
-from cnnexplore.widgets.selection import EACH
+from cnnexplore.widgets.live.selection import EACH
 
 
 @pytest.fixture(scope="module")

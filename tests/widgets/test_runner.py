@@ -10,8 +10,8 @@ import pytest
 from waiting import until
 
 import cnnexplore as cx
-from cnnexplore.widgets import runner as room
-from cnnexplore.widgets.runner import Runner
+from cnnexplore.widgets.live import runner as room
+from cnnexplore.widgets.live.runner import Runner
 
 
 @pytest.fixture(scope="module")

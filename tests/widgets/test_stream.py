@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnnexplore.widgets.stream import Stream
+from cnnexplore.widgets.live.stream import Stream
 
 
 class Wire:

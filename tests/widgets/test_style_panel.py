@@ -79,7 +79,7 @@ def test_another_topic_another_mask_another_class(panel):
 
 
 def test_points_are_picked_encircled_and_painted(panel):
-    p = panel("church", selection=(shared := cx.widgets.selection.Selection()))
+    p = panel("church", selection=(shared := cx.widgets.live.selection.Selection()))
     p._picked(next(k for k in range(20) if p.topics.assignment[k] == 1))
     assert p.chosen.topic == 1
     place = int(np.flatnonzero(p.topics.assignment == 1)[0])
@@ -104,7 +104,7 @@ def test_points_are_picked_encircled_and_painted(panel):
 
 def test_codes_that_are_known_need_no_pass(keep, net, scenes, monkeypatch):
     found = cx.features(net, scenes, cache=False, progress=False)
-    monkeypatch.setattr("cnnexplore.widgets.survey.feature_stream", None)
+    monkeypatch.setattr("cnnexplore.widgets.panels.survey.feature_stream", None)
     p = keep(cx.StylePanel(images=found, style_of="boat", steps=2))
     assert p.selection.net is net
     assert p.wait(60)
@@ -141,7 +141,7 @@ def test_images_that_are_not_given_get_a_sentence(keep, refused, net):
 
 
 def test_ten_thousand_points_are_drawn_by_webgl():
-    from cnnexplore.widgets.scatter import Scatter
+    from cnnexplore.widgets.views.scatter import Scatter
 
     scatter = Scatter()
     for count, kind in ((100, "scatter"), (10_000, "scattergl"), (50, "scatter")):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cnnexplore as cx
-from cnnexplore.widgets.unit_grid import fitted
+from cnnexplore.widgets.views.unit_grid import fitted
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from waiting import until
 
 import cnnexplore as cx
 from cnnexplore import drawing
-from cnnexplore.widgets.unit_grid import fitted
+from cnnexplore.widgets.views.unit_grid import fitted
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from torch import nn
 from waiting import until
 
 import cnnexplore as cx
-from cnnexplore.widgets.whole import PANELS, Instrument
+from cnnexplore.widgets.explorer import PANELS, Instrument
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 import cnnexplore as cx
-from cnnexplore.zoo.characters import BARS, CHARACTERS, PARTS, SQUARES
+from cnnexplore.zoo.architectures.characters import BARS, CHARACTERS, PARTS, SQUARES
 
 METHODS = ["nearest", "bilinear", "bicubic"]
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from test_hog import KINDS, synthetic
 
 import cnnexplore as cx
-from cnnexplore.zoo.dsift import dsift
-from cnnexplore.zoo.gradients import PIXELS
+from cnnexplore.zoo.architectures.dsift import dsift
+from cnnexplore.zoo.architectures.oriented_gradients import PIXELS
 
 GOLDEN = ["astronaut_128", "camera_128", "rocket_97x131", "step25_64", "constant_64"]
 

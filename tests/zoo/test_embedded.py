@@ -11,8 +11,9 @@ import torch
 from safetensors import safe_open
 
 import cnnexplore as cx
-from cnnexplore.data import world
-from cnnexplore.zoo import photonet, training, worldnet
+from cnnexplore import world
+from cnnexplore.zoo.training import photonet, worldnet
+from cnnexplore.zoo.training import recipe as training
 
 FOLDER = resources.files("cnnexplore.zoo") / "weights"
 BOTH = {name: [name, f"{name}-robust"] for name in ("worldnet", "photonet")}

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import cnnexplore as cx
-from cnnexplore.zoo.lenet import PIXELS, lenet
+from cnnexplore.zoo.training.lenet import PIXELS, lenet
 
 pytestmark = pytest.mark.usefixtures("on_cpu")
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cnnexplore as cx
-from cnnexplore.zoo.gradients import PIXELS
-from cnnexplore.zoo.hog import hog
+from cnnexplore.zoo.architectures.hog import hog
+from cnnexplore.zoo.architectures.oriented_gradients import PIXELS
 
 GOLDEN = ["astronaut_128", "astronaut_rgb_128", "camera_128", "rocket_97x131", "step25_64", "constant_64"]
 KINDS = ["noise", "8-bit", "steps", "ramp", "edge", "dot", "constant"]
@@ -253,7 +253,7 @@ def test_bad_input(refused):
     refused(cx.WeightsError, lambda: cx.load("hog", weights="random"), "'hog'", "formulae")
     refused(cx.NetworkError, lambda: cx.load("hogg"), "'hog'")
     refused(cx.NetworkError, lambda: cx.load("hog", device="cpu").predict(cx.photograph("cat")), "hog")
-    assert cx.zoo.hog.hog(np.int64(4)).cell == 4
+    assert cx.zoo.architectures.hog.hog(np.int64(4)).cell == 4
 
 
 @pytest.mark.parametrize("name", list(TABLE_4))

@@ -13,7 +13,7 @@ from matfiles import cell, structs
 from scipy.io import savemat
 
 import cnnexplore as cx
-from cnnexplore.zoo import matlab
+from cnnexplore.zoo.readers import matlab
 
 WANTED = ("a", "b", "c")
 dtypes = st.sampled_from(["f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"])

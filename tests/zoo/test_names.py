@@ -9,7 +9,7 @@ import torch
 from torchvision import models
 
 import cnnexplore as cx
-from cnnexplore.zoo import vision
+from cnnexplore.zoo.architectures import torchvision_classifiers as vision
 
 FORMULAE = ["hog", "hog-bilinear", "dsift", "characters"]
 SQUEEZENET_FILE = models.SqueezeNet1_1_Weights.DEFAULT.url.rsplit("/", 1)[-1]

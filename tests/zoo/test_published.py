@@ -10,8 +10,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 import cnnexplore as cx
-from cnnexplore.zoo import files, published
-from cnnexplore.zoo.vgg import vgg_m
+from cnnexplore.zoo.architectures import published
+from cnnexplore.zoo.architectures.vgg import vgg_m
+from cnnexplore.zoo.readers import safetensors_file as files
 
 # name: (kernel, receptive field, stride, channels), as printed
 

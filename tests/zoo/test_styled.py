@@ -8,8 +8,9 @@ import torch
 from safetensors import safe_open
 
 import cnnexplore as cx
-from cnnexplore.data import world
-from cnnexplore.zoo import styled, worldnet
+from cnnexplore import world
+from cnnexplore.zoo.training import worldnet
+from cnnexplore.zoo.training import worldnet_styles as styled
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import torch
 from safetensors import safe_open
 
 import cnnexplore as cx
-from cnnexplore.zoo import lenet
+from cnnexplore.zoo.training import lenet
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import torch
 from torchvision.datasets import MNIST
 
 import cnnexplore as cx
-from cnnexplore.zoo.alexnet import caffe_alexnet
-from cnnexplore.zoo.lenet import accuracy
+from cnnexplore.zoo.architectures.alexnet import caffe_alexnet
+from cnnexplore.zoo.training.lenet import accuracy
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,9 @@ from torch import nn
 
 import cnnexplore as cx
 from cnnexplore.errors import ExploreError, WeightsError
-from cnnexplore.zoo import photonet, training
-from cnnexplore.zoo.alexnet import ResponseNorm, alexnet, photo_alexnet, world_alexnet
+from cnnexplore.zoo.architectures.alexnet import ResponseNorm, alexnet, photo_alexnet, world_alexnet
+from cnnexplore.zoo.training import photonet
+from cnnexplore.zoo.training import recipe as training
 
 SMALL = {"widths": (4, 8, 8, 8, 6), "hidden": 12, "first": (7, 2, 3), "alpha": 1.0, "drop": 0.2}
 

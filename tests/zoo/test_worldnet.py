@@ -8,8 +8,9 @@ import torch
 from safetensors import safe_open
 
 import cnnexplore as cx
-from cnnexplore.data import world
-from cnnexplore.zoo import history, worldnet
+from cnnexplore import world
+from cnnexplore.zoo.readers import checkpoints as history
+from cnnexplore.zoo.training import worldnet
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from ... import drawing
-from ...data import digits, photograph, world
+from ... import drawing, world
+from ...data import digits, photograph
 from ...decoding import Decoding, class_means, compare, decode, pictures, threshold
 from ...decoding.responses import codes, errors, filter_responses
 from ...network import Network

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from ...data import digits, world
+from ... import world
+from ...data import digits
 from ...decoding import pictures
 from ...errors import SettingError
 from ...network import Layer, Network

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...data import photograph, world
+from ... import world
+from ...data import photograph
 from ...errors import SettingError
 from ...network import Network, class_name, head_of, unit_of
 from ...preimage import maximize
-from ...styles import Completed, Features, Pathway, Topics, complete, features, part_weight, pathway_of, topics
+from ...representations import Features, features
+from ...styles import Completed, Pathway, Topics, complete, part_weight, pathway_of, topics
 from ..parts import cell, original
 from ..sheet import Cell, Sheet
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...data import world
+from ... import world
 from ...errors import SettingError
 from ...network import Network
-from ...styles import Features, Topics, features, nearest_topic, portray, retrieve, topics
+from ...representations import Features, features
+from ...styles import Topics, nearest_topic, portray, retrieve, topics
 from ..sheet import Cell, Sheet
 
 SCENES = (800, 5)  # of the world, and their seed

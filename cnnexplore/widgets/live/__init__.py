@@ -1,0 +1,1 @@
+"""The live layer: runs in threads, streams of frames, the shared selection."""

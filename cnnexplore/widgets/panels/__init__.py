@@ -1,0 +1,1 @@
+"""One panel per method: its controls and its pictures."""

@@ -1,0 +1,189 @@
+"""CompletionPanel: the painted part of a photograph fills with an object of a class and style while one watches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import ipywidgets as w
+import numpy as np
+
+from ...errors import SettingError
+from ...network import Layer, Network, class_scores, unit_of
+from ...preimage import Run, Values
+from ...preimage.maximization import paper_weight
+from ...preimage.result import png
+from ...preimage.settings import paper_jitter
+from ...styles import Completion
+from ...styles.completion import STARTS, usual_weight
+from ...styles.hole import Hole
+from ...zoo import DEFAULT, load
+from ..live.selection import Selection
+from ..views.mask_painter import MaskPainter
+from ..views.stage import sheet
+from .run_panel import RunPanel
+from .style_chooser import StyleChooser, crossed, through
+
+_CONTEXT = "as the rest suggests"
+
+
+class CompletionPanel(RunPanel):
+    """A live completion: paint a mask on a photograph, choose class and style, watch it fill.
+
+    net: a Network, a name or a path for `cx.load` (default: photonet). image: an image, a list, or a dict by name
+    (default: pictures at hand). mask: as for `cx.complete`; None finds the part that the predicted class depends on
+    most. target: a class's number or label; None: what the rest of the image suggests. styles: a cx.Topics, a list of
+    what `cx.complete` takes as a style, or a dict of either by class. fill: what the fill begins as, "surroundings",
+    "noise" or "image". C, jitter: None for the usual choice. seeds: how many fills grow side by side. start: begin at
+    once. selection: share what is looked at with other panels.
+    Raises ImageError, SettingError, NetworkError, WeightsError.
+    """
+
+    counts = "class"
+    loading = "looking around the hole …"
+    again = "begin again from the empty hole"
+    unit = " M"
+    means = "the class's score, through the style's pathway if there is one, in units of its largest one (M)"
+
+    def __init__(
+        self,
+        net=None,
+        image=None,
+        mask=None,
+        *,
+        target: int | str | None = None,
+        styles=None,
+        fill: str = "surroundings",
+        C: float | None = None,
+        alpha: float = 6,
+        beta: float = 2,
+        jitter: int | None = None,
+        steps: int = 200,
+        seed: int = 0,
+        seeds: int = 1,
+        start: bool = True,
+        selection: Selection | None = None,
+    ):
+        net = net or (selection.net if selection is not None else None)
+        net = net if isinstance(net, Network) else load(net or DEFAULT)
+        if fill not in STARTS:
+            raise SettingError(f"fill is {fill!r}; expected one of {', '.join(map(repr, STARTS))}.")
+        self._first, self.hole = (mask, target, styles, fill), None
+        given = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter}
+        super().__init__(net, image, None, given, steps, seed, seeds, start, selection)
+
+    def _prepare(self) -> None:
+        s, (mask, target, styles, _) = self.selection, self._first
+        if target is not None:
+            s.target = unit_of(s.net, s.net.scores, target)
+        self.chooser = StyleChooser(s, styles, free=_CONTEXT)
+        self.mask = mask  # what the person chose; None: found by itself
+        self._dig()
+        s.observe(self._selected, ["target", "styles", "style"])
+
+    def _dig(self) -> None:
+        """The hole in the image that is selected; a C that was usual stays usual when another share is free."""
+        s = self.selection
+        class_scores(s.net)
+        usual = self.settings.C == self._usual(s.net.scores, s.net.size).C
+        self.hole = Hole(s.net, s.image, self.mask)
+        if usual:
+            self.settings.update(C=usual_weight(s.net.scores, self.hole))
+
+    def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
+        scores = self.selection.net.scores
+        C = paper_weight(scores, size) if self.hole is None else usual_weight(scores, self.hole)
+        return Values(C, jitter=paper_jitter(scores))
+
+    def _looked_at(self) -> tuple:
+        return self.selection.net, id(self.selection.image), self.chooser.looked_for
+
+    def _make(self) -> Callable[[], Run]:
+        hole, image = self.hole, self.selection.image
+        style, seed, self._columns = crossed(self.chooser.styles, self.starts.noises)
+        settings = {"style": style, "seed": seed, "steps": self.starts.steps, "settings": self.settings}
+        target, start = self.chooser.channel, self.fill.value
+        return lambda: Completion(hole.net, image, hole, target=target, start=start, **settings)
+
+    def _begin(self, go: bool = True) -> None:
+        with self.run_view.sentences():
+            super()._begin(go)
+
+    def _code_of(self, run: Completion, step: int | None) -> str:
+        return run.code(self.selection.image_code, step=step)
+
+    def _says(self, run: Completion) -> str:
+        return through(f"{run.context}, filled in", self.chooser.names)
+
+    # what is on the screen
+
+    def _above(self) -> list[w.Widget]:
+        self.layer.layout.display = "none"
+        self.painter = MaskPainter(self.original)
+        self.painter.on_change, self.painter.on_find = self._painted, self._find
+        self.fill = w.Dropdown(options=list(STARTS), value=self._first[3], description="begin")
+        self.fill.tooltip = "what the fill begins as: its surroundings, noise, or the image as it is"
+        self.fill.layout.width, self.fill.style.description_width = "180px", "38px"
+        self.fill.observe(lambda change: self._begin(), "value")
+        wrap = w.Layout(flex_flow="row wrap", align_items="center")
+        row = [self.chooser.unit, self.chooser.style, self.fill]
+        return [w.HBox(row, layout=wrap), w.HBox(self.painter.row, layout=wrap)]
+
+    def _new_run(self, run: Completion) -> None:
+        self.estimate.columns = self._columns if len(run.seeds) > self._columns > 0 else 0
+        self.painter.show(run.net.picture(run.net.pixels_of(run.image)), run.hole.free)
+        self.original.caption = f"drag or paint what is to be filled: {run.hole.free.mean():.0%}"
+        self._before = run.probability(run.image)
+
+    def _state(self, state: str) -> None:
+        super()._state(state)
+        run = self.runner.run
+        if state in ("paused", "finished") and run is not None:
+            after = dict.fromkeys(f"{run.probability(run.hole.filled(x[None])):.0%}" for x in run.x)
+            self.estimate.caption = f"{self._says(run)}: {self._before:.0%} → {', '.join(after)}"
+
+    # what a person does
+
+    def _painted(self, mask: np.ndarray) -> None:
+        if not mask.any():
+            self.run_view.tell("failed", "nothing is masked; paint what is to be filled.")
+            return
+        self._mask_anew(mask.copy())
+
+    def _find(self) -> None:
+        self._mask_anew(None)
+
+    def _mask_anew(self, mask: np.ndarray | None) -> None:
+        with self.run_view.sentences():
+            self.mask = mask
+            self._dig()
+            self.controls.show(self.settings.snapshot())
+            self._begin()
+
+    def _pick(self, row: int, column: int) -> None:
+        """A click paints; it chooses no unit."""
+
+    def _save(self) -> None:
+        with self.run_view.sentences():
+            run = self.runner.run
+            if run is None:
+                raise SettingError("there is no run yet; press start.")
+            shown = self.picture
+            made = [run.hole.pasted(one) for one in ([shown] if shown.ndim == 3 else shown)]
+            whole = made[0] if shown.ndim == 3 else sheet(np.stack(made))
+            self.run_view.download(f"{self.selection.net.name}-completed.png", png(whole, self.code()))
+
+    def _selected(self, change) -> None:
+        s = self.selection
+        with self.run_view.sentences():
+            if s.layer not in s.net.layers or self._begun == self._looked_at():
+                return  # the other half of a change follows, or has been acted on
+            net, image, _ = self._begun
+            if (s.net, id(s.image)) != (net, image):
+                self.mask = None  # it was painted on another picture
+                self._dig()
+                if s.net is not net:
+                    now = self._usual(s.net.scores, s.net.size)
+                    self.settings.update(C=now.C, jitter=now.jitter)
+                    self.controls.suit(s.net.scores, s.net.size)
+                self.controls.show(self.settings.snapshot())
+            self._begin()

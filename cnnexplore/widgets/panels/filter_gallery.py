@@ -1,0 +1,202 @@
+"""FilterGallery: a layer's decoded filters as thumbnails, filled in live, in an order that says something."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from ...data import at_hand
+from ...decoding import Decoding, by_class, by_shape, pictures, threshold
+from ...decoding.responses import codes
+from ...network import Layer, Network
+from ..live.runner import Runner
+from ..live.work import Gate
+from ..views.unit_grid import UnitGrid
+from .gallery import by_interest, captions, labelled, thumbnail_side
+
+ORDERS = {
+    "by response": "units that respond most to the images at hand come first",
+    "by shape": "filters that look alike stand together",
+    "by class": "units that respond to images of one class stand together",
+    "as numbered": "as the layer has them",
+}
+_AT_ONCE = 32  # filters between two pictures, at most
+_SIDE = 96  # pixels of a filter that is kept
+_KEPT = 4  # layers whose filters are kept
+
+
+class Some(NamedTuple):
+    """Some units with their filters, made small, and what they are made for: (network, layer, unpooling)."""
+
+    where: tuple[Network, str, str]
+    units: list[int]
+    filters: torch.Tensor
+
+
+class Filters(Gate):
+    """The decoded filters of a layer as one run that a Runner can drive: waits, stops and goes on."""
+
+    def __init__(self, net: Network, layer: str, unpool: str, left: Callable[[], list[int]]):
+        super().__init__()
+        self.where = (net, layer, unpool)
+        self.step, self.total = 0, 1
+        self._left = left
+        self._units: list[int] | None = None
+
+    def frames(self) -> Iterator[Some]:
+        """Some filters at a time until the last is done, or `stop`."""
+        self._stopped = False
+        if self._units is None:
+            self._units = self._left()
+        decoding = Decoding(*self.where[:2], self._units[self.step :] or None, self.where[2])
+        decoding.at_once = min(decoding.at_once, _AT_ONCE)
+        self.total = len(self._units)
+        for units, filters in decoding if self.step < self.total else ():
+            if not self._goes_on():
+                return
+            self.step += len(units)
+            yield Some(self.where, units, small(filters))
+
+
+class FilterGallery:
+    """Fills a UnitGrid with a layer's decoded filters; pictures follow threshold and part at once.
+
+    key: of its runner. tell(state, text, trace) says what is going on. Layers that were left are complete at once when
+    they are chosen again.
+    """
+
+    def __init__(self, grid: UnitGrid, key: str | None, tell: Callable[..., None]):
+        self.grid, self.tell = grid, tell
+        self.runner = Runner(key)
+        self.runner.on_frame, self.runner.on_state, self.runner.on_error = self._frame, self._state, self._error
+        self.share, self.part, self.order = 0.3, "", "by response"
+        self.on_ready: Callable[[list[int]], None] = lambda order: None
+        self._kept: OrderedDict[tuple, dict[int, torch.Tensor]] = OrderedDict()
+        self._orders: dict[tuple, list[int]] = {}
+        self._where: tuple | None = None
+        self._lock = threading.RLock()
+
+    def show(self, net: Network, layer: Layer, unpool: str) -> None:
+        """The filters of a layer; those that are not decoded yet will be."""
+        self.runner.stop()
+        with self._lock:
+            self._where = (net, layer.name, unpool)
+            kept = self._kept.setdefault(self._where, {})
+            self._kept.move_to_end(self._where)
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+            where = self._where
+        self._layer = layer
+        if len(kept) == layer.channels:
+            self._begin(next(iter(kept.values())).shape[1:])
+            self.grid.put(list(kept), self._pictures(list(kept)))
+            self.reorder()
+            self.tell("finished", self._said())
+            return
+
+        def left() -> list[int]:
+            order = self._known_order("as numbered" if labelled(net, layer) else "by response")
+            return [unit for unit in order if unit not in self._kept[where]]
+
+        self.runner.begin(lambda: Filters(net, layer.name, unpool, left))
+
+    def _begin(self, size: tuple[int, ...]) -> None:
+        net, layer = self._where[0], self._layer
+        self.grid.begin(layer.channels, thumbnail_side(tuple(size[1:])), captions(net, layer))
+
+    def _frame(self, some: Some) -> None:
+        with self._lock:
+            kept = self._kept.get(some.where)
+            if some.where != self._where or kept is None:
+                return
+            first = not kept
+            kept.update(zip(some.units, some.filters, strict=True))
+        if first or self.grid.count != self._layer.channels or self.grid.done == 0:
+            self._begin(some.filters.shape[1:])
+            self.grid.order = self._known_order(
+                "as numbered" if labelled(some.where[0], self._layer) else "by response"
+            )
+            self.on_ready(self.grid.order)
+        self.grid.put(some.units, self._pictures(some.units))
+        self.tell("running", f"decoding: {len(kept)} of {self._layer.channels} filters of {self._layer.name}")
+
+    def _state(self, state: str) -> None:
+        if state == "loading":
+            self.tell(state, f"decoding {self._layer.name} …")
+        elif state == "finished":
+            self.reorder()
+            self.tell(state, self._said())
+
+    def _said(self) -> str:
+        return f"{self._layer.channels} filters of {self._layer.name}; click one to see what it is made of"
+
+    def _error(self, sentence: str, trace: str) -> None:
+        self.tell("failed", sentence, trace)
+
+    # how they are shown
+
+    def redraw(self) -> None:
+        """All pictures again, for another threshold or part."""
+        with self._lock:
+            units = list(self._kept.get(self._where, ()))
+        if units:
+            self.grid.put(units, self._pictures(units))
+
+    def _pictures(self, units: list[int]) -> np.ndarray:
+        kept = self._kept[self._where]
+        return self.drawn(torch.stack([kept[unit] for unit in units]).float(), self._where[0])
+
+    def drawn(self, filters: torch.Tensor, net: Network) -> np.ndarray:
+        """Filters as pictures, whole or where they are strong, as is chosen now."""
+        return pictures(threshold(filters, self.share, self.part) if self.part else filters, net.pixels)
+
+    def reorder(self) -> None:
+        """The chosen order; by shape once all filters are there."""
+        if self._where is None or len(self._kept[self._where]) < self._layer.channels:
+            return
+        order = self._known_order(self.order)
+        self.grid.order = order
+        self.on_ready(order)
+
+    def _known_order(self, kind: str) -> list[int]:
+        net, layer, unpool = self._where
+        key = (net, layer, unpool if kind == "by shape" else "", kind)
+        if key not in self._orders:
+            make = {"by response": self._by_interest, "by shape": self._by_shape, "by class": self._by_class}
+            self._orders[key] = make[kind]() if kind in make else list(range(self._layer.channels))
+        return self._orders[key]
+
+    def _by_interest(self) -> list[int]:
+        return [int(k) for k in by_interest(self._where[0], self._layer)]
+
+    def _by_shape(self) -> list[int]:
+        kept = self._kept[self._where]
+        return by_shape(torch.stack([kept[unit] for unit in range(len(kept))]).float())
+
+    def _by_class(self) -> list[int]:
+        """By the class that the network itself sees in the images at hand."""
+        net, layer = self._where[0], self._layer.name
+        last = list(net.layers)[-1]
+        found = [(code[net.layers[layer].name], code[last].flatten(1).argmax(1))
+                 for _, code in codes(net, list(dict.fromkeys((layer, last))), at_hand(net))]  # fmt: skip
+        responses, classes = (torch.cat(parts) for parts in zip(*found, strict=True))
+        seen = {int(k): n for n, k in enumerate(sorted(set(classes.tolist())))}
+        groups = by_class(responses, [seen[int(k)] for k in classes])
+        return [unit for units in groups.values() for unit in units]
+
+
+def small(filters: torch.Tensor) -> torch.Tensor:
+    """Filters no larger than is kept of them, in half precision on the host."""
+    side = max(filters.shape[2:])
+    scaled = filters / filters.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-30)
+    if side > _SIDE:
+        size = [max(1, math.ceil(n * _SIDE / side)) for n in filters.shape[2:]]
+        scaled = F.interpolate(scaled, size, mode="bilinear", antialias=True, align_corners=False)
+    return scaled.half().cpu()

@@ -1,0 +1,162 @@
+"""LookPanel: what panels have in common that compute what is selected, and show it as it comes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+
+import ipywidgets as w
+import numpy as np
+
+from ...errors import SettingError
+from ...network import Layer, Network
+from ...preimage.result import png
+from ...zoo import DEFAULT, load
+from ..live.notebook import cell_key, show_with_still
+from ..live.runner import Runner
+from ..live.selection import Selection
+from ..live.work import Work
+from ..views.run_view import RunView
+from .choices import Album
+from .choosers import Choosers
+
+
+class LookPanel(ABC):
+    """Choosers, pictures, a sentence, its code; a change of what is looked at begins the work anew.
+
+    A kind of panel says what it looks at (`_looked_at`), what it computes step by step (`_stream`, in the runner's
+    thread), how a step is shown (`_frame`), its code and its picture, and which widgets stand between.
+    Raises LayerNotFound, ImageError, NetworkError, WeightsError.
+    """
+
+    looks_at_image = True
+    layer_help = "the layer that is looked at"
+
+    def __init__(self, net, image, layer: str | None, selection: Selection | None):
+        if selection is not None:
+            net, layer = net or selection.net, layer or selection.layer
+        net = net if isinstance(net, Network) else load(net or DEFAULT)
+        choices, self.album = {"net": net, "layer": (net.layers[layer] if layer else self._first_layer(net)).name}, None
+        if self.looks_at_image:
+            self.album = Album(image, net)
+            choices["image"], choices["image_code"] = self.album[self.album.first]
+            if selection is not None and image is None and selection.image is not None:
+                choices["image"], choices["image_code"] = selection.image, selection.image_code
+                self.album.add("shared", selection.image, selection.image_code)
+                self.album.first = "shared"
+        self.selection = selection or Selection()
+        self.selection.set(**choices)
+        self.status = RunView(quiet=True)
+        self.runner = Runner(cell_key())
+        self.runner.on_frame, self.runner.on_state, self.runner.on_error = self._frame, self._state, self._error
+        self._still, self._begun = None, None
+        self.choosers = Choosers(self.selection, self.album, self.status, self.layer_help)
+        self.code_button = self._button("code", "code", "copy the Python that remakes this picture", self._copy)
+        self.save_button = self._button("save", "download", "save the picture as PNG, with its code", self._save)
+        self.code_box = w.Textarea(layout=w.Layout(width="98%", height="58px", display="none"))
+        top = [*self.choosers.row, w.Box(layout=w.Layout(flex="1 1 0")), self.code_button, self.save_button]
+        wrap = w.Layout(flex_flow="row wrap", align_items="flex-start")
+        self.widget = w.VBox(
+            [w.HBox(top, layout=wrap), self.code_box, *self._build(), self.status], layout=w.Layout(max_width="900px")
+        )
+        self.widget.add_class("cx-panel")
+        self.selection.observe(self._selected, ["net", "image", "layer", "channel", "unit"])
+        self._begin()
+
+    # what a kind of panel says
+
+    @abstractmethod
+    def _first_layer(self, net: Network) -> Layer: ...
+
+    @abstractmethod
+    def _looked_at(self) -> tuple: ...
+
+    @abstractmethod
+    def _build(self) -> list[w.Widget]: ...
+
+    @abstractmethod
+    def _stream(self, looked_at: tuple) -> tuple[Iterator, int]:
+        """The work, and about how many steps it has; called in the runner's thread."""
+
+    @abstractmethod
+    def _frame(self, frame) -> None: ...
+
+    @abstractmethod
+    def code(self) -> str:
+        """The line of Python that remakes the picture on the screen."""
+
+    @property
+    @abstractmethod
+    def picture(self) -> np.ndarray:
+        """What is saved, (H, W, 3) uint8."""
+
+    @abstractmethod
+    def _finished(self) -> str:
+        """The line of status when all is done."""
+
+    # what a person does
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Blocks until all is computed; an interrupt only ends the waiting. Says whether it is."""
+        return self.runner.wait(timeout)
+
+    def poster(self) -> bytes:
+        """A PNG for where no kernel runs."""
+        try:
+            return png(self.picture, self.code())
+        except SettingError:  # there is nothing yet
+            return png(np.full((64, 64, 3), 128, np.uint8))
+
+    def _ipython_display_(self) -> None:
+        self._still = show_with_still(self.widget, self.poster())
+
+    def _copy(self) -> None:
+        with self.status.sentences():
+            text = self.code()
+            self.code_box.value = text
+            self.code_box.layout.display = ""
+            self.status.copy(text)
+
+    def _save(self) -> None:
+        with self.status.sentences():
+            name = f"{self.selection.net.name}-{self.selection.layer.replace('/', '-')}.png"
+            self.status.download(name, png(self.picture, self.code()))
+
+    def _button(self, name: str, icon: str, tip: str, act, width: int = 72) -> w.Button:
+        button = w.Button(description=name, icon=icon, tooltip=tip, layout=w.Layout(width=f"{width}px"))
+        button.on_click(lambda _: act())
+        return button
+
+    @property
+    def _layer(self) -> Layer:
+        return self.selection.net.layers[self.selection.layer]
+
+    # the work
+
+    def _selected(self, change) -> None:
+        with self.status.sentences():
+            if self.selection.layer not in self.selection.net.layers or self._begun == self._looked_at():
+                return  # the other half of a change follows, or has been acted on
+            self._begin()
+
+    def _begin(self) -> None:
+        self._begun = looked_at = self._looked_at()
+        self.runner.begin(lambda: Work(*self._stream(looked_at)))
+
+    def _state(self, state: str) -> None:
+        if state == "loading":
+            self.status.tell("loading", "looking …")
+        elif state == "paused":
+            self.status.tell(state, "waits while nobody looks")
+        elif state == "stopped":
+            self.status.tell(state, "stopped: another panel took over; change anything and it goes on")
+        elif state == "finished":
+            self.status.tell(state, self._finished())
+        if state in ("finished", "paused", "stopped") and self._still is not None:
+            self._still(self.poster())
+
+    def _error(self, sentence: str, trace: str) -> None:
+        self.status.tell("failed", sentence, trace)
+
+    def _views(self, count: int) -> None:
+        self.runner.watched(count)

@@ -1,0 +1,98 @@
+"""PatchControls: the patch prior switched on and weighed while a run goes on, and what it draws the estimate to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import ipywidgets as w
+
+from ...network import Network
+from ...preimage import Run, Settings
+from ...styles import PatchDatabase
+from ..views.frame_view import FrameView
+
+_MOST = 1e5  # of gamma
+
+
+class PatchControls:
+    """A switch for patches of photographs, their weight gamma, and a view of the matched ones as a picture.
+
+    given: a cx.PatchDatabase or what one is made of, a folder, a list or a data set; None: the pictures at hand, and
+    switched off. gamma: the weight to begin with. on_switch() is called after the switch, on_change() after each move
+    of the slider, from the callback's thread. Raises SettingError.
+    """
+
+    def __init__(self, settings: Settings, given, gamma: float, size: tuple[int, int]):
+        self.settings, self.given = settings, given
+        self.on_switch: Callable[[], None] = lambda: None
+        self.on_change: Callable[[], None] = lambda: None
+        self._known: tuple | None = None  # a database and what it was made for
+        self._shown = 0
+        tip = "draw the picture to patches of photographs: natural colours and textures"
+        self.switch = w.ToggleButton(given is not None, description="patches", icon="th", tooltip=tip)
+        self.switch.layout.width = "96px"
+        self.weight = w.FloatLogSlider(gamma, base=10, min=-2, max=math.log10(_MOST), step=0.01, description="γ")
+        self.weight.tooltip = "γ: how much the patches count against the code"
+        self.weight.readout_format, self.weight.style.description_width = ".2r", "16px"
+        self.weight.layout.width = "200px"
+        self.row = w.HBox([self.switch, self.weight])
+        self.view = FrameView(size, "the patches that match")
+        self._suit()
+        self.switch.observe(self._switched, "value")
+        self.weight.observe(self._moved, "value")
+
+    @property
+    def on(self) -> bool:
+        return self.switch.value
+
+    def options(self, net: Network, layer: str | None) -> dict:
+        """What a run is given: nothing, or a database of the layer's codes, or of all patches alike, made if need be.
+
+        Raises LayerError, SettingError, ImageError.
+        """
+        if not self.on:
+            return {}
+        if isinstance(self.given, PatchDatabase) and self.given.net is net:
+            database = self.given
+        elif self._known is not None and self._known[0] == (net, layer):
+            database = self._known[1]
+        else:
+            source = self.given.images if isinstance(self.given, PatchDatabase) else self.given
+            database = PatchDatabase(net, source, layer, progress=False)
+            self._known = (net, layer), database
+        return {"patches": database} if layer is None else {"patches": database, "begin": "patches"}
+
+    def follow(self, run: Run, last: bool = False) -> None:
+        """Shows the newest matches, if there are any since the last time."""
+        prior = next((one for one in run.priors if one.name == "patches"), None)
+        if prior is None or prior.matched in (0, self._shown):
+            return
+        if last or self.view.stream.views == 0:
+            self.view.draw(_one(prior.warped()))
+            self._shown = prior.matched
+        elif self.view.follow(lambda: _one(prior.warped())):
+            self._shown = prior.matched
+
+    def begin(self) -> None:
+        """Another run: its first matches are to be shown."""
+        self._shown = 0
+
+    def _switched(self, change) -> None:
+        self._suit()
+        self.on_switch()
+
+    def _suit(self) -> None:
+        self.weight.disabled = not self.on
+        self.settings.update(gamma=float(f"{self.weight.value:.2g}") if self.on else 0.0)
+
+    def _moved(self, change) -> None:
+        gamma = float(f"{change.new:.2g}")
+        if self.on and gamma != self.settings.gamma:
+            self.settings.update(gamma=gamma)
+            self.on_change()
+
+
+def _one(pictures):
+    """A batch of one as a picture."""
+    return pictures[0] if len(pictures) == 1 else pictures

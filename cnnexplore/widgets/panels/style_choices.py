@@ -1,0 +1,103 @@
+"""StyleChoices: whose styles are looked for, how many, which one is shown, and what opens its mask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import ipywidgets as w
+
+from ...errors import SettingError
+from ..views.scatter import COLOURS
+
+ALL = "all classes"
+MOST = 8  # topics
+
+
+class StyleChoices:
+    """Dropdowns for class and number of topics, a button per topic, sliders for the mask.
+
+    first: the class's label at first, None for all, "" for the first one there is. Called when a person changes
+    something: on_look() for class and number, on_mask() for threshold and distinct, on_topic(k) for a button.
+    Raises SettingError.
+    """
+
+    def __init__(self, first: str | None, k: int, threshold: float, distinct: float):
+        check(k, threshold, distinct)
+        self.on_look: Callable[[], None] = lambda: None
+        self.on_mask: Callable[[], None] = lambda: None
+        self.on_topic: Callable[[int], None] = lambda topic: None
+        self._quiet = False
+        tip = "whose images are looked at"
+        self.class_box = chooser([ALL if first is None else first], "class", tip, 200)
+        self.k_box = chooser(list(range(1, MOST + 1)), "topics", "k: how many topics", 106)
+        self.k_box.value = k
+        tip = "which part of the topic's largest entry a channel must have to be open in m7"
+        self.threshold = _slider(threshold, 0.9, 0.05, "threshold", tip)
+        tip = "how many times as strong as in any other topic a channel must be to be open in m7"
+        self.distinct = _slider(distinct, 4, 0.25, "distinct", tip)
+        self.buttons = [self._button(topic) for topic in range(MOST)]
+        for box in (self.class_box, self.k_box):
+            box.observe(lambda change: None if self._quiet else self.on_look(), "value")
+        for slider in (self.threshold, self.distinct):
+            slider.observe(lambda change: self.on_mask(), "value")
+
+    @property
+    def name(self) -> str | None:
+        """The class's label; None for all classes, "" for whichever comes first."""
+        return None if self.class_box.value == ALL else self.class_box.value
+
+    def offer_classes(self, names: Sequence[str]) -> None:
+        """Offers the classes that the images have; what was chosen stays where it can."""
+        options, now = [ALL, *names], self.class_box.value
+        if list(self.class_box.options) == options:
+            return
+        self._quiet = True
+        try:
+            self.class_box.options = options
+            self.class_box.value = now if now in options else options[min(1, len(options) - 1)]
+        finally:
+            self._quiet = False
+
+    def offer_topics(self, counts: Sequence[int]) -> None:
+        """A button for each topic, with how many images are most of it."""
+        for topic, button in enumerate(self.buttons):
+            button.layout.display = "" if topic < len(counts) else "none"
+            if topic < len(counts):
+                button.description = f"topic {topic} · {counts[topic]}"
+
+    def frame(self, topic: int | None) -> None:
+        """Frames the button of the topic that is shown."""
+        for k, button in enumerate(self.buttons):
+            colour = "var(--jp-ui-font-color1)" if k == topic else "transparent"
+            button.layout.border = f"3px solid {colour}"
+
+    def _button(self, topic: int) -> w.Button:
+        tip = "its images, its mask and what the network wants of it"
+        button = w.Button(tooltip=tip, layout=w.Layout(width="136px", height="34px", display="none", margin="0"))
+        button.style.button_color, button.style.text_color = COLOURS[topic], "white"
+        button.style.font_weight = "600"
+        button.on_click(lambda _: self.on_topic(topic))
+        return button
+
+
+def check(k, threshold, distinct) -> None:
+    """Raises SettingError for what none of the controls can show."""
+    if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= MOST:
+        raise SettingError(f"k is {k!r}; expected how many topics, 1 to {MOST}.")
+    if not isinstance(threshold, (int, float)) or not 0 <= threshold <= 0.9:
+        raise SettingError(f"threshold is {threshold!r}; expected a share of a topic's largest entry, 0 to 0.9.")
+    if not isinstance(distinct, (int, float)) or not 0 <= distinct <= 4:
+        raise SettingError(f"distinct is {distinct!r}; expected how many times any other topic, 0 to 4.")
+
+
+def chooser(options: list, name: str, tip: str, width: int) -> w.Dropdown:
+    """A dropdown whose name takes no more room than it needs."""
+    style, layout = {"description_width": "initial"}, w.Layout(width=f"{width}px")
+    return w.Dropdown(options=options, description=name, tooltip=tip, layout=layout, style=style)
+
+
+def _slider(value: float, most: float, step: float, name: str, tip: str) -> w.FloatSlider:
+    return w.FloatSlider(
+        value, min=0, max=most, step=step, description=name, readout_format=".2f", tooltip=tip,
+        layout=w.Layout(width="280px"), style={"description_width": "62px"}, continuous_update=False,
+    )  # fmt: skip

@@ -1,0 +1,77 @@
+"""Thumbnails of a layer's units: what excites each most, its weights, or its map of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ... import drawing
+from ...errors import LayerError
+from ...network import Layer, Network
+from ...units import ActivationMaps, Filters, TopPatches, filters
+
+Some = dict[int, np.ndarray]  # unit -> picture
+_CHUNK = 8  # patches made between two looks at what a person wants
+_TILES = 64  # input channels of a deeper filter that a thumbnail shows
+
+
+def kinds(net: Network, layer: Layer) -> list[str]:
+    """What thumbnails a layer's units have."""
+    offered = ["top patches"]
+    if filters_of(net, layer) is not None:
+        offered.append("filters")
+    if max(layer.size) > 1:
+        offered.append("maps")
+    return offered
+
+
+def filters_of(net: Network, layer: Layer) -> Filters | None:
+    """The layer's filters, if it is a convolution."""
+    try:
+        return filters(net, layer.name)
+    except LayerError:
+        return None
+
+
+def of_patches(top: TopPatches, units: list[int]) -> Iterator[Some]:
+    """The patch that excites each unit most, some units at a time."""
+    for first in range(0, len(units), _CHUNK):
+        yield {unit: _first_patch(top, unit) for unit in units[first : first + _CHUNK]}
+
+
+def of_filter(found: Filters, unit: int) -> np.ndarray:
+    """A unit's filter: in colour, or its weights on the first maps of the layer before, as tiles."""
+    if found.of_pixels:
+        return found.pictures()[unit]
+    tiles = found.tiles(unit)[:_TILES]
+    return drawing.tiles(tiles, round(len(tiles) ** 0.5 + 0.49), paper=150)
+
+
+def of_filters(found: Filters, units: list[int]) -> Iterator[Some]:
+    """Every unit's filter."""
+    if found.of_pixels:
+        pictures = found.pictures()
+        yield {unit: pictures[unit] for unit in units}
+        return
+    for first in range(0, len(units), _CHUNK):
+        yield {unit: of_filter(found, unit) for unit in units[first : first + _CHUNK]}
+
+
+def of_maps(found: ActivationMaps, units: list[int]) -> Iterator[Some]:
+    """Every unit's map of one image, in one range of values."""
+    signed = bool((found.maps < 0).any())
+    pictures = drawing.heat(found.maps, signed, drawing.limits(found.maps, signed))
+    yield {unit: pictures[unit] for unit in units}
+
+
+def side_of(kind: str, layer: Layer, size: tuple[int, int]) -> int:
+    """The pixels of a thumbnail: a whole multiple of a small patch or map, or 64."""
+    side = max(layer.size) if kind == "maps" else 64 if kind == "filters" else round(min(max(layer.rf_size), max(size)))
+    return 64 if side > 64 else side * -(-48 // side)
+
+
+def _first_patch(top: TopPatches, unit: int) -> np.ndarray:
+    one = top.only(unit)
+    found = one.values[:, :1], one.indices[:, :1], one.positions[:, :1]
+    return TopPatches(*found, [unit], top.layer, top.net, top.images).patches()[0]

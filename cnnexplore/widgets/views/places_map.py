@@ -1,0 +1,98 @@
+"""PlacesMap: the places of pool5 as switches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import ipywidgets as w
+import numpy as np
+
+from ...errors import SettingError
+from ...network import Network, head_of
+from .frame_view import FrameView
+
+OPEN, CLOSED = np.array([[247, 181, 56], [255, 196, 84]], np.uint8), np.array([[52, 56, 66], [60, 64, 76]], np.uint8)
+_SIDE = 150  # screen pixels of the map, about
+
+
+class PlacesMap:
+    """Which places of the first fully-connected layer's input pass, as a map that is dragged and clicked.
+
+    places: (rows, columns) bool, true where open. on_change() is called when a person has switched some.
+    Raises SettingError, NetworkError.
+    """
+
+    def __init__(self, net: Network, places=None):
+        self.net = net
+        self.places = np.ones(self._grid, bool) if places is None else np.array(places, bool)
+        if self.places.shape != self._grid or not self.places.any():
+            raise SettingError(
+                f"places has shape {self.places.shape} with {int(self.places.sum())} open; expected {self._grid}, one "
+                "or more open."
+            )
+        self.on_change: Callable[[], None] = lambda: None
+        self.view = FrameView((1, 1), windows=True)
+        self.view.on_window = self._switch
+        self.all = w.Button(description="open all", tooltip="let every place of pool5 pass again")
+        self.all.layout = w.Layout(width="128px", margin="2px 0")
+        self.all.on_click(lambda _: self._open(np.ones(self._grid, bool)))
+        self.widget = w.VBox([self.view, self.all], layout=w.Layout(margin="6px 14px 0 0", width="170px"))
+        self._draw()
+
+    def suit(self, net: Network) -> None:
+        """All places of another network. Raises NetworkError."""
+        head_of(net)
+        self.net = net
+        self.places = np.ones(self._grid, bool)
+        self._draw()
+
+    @property
+    def said(self) -> str:
+        """Which places are open, in words; empty if all are."""
+        count, whole = int(self.places.sum()), self.places.size
+        return "" if count == whole else f"{count} of {whole} places"
+
+    @property
+    def box(self) -> list[float]:
+        """(top, left, bottom, right) in input pixels around the open places' own cells; empty if all are open."""
+        pool = head_of(self.net).pool
+        if self.places.all() or pool is None:
+            return []
+        ends = [np.flatnonzero(self.places.any(axis))[[0, -1]] for axis in (1, 0)]
+        cells = zip(ends, pool.rf_offset, pool.rf_stride, strict=True)
+        (top, bottom), (left, right) = ((o + s * (a - 0.5), o + s * (b + 0.5)) for (a, b), o, s in cells)
+        return [float(v) for v in (top, left, bottom, right)]
+
+    @property
+    def _grid(self) -> tuple[int, int]:
+        """(rows, columns) of pool5; one place where it is no map."""
+        shape = head_of(self.net).shape
+        return shape[1:] if len(shape) == 3 else (1, 1)
+
+    def _draw(self) -> None:
+        rows, columns = self._grid
+        odd = np.add.outer(np.arange(rows), np.arange(columns)) % 2
+        self.view.resize((rows, columns), max(1, _SIDE // max(rows, columns)))
+        self.view.unframe()
+        self.view.draw(np.where(self.places[..., None], OPEN[odd], CLOSED[odd]))
+        pool = head_of(self.net).pool
+        name = pool.name if pool is not None else "pool5"
+        some = f"{self.said} pass; click or drag to switch" if self.said else "drag the places that may pass"
+        self.view.caption = f"{name}: {some}"
+        self.all.layout.visibility = "visible" if self.said else "hidden"
+        self.widget.layout.display = "none" if self.places.size == 1 else ""
+
+    def _switch(self, top: int, left: int, bottom: int, right: int) -> None:
+        places = self.places.copy()
+        window = places[top:bottom, left:right]
+        if places.all():
+            places[:] = False
+            window[:] = True  # the first drag says what is kept
+        else:
+            window[:] = not window[0, 0]
+        self._open(places if places.any() else np.ones(self._grid, bool))  # with none open nothing could be seen
+
+    def _open(self, places: np.ndarray) -> None:
+        self.places = places
+        self._draw()
+        self.on_change()

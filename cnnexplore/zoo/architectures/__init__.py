@@ -1,0 +1,1 @@
+"""Architectures that can be built: the papers', torchvision's, HOG and dense SIFT."""

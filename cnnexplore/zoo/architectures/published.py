@@ -1,0 +1,94 @@
+"""The Caffe-style networks of the pre-image papers by name; their weights are MatConvNet's files, fetched by hand."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ...errors import WeightsError
+from ...network import Network, Pixels
+from ..readers import safetensors_file as files
+from . import torchvision_classifiers as vision
+
+_PAGE = "https://www.vlfeat.org/matconvnet/models/"
+
+
+@dataclass(frozen=True)
+class _Published:
+    file: str
+    size: int
+    said: str
+
+
+_NETWORKS = {
+    "alexnet-caffe": _Published("imagenet-caffe-alex.mat", 227, "Caffe's AlexNet"),
+    "caffenet": _Published("imagenet-caffe-ref.mat", 227, "Caffe's reference network"),
+    "vgg-m": _Published("imagenet-vgg-m.mat", 224, "VGG-M"),
+    "vgg-vd-16": _Published("imagenet-vgg-verydeep-16.mat", 224, "VGG-VD-16"),
+}
+
+
+def names() -> list[str]:
+    return list(_NETWORKS)
+
+
+def knows(name: str) -> bool:
+    return name in _NETWORKS
+
+
+def entries() -> list[tuple[str, str, float | None, bool]]:
+    """(name, source, megabytes, offline): nothing is fetched, and the page states no sizes."""
+    return [(name, f"{one.said}, ImageNet; weights={one.file!r}", None, False) for name, one in _NETWORKS.items()]
+
+
+def load(name: str, weights: str | os.PathLike | None) -> Network:
+    """The named network with random weights, or with those of a file.
+
+    A .mat or self-describing .safetensors brings its own pixels and labels, and must be of this architecture; any
+    other file holds a thousand ImageNet classes on RGB. Raises WeightsError, without weights with the file to fetch.
+    """
+    one = _NETWORKS[name]
+    if weights is None:
+        raise WeightsError(
+            f"the weights of {name} do not come with the package; fetch {_PAGE}{one.file} and give "
+            f'cx.load({name!r}, weights="path/to/{one.file}"), or weights="random" for an untrained network.'
+        )
+    path = Path(weights)
+    if weights != "random" and (path.suffix.lower() == ".mat" or files.architecture(path)):
+        net = files.read_network(path, name)
+        _check(net.module, name, path.name)
+    else:
+        size, pixels, labels = one.size, Pixels(), vision.convention("alexnet")[2]
+        module = files.build(name, len(labels))
+        if weights != "random":
+            files.fill(module, files.read_tensors(path), path.name)
+        net = Network(module, size, pixels, labels, name)
+    net.source = f"cx.load({name!r}, weights={os.fspath(weights)!r})"
+    return net
+
+
+def _check(module: nn.Module, name: str, source: str) -> None:
+    """Raises WeightsError if the module's layers or tensors are not the named network's; dropout is nobody's."""
+    tensors = module.state_dict()
+    classes = len(tensors["fc8.bias"]) if "fc8.bias" in tensors else 1000
+    with torch.device("meta"):
+        wanted = files.build(name, classes, tensors)
+    found, expected = _parts(module), _parts(wanted)
+    for k, layer in enumerate(expected):
+        if k >= len(found) or found[k] != layer:
+            other = repr(found[k]) if k < len(found) else "missing"
+            raise WeightsError(f"{source}: layer {k + 1} is {other}; expected {layer!r}, as {name} has it.")
+    if len(found) > len(expected):
+        raise WeightsError(f"{source}: layer {found[len(expected)]!r} is one too many; {name} ends before it.")
+    for key, value in wanted.state_dict().items():
+        shape = tuple(tensors[key].shape) if key in tensors else "missing"
+        if shape != tuple(value.shape):
+            raise WeightsError(f"{source}: tensor {key!r} has shape {shape}; expected {tuple(value.shape)}.")
+
+
+def _parts(module: nn.Module) -> list[str]:
+    return [name for name, part in module.named_children() if not isinstance(part, nn.Dropout)]

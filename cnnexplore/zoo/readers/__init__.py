@@ -1,0 +1,1 @@
+"""Readers of weights files: safetensors, PyTorch's .pth, MatConvNet's .mat."""

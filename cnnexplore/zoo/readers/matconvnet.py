@@ -1,0 +1,271 @@
+"""MatConvNet's networks from their .mat files: simplenn chains and dagnn graphs, old and new ways of writing them.
+
+Read as data: structs, numbers and text are looked at, never run. MatConvNet's arrays are H x W x C x K, its
+convolution is a correlation, its pads are [top bottom left right], its pictures are RGB in 0..255.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from ...errors import WeightsError
+from ...network import Network, Pixels
+from ..architectures.blocks import Graph, Step
+from . import matlab
+from .matconvnet_layers import MAKERS, POINTWISE, Shape, Source
+
+_LOSSES = {"loss", "errorstats"}  # what only training needs
+_LARGEST = 4096
+_TAKEN = {*dir(nn.Sequential()), *dir(Graph("", ())), "keeps_names"}  # what no layer of a module can be called
+_SYNONYMS = {
+    "pooling": "pool", "normalize": "lrn", "batchnorm": "bnorm", "softmaxloss": "softmax",
+}  # fmt: skip
+
+
+def read_network(path: Path, name: str) -> Network:
+    """The network of a MatConvNet file, with its own layer names, classes and mean colour (an image is averaged).
+
+    Convolutions that see their whole map become fully-connected layers. A `border` to be cut off is not: pictures are
+    fitted as everywhere in this package. Labels that are not one per class are left out.
+    Raises WeightsError that names the file, the layer, what was expected and what was found.
+    """
+    raw = matlab.read(path, ("net", "layers", "params", "vars", "meta", "classes", "normalization"))
+    net = raw["net"] if isinstance(raw.get("net"), dict) else raw
+    layers = _dicts(net.get("layers"))
+    if not layers:
+        raise WeightsError(
+            f"{path.name!r} holds no MatConvNet network; expected a struct or cell array 'layers' "
+            "(a DagNN object: save net.saveobj())."
+        )
+    graph = any("block" in layer for layer in layers)
+    sources = _dagnn(layers, net, path.name) if graph else _simplenn(layers, path.name)
+    meta = net["meta"] if isinstance(net.get("meta"), dict) else net
+    normalization = meta["normalization"] if isinstance(meta.get("normalization"), dict) else {}
+    shape = _input_shape(meta, normalization, sources, path.name)
+    order, entry = _ordered(sources, path.name)
+    builder = _Builder(path.name, entry, shape)
+    for source in order:
+        builder.add(source)
+    module = builder.module()
+    module.keeps_names = any(layer.get("name") for layer in layers)
+    pixels = Pixels("RGB" if shape[0] == 3 else "grey", _mean(normalization, shape[0], path.name))
+    labels = _labels(meta)
+    if len(labels) != builder.shapes[order[-1].output][0]:
+        labels = []
+    return Network(module, shape[1:], pixels, labels, name)
+
+
+# what the file says
+
+
+def _dicts(value) -> list[dict]:
+    values = [value] if isinstance(value, dict) else value
+    return values if isinstance(values, list) and all(isinstance(v, dict) for v in values) else []
+
+
+def _texts(value) -> list[str]:
+    values = [value] if isinstance(value, str) and value else value
+    return list(values) if isinstance(values, list) and all(isinstance(v, str) for v in values) else []
+
+
+def _kind(layer: dict, name: str, file: str) -> str:
+    kind = layer.get("type")
+    if not isinstance(kind, str) or not kind:
+        raise WeightsError(f"{file}: layer {name!r} has no type; expected one of {', '.join(sorted(MAKERS))}.")
+    kind = kind.lower().removeprefix("dagnn.")
+    return _SYNONYMS.get(kind, kind)
+
+
+def _named(layer: dict, k: int) -> str:
+    name = layer.get("name")
+    return name if isinstance(name, str) and name else f"layer{k}"
+
+
+def _simplenn(layers: list[dict], file: str) -> list[Source]:
+    """The layers of a chain, the weights where each layer keeps them (`weights`, or `filters` and `biases`)."""
+    sources = []
+    for k, layer in enumerate(layers, 1):
+        name = _named(layer, k)
+        weights = layer.get("weights")
+        if not isinstance(weights, list):
+            weights = [layer[key] for key in ("filters", "biases") if key in layer]
+        last = sources[-1].output if sources else "x0"
+        kind = _kind(layer, name, file)
+        if kind not in _LOSSES:
+            sources.append(Source(file, name, kind, layer, weights, (last,), f"x{k}"))
+    return sources
+
+
+def _dagnn(layers: list[dict], net: dict, file: str) -> list[Source]:
+    """The layers of a graph, as net.saveobj() writes them, with the values of their parameters."""
+    values = {p["name"]: p.get("value") for p in _dicts(net.get("params")) if isinstance(p.get("name"), str)}
+    sources = []
+    for k, layer in enumerate(layers, 1):
+        name = _named(layer, k)
+        kind = _kind(layer, name, file)
+        if kind in _LOSSES:
+            continue
+        inputs, outputs = _texts(layer.get("inputs")), _texts(layer.get("outputs"))
+        if not inputs or len(outputs) != 1:
+            raise WeightsError(
+                f"{file}: layer {name!r} has {len(inputs)} inputs and {len(outputs)} outputs; "
+                "expected at least one input and one output."
+            )
+        wanted = _texts(layer.get("params"))
+        missing = [p for p in wanted if p not in values]
+        if missing:
+            raise WeightsError(f"{file}: layer {name!r} needs parameter {missing[0]!r}, which is not in 'params'.")
+        block = layer["block"] if isinstance(layer.get("block"), dict) else {}
+        sources.append(Source(file, name, kind, block, [values[p] for p in wanted], tuple(inputs), outputs[0]))
+    return sources
+
+
+def _ordered(sources: list[Source], file: str) -> tuple[list[Source], str]:
+    """The layers of the network's longest answer, each after what it reads, and the variable of the image."""
+    if not sources:
+        raise WeightsError(f"{file!r} holds no layers but losses; expected a network.")
+    writers = {source.output: source for source in sources}
+    if len(writers) != len(sources):
+        raise WeightsError(f"{file}: two layers write the same variable; expected one writer for each.")
+    read = {variable for source in sources for variable in source.inputs}
+    answers = [source for source in sources if source.output not in read] or sources[-1:]
+    order, entries = max((_needed(answer, writers, file) for answer in answers), key=lambda found: len(found[0]))
+    if len(entries) != 1:
+        found = ", ".join(map(repr, entries)) or "nothing"
+        raise WeightsError(f"{file}: the network reads {found}; expected one image and no more.")
+    return order, entries[0]
+
+
+def _needed(answer: Source, writers: dict[str, Source], file: str) -> tuple[list[Source], list[str]]:
+    """The layers that the answer needs, in order, and the variables that no layer writes."""
+    order: dict[Source, None] = {}
+    entries: dict[str, None] = {}
+    waiting, opened = [answer], set()
+    while waiting:  # depth first, without recursion: a file may be deep
+        source = waiting[-1]
+        if source in opened:
+            order[waiting.pop()] = None
+            continue
+        opened.add(source)
+        for variable in source.inputs:
+            writer = writers.get(variable)
+            if writer is None:
+                entries[variable] = None
+            elif writer not in order:
+                if writer in opened:
+                    raise WeightsError(f"{file}: layer {source.name!r} is part of a circle; expected none.")
+                waiting.append(writer)
+    return list(order), list(entries)
+
+
+def _input_shape(meta: dict, normalization: dict, sources: list[Source], file: str) -> Shape:
+    size = normalization.get("imageSize", meta.get("inputSize"))
+    numeric = isinstance(size, np.ndarray) and size.dtype.kind in "uif" and np.isfinite(size).all()
+    values = size.ravel()[:3].tolist() if numeric else []
+    if len(values) == 2:  # rows and columns alone: the first filters know the channels
+        filters = next((s.weights[0] for s in sources if s.kind == "conv" and s.weights), None)
+        values.append(filters.shape[2] if isinstance(filters, np.ndarray) and filters.ndim > 2 else 1)
+    if len(values) != 3 or any(v != int(v) or not 0 < v <= _LARGEST for v in values) or values[2] not in (1, 3):
+        found = "missing" if size is None else f"[{' '.join(f'{v:g}' for v in values)}]"
+        raise WeightsError(
+            f"{file}: meta.normalization.imageSize is {found}; expected [rows columns channels], 1 or 3 channels."
+        )
+    rows, columns, channels = map(int, values)
+    return channels, rows, columns
+
+
+def _mean(normalization: dict, channels: int, file: str) -> tuple[float, ...]:
+    """One value per channel; zeros where the file has none (Caffe's importer writes [0 0] for that)."""
+    image = normalization.get("averageImage")
+    if not isinstance(image, np.ndarray) or image.dtype.kind not in "uif" or not image.any():
+        return (0.0,) * channels
+    image = image.astype(np.float64)
+    if not np.isfinite(image).all():
+        raise WeightsError(f"{file}: meta.normalization.averageImage has values that are not finite; expected 0..255.")
+    if image.size == channels:
+        means = image.ravel()
+    elif image.reshape(*image.shape[:2], -1).shape[2] == channels:
+        means = image.reshape(-1, channels).mean(0)
+    else:
+        raise WeightsError(
+            f"{file}: meta.normalization.averageImage has shape {image.shape}; expected {channels} values or an image "
+            f"of {channels} channels."
+        )
+    return tuple(means.tolist())
+
+
+def _labels(meta: dict) -> list[str]:
+    classes = meta.get("classes")
+    if not isinstance(classes, dict):
+        return []
+    return _texts(classes.get("description")) or _texts(classes.get("name"))
+
+
+# from there to a module
+
+
+@dataclass
+class _Builder:
+    """Adds layer after layer, knowing the shape of every variable: what does not fit is found where it is."""
+
+    file: str
+    entry: str
+    shape: Shape
+    steps: list[Step] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+
+    def __post_init__(self):
+        self.shapes = {self.entry: self.shape}
+        self.flat: set[str] = set()  # variables that are (N, K), no longer (N, K, 1, 1)
+
+    def add(self, source: Source) -> None:
+        if source.kind not in MAKERS:
+            raise WeightsError(
+                f"{self.file}: layer {source.name!r} is of type {source.kind!r}; "
+                f"expected one of {', '.join(sorted(MAKERS))}."
+            )
+        module, shape = MAKERS[source.kind](source, [self.shapes[v] for v in source.inputs])
+        flat = source.kind in POINTWISE and any(v in self.flat for v in source.inputs)
+        if flat or isinstance(module, nn.Linear):
+            inputs = tuple(self._flattened(v) for v in source.inputs)
+            self.flat.add(source.output)
+        else:
+            inputs = tuple(self._spread(v) for v in source.inputs)
+        self._append(source.name, module, inputs, source.output, shape)
+
+    def _append(self, name: str, module: nn.Module, inputs: tuple[str, ...], output: str, shape: Shape) -> None:
+        name = name.replace(".", "_")
+        while name in self.names or name in _TAKEN:
+            name += "_"
+        self.names.add(name)
+        self.steps.append(Step(name, module, inputs, output))
+        self.shapes[output] = shape
+
+    def _flattened(self, variable: str) -> str:
+        if variable in self.flat:
+            return variable
+        flat = f"{variable} flat"
+        if flat not in self.shapes:
+            self._append("flatten", nn.Flatten(), (variable,), flat, (math.prod(self.shapes[variable]), 1, 1))
+            self.flat.add(flat)
+        return flat
+
+    def _spread(self, variable: str) -> str:
+        if variable not in self.flat:
+            return variable
+        wide = f"{variable} wide"
+        if wide not in self.shapes:
+            self._append("unflatten", nn.Unflatten(1, self.shapes[variable]), (variable,), wide, self.shapes[variable])
+        return wide
+
+    def module(self) -> nn.Sequential | Graph:
+        before = [self.entry, *(step.output for step in self.steps)]
+        if all(step.inputs == (v,) for step, v in zip(self.steps, before, strict=False)):
+            return nn.Sequential(OrderedDict((step.name, step.module) for step in self.steps))
+        return Graph(self.entry, self.steps)

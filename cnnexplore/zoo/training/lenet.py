@@ -1,0 +1,128 @@
+"""LeNet as MatConvNet's MNIST example has it, and the recipe that trains the embedded one."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from tqdm.auto import tqdm
+
+from ...errors import ExploreError
+from ...network import Pixels
+from .recipe import write
+
+# Mean and spread of MNIST's training pixels; norm so that white on black stays inside the hard bound 2 B.
+PIXELS = Pixels("grey", (33.32,), (78.57,), 128.0)
+SMOOTH_PIXELS = Pixels("grey", (127.5,), (127.5,), 128.0)  # -1 to 1
+# Weight decay of conv1 to conv4 of lenet-smooth: strong on the first two, whose filters are then so smooth that the
+# maximum of a pooling differs little from the mean that an unpooling stands for.
+DECAY = (1.5e-2, 1.5e-2, 3e-3, 3e-4)
+
+
+def lenet(classes: int = 10) -> nn.Sequential:
+    """20 @ 5x5, pool, 50 @ 5x5, pool, 500 @ 4x4, relu, 10 @ 1x1, softmax for 1 x 28 x 28 (decoding2015, section 4)."""
+    return nn.Sequential(
+        OrderedDict(
+            conv1=nn.Conv2d(1, 20, 5),
+            pool1=nn.MaxPool2d(2),
+            conv2=nn.Conv2d(20, 50, 5),
+            pool2=nn.MaxPool2d(2),
+            conv3=nn.Conv2d(50, 500, 4),
+            relu3=nn.ReLU(),
+            conv4=nn.Conv2d(500, classes, 1),
+            prob=nn.Softmax(1),
+        )
+    )
+
+
+def _mnist(root: str, train: bool, download: bool, pixels: Pixels = PIXELS) -> tuple[torch.Tensor, torch.Tensor]:
+    from torchvision.datasets import MNIST
+
+    try:
+        digits = MNIST(root, train=train, download=download)
+    except (RuntimeError, OSError) as error:
+        raise ExploreError(
+            f"MNIST was not found under {root!r} ({error}); give --data FOLDER, or --download where there is a network."
+        ) from error
+    x = pixels.feed(digits.data[:, None].float() - pixels.mean[0])
+    return x, digits.targets
+
+
+def _shifted(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """The batch moved by up to two pixels, each image its own way; what comes in is background."""
+    background = -PIXELS.mean[0] / PIXELS.std[0]
+    padded = F.pad(x, (2, 2, 2, 2), value=background)
+    dy, dx = torch.randint(0, 5, (2, len(x)), generator=generator)
+    rows = dy[:, None] + torch.arange(28)
+    columns = dx[:, None] + torch.arange(28)
+    return padded[torch.arange(len(x))[:, None, None], 0, rows[:, :, None], columns[:, None, :]][:, None]
+
+
+def accuracy(module: nn.Module, x: torch.Tensor, labels: torch.Tensor) -> float:
+    """The share of right answers, in eval mode."""
+    module.eval()
+    with torch.no_grad():
+        right = sum(
+            int((module(a).flatten(1).argmax(1) == b).sum())
+            for a, b in zip(x.split(1000), labels.split(1000), strict=True)
+        )
+    return right / len(labels)
+
+
+def _smooth(module: nn.Sequential, seed: int) -> list[dict]:
+    """Small random filters without biases, and what decays how much."""
+    torch.manual_seed(seed)
+    convolutions = [part for part in module if isinstance(part, nn.Conv2d)]
+    for part in convolutions:
+        nn.init.normal_(part.weight, 0, 0.01)
+        nn.init.zeros_(part.bias)
+    groups = [{"params": part.weight, "weight_decay": k} for part, k in zip(convolutions, DECAY, strict=True)]
+    return [*groups, {"params": [part.bias for part in convolutions], "weight_decay": DECAY[0]}]
+
+
+def train(data: str, out: Path, epochs: int = 10, seed: int = 0, download: bool = False, smooth: bool = False) -> float:
+    """Trains LeNet on MNIST and writes a self-describing float16 file. Returns its test accuracy.
+
+    Stochastic gradient with momentum 0.9 and weight decay, a one-cycle rate, images shifted by up to two pixels.
+    smooth: lenet-smooth, whose decoded filters answer better for their units (decoding2015, table 1): strong decay,
+    small random filters to begin with (as MatConvNet's), images as they are. The accuracy
+    is that of the weights as written. Raises ExploreError if MNIST is not there.
+    """
+    pixels = SMOOTH_PIXELS if smooth else PIXELS
+    x, labels = _mnist(data, True, download, pixels)
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    module = lenet()
+    logits = module[:-1]
+    parameters = _smooth(module, seed) if smooth else [{"params": module.parameters(), "weight_decay": 5e-4}]
+    batch = 128
+    steps = epochs * (len(x) // batch)
+    optimizer = torch.optim.SGD(parameters, lr=0.05, momentum=0.9, nesterov=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.05, total_steps=steps, pct_start=0.2)
+    with tqdm(total=steps, desc="lenet", unit="step") as bar:
+        for _ in range(epochs):
+            module.train()
+            order = torch.randperm(len(x), generator=generator)
+            for chosen in order[: len(x) // batch * batch].split(batch):
+                shown = x[chosen] if smooth else _shifted(x[chosen], generator)
+                loss = F.cross_entropy(logits(shown).flatten(1), labels[chosen])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+                bar.update()
+            bar.set_postfix(loss=f"{loss.item():.4f}")
+    test = _mnist(data, False, download, pixels)
+    score = 0.0
+
+    def measure(rounded: nn.Module) -> str:
+        nonlocal score
+        score = accuracy(rounded, *test)
+        made = "cnnexplore train lenet" + (" --smooth" if smooth else "")
+        return f"{made} --epochs {epochs} --seed {seed}; MNIST test accuracy {score:.4f}"
+
+    write(module.state_dict(), out, "lenet", pixels, 28, map(str, range(10)), measure, lenet)
+    return score

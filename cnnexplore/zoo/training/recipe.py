@@ -1,0 +1,254 @@
+"""How the embedded AlexNets are trained: plainly or against L2 attacks, resumable, the same from the same seed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+from tqdm.auto import tqdm
+
+from ...errors import WeightsError
+from ...network import Pixels
+
+Batches = Callable[[int], Iterable[tuple[torch.Tensor, torch.Tensor]]]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of one training. eps: radius of the L2 ball of attacks on an image in 0..1 units, 0 for none."""
+
+    epochs: int
+    steps: int  # batches per epoch
+    rate: float = 0.05
+    decay: float = 5e-4
+    smoothing: float = 0.1
+    eps: float = 0.0
+    attacks: int = 2  # gradient steps of an attack; one in the first half of the epochs
+    seed: int = 0
+
+    def text(self) -> str:
+        return ", ".join(f"{name} {value:g}" for name, value in asdict(self).items())
+
+
+def trainee(plain: nn.Sequential) -> nn.Sequential:
+    """The network with batch normalisation behind all but its last weights, and without its softmax.
+
+    AlexNet learns in a third of the epochs that way; `folded` takes the normalisation out again. The first filters
+    start at a tenth of their size, which normalisation makes no difference to, so that what they learn soon outgrows
+    the noise that they start from.
+    """
+    parts: OrderedDict[str, nn.Module] = OrderedDict()
+    named = {name: part for name, part in plain.named_children() if not isinstance(part, nn.Softmax)}
+    last = list(named)[-1]
+    for name, part in named.items():
+        parts[name] = part
+        if isinstance(part, nn.Conv2d):
+            parts[f"bn_{name}"] = nn.BatchNorm2d(part.out_channels)
+        elif isinstance(part, nn.Linear) and name != last:
+            parts[f"bn_{name}"] = nn.BatchNorm1d(part.out_features)
+    first = next(part for part in parts.values() if isinstance(part, nn.Conv2d))
+    with torch.no_grad():
+        first.weight.mul_(0.1)
+    return nn.Sequential(parts)
+
+
+def folded(trained: nn.Sequential) -> dict[str, torch.Tensor]:
+    """The trainee's weights as the plain network has them, every normalisation absorbed by its convolution."""
+    parts = dict(trained.eval().named_children())
+    weights = {}
+    for name, part in parts.items():
+        bn = parts.get(f"bn_{name}")
+        if bn is not None:
+            part = (fuse_conv_bn_eval if isinstance(part, nn.Conv2d) else fuse_linear_bn_eval)(part, bn)
+        if isinstance(part, (nn.Conv2d, nn.Linear)):
+            weights[f"{name}.weight"], weights[f"{name}.bias"] = part.weight.detach(), part.bias.detach()
+    return {name: value.float().contiguous() for name, value in weights.items()}
+
+
+def attack(
+    module: nn.Module, x: torch.Tensor, labels: torch.Tensor, eps: float, steps: int, generator: torch.Generator, bounds
+) -> torch.Tensor:
+    """Inputs near x that the network gets wrong: projected gradient ascent of the loss in an L2 ball, random start.
+
+    x: (N, C, H, W) as the network is fed; eps: the radius in the same units; bounds: lowest and highest input,
+    (C, 1, 1) each. The module is left in eval mode, without gradients.
+    """
+    module.eval()
+    step = 1.5 * eps / steps
+    moved = torch.randn(x.shape, generator=generator).to(x.device)
+    moved *= eps * torch.rand(len(x), 1, 1, 1, generator=generator).to(x.device) / _length(moved)
+    for _ in range(steps):
+        at = (x + moved).clamp_(*bounds).requires_grad_()
+        with _half(x.device):
+            loss = F.cross_entropy(module(at).float(), labels, reduction="sum")
+        (slope,) = torch.autograd.grad(loss, at)
+        moved = at.detach() - x + slope * (step / _length(slope))
+        moved *= (eps / _length(moved)).clamp_(max=1)
+    return (x + moved).clamp_(*bounds)
+
+
+def _length(x: torch.Tensor) -> torch.Tensor:
+    return torch.linalg.vector_norm(x.flatten(1), dim=1)[:, None, None, None].clamp_min(1e-12)
+
+
+def _half(device: torch.device):
+    return torch.autocast(device.type, torch.bfloat16)
+
+
+def bounds(pixels: Pixels, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Black and white as the network is fed."""
+    mean = torch.tensor(pixels.mean).view(-1, 1, 1)
+    return pixels.feed(-mean).to(device), pixels.feed(255 - mean).to(device)
+
+
+def fit(
+    plain: nn.Sequential,
+    batches: Batches,
+    pixels: Pixels,
+    recipe: Recipe,
+    checkpoint: Path | None = None,
+    after_step: Callable[[int, nn.Sequential], None] | None = None,
+    label: str = "training",
+) -> tuple[dict[str, torch.Tensor], list[float]]:
+    """Trains on batches(epoch) of fed inputs and labels. Returns the folded weights and each epoch's mean loss.
+
+    checkpoint: written after every epoch and gone on from if it is there; every epoch draws its randomness anew from
+    (seed, epoch), so that an interrupted training ends as an uninterrupted one does. after_step(step, module) is
+    called before the first step and after each. Raises WeightsError for a checkpoint of another recipe.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    module = trainee(plain).to(device, memory_format=torch.channels_last)
+    weights, others = _split(module)
+    optimizer = torch.optim.SGD(
+        [{"params": weights, "weight_decay": recipe.decay}, {"params": others, "weight_decay": 0.0}],
+        lr=recipe.rate,
+        momentum=0.9,
+        nesterov=True,
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.rate, total_steps=recipe.epochs * recipe.steps, pct_start=0.2, final_div_factor=1e3
+    )
+    losses = _resume(checkpoint, recipe, module, optimizer, schedule) if checkpoint else []
+    limits = bounds(pixels, device)
+    radius = recipe.eps * 255 / pixels.std[0]
+    if after_step and not losses:
+        after_step(0, module)
+    with tqdm(total=recipe.epochs * recipe.steps, initial=len(losses) * recipe.steps, desc=label, unit="step") as bar:
+        for epoch in range(len(losses), recipe.epochs):
+            total = 0.0
+            with torch.random.fork_rng():
+                torch.manual_seed(mixed(recipe.seed, epoch))
+                generator = torch.Generator().manual_seed(mixed(recipe.seed, epoch, 1))
+                for k, (x, labels) in enumerate(_of(batches(epoch), recipe.steps, device)):
+                    if recipe.eps:
+                        steps = recipe.attacks if epoch >= recipe.epochs // 2 else 1
+                        x = attack(module, x, labels, radius, steps, generator, limits)
+                    module.train()
+                    with _half(device):
+                        answer = module(x)
+                    loss = F.cross_entropy(answer.float(), labels, label_smoothing=recipe.smoothing)
+                    optimizer.zero_grad()
+                    loss.backward()
+                    nn.utils.clip_grad_norm_(module.parameters(), 5.0)
+                    optimizer.step()
+                    schedule.step()
+                    total += loss.item()
+                    bar.update()
+                    if after_step:
+                        after_step(epoch * recipe.steps + k + 1, module)
+            losses.append(total / recipe.steps)
+            bar.set_postfix(loss=f"{losses[-1]:.4f}")
+            if checkpoint:
+                _save(checkpoint, recipe, module, optimizer, schedule, losses)
+    return folded(module.cpu()), losses
+
+
+def mixed(*numbers: int) -> int:
+    """One seed from several numbers, the same on every machine."""
+    return int.from_bytes(hashlib.sha256(repr(numbers).encode()).digest()[:4], "little")
+
+
+def _of(batches: Iterable, steps: int, device: torch.device) -> Iterator:
+    for _, (x, labels) in zip(range(steps), batches, strict=False):
+        yield x.to(device, memory_format=torch.channels_last), labels.to(device)
+
+
+def _split(module: nn.Module) -> tuple[list, list]:
+    """Weights, which decay, and all else, which does not."""
+    named = [p for p in module.parameters() if p.requires_grad]
+    return [p for p in named if p.dim() > 1], [p for p in named if p.dim() <= 1]
+
+
+def _save(path: Path, recipe: Recipe, module, optimizer, schedule, losses) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(path.suffix + ".part")  # a crash while writing leaves the last whole one in place
+    torch.save(
+        {
+            "recipe": recipe.text(),
+            "module": module.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "schedule": schedule.state_dict(),
+            "losses": losses,
+        },
+        part,
+    )
+    os.replace(part, path)
+
+
+def _resume(path: Path, recipe: Recipe, module, optimizer, schedule) -> list[float]:
+    if not path.exists():
+        return []
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        if saved["recipe"] != recipe.text():
+            raise ValueError(f"it was made with {saved['recipe']}")
+        module.load_state_dict(saved["module"])
+        optimizer.load_state_dict(saved["optimizer"])
+        schedule.load_state_dict(saved["schedule"])
+        return list(saved["losses"])
+    except Exception as error:
+        raise WeightsError(
+            f"{path} is no checkpoint of this training ({error}); remove it to begin anew, or give the same settings."
+        ) from error
+
+
+def write(
+    weights: dict[str, torch.Tensor],
+    out: Path,
+    architecture: str,
+    pixels: Pixels,
+    size: int,
+    labels: Iterable[str],
+    measure: Callable[[nn.Module], str],
+    build: Callable[[], nn.Module],
+) -> str:
+    """Writes the weights as a float16 file that describes itself, with what `measure` says of the rounded network.
+
+    measure: gets the network as it will be read back and returns the file's `source` line, which is returned too.
+    """
+    rounded = {name: value.half().contiguous() for name, value in weights.items()}
+    module = build().eval()
+    module.load_state_dict({name: value.float() for name, value in rounded.items()})
+    source = measure(module)
+    metadata = {
+        "architecture": architecture,
+        "pixels": pixels.to_json(),
+        "input_size": str(size),
+        "labels": json.dumps(list(labels)),
+        "source": source,
+        "license": "MIT",
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    save_file(rounded, out, metadata)
+    out.chmod(0o644)  # safetensors lets only its owner read a new file
+    return source
