@@ -1,0 +1,119 @@
+"""What public functions return: numbers with a picture, and the Python that makes them again."""
+
+from __future__ import annotations
+
+import io
+import os
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from .errors import SettingError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def png(picture: np.ndarray, python: str = "", scale: int = 1) -> bytes:
+    """A PNG file of a picture, with the Python that made it in the text chunk "cnnexplore".
+
+    Parameters
+    ----------
+    picture : np.ndarray
+        (H, W, 3) uint8.
+    python : str
+        A line of Python; an empty one is left out.
+    scale : int
+        A whole factor by which the picture is enlarged, without interpolation.
+
+    Returns
+    -------
+    bytes
+        The file.
+    """
+    info = PngInfo()
+    info.add_itxt("Software", "cnnexplore")
+    if python:
+        info.add_itxt("cnnexplore", python)
+    image = Image.fromarray(picture)
+    if scale > 1:
+        image = image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
+    file = io.BytesIO()
+    image.save(file, "PNG", pnginfo=info)
+    return file.getvalue()
+
+
+def whole_scale(size: tuple[int, int], least: int = 200) -> int:
+    """The whole factor that enlarges a picture of `size` until its longer side has at least `least` pixels."""
+    return max(1, -(-least // max(size)))
+
+
+def image_to_python(image: object) -> str:
+    """The Python of an image argument: the path, or the name `image`."""
+    return repr(os.fspath(image)) if isinstance(image, (str, os.PathLike)) else "image"
+
+
+def value_to_python(value: object) -> str:
+    """The Python of a setting; floats in their shortest form."""
+    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else repr(value)
+
+
+class Result(ABC):
+    """The protocol of all results: `picture`, `plot()`, `save(path)`, `to_python()` and a picture in a notebook.
+
+    A subclass is a frozen dataclass with a field `python`. Its numbers are numpy arrays on the CPU. It defines `plot`;
+    `picture` is that figure as pixels unless the subclass has a picture of its own.
+    """
+
+    python: str
+
+    @abstractmethod
+    def plot(self) -> Figure:
+        """A matplotlib figure of the result."""
+
+    @property
+    def picture(self) -> np.ndarray:
+        """The result as one picture, (H, W, 3) uint8."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+        canvas = FigureCanvasAgg(self.plot())
+        canvas.draw()
+        return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+    def to_python(self) -> str:
+        """The line of Python that makes this result again."""
+        return self.python
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the picture, or the figure as a vector graphic.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            A name that ends in .png (the Python is inside, in the text chunk "cnnexplore"), .pdf or .svg (the figure),
+            or in another suffix of an image format.
+
+        Raises
+        ------
+        SettingError
+            If the suffix is none of an image format.
+        """
+        name = os.fspath(path)
+        suffix = os.path.splitext(name)[1].lower()
+        if suffix == ".png":
+            with open(path, "wb") as file:
+                file.write(png(self.picture, self.to_python()))
+        elif suffix in (".pdf", ".svg"):
+            self.plot().savefig(path)
+        elif suffix in Image.registered_extensions():
+            Image.fromarray(self.picture).save(path)
+        else:
+            raise SettingError(f"{name!r} has no suffix of an image format; end it in .png, .pdf or .svg.")
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows; small pictures are enlarged by a whole factor."""
+        picture = self.picture
+        return png(picture, self.to_python(), whole_scale(picture.shape[:2]))
