@@ -13,7 +13,7 @@ import torch
 
 from ..errors import SettingError
 from ..network import Network
-from .at_hand import at_hand
+from .pictures import bundled_images
 
 BATCH = 16
 NO_LABEL = -1
@@ -45,8 +45,8 @@ class Images:
 
     @classmethod
     def of(cls, net: Network, source) -> Images:
-        """Those given, or the pictures at hand for None."""
-        return source if isinstance(source, Images) else cls(at_hand(net) if source is None else source)
+        """Those given, or the bundled ones for None."""
+        return source if isinstance(source, Images) else cls(bundled_images(net) if source is None else source)
 
     def __len__(self) -> int:
         return len(self.source)

@@ -8,7 +8,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from .. import world
 from ..errors import ImageError
+from ..network import Network
 
 # What scikit-image carries in its wheel; its other pictures are fetched on first use, which a class-room cannot.
 _PHOTOGRAPHS = {
@@ -89,3 +91,21 @@ def digit(value: int, which: int = 0) -> np.ndarray:
     out[4:24, 4:24] = np.clip(resize(small, (20, 20), order=3), 0, 1)
     # stretch the grey rims of the up-sampling, so that strokes are as full as a pen's
     return np.round(255 * np.clip((out - 0.15) / 0.6, 0, 1)).astype(np.uint8)
+
+
+def bundled_images(net: Network) -> list[np.ndarray]:
+    """Images that come with the package, of the kind that a network reads.
+
+    Parameters
+    ----------
+    net : Network
+        Decides the kind: digits for a small network of grey images, else photographs and scenes.
+
+    Returns
+    -------
+    list of np.ndarray
+        30 digits, (28, 28) uint8, or 10 photographs and 30 scenes, (H, W, 3) uint8.
+    """
+    if net.pixels.order == "grey" and max(net.size) < 64:
+        return [digit(value, which) for value in range(10) for which in range(3)]
+    return [photograph(name) for name in photographs()] + [world.scene(seed).image for seed in range(30)]

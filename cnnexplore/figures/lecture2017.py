@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import drawing, world
 from ..attribution import Attribution, attribute
-from ..data import at_hand, photograph
+from ..data import bundled_images, photograph
 from ..errors import SettingError
 from ..network import Network, necks
 from ..units import activation_maps, minimal_image, neighbours, receptive_field, top_patches, unit_segments
@@ -30,7 +30,7 @@ def _images(net: Network, images, default=("cat", "astronaut", "coffee", "rocket
 
 def _set(net: Network, images):
     """The data set given, or the pictures that come with the package."""
-    return at_hand(net) if images is None else images
+    return bundled_images(net) if images is None else images
 
 
 def _maps_before_scores(net: Network) -> list[str]:
@@ -140,7 +140,7 @@ def evolution(
     steps: Sequence[int] = (0, 50, 200, 500, 1000), images=None, progress: bool = False,
 ) -> Sheet:  # fmt: skip
     """Projections of units' strongest activations as training goes on; of worldnet, whose checkpoints are kept."""
-    pool, rows = (at_hand(load("worldnet")) if images is None else images), []
+    pool, rows = (bundled_images(load("worldnet")) if images is None else images), []
     nets = {step: load(f"worldnet@{step}") for step in steps}
     for name in layers:
         for unit in range(units):

@@ -1,4 +1,4 @@
-"""How strongly units respond to images at hand: what a response is measured by (M of preimage2016, section 4.2)."""
+"""How strongly units respond to the bundled images: what a response is measured by (M of preimage2016, section 4.2)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 
-from ..data import at_hand
+from ..data import bundled_images
 from ..network import Network
 
 _KEPT: weakref.WeakKeyDictionary[Network, dict] = weakref.WeakKeyDictionary()
@@ -33,14 +33,14 @@ def _heard(best: torch.Tensor) -> torch.Tensor:
 def best_responses(net: Network, layer: str, images=None) -> torch.Tensor:
     """The largest response of each of a layer's units to some images, over all positions: (C,).
 
-    images: a list of whatever `Network.pixels_of` takes (default: those at hand, and the answer is kept for as long
+    images: a list of whatever `Network.pixels_of` takes (default: the bundled ones, and the answer is kept for as long
     as the weights stay as they are).
     """
     if images is not None:
         return _responses(net, layer, list(images)).amax(0)
     kept, key = _KEPT.setdefault(net, {}), ("best", *_key(net, layer))
     if key not in kept:
-        kept[key] = _at_hand(net, layer).amax(0)
+        kept[key] = _bundled_responses(net, layer).amax(0)
     return kept[key]
 
 
@@ -50,8 +50,8 @@ def response_through(net: Network, layer: str, unit: int, way: Callable, images=
     way: gives the context of one pass. images: as for `best_responses`; only those are passed through again to which
     the unit responds most.
     """
-    chosen = at_hand(net) if images is None else list(images)
-    rows = _at_hand(net, layer) if images is None else _responses(net, layer, chosen)
+    chosen = bundled_images(net) if images is None else list(images)
+    rows = _bundled_responses(net, layer) if images is None else _responses(net, layer, chosen)
     which = rows[:, unit].argsort(descending=True, stable=True)[:_LIKED].tolist()
     probe, fed = net.probe(layer), net.feed(net.pixels_of([chosen[k] for k in which]))
     with torch.no_grad(), way():
@@ -59,11 +59,11 @@ def response_through(net: Network, layer: str, unit: int, way: Callable, images=
     return max(float(code[:, unit].amax()), float(_heard(rows.amax(0))[unit]) / 10)
 
 
-def _at_hand(net: Network, layer: str) -> torch.Tensor:
-    """The responses to the images at hand, kept, (n, C)."""
+def _bundled_responses(net: Network, layer: str) -> torch.Tensor:
+    """The responses to the bundled images, kept, (n, C)."""
     kept, key = _KEPT.setdefault(net, {}), _key(net, layer)
     if key not in kept:
-        kept[key] = _responses(net, layer, at_hand(net))
+        kept[key] = _responses(net, layer, bundled_images(net))
     return kept[key]
 
 

@@ -142,8 +142,8 @@ def figure10(
     folder of its images; None finds those of the world's classes, and takes networks of dropout for other networks.
     data: "before" and "after", the class's probabilities; "apart", how far fills of two styles are in fc7.
     """
-    at_hand = _some(net, None)
-    image, other = at_hand[0] if image is None else image, at_hand[1] if other is None else other
+    bundled = _some(net, None)
+    image, other = bundled[0] if image is None else image, bundled[1] if other is None else other
     h, w = net.size
     if mask is None:
         rows, columns = net.picture(net.pixels_of(image)).shape[:2]

@@ -35,13 +35,13 @@ class Album:
             read_image(one)
             self.add(str(name), one)
         self.first = next(iter(self._makers), "")
-        at_hand = {
+        bundled = {
             "photographs": {k: (lambda k=k: photograph(k), f"cx.photograph({k!r})") for k in photographs()},
             "scenes": {f"scene: {k}": _scene(k) for k in world.CLASSES},
             "digits": {f"digit {k}": (lambda k=k: digit(k), f"cx.digit({k})") for k in range(10)},
         }
         kind = _kind(suits)
-        for offered in [at_hand.pop(kind), *at_hand.values()]:
+        for offered in [bundled.pop(kind), *bundled.values()]:
             self._makers.update({name: made for name, made in offered.items() if name not in self._makers})
         self.first = self.first or _FIRST[kind]
 

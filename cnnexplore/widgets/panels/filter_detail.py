@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ... import drawing
-from ...data import at_hand
+from ...data import bundled_images
 from ...decoding import Decoding, contrast, decode, made_of
 from ...decoding.responses import Comparison, as_maps, codes, filter_responses
 from ...network import Network
@@ -43,7 +43,7 @@ class Chosen:
 class Found:
     """What is known of it.
 
-    one: its responses to the image; many: to the images at hand; below: (layer, unit, weight) of what it is made of,
+    one: its responses to the image; many: to the bundled images; below: (layer, unit, weight) of what it is made of,
     with their filters in thumbnails.
     """
 
@@ -70,11 +70,11 @@ class Look:
         c = self.chosen
         decoding = Decoding(c.net, c.layer, c.unit, c.unpool)
         filters = next(iter(decoding))[1]
-        images = at_hand(c.net)
+        images = bundled_images(c.net)
         if self._stopped.is_set():
             return
         one = self._compared(decoding, filters, codes(c.net, [decoding.layer.name], [c.image]))
-        many = self._compared(decoding, filters, self._at_hand(decoding, images))
+        many = self._compared(decoding, filters, self._of_bundled(decoding, images))
         if self._stopped.is_set():
             return
         below = [
@@ -92,8 +92,8 @@ class Look:
         shown = [thumbnails[layer, unit] for layer, unit, _ in below]
         yield Found(c, decoding, filters, one, many, images, below, shown)
 
-    def _at_hand(self, decoding: Decoding, images: list) -> list:
-        """Inputs and codes of the images at hand; those of the last layer are kept for its next unit."""
+    def _of_bundled(self, decoding: Decoding, images: list) -> list:
+        """Inputs and codes of the bundled images; those of the last layer are kept for its next unit."""
         name = decoding.layer.name
         weights = sum(p._version for p in self.chosen.net.module.parameters())
         key = (self.chosen.net, name, weights)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ...data import at_hand
+from ...data import bundled_images
 from ...decoding import Decoding, by_class, by_shape, pictures, threshold
 from ...decoding.responses import codes
 from ...network import Layer, Network
@@ -185,7 +185,7 @@ class FilterGallery:
         net, layer = self._where[0], self._layer.name
         last = list(net.layers)[-1]
         found = [(code[net.layers[layer].name], code[last].flatten(1).argmax(1))
-                 for _, code in codes(net, list(dict.fromkeys((layer, last))), at_hand(net))]  # fmt: skip
+                 for _, code in codes(net, list(dict.fromkeys((layer, last))), bundled_images(net))]  # fmt: skip
         responses, classes = (torch.cat(parts) for parts in zip(*found, strict=True))
         seen = {int(k): n for n, k in enumerate(sorted(set(classes.tolist())))}
         groups = by_class(responses, [seen[int(k)] for k in classes])
