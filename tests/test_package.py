@@ -19,9 +19,10 @@ LATE = BROWSER | {"matplotlib", "sklearn", "skimage", "jupyterlab", "IPython", "
 ENTRIES = {"cli", "lab"}  # what a person starts from a terminal
 METHODS = {"preimage", "attribution", "units", "decoding", "representations", "styles"}
 BASE = {"network", "data", "world"}
-# Which rooms a room may import, beside `errors`, `drawing` and `results`; those that are not named may import every room.
+# Which rooms a room may import, beside `errors`, `drawing` and `results`; those not named may import every room.
 ALLOWED = {
-    "errors": set(), "drawing": set(), "results": set(), "network": set(), "world": set(), "data": {"network", "world"}, "zoo": BASE,
+    "errors": set(), "drawing": set(), "results": set(), "network": set(), "world": set(),
+    "data": {"network", "world"}, "zoo": BASE,
     "preimage": BASE, "attribution": BASE, "units": BASE, "decoding": BASE, "representations": BASE,
     "styles": BASE | {"preimage", "representations"}, "evaluation": BASE | METHODS,
 }  # fmt: skip
