@@ -4,6 +4,8 @@ import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: idle OpenMP threads must not spin for long
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):  # processes that share the cores
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
 
 from pathlib import Path
 
@@ -17,15 +19,21 @@ settings.register_profile("cnnexplore", deadline=None, derandomize=True, databas
 settings.load_profile("cnnexplore")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one file share fixtures, so one process runs them; browser tests share one server."""
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            browser = item.path.parent.name == "browser"
+            item.add_marker(pytest.mark.xdist_group("browser" if browser else str(item.path)))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The optional folder of test data beside the repository."""
+    """The folder of test data beside the repository: optional, unless CNNEXPLORE_SHARED=required."""
     folder = Path(__file__).resolve().parents[2] / "shared"
     if not folder.is_dir():
         sentence = "the folder ../shared with the test data is not there."
-        if os.environ.get("CI") == "true":
-            pytest.fail(sentence)
-        pytest.skip(sentence)
+        pytest.fail(sentence) if os.environ.get("CNNEXPLORE_SHARED") == "required" else pytest.skip(sentence)
     return folder
 
 
