@@ -23,7 +23,7 @@ _ROOMS = {
     ),
     "cnnexplore.styles": (
         "Completion", "Cone", "PatchDatabase", "PatchIndex", "Pathway", "Retrieved", "Topic", "TopicCurve", "Topics",
-        "complete", "cone", "portray", "retrieve", "salient_part", "topic_curve", "topics",
+        "complete", "cone", "visualize_topic", "retrieve", "salient_part", "topic_curve", "topics",
     ),
     "cnnexplore.representations": ("Embedding", "Features", "embed", "features"),
     "cnnexplore.data": ("annotated", "photograph", "photographs", "digit", "digits"),

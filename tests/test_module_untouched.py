@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import cnnexplore as cx
-from cnnexplore.network import own_masks
+from cnnexplore.network import relu_masks
 
 SIDE = 16
 IMAGE = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
@@ -92,16 +92,16 @@ CALLS = {
     "decode_code": lambda net, folder: cx.decode_code(net, "conv2", net.activations(IMAGE, "conv2")),
     "features": lambda net, folder: codes(net, IMAGE, 255 - IMAGE),
     "cone": lambda net, folder: cx.cone(codes(net, IMAGE, IMAGE), [(0, 1)]),
-    "portray": lambda net, folder: cx.portray(
+    "visualize_topic": lambda net, folder: cx.visualize_topic(
         cx.topics(codes(deeper(net), IMAGE, 255 - IMAGE), 1), 0, steps=2, progress=False
     ),
     "retrieve": lambda net, folder: cx.retrieve(cx.topics(codes(net, IMAGE, 255 - IMAGE), 1), IMAGE),
     "Pathway": lambda net, folder: [
-        own_masks(net, IMAGE),
+        relu_masks(net, IMAGE),
         cx.maximize(net, net.scores.name, 1, M=1.0, steps=2, pathway=cx.Pathway.location(2, 3, 5), progress=False),
     ],
     "PatchDatabase": lambda net, folder: patches(net),
-    "PatchDatabase.begin": lambda net, folder: patches(net).begin(net.pixels_of(IMAGE)),
+    "PatchDatabase.init": lambda net, folder: patches(net).init(net.pixels_of(IMAGE)),
     "PatchDatabase.neighbours": lambda net, folder: patches(net).neighbours(IMAGE, 2),
     "PatchDatabase.prior": lambda net, folder: [
         cx.invert(net, IMAGE, "conv2", steps=2, patches=patches(net), begin="patches", progress=False),

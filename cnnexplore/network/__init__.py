@@ -8,7 +8,7 @@ from .network import Network
 from .patched import Patched, grid
 from .pixels import Pixels, fit, read_image, seen_part
 from .probe import Probe
-from .through import Masks, own_masks, through
+from .through import Masks, relu_masks, through
 from .units import class_name, class_scores, place_of, unit_of
 from .upsample import code_maps, spread
 
@@ -30,9 +30,9 @@ __all__ = [
     "grid",
     "head_of",
     "necks",
-    "own_masks",
     "place_of",
     "read_image",
+    "relu_masks",
     "seen_part",
     "spread",
     "through",

@@ -128,7 +128,7 @@ class _Codes(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def own_masks(net: Network, image) -> Masks:
+def relu_masks(net: Network, image) -> Masks:
     """The masks that the relus make of an image: m5 where pool5 is positive; m6 and m7 where the network has them."""
     head = head_of(net)
     mode = _Codes(head)

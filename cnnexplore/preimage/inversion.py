@@ -126,7 +126,7 @@ def _first(net: Network, begin, patches, known: torch.Tensor) -> torch.Tensor:
         return net.pixels_of(begin)
     if patches is None:
         raise SettingError("begin='patches' is the average of a database's patches; give patches= too.")
-    return torch.cat([patches.begin(one[None]) for one in known])
+    return torch.cat([patches.init(one[None]) for one in known])
 
 
 def invert(

@@ -140,7 +140,7 @@ def drawn(patches, gamma: float | None) -> bool:
 
 def begun(begin, patches) -> dict[str, str]:
     """What a line of Python says of a database of patches and of what a run began with."""
-    said = {} if patches is None else {"patches": patches.code}
+    said = {} if patches is None else {"patches": patches.to_python()}
     if begin is not None:
         said["begin"] = "'patches'" if isinstance(begin, str) and begin == "patches" else "begin"
     return said

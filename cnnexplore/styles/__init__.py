@@ -4,10 +4,10 @@ from .completion import Completed, Completion, complete
 from .cone import Cone, cone
 from .matching import PatchIndex, Warp
 from .patches import PatchDatabase
-from .pathway import Pathway, part_weight, pathway_of
-from .portrait import nearest_topic, portray
+from .pathway import Pathway, as_pathway, pathway_weight
 from .retrieval import Retrieved, retrieve
 from .salient import salient_part
+from .topic_visualization import nearest_topic, visualize_topic
 from .topics import Topic, TopicCurve, Topics, topic_curve, topics
 
 __all__ = [
@@ -22,14 +22,14 @@ __all__ = [
     "TopicCurve",
     "Topics",
     "Warp",
+    "as_pathway",
     "complete",
     "cone",
     "nearest_topic",
-    "part_weight",
-    "pathway_of",
-    "portray",
+    "pathway_weight",
     "retrieve",
     "salient_part",
     "topic_curve",
     "topics",
+    "visualize_topic",
 ]

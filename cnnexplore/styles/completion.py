@@ -21,7 +21,7 @@ from ..preimage.run import Run
 from ..preimage.settings import Settings, Values, paper_jitter
 from ..preimage.solvers import Spectral
 from .hole import Hole
-from .pathway import pathway_of
+from .pathway import as_pathway
 
 EASE = 0.04  # how far from the seam the class has its full say, as a part of the image's side
 STARTS = ("surroundings", "noise", "image")
@@ -106,7 +106,7 @@ class Completion(Run):
         shape = context.shape
         self.unit = int(context.flatten().argmax()) if target is None else unit_of(net, where, target)
         several = isinstance(style, (list, tuple))
-        styles = [None if one is None else pathway_of(one) for one in (style if several else [style])]
+        styles = [None if one is None else as_pathway(one) for one in (style if several else [style])]
         pathway = None if styles == [None] else styles if several else styles[0]
         seeds = paired(seeds_of(seed), styles=len(styles))
         self.batched = several or isinstance(seed, (list, tuple))

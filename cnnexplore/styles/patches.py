@@ -63,9 +63,8 @@ class PatchDatabase:
     code's patch lies in the middle of what it sees: 67 x 67 where the layer's stride is 32, in proportion for others.
     metric: "code" for the paper's distance of codes, "alike" for one fitted so that patches of near codes look alike.
     without: images that are not taken in, nor their near-duplicates, not even to fit the metric: those that the
-    database is judged by. cache: as for `features`. matching: any of the fields of `Matching`; `with_(...)` gives the
-    same database matched in another way. Near-duplicates of an image are left out when that image is inverted. code:
-    the Python that makes it, or a name for what Python alone cannot tell.
+    database is judged by. cache: as for `features`. matching: any of the fields of `Matching`; `with_matching(...)`
+    gives the same database matched in another way. An inverted image's near-duplicates are left out.
     Raises LayerNotFound, LayerError, SettingError, ImageError.
     """
 
@@ -85,7 +84,7 @@ class PatchDatabase:
             raise SettingError(f"metric is {metric!r}; expected one of {', '.join(map(repr, METRICS))}.")
         self.net, self.matching = net, _matching(Matching(), matching)
         self.images = Images.of(net, images)
-        self.code = _code(net, images, layer, metric, without, matching)
+        self._python = _python(net, images, layer, metric, without, matching)
         self.layer: Layer | None = None if layer is None else net.layers[layer]
         if self.layer is not None and max(self.layer.size) == 1:
             raise LayerError(f"{self.layer.name} has no places, so no patches; name a layer with a map, such as pool5.")
@@ -116,13 +115,17 @@ class PatchDatabase:
         of = "" if self.layer is None else f", codes of {self.layer.name}"
         return f"<PatchDatabase of {len(self)} photographs{of}>"
 
-    def with_(self, **matching) -> PatchDatabase:
+    def with_matching(self, **matching) -> PatchDatabase:
         """The same database, matched in another way: any of k, size, stride, count, every."""
         other = copy(self)
         other.matching, other._indices = _matching(self.matching, matching), {}
-        if matching and self.code != _NAME:
-            other.code = f"{self.code}.with_({_said(matching)})"
+        if matching and self._python != _NAME:
+            other._python = f"{self._python}.with_matching({_said(matching)})"
         return other
+
+    def to_python(self) -> str:
+        """The Python that makes it; the name `patches` where its images are not a folder."""
+        return self._python
 
     @property
     def matched_size(self) -> int:
@@ -184,7 +187,7 @@ class PatchDatabase:
             count[top : top + h, left : left + w] += 1
         return _spread(total / np.maximum(count, 1), count[..., 0] > 0)
 
-    def begin(self, x: torch.Tensor) -> torch.Tensor:
+    def init(self, x: torch.Tensor) -> torch.Tensor:
         """The `average` for an image x (1, C, H, W), both in the network's units: what an inversion may begin with."""
         mean = torch.from_numpy(self.average(coloured(self.net, x)[0])).permute(2, 0, 1)[None]
         mean = mean.expand(-1, 3, -1, -1)  # of a grey network too
@@ -246,7 +249,7 @@ def code_places(layer: Layer, whole: tuple[int, int], size: tuple[int, int]) -> 
     return np.stack(np.meshgrid(*axes, indexing="ij"), -1)
 
 
-def _code(net: Network, images, layer: str | None, metric: str, without, matching: dict) -> str:
+def _python(net: Network, images, layer: str | None, metric: str, without, matching: dict) -> str:
     """The Python of a database; only a name where its images are no folder, or some are left out."""
     if not (images is None or isinstance(images, (str, os.PathLike))) or len(without):
         return _NAME

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..errors import SettingError
-from ..network import Masks, Network, head_of, own_masks
+from ..network import Masks, Network, head_of, relu_masks
 from ..preimage import masks as named_masks
 from ..preimage.call import python_of
 from ..preimage.maximization import paper_weight
@@ -113,19 +113,19 @@ class Pathway:
         return _made(parts, relu, f"cx.Pathway.of({python_of(image)}, {depth!r}{more})")
 
 
-def pathway_of(style) -> Pathway:
+def as_pathway(style) -> Pathway:
     """A style as a pathway: a Pathway, a topic, whose own units pass, or a mask m7. Raises SettingError."""
     if isinstance(style, Pathway):
         return style
     try:
-        return Pathway.topic(getattr(style, "own", style))
+        return Pathway.topic(getattr(style, "distinctive_mask", style))
     except SettingError as error:
         raise SettingError(
             f"style is {type(style).__name__}; expected a topic, a cx.Pathway, or a mask of fc7, one per unit."
         ) from error
 
 
-def part_weight(net: Network) -> float:
+def pathway_weight(net: Network) -> float:
     """C for a class through a part of a network, which says less than the whole: four times the paper's."""
     return 4 * paper_weight(net.scores, net.size)
 
@@ -212,4 +212,4 @@ class _Own:
         _shape(net, self.name)
         if len(net.pixels_of(self.image)) != 1:
             raise SettingError("several images were given; expected one, whose code the pathway is.")
-        return getattr(own_masks(net, self.image), self.name)
+        return getattr(relu_masks(net, self.image), self.name)

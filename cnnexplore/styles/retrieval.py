@@ -83,7 +83,7 @@ def _weights(topics: Topics, query) -> np.ndarray:
         weights = np.asarray(query, np.float32)
     else:
         code = topics.features.net.activations(query, topics.features.layer.name)
-        weights = topics.weigh(code.float().flatten(1).cpu().numpy()[:1])[0]
+        weights = topics.transform(code.float().flatten(1).cpu().numpy()[:1])[0]
     if len(weights) != count or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
         raise SettingError(
             f"the query's weights are {weights.tolist()}; expected {count}, none negative and not all 0."

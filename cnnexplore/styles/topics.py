@@ -73,25 +73,25 @@ class Topics:
         Raises SettingError.
         """
         topic = self._known(topic)
-        return opened(self.components[topic], self.rivals(topic), threshold, distinct)
+        return topic_mask(self.components[topic], self.strongest_other(topic), threshold, distinct)
 
-    def own(self, topic: int, threshold: float = FAINT, distinct: float = FAVOURED) -> np.ndarray:
+    def distinctive_mask(self, topic: int, threshold: float = FAINT, distinct: float = FAVOURED) -> np.ndarray:
         """The channels that are more of a topic than of any other, (D,) bool; all that it uses where none is."""
         try:
             return self.mask(topic, threshold, distinct)
         except SettingError:
             return self.mask(topic)
 
-    def rivals(self, topic: int) -> np.ndarray:
+    def strongest_other(self, topic: int) -> np.ndarray:
         """The largest entry that any other topic has in each channel, (D,)."""
         return np.delete(self.components, self._known(topic), 0).max(0, initial=0)
 
-    def nearest(self, topic: int) -> list[tuple[int, float]]:
+    def similar(self, topic: int) -> list[tuple[int, float]]:
         """The other topics with the cosine of the angle to each, the most similar first. Raises SettingError."""
         likeness = self.components @ self.components[self._known(topic)]
         return [(int(k), float(likeness[k])) for k in np.argsort(-likeness, kind="stable") if k != topic]
 
-    def weigh(self, codes: np.ndarray) -> np.ndarray:
+    def transform(self, codes: np.ndarray) -> np.ndarray:
         """The weights (n, k) of further codes (n, D), by non-negative least squares; the components stay."""
         from scipy.optimize import nnls
 
@@ -119,13 +119,13 @@ class Topics:
         return int(topic)
 
 
-def opened(component: np.ndarray, rivals: np.ndarray, threshold: float, distinct: float) -> np.ndarray:
-    """The channels of `Topics.mask`, for a component and what rivals it. Raises SettingError if there are none."""
+def topic_mask(component: np.ndarray, others: np.ndarray, threshold: float, distinct: float) -> np.ndarray:
+    """The channels of `Topics.mask`, from a component and the largest entries of others. Raises SettingError."""
     if not 0 <= threshold < 1:
         raise SettingError(f"threshold is {threshold!r}; expected a share of the largest entry, 0 to below 1.")
     if not 0 <= distinct < np.inf:
         raise SettingError(f"distinct is {distinct!r}; expected how many times any other topic, 0 or more.")
-    mask = (component > threshold * component.max()) & (component >= distinct * rivals)
+    mask = (component > threshold * component.max()) & (component >= distinct * others)
     if not mask.any():
         raise SettingError(f"no channel is {distinct:g} times as strong as elsewhere; lower distinct or the threshold.")
     return mask
@@ -151,9 +151,9 @@ class Topic:
         return self.topics.mask(self.number, self.threshold, self.distinct)
 
     @property
-    def own(self) -> np.ndarray:
+    def distinctive_mask(self) -> np.ndarray:
         """The channels that are more of it than of any other, (D,) bool."""
-        return self.topics.own(self.number)
+        return self.topics.distinctive_mask(self.number)
 
     def images(self, k: int | None = 9) -> np.ndarray:
         """Which images are most of this topic, by their place in the features."""

@@ -43,7 +43,7 @@ def test_figure6_is_a_row_per_topic(net, images):
         for topic in range(3):
             row = sheet.rows[3 * n + topic]
             made = [cell.picture for cell in row[:2]]
-            alone = cx.portray(styles, topic, seed=[0, 5], **QUICK)
+            alone = cx.visualize_topic(styles, topic, seed=[0, 5], **QUICK)
             assert all(np.array_equal(a, b.image) for a, b in zip(made, alone, strict=True))
             near = nearest_topic(styles, made)
             assert sheet.data["nearest"][name][topic].tolist() == near.tolist()

@@ -149,7 +149,9 @@ def net():
 
 @pytest.fixture(scope="module")
 def patches(net):
-    return cx.PatchDatabase(net, list(pictures(8)), "conv2", cache=False, progress=False).with_(k=3, size=7, stride=2)
+    return cx.PatchDatabase(net, list(pictures(8)), "conv2", cache=False, progress=False).with_matching(
+        k=3, size=7, stride=2
+    )
 
 
 IMAGE = pictures(9, seed=5)[8]

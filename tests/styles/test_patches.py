@@ -90,7 +90,7 @@ def test_the_average_is_that_of_a_loop(net, database):
             count[top : top + h, left : left + w] += 1
     assert count.min() >= 1
     assert np.allclose(database.average(image, 3), total / count, atol=0.01)
-    begun = net.picture(database.with_(k=3).begin(net.pixels_of(image)))
+    begun = net.picture(database.with_matching(k=3).init(net.pixels_of(image)))
     assert np.abs(begun - total / count).max() <= 0.51
 
 
@@ -199,21 +199,21 @@ def test_all_patches_alike(net, monkeypatch):
     index = whole.index()
     assert len(index) == 100
     assert index is whole.index()
-    assert whole.with_(size=7).index().size == (7, 7)
+    assert whole.with_matching(size=7).index().size == (7, 7)
     assert whole.index(side=5).size == (5, 5)
 
 
 def test_a_database_says_the_python_that_makes_it(net, tmp_path):
     lenet = cx.load("lenet", device="cpu")
     made = cx.PatchDatabase(lenet, None, "conv2", k=4, progress=False)
-    assert made.code == "cx.PatchDatabase(cx.load('lenet'), None, 'conv2', k=4)"
-    assert eval(made.code, {"cx": cx}).matching == made.matching
-    assert made.with_(size=5).code == made.code + ".with_(size=5)"
-    assert cx.PatchDatabase(net, pictures(3), "conv2", progress=False).code == "patches"
+    assert made.to_python() == "cx.PatchDatabase(cx.load('lenet'), None, 'conv2', k=4)"
+    assert eval(made.to_python(), {"cx": cx}).matching == made.matching
+    assert made.with_matching(size=5).to_python() == made.to_python() + ".with_matching(size=5)"
+    assert cx.PatchDatabase(net, pictures(3), "conv2", progress=False).to_python() == "patches"
     Image.fromarray(pictures(1)[0]).save(tmp_path / "a.png")
     folder = cx.PatchDatabase(lenet, tmp_path, "conv2", metric="code", progress=False)
-    assert repr(str(tmp_path)) in folder.code
-    assert "metric='code'" in folder.code
+    assert repr(str(tmp_path)) in folder.to_python()
+    assert "metric='code'" in folder.to_python()
 
 
 def test_wrong_input(net, database, refused):
@@ -223,7 +223,7 @@ def test_wrong_input(net, database, refused):
     refused(cx.SettingError, lambda: make(net, pictures(2), metric="cosine"), "'cosine'", "'alike'")
     refused(cx.SettingError, lambda: make(net, [], "conv2"), "empty")
     refused(cx.SettingError, lambda: make(net, pictures(2), kk=3), "'kk'", "stride")
-    refused(cx.SettingError, lambda: database.with_(k=0), "k is 0")
+    refused(cx.SettingError, lambda: database.with_matching(k=0), "k is 0")
     refused(cx.SettingError, lambda: database.neighbours(pictures(1, seed=9)[0], 10**6), "k is 1000000")
     refused(cx.LayerError, lambda: make(net, pictures(2), progress=False).neighbours(pictures(1)[0]), "no codes")
-    refused(cx.SettingError, lambda: database.with_(size=40).index(pictures(1, seed=9)[0]), "40 x 40")
+    refused(cx.SettingError, lambda: database.with_matching(size=40).index(pictures(1, seed=9)[0]), "40 x 40")

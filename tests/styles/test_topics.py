@@ -64,16 +64,16 @@ def test_a_distinct_mask_leaves_out_what_topics_share():
             assert found.mask(k, 0.1, distinct).tolist() == wanted
             assert found.mask(k, 0.1, distinct).tolist() == cx.Topic(found, k, 0.1, distinct).mask.tolist()
     assert sum(found.mask(k, 0.0, 1.01) for k in range(3)).max() == 1  # no channel is most of two
-    assert cx.topics(Codes(codes), 1).mask(0, 0, 5.0).all()  # nothing rivals an only topic
+    assert cx.topics(Codes(codes), 1).mask(0, 0, 5.0).all()  # an only topic has no others
 
 
 def test_weights_of_further_codes_are_the_nearest_in_the_cone():
     codes = groups(noise=0.3)[0]
     found = cx.topics(Codes(codes), 3)
     mixed = np.array([[2.0, 0, 1], [0, 0.5, 0]], np.float32)
-    assert np.allclose(found.weigh(mixed @ found.components), mixed, atol=1e-4)
+    assert np.allclose(found.transform(mixed @ found.components), mixed, atol=1e-4)
     outside = codes[:5] + 1
-    weights = found.weigh(outside)
+    weights = found.transform(outside)
     distance = np.linalg.norm(outside - weights @ found.components, axis=1)
     random = np.random.default_rng(0)
     for _ in range(200):
@@ -83,7 +83,7 @@ def test_weights_of_further_codes_are_the_nearest_in_the_cone():
 
 def test_nearest_topics_by_the_angle():
     found = cx.topics(Codes(groups(noise=0.5)[0]), 3)
-    near = found.nearest(1)
+    near = found.similar(1)
     assert [k for k, _ in near] == sorted((0, 2), key=lambda k: -found.components[1] @ found.components[k])
     assert near[0][1] == pytest.approx(float(found.components[1] @ found.components[near[0][0]]))
 
@@ -149,7 +149,7 @@ def test_retrieval_by_an_image_finds_its_style(churches):
         got = cx.retrieve(found, query.image, 5)
         right += [styles[int(n)] == query.style for n in got.indices]
         own = churches.net.activations(query.image, churches.layer.name).numpy()
-        assert np.allclose(got.weights, found.weigh(own)[0], atol=1e-4)
+        assert np.allclose(got.weights, found.transform(own)[0], atol=1e-4)
     assert np.mean(right) > 0.9
     assert got.pictures(40).shape == (5, 40, 40, 3)
     assert got._repr_png_().startswith(b"\x89PNG")
@@ -208,7 +208,7 @@ def test_what_cannot_be_gets_a_sentence(refused, churches):
     refused(cx.SettingError, lambda: found.mask(0, 0, -1), "distinct")
     refused(cx.SettingError, lambda: found.mask(0, 0, 1e9), "lower distinct")
     refused(cx.SettingError, lambda: found.images(-1), "topics 0 to 2")
-    refused(cx.SettingError, lambda: found.weigh(codes[:, :5]), "12 channels")
+    refused(cx.SettingError, lambda: found.transform(codes[:, :5]), "12 channels")
     refused(cx.SettingError, lambda: cx.topic_curve(Codes(codes), [40]), "1 to 12")
     refused(cx.SettingError, lambda: cx.retrieve(found, 7), "topics 0 to 2")
     refused(cx.SettingError, lambda: cx.retrieve(found, [1.0, 2.0]), "expected 3")

@@ -8,7 +8,7 @@ from PIL import Image
 from waiting import until
 
 import cnnexplore as cx
-from cnnexplore.styles.portrait import DISTINCT, THRESHOLD, aim
+from cnnexplore.styles.topic_visualization import DISTINCT, THRESHOLD, class_and_scale
 
 
 @pytest.fixture(autouse=True)
@@ -48,13 +48,13 @@ def test_a_topic_has_images_a_mask_and_a_picture_whose_code_remakes_it(panel, ne
     assert p.mask_view.caption == f"m7 of topic 0: {mask.sum()} of 256 units open"
     run = p.runner.run
     assert (run.units, run.M) == (
-        list(aim(p.features, p.topics.images(0, None), mask)[:1]),
-        aim(p.features, p.topics.images(0, None), mask)[1],
+        list(class_and_scale(p.features, p.topics.images(0, None), mask)[:1]),
+        class_and_scale(p.features, p.topics.images(0, None), mask)[1],
     )
     assert p.estimate.caption == "what church is through topic 0"
     assert "# topic 0 of cx.topics(cx.features(cx.load('worldnet-styles'), images).of('church'), 3)" in p.code()
     assert np.array_equal(eval(p.code(), {"cx": cx}).image, p.picture)
-    alone = cx.portray(p.topics, 0, steps=3, progress=False)
+    alone = cx.visualize_topic(p.topics, 0, steps=3, progress=False)
     assert np.array_equal(alone.image, p.picture)
     assert len(p.plane.scatter.widget.data[0].x) == len(p.features)
 

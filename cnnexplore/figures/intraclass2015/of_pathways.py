@@ -12,7 +12,7 @@ from ...errors import SettingError
 from ...network import Network, class_name, head_of, unit_of
 from ...preimage import maximize
 from ...representations import Features, features
-from ...styles import Completed, Pathway, Topics, complete, part_weight, pathway_of, topics
+from ...styles import Completed, Pathway, Topics, as_pathway, complete, pathway_weight, topics
 from ..parts import cell, original
 from ..sheet import Cell, Sheet
 
@@ -42,7 +42,7 @@ def figure5(
     at = [sorted({0, (side - k) // 2, side - k}) for side in (rows, columns)]
     windows = [(row, column) for row in at[0] for column in at[1]]
     ways = [Pathway.location(row, column, k) for row, column in windows]
-    C = part_weight(net) if C is None else C
+    C = pathway_weight(net) if C is None else C
     made = {
         u: maximize(net, net.scores.name, u, C=C, steps=steps, seed=seed, pathway=ways, progress=progress)
         for u in units
@@ -78,7 +78,7 @@ def figure7(
     A row per class; the networks beside each other, the starts of each in turn. data: "between" and "within", the mean
     distances of pictures of two networks from one start and of one network from two starts, in fc7 where there is one.
     """
-    units, C = classes_of(net, classes), part_weight(net) if C is None else C
+    units, C = classes_of(net, classes), pathway_weight(net) if C is None else C
     order = [(mask, start) for mask in range(masks) for start in range(starts)]
     ways = [Pathway.ensemble(mask, relu=relu) for mask, _ in order]
     lines, between, within = [], [], []
@@ -116,7 +116,7 @@ def figure8(
     relus stay in force, so that a code only closes units.
     data: "distances", (images, 4), from each picture to the image in fc7, where there is one.
     """
-    lines, far, C = [], [], part_weight(net) if C is None else C
+    lines, far, C = [], [], pathway_weight(net) if C is None else C
     for image in _some(net, images):
         unit = int(net.activations(image, net.scores.name).flatten().argmax())
         label = class_name(net, unit)
@@ -190,13 +190,13 @@ def styles_of(net: Network, label: str, styles, k: int = 3) -> tuple[list[Pathwa
     elif styles is None:
         return [Pathway.ensemble(n) for n in range(k)], [f"dropout {n + 1}" for n in range(k)], None
     if isinstance(styles, (list, tuple)):
-        return [pathway_of(one) for one in styles], [f"style {n + 1}" for n in range(len(styles))], None
+        return [as_pathway(one) for one in styles], [f"style {n + 1}" for n in range(len(styles))], None
     if not isinstance(styles, Topics):  # images in which to look
         found = styles if isinstance(styles, Features) else features(net, styles, cache=False, progress=False)
         several = (found.labels >= 0).any() and len(set(found.labels.tolist())) > 1
         styles = topics(found.of(label) if several else found, k)
     names, first = [f"style {n + 1}" for n in range(len(styles))], [styles.images(n, 1)[0] for n in range(len(styles))]
-    return [pathway_of(one) for one in styles], names, styles.features.pictures(first)
+    return [as_pathway(one) for one in styles], names, styles.features.pictures(first)
 
 
 def distances(net: Network, images: list) -> np.ndarray:

@@ -10,7 +10,7 @@ from ... import world
 from ...errors import SettingError
 from ...network import Network
 from ...representations import Features, features
-from ...styles import Topics, nearest_topic, portray, retrieve, topics
+from ...styles import Topics, nearest_topic, retrieve, topics, visualize_topic
 from ..sheet import Cell, Sheet
 
 SCENES = (800, 5)  # of the world, and their seed
@@ -106,7 +106,7 @@ def _classes(found: Features) -> list[str]:
 
 def _row(net, name, styles: Topics, topic: int, columns: int, seeds: list[int], run) -> tuple[list[Cell], np.ndarray]:
     """The pictures that the network wants of a topic, then the images nearest to it; and the pictures' topics."""
-    made = portray(styles, topic, seed=seeds, **run)
+    made = visualize_topic(styles, topic, seed=seeds, **run)
     nearest = nearest_topic(styles, [one.image for one in made])
     row = [
         Cell(one.image, f"{name}, topic {topic}\nseed {seed}, nearest: {near}", result=one, framed=near == topic)

@@ -9,7 +9,7 @@ import numpy as np
 from ... import drawing
 from ...representations import Features
 from ...styles import Topics
-from ...styles.topics import opened
+from ...styles.topics import topic_mask
 
 _SHUT = 90  # the grey that closed units fade into
 
@@ -18,12 +18,12 @@ _SHUT = 90  # the grey that closed units fade into
 class ChosenStyle:
     """A style that was chosen.
 
-    component, rivals: (D,), its own and the strongest of what it is told from; which: places of its images, the most
+    component, others: (D,), its own and the strongest of what it is told from; which: places of its images, the most
     typical first; said: a few words; code: the Python that finds it; near: the most similar topic, in words.
     """
 
     component: np.ndarray
-    rivals: np.ndarray
+    others: np.ndarray
     which: np.ndarray
     said: str
     code: str
@@ -33,10 +33,10 @@ class ChosenStyle:
     @classmethod
     def of_topic(cls, topics: Topics, topic: int, features_code: str) -> ChosenStyle:
         """A topic that was found."""
-        near = topics.nearest(topic)
+        near = topics.similar(topic)
         return cls(
             topics.components[topic],
-            topics.rivals(topic),
+            topics.strongest_other(topic),
             topics.images(topic, None),
             f"topic {topic}",
             f"topic {topic} of cx.topics({features_code}, {len(topics)})",
@@ -50,15 +50,15 @@ class ChosenStyle:
         codes, inside = np.maximum(np.asarray(features, np.float32), 0), np.zeros(len(features), bool)
         inside[places] = True
         mean = codes[inside].mean(0)
-        rivals = codes[~inside].mean(0) if not inside.all() else 0 * mean
+        others = codes[~inside].mean(0) if not inside.all() else 0 * mean
         typical = codes[inside] @ mean / np.maximum(np.linalg.norm(codes[inside], axis=1), 1e-12)
         which = np.flatnonzero(inside)[np.argsort(-typical, kind="stable")]
         said = f"{len(which)} images by hand"
-        return cls(mean, rivals, which, said, f"the mean code of {said}")
+        return cls(mean, others, which, said, f"the mean code of {said}")
 
     def mask(self, threshold: float, distinct: float) -> np.ndarray:
         """The channels that it opens, (D,) bool. Raises SettingError if there are none."""
-        return opened(self.component, self.rivals, threshold, distinct)
+        return topic_mask(self.component, self.others, threshold, distinct)
 
     def picture(self, mask: np.ndarray) -> np.ndarray:
         """How strong each channel is, in a square (n, n, 3) uint8; those that the mask closes are dimmed."""

@@ -10,7 +10,7 @@ from ...errors import SettingError
 from ...network import Layer, Network, class_name, head_of, unit_of
 from ...preimage import Maximization, Run, Values
 from ...preimage.settings import paper_jitter
-from ...styles import Pathway, part_weight
+from ...styles import Pathway, pathway_weight
 from ...zoo import DEFAULT, load
 from ..live.selection import Selection
 from ..views.gates_view import GatesView
@@ -74,7 +74,7 @@ class PathwayPanel(RunPanel):
 
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
         scores = self.selection.net.scores
-        return Values(part_weight(self.selection.net), jitter=paper_jitter(scores))
+        return Values(pathway_weight(self.selection.net), jitter=paper_jitter(scores))
 
     def _looked_at(self) -> tuple:
         return self.selection.net, self.chooser.looked_for

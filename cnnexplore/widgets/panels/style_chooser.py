@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import SettingError
 from ...network import Network, class_name
-from ...styles import Pathway, Topics, pathway_of
+from ...styles import Pathway, Topics, as_pathway
 from ..live.selection import EACH, Selection
 
 EVERY, BESIDE = "every style", "each style beside the next"
@@ -33,7 +33,7 @@ class Styles:
         by_class = given if isinstance(given, dict) else {"": given}
         if wrong := [label for label in by_class if label and label not in net.labels]:
             raise SettingError(f"styles has {wrong[0]!r}, which is no class of {net.name}; expected labels of classes.")
-        found = {label: [pathway_of(one) for one in some] for label, some in by_class.items()}
+        found = {label: [as_pathway(one) for one in some] for label, some in by_class.items()}
         for one in (one for some in found.values() for one in some):
             one.masks(net)  # one that does not fit is refused now
         return cls(net, found)
@@ -42,7 +42,7 @@ class Styles:
     def of_topics(cls, topics: Topics, threshold: float, distinct: float) -> tuple[int | None, Styles]:
         """(the class most of the topics' images are taken for, its styles); masks as `Topics.mask` makes them."""
         net, said = topics.features.net, topics.features.predicted
-        masks = [topics.own(k, threshold, distinct) for k in range(len(topics))]
+        masks = [topics.distinctive_mask(k, threshold, distinct) for k in range(len(topics))]
         unit = int(np.bincount(said[said >= 0]).argmax()) if said.max(initial=-1) >= 0 else None
         label = "" if unit is None else class_name(net, unit)
         return unit, cls(net, {label: [Pathway.topic(mask) for mask in masks]})

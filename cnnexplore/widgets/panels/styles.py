@@ -16,7 +16,7 @@ from ...preimage.maximization import paper_weight
 from ...preimage.settings import paper_jitter
 from ...representations import Features, semantic_layer
 from ...styles import Pathway, Topics
-from ...styles.portrait import DISTINCT, THRESHOLD, aim
+from ...styles.topic_visualization import DISTINCT, THRESHOLD, class_and_scale
 from ...zoo import load
 from ..live.selection import Selection
 from ..live.work import Work
@@ -110,7 +110,7 @@ class StylePanel(RunPanel):
         settings = {"steps": self.starts.steps, "seed": self.starts.noises, "settings": self.settings}
 
         def make() -> Maximization:
-            unit, most = aim(features, chosen.which, mask)
+            unit, most = class_and_scale(features, chosen.which, mask)
             return Maximization(net, net.scores.name, unit, pathway=Pathway.topic(mask), M=most, **settings)
 
         return make

@@ -7,7 +7,7 @@ from torch import nn
 
 import cnnexplore as cx
 from cnnexplore.styles import nearest_topic
-from cnnexplore.styles.portrait import DISTINCT, THRESHOLD, aim
+from cnnexplore.styles.topic_visualization import DISTINCT, THRESHOLD, class_and_scale
 
 SIDE = 12
 IMAGES = [np.random.default_rng(k).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8) for k in range(24)]
@@ -39,34 +39,34 @@ def test_the_aim_is_the_class_and_its_largest_score_through_the_mask(styles):
         most = max(sorted(set(said)), key=said.count)
         unit = net.labels.index(most)
         scores = [weight[unit] @ (code * mask) + bias[unit] for code in codes]
-        assert aim(found, which, mask) == (unit, pytest.approx(max(max(scores), 0.01), abs=1e-3))
+        assert class_and_scale(found, which, mask) == (unit, pytest.approx(max(max(scores), 0.01), abs=1e-3))
 
 
 def test_a_portrait_says_the_code_that_remakes_it(styles):
     net = styles.features.net
     mask = styles.mask(1, THRESHOLD, DISTINCT)
-    unit, most = aim(styles.features, styles.images(1, None), mask)
-    pair = cx.portray(styles, 1, seed=[0, 3], steps=3, progress=False)
-    alone = cx.portray(styles, 1, seed=3, steps=3, progress=False)
+    unit, most = class_and_scale(styles.features, styles.images(1, None), mask)
+    pair = cx.visualize_topic(styles, 1, seed=[0, 3], steps=3, progress=False)
+    alone = cx.visualize_topic(styles, 1, seed=3, steps=3, progress=False)
     by_hand = cx.maximize(
         net, net.scores.name, unit, M=most, pathway=cx.Pathway.topic(mask), seed=3, steps=3, progress=False
     )
     assert np.array_equal(pair[1].image, alone.image)
     assert np.array_equal(alone.image, by_hand.image)
     assert np.array_equal(eval(alone.code, {"cx": cx, "net": net}).image, alone.image)
-    other = cx.portray(styles, 1, threshold=0.0, distinct=0.0, seed=3, steps=3, progress=False)
+    other = cx.visualize_topic(styles, 1, threshold=0.0, distinct=0.0, seed=3, steps=3, progress=False)
     assert not np.array_equal(other.image, alone.image)
 
 
 def test_what_cannot_be_gets_a_sentence(styles, refused):
-    refused(cx.SettingError, lambda: cx.portray(styles, 2, steps=1), "topics 0 to 1")
-    refused(cx.SettingError, lambda: cx.portray(styles, 0, 1.5, steps=1), "threshold")
+    refused(cx.SettingError, lambda: cx.visualize_topic(styles, 2, steps=1), "topics 0 to 1")
+    refused(cx.SettingError, lambda: cx.visualize_topic(styles, 0, 1.5, steps=1), "threshold")
     bent = cx.Network(build(nn.Linear(8, 5), nn.ReLU(), nn.Linear(5, 3)), SIDE)
     found = cx.topics(cx.features(bent, IMAGES, "relu2", cache=False, progress=False), 2)
-    refused(cx.LayerError, lambda: cx.portray(found, 0, steps=1), "linear function")
+    refused(cx.LayerError, lambda: cx.visualize_topic(found, 0, steps=1), "linear function")
     maps = cx.Network(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 3)), SIDE)
     found = cx.topics(cx.features(maps, IMAGES, cache=False, progress=False), 2)
-    refused(cx.SettingError, lambda: cx.portray(found, 0, steps=1), "names no class")
+    refused(cx.SettingError, lambda: cx.visualize_topic(found, 0, steps=1), "names no class")
 
 
 def test_the_picture_of_a_style_is_nearest_to_images_of_that_style():
@@ -77,6 +77,6 @@ def test_the_picture_of_a_style_is_nearest_to_images_of_that_style():
     for name in ("church", "boat"):
         styles = cx.topics(found.of(name), 3)
         for topic in range(3):
-            (picture,) = cx.portray(styles, topic, seed=[7], steps=40, progress=False)
+            (picture,) = cx.visualize_topic(styles, topic, seed=[7], steps=40, progress=False)
             own.append(nearest_topic(styles, picture.image)[0] == topic)
     assert np.mean(own) > 0.8

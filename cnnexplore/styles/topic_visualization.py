@@ -14,7 +14,7 @@ from .pathway import Pathway
 from .topics import DISTINCT, THRESHOLD, Topics
 
 
-def aim(features: Features, which: Sequence[int], mask: np.ndarray) -> tuple[int, float]:
+def class_and_scale(features: Features, which: Sequence[int], mask: np.ndarray) -> tuple[int, float]:
     """What to look for in a style: (the class most of its images are taken for, M).
 
     which: places of the style's images; mask: (D,), m7. M is the largest score that the class gets from their codes
@@ -32,7 +32,7 @@ def aim(features: Features, which: Sequence[int], mask: np.ndarray) -> tuple[int
     return unit, round(max(float(scores.max()), 0.01), 3)
 
 
-def portray(
+def visualize_topic(
     topics: Topics,
     topic: int,
     threshold: float = THRESHOLD,
@@ -48,7 +48,7 @@ def portray(
     """
     mask = topics.mask(topic, threshold, distinct)
     features = topics.features
-    unit, most = aim(features, topics.images(topic, None), mask)
+    unit, most = class_and_scale(features, topics.images(topic, None), mask)
     given = {"M": most, "pathway": Pathway.topic(mask)} | run
     return maximize(features.net, features.net.scores.name, unit, seed=seed, **given)
 
