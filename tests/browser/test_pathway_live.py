@@ -33,7 +33,7 @@ def test_places_are_switched_while_masks_and_seeds_grow_in_a_grid(opened, page, 
     page.get_by_text("8 of 36 places pass").wait_for()
     opened.wait_state("d.state === 'finished'")
     page.wait_for_function("() => document.querySelector('.cx-box').style.display === 'block'")
-    assert opened.execute("print(panel.places.places[0, :3].tolist())").strip() == "[False, True, True]"
+    assert opened.execute("print(panel.locations.mask[0, :3].tolist())").strip() == "[False, True, True]"
     code = opened.copied()
     assert code.count("cx.Pathway.ensemble") == 4
     remake = code.replace("cx.load('worldnet-robust')", "net")

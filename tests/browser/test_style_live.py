@@ -46,7 +46,7 @@ def test_a_look_a_click_and_a_lasso(opened, page, photograph):
     x, y = point(page, 7)
     page.mouse.move(x - 9, y)
     page.mouse.move(x, y, steps=3)
-    caption(page, said(opened, "panel.plane.about(7)"))
+    caption(page, said(opened, "panel.embedding_view.describe(7)"))
     photograph("styles")
     other = int(said(opened, "next(k for k in range(70) if panel.topics.assignment[k] == 1)"))
     page.mouse.move(*point(page, other))

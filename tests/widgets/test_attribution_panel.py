@@ -54,7 +54,7 @@ def test_a_place_on_the_map_is_explained_and_the_class_again(panel):
     p = panel("lenet", layer="conv2")
     channel = int(p._maps.max((1, 2)).argmax())
     assert p.channel.value == channel
-    p.map.view._received(None, {"kind": "pick", "row": 2, "column": 5}, [])
+    p.map.view.receive({"kind": "pick", "row": 2, "column": 5})
     settled(p, lambda: p._begun[3:] == (channel, (2, 5)) and p.grid.done == len(METHODS))
     assert f"unit {channel} of conv2 at (2, 5)" in p.overlay.caption
     assert p.original.box == [float(v) for v in p.selection.net.layers["conv2"].rf_box(2, 5)]
@@ -70,7 +70,7 @@ def test_a_place_on_the_map_is_explained_and_the_class_again(panel):
 
 def test_a_click_on_the_image_takes_the_unit_that_looks_there(panel):
     p = panel("lenet", layer="conv1")
-    p.original._received(None, {"kind": "pick", "row": 14, "column": 9}, [])
+    p.original.receive({"kind": "pick", "row": 14, "column": 9})
     settled(p, lambda: p.selection.unit is not None and p._found.get("gradient") is not None)
     top, left, bottom, right = p.original.box
     assert top <= 14 <= bottom
@@ -119,7 +119,7 @@ def test_another_network_starts_by_itself(panel):
 def test_two_panels_share_what_is_looked_at(panel):
     one = panel("lenet", layer="conv2")
     two = panel(selection=one.selection)
-    two.map.view._received(None, {"kind": "pick", "row": 1, "column": 1}, [])
+    two.map.view.receive({"kind": "pick", "row": 1, "column": 1})
     for p in (one, two):
         settled(p, lambda p=p: p._begun[4] == (1, 1) and "gradient" in p._found)
 

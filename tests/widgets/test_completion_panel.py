@@ -41,7 +41,7 @@ def test_the_mask_is_found_until_one_is_drawn(panel, net, on_cpu):
     until(lambda: "→" in p.estimate.caption)
     made = eval(p.code(), {"cx": cx})
     assert p.estimate.caption == f"{run.context}, filled in: {made.before:.0%} → {made.after:.0%}"
-    p.original._received(None, {"kind": "window", "window": [20, 30, 60, 80]}, [])
+    p.original.receive({"kind": "window", "window": [20, 30, 60, 80]})
     assert p.wait(60)
     mask = np.zeros((96, 96), bool)
     mask[20:60, 30:80] = True
@@ -61,14 +61,14 @@ def test_brush_and_eraser(panel, net, on_cpu):
     p.painter.tool.value = "brush"
     assert not p.original.windows
     assert p.original.brush == round(12 * 96 / 100)
-    p.original._received(None, {"kind": "stroke", "cells": [[70, 20], [70, 60]], "brush": 9, "erases": False}, [])
+    p.original.receive({"kind": "stroke", "cells": [[70, 20], [70, 60]], "brush": 9, "erases": False})
     assert p.mask[70, 20:60].all()
     assert p.mask[10:40, 10:40].all()
     assert not p.mask[60].any()
     assert p.wait(60)
     p.painter.tool.value = "eraser"
     assert p.original.erases
-    p.original._received(None, {"kind": "stroke", "cells": [[70, 40]], "brush": 9, "erases": True}, [])
+    p.original.receive({"kind": "stroke", "cells": [[70, 40]], "brush": 9, "erases": True})
     assert not p.mask[70, 38:42].any()
     assert p.mask[70, 22]
     assert p.wait(60)
@@ -82,7 +82,7 @@ def test_everything_erased_is_told_and_the_last_picture_stays(panel, net, said, 
     p = panel(net, mask=(10, 10, 40, 40))
     assert p.wait(60)
     before = p.picture
-    p.original._received(None, {"kind": "stroke", "cells": [[20, 20], [60, 60]], "brush": 200, "erases": True}, [])
+    p.original.receive({"kind": "stroke", "cells": [[20, 20], [60, 60]], "brush": 200, "erases": True})
     assert any("nothing is masked" in content.get("text", "") for content, _ in said)
     assert np.array_equal(p.picture, before)
 

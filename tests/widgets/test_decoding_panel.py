@@ -14,7 +14,7 @@ from waiting import until
 import cnnexplore as cx
 from cnnexplore.decoding import pictures
 from cnnexplore.widgets.panels.filter_detail import weighed
-from cnnexplore.widgets.views.unit_grid import fitted
+from cnnexplore.widgets.views.unit_grid import fit_to_square
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_the_gallery_shows_every_filter_and_one_is_chosen(panel):
     filters = cx.decode(p.selection.net, "conv2")
     shown = pictures(filters.half().float(), p.selection.net.pixels)
     for unit in (0, 17, 49):
-        difference = sprite(p, unit).astype(int) - fitted(shown[unit], p.grid.side)
+        difference = sprite(p, unit).astype(int) - fit_to_square(shown[unit], p.grid.side)
         assert np.abs(difference).max() <= 1  # kept in half precision
     assert p.selection.channel == p.grid.order[0] == p.grid.selected
     assert sorted(p.grid.order) == list(range(50))

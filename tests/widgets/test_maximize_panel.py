@@ -46,7 +46,7 @@ def test_a_chosen_unit_starts_by_itself_and_keeps_the_settings(panel, net):
 def test_a_position_takes_the_whole_canvas_and_is_framed(panel, net):
     p = panel(net, "conv2", unit=3, steps=10, thumbnails=False)
     assert p.wait(60)
-    p.map.view._received(None, {"kind": "pick", "row": 2, "column": 5}, [])
+    p.map.view.receive({"kind": "pick", "row": 2, "column": 5})
     until(lambda: p.runner.run is not None and p.runner.run.position == (2, 5) and p.runner.state == "finished")
     assert p.runner.run.size == net.size
     assert p.estimate.box == [float(v) for v in net.layers["conv2"].rf_box(2, 5)]
@@ -138,11 +138,11 @@ def test_thumbnails_that_cannot_be_made_say_why_and_can_be_tried_again(panel, ne
 
 def test_nobody_looking_makes_no_thumbnails(panel, net):
     p = panel(net, "conv2", steps=5)
-    p.grid._received(None, {"kind": "ready", "view": "a"}, [])
+    p.grid.receive({"kind": "ready", "view": "a"})
     until(lambda: p.gallery.runner.state == "running")
-    p.grid._received(None, {"kind": "gone", "view": "a"}, [])
+    p.grid.receive({"kind": "gone", "view": "a"})
     assert p.gallery.runner.state == "paused"
-    p.grid._received(None, {"kind": "ready", "view": "b"}, [])
+    p.grid.receive({"kind": "ready", "view": "b"})
     until(lambda: p.gallery.runner.state == "running")
 
 

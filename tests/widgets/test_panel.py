@@ -104,7 +104,7 @@ def test_looking_back_shows_an_earlier_frame_and_its_code(panel):
     assert p.wait(60)
     newest = p.picture
     p._scrub(8)
-    shown = p.stage.shown
+    shown = p.run_pictures.shown
     assert abs(shown - 8) <= 4
     assert f"steps={shown}," in p.code()
     assert not np.array_equal(p.picture, newest)
@@ -180,11 +180,11 @@ def test_a_click_draws_what_a_unit_sees(panel):
 def test_nobody_looking_pauses_and_a_look_goes_on(panel):
     p = panel("lenet", steps=50_000)
     until(lambda: p.runner.run is not None and p.runner.run.step > 2)
-    p.estimate._received(None, {"kind": "ready", "view": "a"}, [])
+    p.estimate.receive({"kind": "ready", "view": "a"})
     assert p.runner.state == "running"
-    p.estimate._received(None, {"kind": "gone", "view": "a"}, [])
+    p.estimate.receive({"kind": "gone", "view": "a"})
     until(lambda: p.runner.state == "paused")
-    p.estimate._received(None, {"kind": "ready", "view": "b"}, [])
+    p.estimate.receive({"kind": "ready", "view": "b"})
     until(lambda: p.runner.state == "running")
 
 
@@ -215,7 +215,7 @@ def test_the_pictures_that_suit_the_network_come_first(panel, net, first):
 def test_a_window_of_the_map_masks_the_code_and_is_framed(panel):
     p = panel("lenet", layer="pool1", steps=5)
     assert p.wait(60)
-    p.map.view._received(None, {"kind": "window", "window": [2, 3, 6, 5]}, [])
+    p.map.view.receive({"kind": "window", "window": [2, 3, 6, 5]})
     until(lambda: p.runner.run is not None and p.runner.run.mask is not None and p.runner.state == "finished")
     assert "mask=cx.masks.window(top=2, left=3, bottom=6, right=5)" in p.code()
     assert np.array_equal(eval(p.code(), {"cx": cx}).image, p.picture)

@@ -20,10 +20,10 @@ def test_switched_on_it_runs_with_pictures_at_hand_and_its_code_remakes_it(panel
     p = panel(cx.InversionPanel, "lenet")
     assert p.wait(60)
     assert "patches" not in p.code()
-    assert p.patches.view not in p.stage.widget.children
+    assert p.patches.view not in p.run_pictures.widget.children
     p.patches.switch.value = True
     assert p.wait(60)
-    assert p.patches.view in p.stage.widget.children
+    assert p.patches.view in p.run_pictures.widget.children
     assert "patches=cx.PatchDatabase(cx.load('lenet'), None, 'conv2'), begin='patches'" in p.code()
     assert np.array_equal(eval(p.code(), {"cx": cx}).image, p.picture)
     database = p.runner.run.patches
@@ -34,7 +34,7 @@ def test_switched_on_it_runs_with_pictures_at_hand_and_its_code_remakes_it(panel
     assert p.wait(60)
     assert "patches" not in p.code()
     assert p.settings.gamma == 0
-    assert p.patches.view not in p.stage.widget.children
+    assert p.patches.view not in p.run_pictures.widget.children
 
 
 def test_the_weight_moves_while_it_runs(panel, on_cpu):

@@ -32,35 +32,35 @@ def test_it_begins_with_the_whole_network(panel, net, on_cpu):
     assert "pathway" not in p.code()
     assert p.runner.run.units == [cx.world.CLASSES.index("church")]
     assert p.estimate.caption == "church"
-    assert p.gates.widget.layout.display == "none"
-    assert p.places.places.shape == (6, 6)
+    assert p.relu_masks.widget.layout.display == "none"
+    assert p.locations.mask.shape == (6, 6)
     assert np.array_equal(remade(p), p.picture)
-    assert p.places.all.layout.visibility == "hidden"
+    assert p.locations.all.layout.visibility == "hidden"
 
 
 def test_places_are_switched_by_dragging(panel, net, on_cpu):
     p = panel(net, 3)
     assert p.wait(60)
-    p.places.view._received(None, {"kind": "window", "window": [1, 0, 4, 2]}, [])
+    p.locations.view.receive({"kind": "window", "window": [1, 0, 4, 2]})
     expected = np.zeros((6, 6), bool)
     expected[1:4, 0:2] = True
-    assert np.array_equal(p.places.places, expected)
-    p.places.view._received(None, {"kind": "window", "window": [2, 0, 3, 1]}, [])  # a click closes what is open
+    assert np.array_equal(p.locations.mask, expected)
+    p.locations.view.receive({"kind": "window", "window": [2, 0, 3, 1]})  # a click closes what is open
     expected[2, 0] = False
-    p.places.view._received(None, {"kind": "window", "window": [5, 5, 6, 6]}, [])  # and opens what is closed
+    p.locations.view.receive({"kind": "window", "window": [5, 5, 6, 6]})  # and opens what is closed
     expected[5, 5] = True
-    assert np.array_equal(p.places.places, expected)
-    assert "6 of 36 places" in p.places.view.caption
+    assert np.array_equal(p.locations.mask, expected)
+    assert "6 of 36 places" in p.locations.view.caption
     assert p.wait(60)
     until(lambda: p.estimate.box != [])
     assert np.array_equal(remade(p), p.picture)
     assert np.array_equal(p.runner.run.route.pathways[0].masks(net).m5[0].numpy(), expected)
     for row, column in np.argwhere(expected):
-        p.places.view._received(None, {"kind": "window", "window": [row, column, row + 1, column + 1]}, [])
-    assert p.places.places.all(), "with none open nothing could be seen"
-    p.places.view._received(None, {"kind": "window", "window": [0, 0, 3, 3]}, [])
-    p.places.all.click()
-    assert p.places.places.all()
+        p.locations.view.receive({"kind": "window", "window": [row, column, row + 1, column + 1]})
+    assert p.locations.mask.all(), "with none open nothing could be seen"
+    p.locations.view.receive({"kind": "window", "window": [0, 0, 3, 3]})
+    p.locations.all.click()
+    assert p.locations.mask.all()
     assert p.wait(60)
     until(lambda: p.estimate.box == [])
 
@@ -75,7 +75,7 @@ def test_several_masks_and_several_seeds_stand_in_a_grid(panel, net, on_cpu):
     codes = [one.code for one in p.runner.run.route.pathways]
     assert codes == ["cx.Pathway.ensemble(0)"] * 2 + ["cx.Pathway.ensemble(1)"] * 2
     assert p.estimate.caption == "tree; one row each: network 1, network 2, seeds 5 to 6"
-    assert p.gates.views["m7"].caption == "fc7: 128 of 256 pass"
+    assert p.relu_masks.views["m7"].caption == "fc7: 128 of 256 pass"
     p.relus.value = True
     assert p.wait(60)
     until(lambda: p.runner.run is not None and "relu=True" in p.runner.run.route.pathways[0].code)
@@ -94,11 +94,14 @@ def test_styles_of_a_class(panel, net, on_cpu, said, refused):
     assert p.wait(60)
     assert np.array_equal(p.runner.run.route.pathways[0].masks(net).m7.numpy(), masks[1])
     p.chooser.style.value = EACH
-    p.places._switch(0, 0, 3, 3)
+    p.locations._switch(0, 0, 3, 3)
     assert p.wait(60)
     assert p.picture.shape[0] == 2
     assert p.estimate.caption == "church in 9 of 36 places; one row each: style 0, style 1"
-    assert (p.gates.views["m6"].layout.display, p.gates.views["m7"].caption) == ("none", "fc7: 128, 86 of 256 pass")
+    assert (p.relu_masks.views["m6"].layout.display, p.relu_masks.views["m7"].caption) == (
+        "none",
+        "fc7: 128, 86 of 256 pass",
+    )
     assert np.array_equal(remade(p), p.picture)
     p.relus.value = True
     assert p.wait(60)
@@ -114,11 +117,11 @@ def test_styles_of_a_class(panel, net, on_cpu, said, refused):
 def test_another_network_brings_its_own_places(panel, net, said, on_cpu):
     p = panel(net, 3, ensembles=1)
     assert p.wait(60)
-    p.places._switch(0, 0, 2, 2)
+    p.locations._switch(0, 0, 2, 2)
     p.network.value = "lenet"
     until(lambda: p.runner.run is not None and p.runner.run.net.name == "lenet" and p.runner.state == "finished")
-    assert p.places.places.shape == (4, 4)
-    assert p.places.places.all()
+    assert p.locations.mask.shape == (4, 4)
+    assert p.locations.mask.all()
     assert p.ensembles.layout.display == "none"
     assert len(p.chooser.unit.options) == 10
     hog = cx.load("hog")

@@ -56,7 +56,7 @@ def test_a_topic_has_images_a_mask_and_a_picture_whose_code_remakes_it(panel, ne
     assert np.array_equal(eval(p.code(), {"cx": cx}).image, p.picture)
     alone = cx.visualize_topic(p.topics, 0, steps=3, progress=False)
     assert np.array_equal(alone.image, p.picture)
-    assert len(p.plane.scatter.widget.data[0].x) == len(p.features)
+    assert len(p.embedding_view.scatter.widget.data[0].x) == len(p.features)
 
 
 def test_another_topic_another_mask_another_class(panel):
@@ -85,8 +85,8 @@ def test_points_are_picked_encircled_and_painted(panel):
     place = int(np.flatnonzero(p.topics.assignment == 1)[0])
     assert shared.image_code == f"images[{p.features.numbers[place]}][0]"
     assert np.array_equal(shared.image, p.features.image(place))
-    assert p.plane.picture.caption.endswith("topic 1")
-    assert len(p.plane.scatter.widget.data[1].x) == 1
+    assert p.embedding_view.picture.caption.endswith("topic 1")
+    assert len(p.embedding_view.scatter.widget.data[1].x) == 1
     p._lassoed([0, 3, 4])
     until(lambda: p.estimate.caption == "what church is through 3 images by hand" and p.runner.state == "finished")
     assert np.array_equal(eval(p.code(), {"cx": cx}).image, p.picture)
@@ -95,11 +95,11 @@ def test_points_are_picked_encircled_and_painted(panel):
     until(lambda: "images by hand" in p.estimate.caption and p.grid.count > 3)
     colours = {}
     for kind in ("topic", "class", "prediction"):
-        p.plane.colour_box.value = kind
-        colours[kind] = len(set(p.plane.scatter.widget.data[0].marker.color))
+        p.embedding_view.colour_box.value = kind
+        colours[kind] = len(set(p.embedding_view.scatter.widget.data[0].marker.color))
     assert colours["topic"] == 3
     assert colours["class"] == 1
-    assert "church" in p.plane.legend.value
+    assert "church" in p.embedding_view.legend.value
 
 
 def test_codes_that_are_known_need_no_pass(keep, net, scenes, monkeypatch):
@@ -153,6 +153,6 @@ def test_ten_thousand_points_are_drawn_by_webgl():
         assert low < points[:, 0].min() < points[:, 0].max() < high
         scatter.ring(count - 1)
         assert scatter.widget.data[1].x[0] == pytest.approx(points[-1, 0], abs=1e-6)
-        scatter.emphasise([1, 2])
+        scatter.highlight([1, 2])
         assert list(scatter.widget.data[0].selectedpoints) == [1, 2]
     assert scatter.widget.data[0].marker.color[0] == "#999999"

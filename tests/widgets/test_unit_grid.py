@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cnnexplore as cx
-from cnnexplore.widgets.views.unit_grid import fitted
+from cnnexplore.widgets.views.unit_grid import fit_to_square
 
 
 @pytest.fixture
@@ -40,14 +40,14 @@ def test_nothing_is_sent_while_nobody_looks_and_all_of_it_to_who_comes(grid):
     for k in range(150):
         grid.put(k, tile(k))
     assert grid.sent == []
-    grid._received(None, {"kind": "ready", "view": "a"}, [])
+    grid.receive({"kind": "ready", "view": "a"})
     assert sprites(grid) == {k: tile(k).tobytes() for k in range(150)}
     assert max(len(content["units"]) for content, _ in grid.sent) <= 64, "no message is huge"
     grid.sent.clear()
     grid.put([200, 7], np.stack([tile(1), tile(2)]))
     assert sprites(grid) == {200: tile(1).tobytes(), 7: tile(2).tobytes()}
     assert grid.done == 151
-    grid._received(None, {"kind": "gone", "view": "a"}, [])
+    grid.receive({"kind": "gone", "view": "a"})
     grid.sent.clear()
     grid.put(8, tile(3))
     assert grid.sent == []
@@ -66,7 +66,7 @@ def test_another_beginning_empties_it(grid):
     grid.on_select(chosen.append)
     grid.put(0, tile(5))
     grid.selected = 3
-    grid.begin(5, 12, order=[4, 3, 2, 1, 0])
+    grid.reset(5, 12, order=[4, 3, 2, 1, 0])
     assert (grid.count, grid.side, grid.done, grid.selected) == (5, 12, 0, -1)
     assert grid.sent[-1][0] == {"kind": "clear"}
     assert chosen == [3]
@@ -78,13 +78,13 @@ def test_views_and_the_action_are_told(grid):
     seen = []
     grid.on_views, grid.on_action = seen.append, lambda: seen.append("action")
     for kind, view in (("ready", "a"), ("ready", "b"), ("action", "a"), ("gone", "a"), ("gone", "b")):
-        grid._received(None, {"kind": kind, "view": view}, [])
+        grid.receive({"kind": kind, "view": view})
     assert seen == [1, 2, "action", 1, 0]
 
 
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 64))
 def test_any_picture_fits_whole_and_undistorted(h, w, side):
-    square = fitted(np.full((h, w, 3), 255, np.uint8), side)
+    square = fit_to_square(np.full((h, w, 3), 255, np.uint8), side)
     assert square.shape == (side, side, 3)
     white = square[..., 0] > 250
     rows, columns = white.any(1).sum(), white.any(0).sum()

@@ -8,7 +8,7 @@ from waiting import until
 
 import cnnexplore as cx
 from cnnexplore import drawing
-from cnnexplore.widgets.views.unit_grid import fitted
+from cnnexplore.widgets.views.unit_grid import fit_to_square
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_thumbnails_are_filters_or_maps_and_lead_to_the_unit(panel):
     until(lambda: p.runner.state == "finished" and p._shown[2] == "filters", 60)
     assert p.grid.done == p.grid.count
     tiles = cx.filters(net, "conv2").tiles(3)
-    assert np.array_equal(p.grid._sprites[3], fitted(drawing.tiles(tiles, 5, paper=150), p.grid.side))
+    assert np.array_equal(p.grid._sprites[3], fit_to_square(drawing.tiles(tiles, 5, paper=150), p.grid.side))
     p.grid.selected = 3
     until(lambda: p.runner.state == "finished" and p.top.units == [3], 60)
     assert p.code().endswith("cx.filters(cx.load('lenet'), 'conv2')")
@@ -101,7 +101,7 @@ def test_thumbnails_are_filters_or_maps_and_lead_to_the_unit(panel):
     peak = np.unravel_index(maps.maps[3].argmax(), maps.maps.shape[1:])
     assert p.whole.box[0] == np.floor(maps.layer.rf_box(*map(int, peak))[0])
     heat = drawing.heat(maps.maps, True, drawing.limits(maps.maps, True))  # of a convolution: signed
-    assert np.array_equal(p.grid._sprites[3], fitted(heat[3], p.grid.side))
+    assert np.array_equal(p.grid._sprites[3], fit_to_square(heat[3], p.grid.side))
     p.kind.value = "top patches"
     until(lambda: p.runner.state == "finished" and p._shown[2] == "top patches", 60)
     assert p.grid.done == p.grid.count
@@ -110,13 +110,13 @@ def test_thumbnails_are_filters_or_maps_and_lead_to_the_unit(panel):
 
 def test_a_click_on_a_patch_shows_its_image_and_maps_follow(panel):
     p = panel("lenet", "conv2", unit=5)
-    p.patches._received(None, {"kind": "pick", "row": 1, "column": 1, "item": 4}, [])
+    p.patches.receive({"kind": "pick", "row": 1, "column": 1, "item": 4})
     assert np.array_equal(shown(p.whole)[0], p.top.pictures()[4])
     assert p.whole.caption.startswith(f"image {p.top.indices[0, 4]},")
     p.kind.value = "maps"
     until(lambda: p.runner.state == "finished" and p._shown[2] == "maps", 60)
     assert p._shown[3] == p.top.indices[0, 4]
-    p.patches._received(None, {"kind": "pick", "row": 1, "column": 1, "item": 2}, [])
+    p.patches.receive({"kind": "pick", "row": 1, "column": 1, "item": 2})
     until(lambda: p.runner.state == "finished" and p._shown[3] == p.top.indices[0, 2], 60)
     assert p.grid.done == p.grid.count
     assert p.grid.selected == 5
@@ -129,7 +129,7 @@ def test_a_layer_offers_the_thumbnails_that_it_has(panel):
     until(lambda: p.runner.state == "finished" and p._shown[2] == "filters", 60)
     assert p.grid.done == p.grid.count
     colours = cx.filters(p.selection.net, "conv1").pictures()
-    assert np.array_equal(p.grid._sprites[2], fitted(colours[2], p.grid.side))
+    assert np.array_equal(p.grid._sprites[2], fit_to_square(colours[2], p.grid.side))
     p.choosers.layer.value = "pool2"
     until(lambda: p.runner.state == "finished" and p.top.layer.name == "pool2", 60)
     assert (p.kind.options, p.kind.value) == (("top patches", "maps"), "top patches")

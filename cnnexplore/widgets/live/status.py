@@ -25,7 +25,7 @@ class Telling:
         now, (before, since) = time.monotonic(), self._beat
         if now - since > _EVERY:
             self._beat = (step, now)
-            self.run_view.follow(f"running, {(step - before) / (now - since):.0f} steps/s")
+            self.run_view.update(f"running, {(step - before) / (now - since):.0f} steps/s")
 
     def state(self, state: str, step: int) -> None:
         """Says what state the run is in after so many steps."""
@@ -39,4 +39,4 @@ class Telling:
         if state == "running":
             self.begin(step)
         if state in words:
-            self.run_view.tell(state, words[state])
+            self.run_view.set_status(state, words[state])

@@ -15,7 +15,7 @@ from ...preimage.result import whole_scale
 from ...units import activation_maps
 from ..live.selection import Selection
 from ..views.frame_view import FrameView, side_by_side
-from ..views.map_view import MapView, colour_bar, field_of, unit_at
+from ..views.map_view import MapView, nearest_position, receptive_box
 from ..views.unit_grid import UnitGrid
 from .look_panel import LookPanel
 from .method_settings import MethodSettings
@@ -140,7 +140,7 @@ class AttributionPanel(LookPanel):
     def _image_picked(self, row: int, column: int) -> None:
         """A click on the image chooses the unit that looks there."""
         if max(self._layer.size) > 1 and self._maps is not None:
-            self._place_chosen(unit_at(self._layer, row, column))
+            self._place_chosen(nearest_position(self._layer, row, column))
 
     @property
     def _shown_channel(self) -> int:
@@ -216,7 +216,7 @@ class AttributionPanel(LookPanel):
         done = sum(m in self._found or m in self._failed for m in METHODS)
         if self.method.value not in self._failed:
             grows = f", {share:.0%} of the windows" if share < 1 else ""
-            self.status.tell("running", f"{done} of {len(METHODS)} methods{grows}")
+            self.status.set_status("running", f"{done} of {len(METHODS)} methods{grows}")
 
     def _show_maps(self, maps) -> None:
         s, layer = self.selection, self._layer
@@ -242,7 +242,7 @@ class AttributionPanel(LookPanel):
         picture = drawing.heat(values, signed=bool((values < 0).any()))
         self.map.show(layer, picture, place, f"unit {shown} of {layer.name}; click a place to explain it")
         if place is not None:
-            self.original.box = self.overlay.box = field_of(layer, place)
+            self.original.box = self.overlay.box = receptive_box(layer, place)
 
     def _draw(self) -> None:
         method = self.method.value
@@ -251,13 +251,13 @@ class AttributionPanel(LookPanel):
             if method in self._failed:
                 self.overlay.caption, self.bar.value = f"{method.replace('_', ' ')}: does not fit", ""
                 self.overlay.draw(self._blank())
-                self.status.tell("failed", self._failed[method])
+                self.status.set_status("failed", self._failed[method])
             return
         picture = a.overlay(self.opacity.value)
-        self.overlay.follow(lambda: picture)
+        self.overlay.offer(lambda: picture)
         self.overlay.draw(picture)
         self.overlay.caption = f"{method.replace('_', ' ')} of {a.about}, score {a.score:.3g}"
-        self.bar.value = colour_bar(
+        self.bar.value = _colour_bar(
             *drawing.limits(a.map, a.signed), a.signed, self.overlay.width * whole_scale(picture.shape[:2])
         )
 
@@ -290,3 +290,17 @@ class AttributionPanel(LookPanel):
         """The line of Python that remakes the map."""
         code, image = self.attribution.code, self.selection.image_code
         return code if f", {image}, " in code else code.replace(", image", f", {image}", 1)
+
+
+def _colour_bar(low: float, high: float, signed: bool, width: int) -> str:
+    """HTML of the colour scale of `drawing.heat` with its end values, `width` screen pixels wide."""
+    steps = drawing.heat(np.linspace(low, high, 9), signed, (low, high))
+    colours = ", ".join(f"rgb({r},{g},{b})" for r, g, b in steps.tolist())
+    middle = "<span>0</span>" if signed else ""
+    title = "against … for" if signed else ""
+    return (
+        f'<div style="width:{width}px;line-height:1.4;color:var(--jp-ui-font-color2)">'
+        f'<div style="height:8px;background:linear-gradient(to right,{colours})" title="{title}"></div>'
+        f'<div style="display:flex;justify-content:space-between;font-size:11px"><span>{low:.2g}</span>{middle}'
+        f"<span>{high:.2g}</span></div></div>"
+    )

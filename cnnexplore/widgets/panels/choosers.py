@@ -54,7 +54,7 @@ class Choosers:
         with self.run_view.sentences():
             try:
                 if name not in self._nets:
-                    self.run_view.tell("loading", f"loading {name} …")
+                    self.run_view.set_status("loading", f"loading {name} …")
                     self._nets[name] = load(name)
             except ExploreError:
                 self.network.value = change.old  # the choice stays what the picture shows

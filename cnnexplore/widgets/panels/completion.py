@@ -19,7 +19,7 @@ from ...styles.hole import Hole
 from ...zoo import DEFAULT, load
 from ..live.selection import Selection
 from ..views.mask_painter import MaskPainter
-from ..views.stage import sheet
+from ..views.run_pictures import picture_row
 from .run_panel import RunPanel
 from .style_chooser import StyleChooser, crossed, through
 
@@ -145,7 +145,7 @@ class CompletionPanel(RunPanel):
 
     def _painted(self, mask: np.ndarray) -> None:
         if not mask.any():
-            self.run_view.tell("failed", "nothing is masked; paint what is to be filled.")
+            self.run_view.set_status("failed", "nothing is masked; paint what is to be filled.")
             return
         self._mask_anew(mask.copy())
 
@@ -169,7 +169,7 @@ class CompletionPanel(RunPanel):
                 raise SettingError("there is no run yet; press start.")
             shown = self.picture
             made = [run.hole.pasted(one) for one in ([shown] if shown.ndim == 3 else shown)]
-            whole = made[0] if shown.ndim == 3 else sheet(np.stack(made))
+            whole = made[0] if shown.ndim == 3 else picture_row(np.stack(made))
             self.run_view.download(f"{self.selection.net.name}-completed.png", png(whole, self.code()))
 
     def _selected(self, change) -> None:

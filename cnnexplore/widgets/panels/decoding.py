@@ -67,10 +67,12 @@ class DecodingPanel:
         self.choosers = Choosers(self.selection, self.album, self.status, "the layer whose filters are decoded")
         self.choosers.image.tooltip = "the image whose responses are compared"
         self.grid = UnitGrid()
-        self.gallery = FilterGallery(self.grid, key, self.status.tell)
+        self.gallery = FilterGallery(self.grid, key, self.status.set_status)
         self.runner = self.gallery.runner
         self.gallery.on_ready = self._first_unit
-        self.detail = FilterDetail(f"{key} detail" if key else None, self.gallery.drawn, self.status.tell, self._walk)
+        self.detail = FilterDetail(
+            f"{key} detail" if key else None, self.gallery.drawn, self.status.set_status, self._walk
+        )
         self.grid.on_select(self._unit_chosen)
 
         def chooser(options, value, name: str, tip: str, width: str) -> w.Dropdown:

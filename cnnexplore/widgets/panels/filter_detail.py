@@ -18,8 +18,8 @@ from ...network import Network
 from ...preimage.result import whole_scale
 from ..live.runner import Runner
 from ..views.frame_view import FrameView, side_by_side
-from ..views.map_view import field_of
-from ..views.unit_grid import UnitGrid, fitted
+from ..views.map_view import receptive_box
+from ..views.unit_grid import UnitGrid, fit_to_square
 
 _BELOW = 24  # units that a filter is made of, at most
 _SIDE = 64  # pixels of their thumbnails with the bar below
@@ -195,7 +195,7 @@ class FilterDetail:
             said += f"{len(found.images)} images at hand"
         else:
             where = np.unravel_index(int(one.network[0, 0].argmax()), layer.size)
-            self.image.box = field_of(layer, tuple(int(k) for k in where))
+            self.image.box = receptive_box(layer, tuple(int(k) for k in where))
             self.image.caption = "image; the unit responds most in the frame"
             same = float(torch.corrcoef(torch.stack([one.network.flatten(), one.filters.flatten()]))[0, 1].nan_to_num())
             said = f"correlation of the two maps {same:.2f}, mean square error {float(one.errors[0]):.4f}"
@@ -212,7 +212,7 @@ class FilterDetail:
         if found.below:
             several = len({layer for layer, _, _ in found.below}) > 1
             words = [f"{layer + ' ' if several else ''}unit {u}: {weight:+.3g}" for layer, u, weight in found.below]
-            self.below.begin(len(words), _SIDE, words)
+            self.below.reset(len(words), _SIDE, words)
             self.below.note = "bars: the weight; red where it is negative"
 
     def _top_images(self) -> None:
@@ -237,7 +237,7 @@ def show(view: FrameView, picture: np.ndarray, caption: str, scale: int | None =
 def weighed(picture: np.ndarray, share: float) -> np.ndarray:
     """A thumbnail over a bar as long as its weight is large, -1 to 1; red where that is negative."""
     out = np.full((_SIDE, _SIDE, 3), 255, np.uint8)
-    out[: _SIDE - 8, 4 : _SIDE - 4] = fitted(picture, _SIDE - 8)
+    out[: _SIDE - 8, 4 : _SIDE - 4] = fit_to_square(picture, _SIDE - 8)
     long = max(2, round(abs(share) * (_SIDE - 8)))
     out[_SIDE - 6 : _SIDE - 1, 4 : 4 + long] = (203, 64, 66) if share < 0 else (70, 110, 190)
     return out

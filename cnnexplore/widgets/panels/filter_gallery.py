@@ -109,7 +109,7 @@ class FilterGallery:
 
     def _begin(self, size: tuple[int, ...]) -> None:
         net, layer = self._where[0], self._layer
-        self.grid.begin(layer.channels, thumbnail_side(tuple(size[1:])), captions(net, layer))
+        self.grid.reset(layer.channels, thumbnail_side(tuple(size[1:])), captions(net, layer))
 
     def _frame(self, some: Some) -> None:
         with self._lock:

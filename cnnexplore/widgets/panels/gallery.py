@@ -14,7 +14,7 @@ from ...preimage.maximization import field_canvas
 from ..live.runner import Runner
 from ..live.work import Gate
 from ..views.frame_view import pictures_of
-from ..views.unit_grid import UnitGrid, fitted
+from ..views.unit_grid import UnitGrid, fit_to_square
 
 _STEPS, _STEPS_FLAT = 40, 80  # of a thumbnail: enough to tell the units apart; those that see everything are slow
 _SHOW = 12  # steps between two pictures of a batch on its way
@@ -47,7 +47,7 @@ class Gallery:
         kept = self._kept.setdefault(self._where, {})
         order = by_interest(net, layer)
         self._side = thumbnail_side(field_canvas(layer, net.size))
-        self.grid.begin(layer.channels, self._side, captions(net, layer), order)
+        self.grid.reset(layer.channels, self._side, captions(net, layer), order)
         if kept:
             self.grid.put(list(kept), np.stack(list(kept.values())))
         left = [unit for unit in order if unit not in kept]
@@ -61,7 +61,7 @@ class Gallery:
     def put(self, net: Network, layer: str, unit: int, picture: np.ndarray) -> None:
         """A better picture of a unit, from a live run."""
         if self._where == (net, layer):
-            self._kept[self._where][unit] = fitted(picture, self._side)
+            self._kept[self._where][unit] = fit_to_square(picture, self._side)
             self.grid.put(unit, picture)
 
     def _frame(self, frame: Frame) -> None:
@@ -70,7 +70,7 @@ class Gallery:
         if frame.step % _SHOW == 0 or last:
             pictures = pictures_of(frame.x, frame.run.net)
             pictures = pictures if pictures.ndim == 4 else pictures[None]
-            fit = np.stack([fitted(picture, self._side) for picture in pictures])
+            fit = np.stack([fit_to_square(picture, self._side) for picture in pictures])
             self.grid.put(frame.run.units, fit)
             if last:
                 self._kept[self._where].update(zip(frame.run.units, fit, strict=True))

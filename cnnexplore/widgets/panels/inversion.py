@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import ipywidgets as w
+import numpy as np
 
 from ... import drawing
 from ...network import Layer
@@ -12,7 +13,7 @@ from ...preimage import Inversion, Run, Values, masks
 from ...preimage.inversion import GAMMA
 from ...preimage.settings import paper_C, paper_jitter
 from ..live.selection import Selection
-from ..views.map_view import MapView, faded, field_of
+from ..views.map_view import MapView, receptive_box
 from .patch_controls import PatchControls
 from .run_panel import RunPanel
 
@@ -115,9 +116,9 @@ class InversionPanel(RunPanel):
         if window is not None:
             top, left, bottom, right = window
             says = f"{bottom - top} x {right - left} of {rows} x {columns} positions count"
-            self.stage.outline(field_of(run.layer, window))
+            self.run_pictures.set_box(receptive_box(run.layer, window))
             self.original.caption = "original; what the window sees is framed"
-        picture = faded(drawing.heat(code.abs().mean(0).cpu().numpy()), counts)
+        picture = _fade_masked(drawing.heat(code.abs().mean(0).cpu().numpy()), counts)
         self.map.show(run.layer, picture, window, says)
 
     def _pick(self, row: int, column: int) -> None:
@@ -125,3 +126,10 @@ class InversionPanel(RunPanel):
         if self._window is None:
             self.map.mark(self.selection.unit)
             self.map.back.layout.visibility = "hidden"  # nothing was masked
+
+
+def _fade_masked(picture: np.ndarray, counts: np.ndarray | None) -> np.ndarray:
+    """A map's picture (h, w, 3), grey where counts (h, w) is 0; None: every position counts."""
+    if counts is None:
+        return picture
+    return np.where(counts[..., None] > 0, picture, 0.3 * picture + 0.7 * 150).round().astype(np.uint8)

@@ -145,18 +145,18 @@ class LookPanel(ABC):
 
     def _state(self, state: str) -> None:
         if state == "loading":
-            self.status.tell("loading", "looking …")
+            self.status.set_status("loading", "looking …")
         elif state == "paused":
-            self.status.tell(state, "waits while nobody looks")
+            self.status.set_status(state, "waits while nobody looks")
         elif state == "stopped":
-            self.status.tell(state, "stopped: another panel took over; change anything and it goes on")
+            self.status.set_status(state, "stopped: another panel took over; change anything and it goes on")
         elif state == "finished":
-            self.status.tell(state, self._finished())
+            self.status.set_status(state, self._finished())
         if state in ("finished", "paused", "stopped") and self._still is not None:
             self._still(self.poster())
 
     def _error(self, sentence: str, trace: str) -> None:
-        self.status.tell("failed", sentence, trace)
+        self.status.set_status("failed", sentence, trace)
 
     def _views(self, count: int) -> None:
         self.runner.watched(count)

@@ -11,7 +11,7 @@ from ...preimage import Maximization, Run, Values
 from ...preimage.maximization import GAMMA, paper_weight
 from ...preimage.settings import paper_jitter
 from ..live.selection import Selection
-from ..views.map_view import MapView, field_of
+from ..views.map_view import MapView, receptive_box
 from ..views.unit_grid import UnitGrid
 from .gallery import Gallery, by_interest
 from .patch_controls import PatchControls
@@ -139,7 +139,7 @@ class MaximizePanel(RunPanel):
         says = f"{run.layer.name}'s map; click to place the unit"
         if run.position is not None:
             says = f"at ({run.position[0]}, {run.position[1]}) of {run.layer.name}'s map"
-            self.estimate.box = field_of(run.layer, run.position)
+            self.estimate.box = receptive_box(run.layer, run.position)
         self.map.show(run.layer, None, run.position, says)
 
     def _state(self, state: str) -> None:

@@ -71,7 +71,7 @@ class PatchControls:
         if last or self.view.stream.views == 0:
             self.view.draw(_one(prior.warped()))
             self._shown = prior.matched
-        elif self.view.follow(lambda: _one(prior.warped())):
+        elif self.view.offer(lambda: _one(prior.warped())):
             self._shown = prior.matched
 
     def begin(self) -> None:

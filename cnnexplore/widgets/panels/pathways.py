@@ -13,8 +13,8 @@ from ...preimage.settings import paper_jitter
 from ...styles import Pathway, pathway_weight
 from ...zoo import DEFAULT, load
 from ..live.selection import Selection
-from ..views.gates_view import GatesView
-from ..views.places_map import PlacesMap
+from ..views.location_map import LocationMap
+from ..views.relu_mask_view import ReluMaskView
 from .run_panel import RunPanel
 from .style_chooser import StyleChooser, crossed, through
 
@@ -65,8 +65,8 @@ class PathwayPanel(RunPanel):
 
     def _prepare(self) -> None:
         s, (unit, styles, places, _, _) = self.selection, self._first
-        self.places = PlacesMap(s.net, places)
-        self.gates = GatesView()
+        self.locations = LocationMap(s.net, places)
+        self.relu_masks = ReluMaskView()
         if unit is not None:
             s.target = unit_of(s.net, s.net.scores, unit)
         self.chooser = StyleChooser(s, styles)
@@ -94,8 +94,8 @@ class PathwayPanel(RunPanel):
                 for name, one in rows.items()
                 for drop in drops
             }
-        if not self.places.places.all():
-            place = Pathway(m5=self.places.places)
+        if not self.locations.mask.all():
+            place = Pathway(m5=self.locations.mask)
             rows = {name: place if one is None else one & place for name, one in rows.items()}
         return rows
 
@@ -118,7 +118,7 @@ class PathwayPanel(RunPanel):
         return run.code(step=step)
 
     def _says(self, run: Maximization) -> str:
-        some = f" in {self.places.said}" if self.places.said else ""
+        some = f" in {self.locations.text}" if self.locations.text else ""
         return through(class_name(run.net, run.units[0]) + some, self._names)
 
     # what is on the screen
@@ -139,8 +139,8 @@ class PathwayPanel(RunPanel):
         return [w.HBox(row, layout=w.Layout(flex_flow="row wrap", align_items="center"))]
 
     def _beside(self) -> list[w.Widget]:
-        self.places.on_change = self._begin
-        return [self.places.widget, self.gates.widget]
+        self.locations.on_change = self._begin
+        return [self.locations.widget, self.relu_masks.widget]
 
     def _suit(self) -> None:
         """Only what the network has can be masked."""
@@ -157,8 +157,8 @@ class PathwayPanel(RunPanel):
         with self.run_view.sentences():
             if s.layer not in s.net.layers or self._begun == self._looked_at():
                 return  # the other half of a change follows, or has been acted on
-            if s.net is not self.places.net:
-                self.places.suit(s.net)
+            if s.net is not self.locations.net:
+                self.locations.set_network(s.net)
                 self._suit()
                 now = self._usual(s.net.scores, s.net.size)
                 self.settings.update(C=now.C, jitter=now.jitter)
@@ -168,5 +168,5 @@ class PathwayPanel(RunPanel):
 
     def _new_run(self, run: Maximization) -> None:
         self.estimate.columns = self._columns if len(run.seeds) > self._columns > 0 else 0
-        self.stage.outline(self.places.box)
-        self.gates.show(run.net, run.route.pathways[:: self._columns])
+        self.run_pictures.set_box(self.locations.box)
+        self.relu_masks.show(run.net, run.route.pathways[:: self._columns])

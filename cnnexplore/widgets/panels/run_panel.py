@@ -16,9 +16,9 @@ from ..live.notebook import cell_key, show_with_still
 from ..live.runner import Runner
 from ..live.selection import Selection
 from ..live.status import Telling
-from ..views.map_view import field_of, unit_at
+from ..views.map_view import nearest_position, receptive_box
+from ..views.run_pictures import RunPictures, picture_row
 from ..views.run_view import RunView
-from ..views.stage import Stage, sheet
 from .choices import Album, middle_layer
 from .choosers import Choosers
 from .controls import SettingsControls, StartControls
@@ -96,7 +96,7 @@ class RunPanel:
 
     def _below(self, settings: w.Widget) -> list[list[w.Widget]]:
         """The rows of pictures, settings and chart."""
-        return [[self.stage.widget, settings], [*self._beside(), self.run_view]]
+        return [[self.run_pictures.widget, settings], [*self._beside(), self.run_view]]
 
     def _new_run(self, run: Run) -> None:
         """Shows what else a new run brings; called from its thread."""
@@ -108,11 +108,11 @@ class RunPanel:
         self.run_view = RunView(self.unit, self.means, layout=w.Layout(flex="1 1 320px", min_width="0"))
         self.run_view.on_scrub = self._scrub
         self.telling = Telling(self.run_view, self.loading)
-        self.stage = Stage(net, s.image if self.looks_at_image else None, self.patches)
-        self.estimate = self.stage.estimate
+        self.run_pictures = RunPictures(net, s.image if self.looks_at_image else None, self.patches)
+        self.estimate = self.run_pictures.estimate
         self.estimate.on_views = self.runner.watched
         if self.looks_at_image:
-            self.original = self.stage.original
+            self.original = self.run_pictures.original
             self.original.on_pick = self.estimate.on_pick = self._pick
         self.choosers = Choosers(s, self.album, self.run_view, self.layer_help)
         self.network, self.layer = self.choosers.network, self.choosers.layer
@@ -125,7 +125,7 @@ class RunPanel:
         self.starts.on_change = self._begin
         if self.patches is not None:
             self.patches.on_switch, self.patches.on_change = self._begin, self._changed
-        self.starts.on_wrong = lambda sentence: self.run_view.tell("failed", sentence)
+        self.starts.on_wrong = lambda sentence: self.run_view.set_status("failed", sentence)
         self.code_button = self._button("code", "code", "copy the Python that remakes this picture", self._copy)
         self.save_button = self._button("save", "download", "save the picture as PNG, with its code", self._save)
         self.code_box = w.Textarea(layout=w.Layout(width="98%", height="58px", display="none"), disabled=False)
@@ -171,7 +171,7 @@ class RunPanel:
 
     def start(self) -> None:
         """Goes on with the run, or begins again if it has ended."""
-        self.stage.shown = None
+        self.run_pictures.shown = None
         run = self.runner.run
         if run is None or run.step >= run.total:
             self._begin()
@@ -184,7 +184,7 @@ class RunPanel:
 
     def step(self) -> None:
         """Takes one step, then waits."""
-        self.stage.shown = None
+        self.run_pictures.shown = None
         self.runner.step()
 
     def reset(self) -> None:
@@ -200,16 +200,16 @@ class RunPanel:
         run = self.runner.run
         if run is None:
             raise SettingError("there is no run yet; press start.")
-        return self._code_of(run, self.stage.shown)
+        return self._code_of(run, self.run_pictures.shown)
 
     @property
     def picture(self) -> np.ndarray:
         """The estimate on the screen, (H, W, 3) uint8; (N, H, W, 3) for several seeds."""
-        return self.stage.picture
+        return self.run_pictures.picture
 
     def poster(self) -> bytes:
         """A PNG of the original and the estimates in a row, for where no kernel runs."""
-        return self.stage.poster(self.code() if self.runner.run is not None else "")
+        return self.run_pictures.poster(self.code() if self.runner.run is not None else "")
 
     def _copy(self) -> None:
         with self.run_view.sentences():
@@ -222,21 +222,21 @@ class RunPanel:
         with self.run_view.sentences():
             code, run = self.code(), self.runner.run
             name = f"{run.net.name}-{run.layer.name.replace('/', '-')}.png"
-            self.run_view.download(name, png(sheet(self.picture), code))
+            self.run_view.download(name, png(picture_row(self.picture), code))
 
     def _scrub(self, step: int) -> None:
-        if self.runner.run is None or not self.stage.look_back(step):
+        if self.runner.run is None or not self.run_pictures.show_step(step):
             return
         self.runner.pause()
-        shown = self.stage.shown
+        shown = self.run_pictures.shown
         if shown is not None:
             text = f"looking back at step {shown} of {self.runner.run.step}; start goes on"
-            self.run_view.tell(self.runner.state, text, live=False)
+            self.run_view.set_status(self.runner.state, text, live=False)
 
     def _pick(self, row: int, column: int) -> None:
         """A click on a picture shows what the unit in that place sees."""
-        self.selection.unit = where = unit_at(self._layer, row, column)
-        self.stage.outline(field_of(self._layer, where))
+        self.selection.unit = where = nearest_position(self._layer, row, column)
+        self.run_pictures.set_box(receptive_box(self._layer, where))
         sees = " x ".join(f"{s:g}" for s in self._layer.rf_size)
         self.original.caption = f"original; unit ({where[0]}, {where[1]}) sees {sees} px"
 
@@ -268,29 +268,29 @@ class RunPanel:
 
     def _begin(self, go: bool = True) -> None:
         self._begun = self._looked_at()
-        self.stage.shown = None
+        self.run_pictures.shown = None
         self.runner.begin(self._make(), go)
 
     def _run_ready(self, run: Run) -> None:
         seeds = "" if len(set(run.seeds)) == 1 else f", seeds {min(run.seeds)} to {max(run.seeds)}"
-        self.stage.begin(run, self.selection.image, self._says(run) + seeds)
-        self.run_view.begin(run)
+        self.run_pictures.show_run(run, self.selection.image, self._says(run) + seeds)
+        self.run_view.set_run(run)
         self.telling.begin()
         self._new_run(run)
 
     def _frame(self, frame: Frame) -> None:
-        self.stage.follow(frame)
+        self.run_pictures.update(frame)
         if self.estimate.stream.views and self.runner.state == "running":
             self.telling.follow(frame.step)
 
     def _state(self, state: str) -> None:
         run = self.runner.run
         if state in ("paused", "finished", "stopped", "failed") and run is not None:
-            self.run_view.follow()
-            self.stage.settle()
+            self.run_view.update()
+            self.run_pictures.show_last()
             if self._still is not None:
                 self._still(self.poster())
         self.telling.state(state, run.step if run is not None else 0)
 
     def _error(self, sentence: str, trace: str) -> None:
-        self.run_view.tell("failed", sentence, trace)
+        self.run_view.set_status("failed", sentence, trace)

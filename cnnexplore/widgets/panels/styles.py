@@ -20,8 +20,8 @@ from ...styles.topic_visualization import DISTINCT, THRESHOLD, class_and_scale
 from ...zoo import load
 from ..live.selection import Selection
 from ..live.work import Work
+from ..views.embedding_view import SIDE, EmbeddingView
 from ..views.frame_view import FrameView
-from ..views.plane import SIDE, Plane
 from ..views.unit_grid import UnitGrid
 from .chosen_style import ChosenStyle
 from .run_panel import RunPanel
@@ -85,12 +85,12 @@ class StylePanel(RunPanel):
     @property
     def features(self) -> Features | None:
         """The codes of the images on the plane."""
-        return self.plane.features
+        return self.embedding_view.features
 
     @property
     def topics(self) -> Topics | None:
         """Their topics."""
-        return self.plane.topics
+        return self.embedding_view.topics
 
     # what it runs
 
@@ -133,8 +133,8 @@ class StylePanel(RunPanel):
         self.survey = Survey(self.runner.key, self._given)
         self.survey.runner.on_frame, self.survey.runner.on_error = self._found, self._error
         self.survey.thumbnails.on_frame = lambda found: self._show_thumbnails(*found)
-        self.plane = Plane()
-        self.plane.on_pick, self.plane.on_lasso = self._picked, self._lassoed
+        self.embedding_view = EmbeddingView()
+        self.embedding_view.on_pick, self.embedding_view.on_lasso = self._picked, self._lassoed
         self.choices = c = StyleChoices(*self._first)
         c.on_look, c.on_mask, c.on_topic = self._look, self._mask_changed, self.choose
         self.choosers.layer.layout.display = "none"
@@ -144,17 +144,17 @@ class StylePanel(RunPanel):
         self.grid.on_views = self.survey.runner.watched
         self.grid.on_select(lambda place: self._share(int(self.chosen.which[place])))
         wrap = {"flex_flow": "row wrap", "align_items": "center"}
-        choices = [c.class_box, c.k_box, self.plane.colour_box, self.plane.legend]
-        pictures = w.HBox([self.plane.picture, self.mask_view], layout=w.Layout(**wrap, grid_gap="14px"))
+        choices = [c.class_box, c.k_box, self.embedding_view.colour_box, self.embedding_view.legend]
+        pictures = w.HBox([self.embedding_view.picture, self.mask_view], layout=w.Layout(**wrap, grid_gap="14px"))
         pictures.layout.align_items, pictures.layout.margin = "flex-start", "0 0 6px"
         buttons = w.HBox(c.buttons, layout=w.Layout(**wrap, grid_gap="6px", margin="0 0 10px"))
         side = w.VBox([buttons, pictures, c.threshold, c.distinct], layout=w.Layout(width="290px"))
-        plane = w.HBox([self.plane.widget, side], layout=w.Layout(**wrap, grid_gap="14px", margin="4px 0"))
+        plane = w.HBox([self.embedding_view.widget, side], layout=w.Layout(**wrap, grid_gap="14px", margin="4px 0"))
         plane.layout.align_items = "flex-start"
         return [w.HBox(choices, layout=w.Layout(**wrap, grid_gap="4px 10px")), plane]
 
     def _below(self, settings: w.Widget) -> list[list[w.Widget]]:
-        return [[self.stage.widget, self.grid], [settings, self.run_view]]
+        return [[self.run_pictures.widget, self.grid], [settings, self.run_view]]
 
     def wait(self, timeout: float | None = None) -> bool:
         """Blocks until the images are surveyed and the run has ended; says whether they were, and it did."""
@@ -170,7 +170,7 @@ class StylePanel(RunPanel):
         if wanted != self._surveyed:
             self._surveyed = wanted
             self.runner.stop()
-            self.run_view.tell("loading", "looking at images …")
+            self.run_view.set_status("loading", "looking at images …")
             self.survey.begin(*wanted)
 
     def _selected(self, change) -> None:
@@ -183,17 +183,17 @@ class StylePanel(RunPanel):
 
     def _found(self, step: Step) -> None:
         if step.topics is not None and not step.moved:
-            self.plane.show(step.features, step.topics)
+            self.embedding_view.show(step.features, step.topics)
             self.choices.offer_classes(self.survey.classes(self.selection.net))
             self._surveyed = self.selection.net, self.choices.name, self.choices.k_box.value
             self.choices.offer_topics(np.bincount(step.topics.assignment, minlength=len(step.topics)))
         if step.embedding is not None:
-            self.plane.place(step.embedding.points)
+            self.embedding_view.set_points(step.embedding.points)
         if step.topics is not None and not step.moved:
             now = self.chosen.topic if self.chosen is not None else None
             self.choose(now if now is not None and now < len(step.topics) else 0)
         elif self.chosen is None or self.runner.state not in ("running", "loading"):
-            self.run_view.tell("loading", step.said)
+            self.run_view.set_status("loading", step.said)
 
     # what a person chooses
 
@@ -203,7 +203,7 @@ class StylePanel(RunPanel):
             raise SettingError("the topics are not found yet; wait a moment.")
         of = "" if self.choices.name is None else f".of({self.choices.name!r})"
         self._show_style(ChosenStyle.of_topic(self.topics, topic, self._features_code + of))
-        self.plane.scatter.emphasise(None)
+        self.embedding_view.scatter.highlight(None)
         self._offer_styles()
 
     def _offer_styles(self) -> None:
@@ -241,12 +241,12 @@ class StylePanel(RunPanel):
         self.chosen = chosen
         self.choices.frame(chosen.topic)
         features, which = self.features, chosen.which[:_SHOWN].tolist()
-        self.grid.begin(len(which), SIDE, [self.plane.about(k) for k in which])
+        self.grid.reset(len(which), SIDE, [self.embedding_view.describe(k) for k in which])
         said = chosen.said if chosen.topic is None else f"{len(chosen.which)} images of {chosen.said}"
         self.grid.note = f"{said}; {chosen.near}" if chosen.near else said
         self.survey.thumbnails.begin(lambda: Work(self.survey.picture(features, which, SIDE), 10_000))
         if which:
-            self.plane.look_at(which[0], ring=True)
+            self.embedding_view.show_image(which[0], ring=True)
         with self.run_view.sentences():
             self._show_mask()
             self._begin(self._start)
@@ -280,6 +280,6 @@ class StylePanel(RunPanel):
         self._share(k)
 
     def _share(self, k: int) -> None:
-        self.plane.look_at(k, ring=True)
+        self.embedding_view.show_image(k, ring=True)
         self.selection.image_code = self._image_code(int(self.features.numbers[k]))
         self.selection.image = self.features.image(k)

@@ -178,7 +178,7 @@ class UnitPanel(LookPanel):
         getattr(self, f"_show_{what}")(*found if what == "whole" else (found,))
 
     def _show_seen(self, found: tuple[int, int]) -> None:
-        self.status.tell("running", f"{found[0]} of {found[1]} images seen by all {self._layer.channels} units")
+        self.status.set_status("running", f"{found[0]} of {found[1]} images seen by all {self._layer.channels} units")
 
     def _show_unit(self, found) -> None:
         top, unit, order, number = found
@@ -188,7 +188,7 @@ class UnitPanel(LookPanel):
         before, self._shown = self._shown, (s.net, s.layer, kind, number)
         if before is None or before[:3] != self._shown[:3]:  # maps of another image take the places of the old ones
             side = thumbnails.side_of(kind, top.layer, s.net.size)
-            self.grid.begin(top.layer.channels, side, captions(s.net, top.layer), order)
+            self.grid.reset(top.layer.channels, side, captions(s.net, top.layer), order)
         if before != self._shown:
             for u, picture in self._thumbs.get(self._shown, {}).items():
                 self.grid.put(u, picture)
@@ -198,7 +198,7 @@ class UnitPanel(LookPanel):
         maps = "" if number is None else f"maps of image {number}; "
         self.grid.note = f"{maps}responses {values[0]:.3g} to {values[-1]:.3g}"
         self._show_filter(top.layer, unit)
-        self.status.tell("running", f"unit {unit}: patches and projections …")
+        self.status.set_status("running", f"unit {unit}: patches and projections …")
 
     def _show_filter(self, layer: Layer, unit: int) -> None:
         found = thumbnails.filters_of(self.selection.net, layer)
@@ -223,7 +223,7 @@ class UnitPanel(LookPanel):
         self._projections = found
         _draw(self.projections, found, _ROW // len(found) - 10)
         self.projections.caption = f"what in them excites it, by {self.rule.label}"
-        self.status.tell("running", f"unit {self.top.units[0]}: sliding a patch over its top images …")
+        self.status.set_status("running", f"unit {self.top.units[0]}: sliding a patch over its top images …")
 
     def _show_field(self, found: ReceptiveField | None) -> None:
         self.field = found
@@ -237,7 +237,7 @@ class UnitPanel(LookPanel):
         self._thumbs[self._shown].update(found)
         for unit, picture in found.items():
             self.grid.put(unit, picture)
-        self.status.tell("running", f"{self.grid.done} of {self.grid.count} thumbnails")
+        self.status.set_status("running", f"{self.grid.done} of {self.grid.count} thumbnails")
 
     def _finished(self) -> str:
         return f"{self.grid.count} units of {self.selection.layer}; click one, or use the arrow keys"

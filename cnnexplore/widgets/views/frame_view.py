@@ -56,7 +56,7 @@ class FrameView(anywidget.AnyWidget):
         self.on_window: Callable[[int, int, int, int], None] = lambda *window: None
         self.on_stroke: Callable[[list, int, bool], None] = lambda cells, brush, erases: None
         self.on_views: Callable[[int], None] = lambda count: None
-        self.on_msg(self._received)
+        self.on_msg(lambda _, content, buffers: self.receive(content))
 
     def resize(self, size: tuple[int, int], scale: int | None = None) -> None:
         """Another picture size; the scale follows."""
@@ -64,7 +64,7 @@ class FrameView(anywidget.AnyWidget):
         self.height, self.width = size
         self.scale = scale or whole_scale(size)
 
-    def unframe(self) -> None:
+    def clear_box(self) -> None:
         """Takes the frame away, also one that a person has just dragged, of which only the browser knows."""
         self.box = [0.0] * 4
         self.box = []
@@ -73,11 +73,11 @@ class FrameView(anywidget.AnyWidget):
         """Shows an (H, W, 3) uint8 picture, or an (N, H, W, 3) batch, now."""
         self.stream.show(lambda: raw(pictures))
 
-    def follow(self, pictures: Callable[[], np.ndarray]) -> bool:
+    def offer(self, pictures: Callable[[], np.ndarray]) -> bool:
         """Shows a loop's newest picture if that is due; it is only made then. Says whether it was."""
         return self.stream.offer(lambda: raw(pictures()))
 
-    def _received(self, _, content: dict, buffers) -> None:
+    def receive(self, content: dict) -> None:
         kind = self.stream.received(content)
         if kind == "pick":
             self.on_item(int(content.get("item", 0)))

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import ipywidgets as w
 import numpy as np
 
-from ... import drawing
 from ...network import Layer
 from .frame_view import FrameView
 
@@ -61,38 +60,17 @@ def window_of(choice: tuple[int, ...]) -> tuple[int, int, int, int]:
     return tuple(choice) if len(choice) == 4 else (choice[0], choice[1], choice[0] + 1, choice[1] + 1)
 
 
-def field_of(layer: Layer, choice: tuple[int, ...]) -> list[float]:
+def receptive_box(layer: Layer, choice: tuple[int, ...]) -> list[float]:
     """(top, left, bottom, right) in input pixels of all that a position or a window sees."""
     top, left, bottom, right = window_of(choice)
     return [*map(float, layer.rf_box(top, left)[:2]), *map(float, layer.rf_box(bottom - 1, right - 1)[2:])]
 
 
-def unit_at(layer: Layer, row: int, column: int) -> tuple[int, int]:
+def nearest_position(layer: Layer, row: int, column: int) -> tuple[int, int]:
     """The position on a layer's map whose field is centred nearest to a pixel."""
     return tuple(
         min(max(round((p - o) / s), 0), n - 1)
         for p, o, s, n in zip((row, column), layer.rf_offset, layer.rf_stride, layer.size, strict=True)
-    )
-
-
-def faded(picture: np.ndarray, counts: np.ndarray | None) -> np.ndarray:
-    """A map's picture (h, w, 3) with what does not count greyed out; counts: (h, w) of 0 and 1, None for all."""
-    if counts is None:
-        return picture
-    return np.where(counts[..., None] > 0, picture, 0.3 * picture + 0.7 * 150).round().astype(np.uint8)
-
-
-def colour_bar(low: float, high: float, signed: bool, width: int) -> str:
-    """The HTML of a bar of `drawing.heat`'s colours with its values under it, so many screen pixels wide."""
-    steps = drawing.heat(np.linspace(low, high, 9), signed, (low, high))
-    colours = ", ".join(f"rgb({r},{g},{b})" for r, g, b in steps.tolist())
-    middle = "<span>0</span>" if signed else ""
-    said = "against … for" if signed else ""
-    return (
-        f'<div style="width:{width}px;line-height:1.4;color:var(--jp-ui-font-color2)">'
-        f'<div style="height:8px;background:linear-gradient(to right,{colours})" title="{said}"></div>'
-        f'<div style="display:flex;justify-content:space-between;font-size:11px"><span>{low:.2g}</span>{middle}'
-        f"<span>{high:.2g}</span></div></div>"
     )
 
 

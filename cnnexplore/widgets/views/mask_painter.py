@@ -54,7 +54,7 @@ class MaskPainter:
         return out
 
     def _draw(self) -> None:
-        self.view.unframe()
+        self.view.clear_box()
         self.view.draw(self.tinted)
 
     def _suit(self) -> None:

@@ -35,15 +35,15 @@ class RunView(anywidget.AnyWidget):
         self._run: Run | None = None
         self._sent = 0
         self.status = {"kind": "status", "state": "idle", "text": "", "trace": "", "live": True}
-        self.on_msg(self._received)
+        self.on_msg(lambda _, content, buffers: self.receive(content))
 
-    def begin(self, run: Run) -> None:
+    def set_run(self, run: Run) -> None:
         """Shows another run from its first step."""
         self._run, self._sent = run, 0
         judged = {"told": run.loss.told, "unit": self.unit, "means": self.means}
         self.send({"kind": "trace", "reset": True, "total": run.total, "marks": [], **judged})
 
-    def follow(self, text: str = "") -> None:
+    def update(self, text: str = "") -> None:
         """Sends the steps that were taken since the last time, and another line of status if there is one."""
         run = self._run
         if run is None:
@@ -54,7 +54,7 @@ class RunView(anywidget.AnyWidget):
         content = {"kind": "trace", "total": run.total, "marks": marks(run), "text": text}
         self.send(content, buffers=[points(run, first)])
 
-    def tell(self, state: str, text: str, trace: str = "", live: bool = True) -> None:
+    def set_status(self, state: str, text: str, trace: str = "", live: bool = True) -> None:
         """One line of status. live: the picture shown is the newest, not one looked back at."""
         self.status = {"kind": "status", "state": state, "text": text, "trace": trace, "live": live}
         self.send(self.status)
@@ -71,13 +71,13 @@ class RunView(anywidget.AnyWidget):
         """Hands a PNG file to the browser."""
         self.send({"kind": "download", "name": name}, buffers=[png])
 
-    def _received(self, _, content: dict, buffers) -> None:
+    def receive(self, content: dict) -> None:
         if content.get("kind") == "scrub":
             self.on_scrub(int(content["step"]))
         elif content.get("kind") == "ready":
             if self._run is not None:
-                self.begin(self._run)
-                self.follow()
+                self.set_run(self._run)
+                self.update()
             self.send(self.status)
 
 
@@ -113,6 +113,6 @@ class Sentences:
 
     def __exit__(self, kind, error, trace) -> bool:
         if isinstance(error, ExploreError):
-            self.run_view.tell("failed", str(error))
+            self.run_view.set_status("failed", str(error))
             return True
         return False

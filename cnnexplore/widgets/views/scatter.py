@@ -58,7 +58,7 @@ class Scatter:
         with self.widget.batch_update():
             self._points.marker.color = names[np.where(numbers < 0, len(COLOURS), numbers % len(COLOURS))].tolist()
 
-    def emphasise(self, places: Sequence[int] | None) -> None:
+    def highlight(self, places: Sequence[int] | None) -> None:
         """Dims all but some points, or none."""
         if self._count:
             self._points.selectedpoints = None if places is None else [int(k) for k in places]

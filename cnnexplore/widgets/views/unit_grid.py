@@ -44,7 +44,7 @@ class UnitGrid(anywidget.AnyWidget):
         self._lock = threading.Lock()  # pictures come from a loop's thread, views from the kernel's
         self.on_action: Callable[[], None] = lambda: None
         self.on_views: Callable[[int], None] = lambda count: None
-        self.on_msg(self._received)
+        self.on_msg(lambda _, content, buffers: self.receive(content))
 
     def put(self, index: int | Sequence[int], rgb: np.ndarray) -> None:
         """Fills in one picture, (H, W, 3) uint8, or several, (N, H, W, 3) with N indices; any size is made to fit."""
@@ -54,7 +54,7 @@ class UnitGrid(anywidget.AnyWidget):
             for k, picture in zip(indices, pictures, strict=True):
                 if not 0 <= k < self.count:
                     raise IndexError(f"{k} is no place in a grid of {self.count}; expected 0 to {self.count - 1}.")
-                self._sprites[k] = fitted(picture, self.side)
+                self._sprites[k] = fit_to_square(picture, self.side)
             if self._views:
                 self._transfer(indices)
 
@@ -67,7 +67,7 @@ class UnitGrid(anywidget.AnyWidget):
         """How many pictures are filled in."""
         return len(self._sprites)
 
-    def begin(self, count: int, side: int, captions: Sequence[str] = (), order: Sequence[int] = ()) -> None:
+    def reset(self, count: int, side: int, captions: Sequence[str] = (), order: Sequence[int] = ()) -> None:
         """Empties the grid for `count` other pictures; nothing is selected."""
         with self._lock:
             self._sprites = {}
@@ -83,7 +83,7 @@ class UnitGrid(anywidget.AnyWidget):
             sheet = np.concatenate([self._sprites[k] for k in some])
             self.send({"kind": "sprites", "side": self.side, "units": some}, buffers=[sheet.data])
 
-    def _received(self, _, content: dict, buffers) -> None:
+    def receive(self, content: dict) -> None:
         kind, view = content.get("kind"), str(content.get("view", ""))
         if kind == "action":
             self.on_action()
@@ -96,7 +96,7 @@ class UnitGrid(anywidget.AnyWidget):
             self.on_views(len(self._views))
 
 
-def fitted(picture: np.ndarray, side: int) -> np.ndarray:
+def fit_to_square(picture: np.ndarray, side: int) -> np.ndarray:
     """An (H, W, 3) uint8 picture in the middle of a square, enlarged by a whole factor or made smaller to fit."""
     h, w = picture.shape[:2]
     if max(h, w) > side:

@@ -1,4 +1,4 @@
-"""GatesView: which units of the fully-connected layers pathways let pass, as small pictures."""
+"""ReluMaskView: which units of the fully-connected layers pathways let pass, as small pictures."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 from ...network import Network
 from ...styles import Pathway
 from .frame_view import FrameView
-from .places_map import CLOSED, OPEN
+from .location_map import CLOSED, OPEN
 
 _SIDE = 64  # screen pixels of a mask, about
 _MOST = 4  # pathways that are shown
 
 
-class GatesView:
+class ReluMaskView:
     """The masks m6 and m7 of pathways beside each other, one above the next; hidden where all pass of themselves."""
 
     def __init__(self):

@@ -1,4 +1,4 @@
-"""Stage: the pictures of a run, the newest and those kept for looking back."""
+"""RunPictures: the pictures of a run, the newest and those kept for looking back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..panels.patch_controls import PatchControls
 from .frame_view import FrameView, pictures_of, raw, side_by_side
 
 
-class Stage:
+class RunPictures:
     """The original, where there is one, beside the estimates; both follow a run and are framed together.
 
     patches: what the patch prior is switched on with; what matched then stands beside the estimate. shown: the step
@@ -33,7 +33,7 @@ class Stage:
         layout = w.Layout(flex_flow="row wrap", align_items="flex-start", grid_gap="10px", margin="8px 14px 0 0")
         self.widget = w.HBox(self.views, layout=layout)
 
-    def begin(self, run: Run, image, caption: str) -> None:
+    def show_run(self, run: Run, image, caption: str) -> None:
         """Shows another run from its first picture."""
         self.net, self.run = run.net, run
         scale = whole_scale(run.size, 200 if len(run.seeds) == 1 else 140)  # of several each is smaller
@@ -53,7 +53,7 @@ class Stage:
         self._reel.add(0, first)
         self.estimate.draw(first)
 
-    def follow(self, frame: Frame) -> None:
+    def update(self, frame: Frame) -> None:
         """Offers the views another step's picture, which is only made if it is due."""
         stream = self.estimate.stream
         if self.shown is None:
@@ -63,19 +63,19 @@ class Stage:
         if self.patches is not None:
             self.patches.follow(frame.run)
 
-    def settle(self) -> None:
+    def show_last(self) -> None:
         """Shows the newest picture of a run that waits or has ended, and keeps it for where no kernel runs."""
         now = self.picture
         if self.shown is None:
             self._reel.add(self.run.step, now)
             self.estimate.draw(now)
-        self.estimate.poster = png(sheet(now))
+        self.estimate.poster = png(picture_row(now))
         if self._original is not None:
             self.original.poster = png(self._original)
         if self.patches is not None and self.run is not None:
             self.patches.follow(self.run, last=True)
 
-    def look_back(self, step: int) -> bool:
+    def show_step(self, step: int) -> bool:
         """Shows the kept picture nearest to a step; says whether there is one."""
         kept = self._reel.nearest(step)
         if self.run is None or kept is None:
@@ -84,7 +84,7 @@ class Stage:
         self.estimate.draw(self.picture)
         return True
 
-    def outline(self, box: list[float]) -> None:
+    def set_box(self, box: list[float]) -> None:
         """Frames (top, left, bottom, right) in each picture."""
         for view in self.views:
             view.box = box
@@ -111,7 +111,7 @@ class Stage:
         return picture
 
 
-def sheet(pictures: np.ndarray) -> np.ndarray:
+def picture_row(pictures: np.ndarray) -> np.ndarray:
     """One picture as it is, or several in a row, pixel by pixel."""
     return pictures if pictures.ndim == 3 else side_by_side(list(pictures), scale=1)
 

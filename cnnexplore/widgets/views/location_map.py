@@ -1,4 +1,4 @@
-"""PlacesMap: the places of pool5 as switches."""
+"""LocationMap: the places of pool5 as switches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OPEN, CLOSED = np.array([[247, 181, 56], [255, 196, 84]], np.uint8), np.array([[
 _SIDE = 150  # screen pixels of the map, about
 
 
-class PlacesMap:
+class LocationMap:
     """Which places of the first fully-connected layer's input pass, as a map that is dragged and clicked.
 
     places: (rows, columns) bool, true where open. on_change() is called when a person has switched some.
@@ -24,10 +24,10 @@ class PlacesMap:
 
     def __init__(self, net: Network, places=None):
         self.net = net
-        self.places = np.ones(self._grid, bool) if places is None else np.array(places, bool)
-        if self.places.shape != self._grid or not self.places.any():
+        self.mask = np.ones(self._grid, bool) if places is None else np.array(places, bool)
+        if self.mask.shape != self._grid or not self.mask.any():
             raise SettingError(
-                f"places has shape {self.places.shape} with {int(self.places.sum())} open; expected {self._grid}, one "
+                f"places has shape {self.mask.shape} with {int(self.mask.sum())} open; expected {self._grid}, one "
                 "or more open."
             )
         self.on_change: Callable[[], None] = lambda: None
@@ -39,26 +39,26 @@ class PlacesMap:
         self.widget = w.VBox([self.view, self.all], layout=w.Layout(margin="6px 14px 0 0", width="170px"))
         self._draw()
 
-    def suit(self, net: Network) -> None:
+    def set_network(self, net: Network) -> None:
         """All places of another network. Raises NetworkError."""
         head_of(net)
         self.net = net
-        self.places = np.ones(self._grid, bool)
+        self.mask = np.ones(self._grid, bool)
         self._draw()
 
     @property
-    def said(self) -> str:
+    def text(self) -> str:
         """Which places are open, in words; empty if all are."""
-        count, whole = int(self.places.sum()), self.places.size
+        count, whole = int(self.mask.sum()), self.mask.size
         return "" if count == whole else f"{count} of {whole} places"
 
     @property
     def box(self) -> list[float]:
         """(top, left, bottom, right) in input pixels around the open places' own cells; empty if all are open."""
         pool = head_of(self.net).pool
-        if self.places.all() or pool is None:
+        if self.locations.all() or pool is None:
             return []
-        ends = [np.flatnonzero(self.places.any(axis))[[0, -1]] for axis in (1, 0)]
+        ends = [np.flatnonzero(self.mask.any(axis))[[0, -1]] for axis in (1, 0)]
         cells = zip(ends, pool.rf_offset, pool.rf_stride, strict=True)
         (top, bottom), (left, right) = ((o + s * (a - 0.5), o + s * (b + 0.5)) for (a, b), o, s in cells)
         return [float(v) for v in (top, left, bottom, right)]
@@ -73,17 +73,17 @@ class PlacesMap:
         rows, columns = self._grid
         odd = np.add.outer(np.arange(rows), np.arange(columns)) % 2
         self.view.resize((rows, columns), max(1, _SIDE // max(rows, columns)))
-        self.view.unframe()
-        self.view.draw(np.where(self.places[..., None], OPEN[odd], CLOSED[odd]))
+        self.view.clear_box()
+        self.view.draw(np.where(self.mask[..., None], OPEN[odd], CLOSED[odd]))
         pool = head_of(self.net).pool
         name = pool.name if pool is not None else "pool5"
-        some = f"{self.said} pass; click or drag to switch" if self.said else "drag the places that may pass"
+        some = f"{self.text} pass; click or drag to switch" if self.text else "drag the places that may pass"
         self.view.caption = f"{name}: {some}"
-        self.all.layout.visibility = "visible" if self.said else "hidden"
-        self.widget.layout.display = "none" if self.places.size == 1 else ""
+        self.all.layout.visibility = "visible" if self.text else "hidden"
+        self.widget.layout.display = "none" if self.mask.size == 1 else ""
 
     def _switch(self, top: int, left: int, bottom: int, right: int) -> None:
-        places = self.places.copy()
+        places = self.mask.copy()
         window = places[top:bottom, left:right]
         if places.all():
             places[:] = False
@@ -93,6 +93,6 @@ class PlacesMap:
         self._open(places if places.any() else np.ones(self._grid, bool))  # with none open nothing could be seen
 
     def _open(self, places: np.ndarray) -> None:
-        self.places = places
+        self.mask = places
         self._draw()
         self.on_change()

@@ -1,4 +1,4 @@
-"""Plane: many images as points in colours that mean something, and the picture of the one that is looked at."""
+"""EmbeddingView: many images as points in colours that mean something, and the picture of the one that is looked at."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COLOURINGS = ("topic", "class", "prediction")
 _NAMED = 24  # classes in the legend, at most
 
 
-class Plane:
+class EmbeddingView:
     """A scatter of images, coloured by topic, class or prediction, with a legend and a picture.
 
     on_pick(k) and on_lasso(places) are called when a point is clicked or some are encircled.
@@ -27,7 +27,7 @@ class Plane:
 
     def __init__(self):
         self.scatter = Scatter()
-        self.scatter.on_hover = self.look_at
+        self.scatter.on_hover = self.show_image
         self.scatter.on_pick = lambda k: self.on_pick(k) if self._known(k) else None
         self.scatter.on_lasso = lambda places: self.on_lasso([k for k in places if self._known(k)])
         self.on_pick: Callable[[int], None] = lambda k: None
@@ -51,7 +51,7 @@ class Plane:
         said = f"{len(features)} images by {features.layer.name}: click one, or draw around some"
         self.caption.value = f'<div style="line-height:1.3;color:var(--jp-ui-font-color2)">{said}</div>'
 
-    def place(self, points: np.ndarray) -> None:
+    def set_points(self, points: np.ndarray) -> None:
         """Where the images lie, (N, 2)."""
         fresh, self._points = self._points is None, points
         self.scatter.show(points, self._numbers())
@@ -59,7 +59,7 @@ class Plane:
             self._paint()
         self.scatter.ring(self._ringed)
 
-    def look_at(self, k: int, ring: bool = False) -> None:
+    def show_image(self, k: int, ring: bool = False) -> None:
         """Shows the picture of an image, and its point with a ring around it."""
         if not self._known(k):
             return
@@ -67,13 +67,13 @@ class Plane:
         if (self.picture.height, self.picture.width) != picture.shape[:2]:
             self.picture.resize(picture.shape[:2], 2)
         self.picture.draw(picture)
-        self.picture.caption = f"{self.about(k)}, topic {self.topics.assignment[k]}"
+        self.picture.caption = f"{self.describe(k)}, topic {self.topics.assignment[k]}"
         if ring:
             self._ringed = k
             if self._points is not None:
                 self.scatter.ring(k)
 
-    def about(self, k: int) -> str:
+    def describe(self, k: int) -> str:
         """An image in a few words."""
         features, label, said = self.features, int(self.features.labels[k]), int(self.features.predicted[k])
         words = [f"image {features.numbers[k]}"]
