@@ -15,17 +15,17 @@ _ROOMS = {
     "cnnexplore.preimage": (
         "Inversion", "Maximization", "Caricature", "PreImage", "invert", "maximize", "caricature", "masks", "solvers",
     ),
-    "cnnexplore.decoding": ("Decoding", "decode", "decode_code", "threshold"),
+    "cnnexplore.decoding": ("Decoding", "decode", "decode_activation", "threshold"),
     "cnnexplore.attribution": ("Attribution", "attribute", "attribution_methods"),
     "cnnexplore.units": (
-        "activation_maps", "discrepancy_maps", "filters", "minimal_image", "neighbours", "receptive_field",
+        "activation_maps", "discrepancy_maps", "filters", "minimal_image", "receptive_field",
         "top_patches", "unit_segments",
     ),
     "cnnexplore.styles": (
         "Completion", "Cone", "PatchDatabase", "PatchIndex", "Pathway", "Retrieved", "Topic", "TopicCurve", "Topics",
         "complete", "cone", "visualize_topic", "retrieve", "salient_part", "topic_curve", "topics",
     ),
-    "cnnexplore.representations": ("Embedding", "Features", "embed", "features"),
+    "cnnexplore.representations": ("Embedding", "Features", "embed", "features", "neighbours"),
     "cnnexplore.data": ("annotated", "photograph", "photographs", "digit", "digits"),
     "cnnexplore.world": ("scene",),
     "cnnexplore.evaluation": ("score",),

@@ -87,7 +87,7 @@ def decode(
 
 
 @torch.no_grad()
-def decode_code(net: Network, layer: str, code: torch.Tensor, unpool: str = "bilinear") -> torch.Tensor:
+def decode_activation(net: Network, layer: str, code: torch.Tensor, unpool: str = "bilinear") -> torch.Tensor:
     """An image from a layer's code by substitution of every value.
 
     code: (N, C, h, w), or (N, K) where the layer has no spatial extent, as `net.activations` gives it. Returns

@@ -15,7 +15,7 @@ _WEIGHTED = ("convolution", "_convolution", "addmm", "mm", "linear")
 
 
 @dataclass(frozen=True)
-class Made:
+class Composition:
     """What stands for a unit in a layer below it. weights: (C, h, w), one map per unit of that layer."""
 
     layer: str
@@ -29,7 +29,7 @@ class Made:
         return [(int(unit), float(peak[unit])) for unit in order if peak[unit] != 0]
 
 
-def made_of(net: Network, layer: str, unit: int, unpool: str = "bilinear") -> list[Made]:
+def composition(net: Network, layer: str, unit: int, unpool: str = "bilinear") -> list[Composition]:
     """What a unit is made of in the nearest layers with weights below it: one, or several where branches meet.
 
     Empty for a layer that sees the image itself. Raises what `Decoding` raises.
@@ -45,7 +45,7 @@ def made_of(net: Network, layer: str, unit: int, unpool: str = "bilinear") -> li
                 values = patch.values[0]
                 weights = values if values.dim() == 3 else values.reshape(-1, 1, 1)
                 if operation.index in names:
-                    found.append(Made(names[operation.index], weights))
+                    found.append(Composition(names[operation.index], weights))
             if not wanted:
                 break
     return found

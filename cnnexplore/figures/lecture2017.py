@@ -11,7 +11,8 @@ from ..attribution import Attribution, attribute
 from ..data import bundled_images, photograph
 from ..errors import SettingError
 from ..network import Network, necks
-from ..units import activation_maps, minimal_image, neighbours, receptive_field, top_patches, unit_segments
+from ..representations import neighbours
+from ..units import activation_maps, minimal_image, receptive_field, top_patches, unit_segments
 from ..units import filters as filters_of
 from ..zoo import load
 from .preimage2016 import figure13
@@ -94,7 +95,7 @@ def nearest(
     pool = [world.scene(i).image for i in range(200)] if images is None else images
     rows = []
     for query in queries:
-        found = neighbours(net, query, pool, layer, k, progress=progress)
+        found = neighbours(net, query, layer, pool, k=k, progress=progress)
         for said, numbers in (("pixels", found.in_pixels), (found.layer, found.in_layer)):
             x = net.pixels_of([found.images[int(n)] for n in numbers])
             pictures = net.picture(x).reshape(len(x), *x.shape[-2:], 3)

@@ -34,7 +34,7 @@ class Features:
     numbers: (N,), which images of `source` these are. folder: where the codes are kept.
     """
 
-    codes: np.ndarray = field(repr=False)
+    activations: np.ndarray = field(repr=False)
     labels: np.ndarray = field(repr=False)
     predicted: np.ndarray = field(repr=False)
     numbers: np.ndarray = field(repr=False)
@@ -45,17 +45,17 @@ class Features:
     _keeper: object = field(default=None, repr=False)  # a folder that goes when nobody needs it any more
 
     def __len__(self) -> int:
-        return len(self.codes)
+        return len(self.activations)
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
-        return np.array(self.codes, dtype, copy=copy) if copy else np.asarray(self.codes, dtype)
+        return np.array(self.activations, dtype, copy=copy) if copy else np.asarray(self.activations, dtype)
 
     def __getitem__(self, which) -> np.ndarray:
-        return self.codes[which]
+        return self.activations[which]
 
     @property
     def shape(self) -> tuple[int, int]:
-        return self.codes.shape
+        return self.activations.shape
 
     @property
     def classes(self) -> list[str]:
@@ -93,7 +93,7 @@ class Features:
 
     def only(self, which) -> Features:
         """Those of some images, by their place here: numbers or a mask; their codes are held in memory."""
-        parts = {name: getattr(self, name)[which] for name in ("codes", "labels", "predicted", "numbers")}
+        parts = {name: getattr(self, name)[which] for name in ("activations", "labels", "predicted", "numbers")}
         return replace(self, **{name: np.array(part) for name, part in parts.items()})
 
     def image(self, k: int):

@@ -4,7 +4,6 @@ from .discrepancy import DiscrepancyMaps, discrepancy_maps
 from .filters import Filters, filters
 from .maps import ActivationMaps, activation_maps
 from .minimal import MinimalImage, minimal_image
-from .neighbours import Neighbours, neighbours
 from .projection import project
 from .receptive_field import ReceptiveField, receptive_field
 from .segments import UnitSegments, unit_segments
@@ -15,7 +14,6 @@ __all__ = [
     "DiscrepancyMaps",
     "Filters",
     "MinimalImage",
-    "Neighbours",
     "ReceptiveField",
     "TopPatches",
     "UnitSegments",
@@ -23,7 +21,6 @@ __all__ = [
     "discrepancy_maps",
     "filters",
     "minimal_image",
-    "neighbours",
     "project",
     "receptive_field",
     "top_patches",

@@ -55,9 +55,10 @@ class DiscrepancyMaps:
 
 def discrepancy_maps(
     net: Network,
-    layer: str,
     image,
+    layer: str,
     unit: int | list[int] | None = None,
+    *,
     patch: int = 11,
     stride: int = 3,
     positions=None,

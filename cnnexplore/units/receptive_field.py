@@ -89,7 +89,16 @@ def receptive_field(
     edges = []
     for j, (number, place) in enumerate(zip(top.indices[0], top.positions[0].tolist(), strict=True)):
         found = discrepancy_maps(
-            net, where.name, top.images[int(number)], unit, patch, step, [place], -(j % step), seed + j
+            net,
+            top.images[int(number)],
+            where.name,
+            unit,
+            patch=patch,
+            stride=step,
+            positions=[place],
+            start=-(j % step),
+            seed=seed + j,
+            progress=False,
         )
         values = found.values[0]
         if not values.max() > 0:

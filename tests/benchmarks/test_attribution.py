@@ -115,7 +115,7 @@ def test_discrepancy_maps_beside_the_naive_loop(layer, alexnet, fox, benchmark, 
             (probe(alexnet.feed(covered))[layer] - base).abs()
     naive = (time.perf_counter() - begin) / 60 * rows * rows
     stride = 9  # a ninth of the 5776 windows, spread over the image
-    benchmark.pedantic(lambda: cx.discrepancy_maps(alexnet, layer, fox, stride=stride), rounds=1)
+    benchmark.pedantic(lambda: cx.discrepancy_maps(alexnet, fox, layer, stride=stride), rounds=1)
     seconds = benchmark.stats.stats.min * (rows / len(range(0, 227, stride))) ** 2
     how = f"{rows * rows} windows: {naive:.0f} s over {seconds:.1f} s"
     report(f"naive loop / discrepancy maps, {layer}", how, naive / seconds, ">= 3")

@@ -101,7 +101,7 @@ def test_a_whole_code_equals_literal(drawn):
     parts, first, size, method, seed = drawn
     net, layers, shapes = prepared(parts, first, size, seed)
     code = torch.randn(2, *shapes[-1], generator=torch.Generator().manual_seed(seed))
-    found = cx.decode_code(net, list(net.layers)[-1], code, method)
+    found = cx.decode_activation(net, list(net.layers)[-1], code, method)
     assert found.shape == (2, *shapes[0])
     for one, z in zip(found, code, strict=True):
         expected = np.zeros(shapes[0])
@@ -199,7 +199,7 @@ def test_branches_add(kind):
         assert not expected.any()
     wanted = torch.randn(code.shape, generator=torch.Generator().manual_seed(1))
     expected = torch.autograd.grad(code, x, wanted)[0]
-    assert torch.allclose(cx.decode_code(net, layer, wanted), expected, rtol=1e-4, atol=1e-3)
+    assert torch.allclose(cx.decode_activation(net, layer, wanted), expected, rtol=1e-4, atol=1e-3)
 
 
 class Gated(nn.Module):
@@ -277,7 +277,7 @@ def test_a_code_decoded_is_the_sum_of_its_units():
     code = torch.zeros(1, 500, 1, 1)
     code[0, [3, 40]] = torch.tensor([2.0, -1.0])[:, None, None]
     filters = cx.decode(net, "conv3", [3, 40])
-    assert torch.allclose(cx.decode_code(net, "conv3", code)[0], 2 * filters[0] - filters[1], atol=1e-6)
+    assert torch.allclose(cx.decode_activation(net, "conv3", code)[0], 2 * filters[0] - filters[1], atol=1e-6)
 
 
 class Attention(nn.Module):
@@ -297,4 +297,4 @@ def test_what_cannot_be_decoded_gets_a_sentence(refused):
     refused(cx.SettingError, lambda: cx.decode(net, "conv1", unpool="cubic"), "cubic", "bicubic")
     for units in (4, -1, [0, 9], [], "ab", 1.5, [0.5]):
         refused(cx.SettingError, lambda units=units: cx.decode(net, "conv1", units), "units")
-    refused(cx.SettingError, lambda: cx.decode_code(net, "conv1", torch.zeros(1, 4, 3, 3)), "(1, 4, 3, 3)")
+    refused(cx.SettingError, lambda: cx.decode_activation(net, "conv1", torch.zeros(1, 4, 3, 3)), "(1, 4, 3, 3)")

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import cnnexplore as cx
-from cnnexplore.decoding import Comparison, compare, contrast, made_of
+from cnnexplore.decoding import Comparison, compare, composition, contrast
 
 RNG = np.random.default_rng(0)
 IMAGES = [RNG.integers(0, 256, (20, 20, 3), dtype=np.uint8) for _ in range(6)]
@@ -82,33 +82,33 @@ def test_lenets_top_images_agree():
 
 def test_a_unit_is_made_of_its_weights():
     net = cx.load("lenet", device="cpu")
-    (made,) = made_of(net, "conv4", 3)
+    (made,) = composition(net, "conv4", 3)
     assert made.layer == "conv3"
     assert torch.equal(made.weights[:, 0, 0], net.module.conv4.weight[3, :, 0, 0])
     weights = net.module.conv4.weight[3].flatten().detach()
     assert [unit for unit, _ in made.strongest(5)] == weights.abs().topk(5).indices.tolist()
     assert made.strongest(1)[0][1] == pytest.approx(float(weights[made.strongest(1)[0][0]]))
-    (made,) = made_of(net, "relu3", 7, "nearest")
+    (made,) = composition(net, "relu3", 7, "nearest")
     assert made.layer == "conv2"
     assert torch.equal(made.weights[:, ::2, ::2], net.module.conv3.weight[7])
-    assert made_of(net, "conv1", 3) == []
+    assert composition(net, "conv1", 3) == []
 
 
 def test_a_character_is_made_of_its_parts():
     net = cx.load("characters", device="cpu")
-    (made,) = made_of(net, "conv3", 0, "nearest")
+    (made,) = composition(net, "conv3", 0, "nearest")
     assert made.layer == "conv2"
     assert {unit + 1 for unit, _ in made.strongest(4)} == {1, 4, 9, 11}
-    (bars,) = made_of(net, "conv2", 0)
+    (bars,) = composition(net, "conv2", 0)
     assert bars.layer == "conv1"
     assert {unit + 1 for unit, _ in bars.strongest()} == {3, 4}
 
 
 def test_branches_are_made_of_several():
     net = cx.load("squeezenet1_0", weights="random", device="cpu")
-    assert [made.layer for made in made_of(net, "fire3", 5)] == ["fire3/squeeze"]
+    assert [made.layer for made in composition(net, "fire3", 5)] == ["fire3/squeeze"]
     net = cx.load("resnet18", weights="random", device="cpu")
-    layers = [made.layer for made in made_of(net, "layer1.0", 5)]
+    layers = [made.layer for made in composition(net, "layer1.0", 5)]
     assert "layer1.0.conv1" in layers
     assert len(layers) == len(set(layers))
 

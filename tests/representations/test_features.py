@@ -60,9 +60,9 @@ def test_codes_and_answers_are_those_of_each_image(net, tmp_path):
     assert found.shape == (75, 7)
     assert len(found) == 75
     assert found.layer.name == semantic_layer(net).name == list(net.layers)[-3]  # the relu before dropout and scores
-    assert isinstance(found.codes, np.memmap)
-    assert found.codes.dtype == np.float16
-    assert not found.codes.flags.writeable
+    assert isinstance(found.activations, np.memmap)
+    assert found.activations.dtype == np.float16
+    assert not found.activations.flags.writeable
     expected = direct(net, layer=found.layer.name)
     assert np.allclose(np.asarray(found), expected, atol=2e-3, rtol=1e-3)
     answers = [net.predict(image, 1)[0][0] for image in IMAGES]
@@ -81,7 +81,7 @@ def test_a_second_call_computes_nothing_and_another_key_all(net, tmp_path, passe
     assert sum(passes) == 75
     again = cx.features(net, list(IMAGES), cache=tmp_path, progress=False)
     assert sum(passes) == 75
-    assert np.array_equal(again.codes, first.codes)
+    assert np.array_equal(again.activations, first.activations)
     assert again.folder == first.folder
     count = 75
     others = [
@@ -185,7 +185,7 @@ def test_a_named_set_is_not_read_to_be_known_again(net, tmp_path):
     assert Slow.reads == 40
     unnamed = cx.features(net, Slow(), cache=tmp_path, progress=False)
     assert Slow.reads == 120  # once to be known, once to be computed
-    assert np.array_equal(unnamed.codes, once.codes)
+    assert np.array_equal(unnamed.activations, once.activations)
 
 
 CHILD = """
@@ -245,9 +245,9 @@ def test_a_process_that_is_killed_half_way_loses_nothing(net, tmp_path, passes):
     assert found.folder == kept
     assert 75 - 4 * (done[1] + 1) <= sum(passes) <= 75 - 4 * (done[1] - 1)
     written = half.any(1)
-    assert np.array_equal(found.codes[written], half[written])  # what the killed ones did stands as it was
+    assert np.array_equal(found.activations[written], half[written])  # what the killed ones did stands as it was
     undisturbed = cx.features(net, Slowly(0), cache=tmp_path / "other", batch=4, name="slowly", progress=False)
-    assert np.array_equal(found.codes, undisturbed.codes)
+    assert np.array_equal(found.activations, undisturbed.activations)
     assert np.array_equal(found.predicted, undisturbed.predicted)
 
 
@@ -301,20 +301,20 @@ def lose_codes(folder):
 )
 def test_what_is_damaged_is_made_again(net, tmp_path, damage, passes):
     first = cx.features(net, IMAGES, cache=tmp_path, progress=False)
-    expected = np.array(first.codes)
+    expected = np.array(first.activations)
     damage(first.folder)
     passes.clear()
     again = cx.features(net, IMAGES, cache=tmp_path, progress=False)
     assert sum(passes) == (75 - BATCH if damage is damage_length else 75)  # the first block is still whole
-    assert np.array_equal(again.codes, expected)
+    assert np.array_equal(again.activations, expected)
     passes.clear()
-    assert np.array_equal(cx.features(net, IMAGES, cache=tmp_path, progress=False).codes, expected)
+    assert np.array_equal(cx.features(net, IMAGES, cache=tmp_path, progress=False).activations, expected)
     assert not passes
 
 
 def test_one_wrong_number_costs_one_block(net, tmp_path, passes):
     first = cx.features(net, IMAGES, cache=tmp_path, progress=False)
-    expected = np.array(first.codes)
+    expected = np.array(first.activations)
     changed = np.load(first.folder / "codes.npy", mmap_mode="r+")
     changed[BATCH + 1, 3] += 1
     changed.flush()
@@ -323,7 +323,7 @@ def test_one_wrong_number_costs_one_block(net, tmp_path, passes):
     passes.clear()
     again = cx.features(net, IMAGES, cache=tmp_path, progress=False)
     assert sum(passes) == BATCH + 75 % BATCH
-    assert np.array_equal(again.codes, expected)
+    assert np.array_equal(again.activations, expected)
     passes.clear()
     cx.features(net, IMAGES, cache=tmp_path, progress=False)
     assert not passes
@@ -334,9 +334,9 @@ def test_only_those_of_a_class(net, tmp_path, refused):
     found = cx.features(net, labelled, cache=tmp_path, progress=False)
     ones = found.of(1)
     assert ones.numbers.tolist() == list(range(1, 75, 3))
-    assert np.array_equal(ones.codes, found.codes[1::3])
+    assert np.array_equal(ones.activations, found.activations[1::3])
     assert np.array_equal(ones.pictures([2])[0], IMAGES[7])
-    assert np.array_equal(ones.of("class 1").codes, ones.codes)
+    assert np.array_equal(ones.of("class 1").activations, ones.activations)
     said = found.predicted[0]
     assert (found.of(net.labels[said], by="predicted").predicted == said).all()
     assert found.only(np.arange(75) < 4).numbers.tolist() == [0, 1, 2, 3]

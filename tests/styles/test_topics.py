@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from grouped_features import Codes, groups
+from grouped_features import NumbersOnly, groups
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score
@@ -15,7 +15,7 @@ from cnnexplore.zoo.training.recipe import mixed
 
 def test_disjoint_groups_are_found():
     codes, truth, basis = groups()
-    found = cx.topics(Codes(codes), 3)
+    found = cx.topics(NumbersOnly(codes), 3)
     assert adjusted_rand_score(truth, found.assignment) == 1
     for topic in range(3):
         k = truth[found.images(topic, 1)[0]]
@@ -23,20 +23,20 @@ def test_disjoint_groups_are_found():
         assert found.mask(topic).sum() >= found.mask(topic, 0.4).sum() > found.mask(topic, 0.95).sum() >= 1
         assert set(found.images(topic, None)) == set(np.flatnonzero(truth == k))
         assert found.images(topic, 4).tolist() == found.images(topic, None)[:4].tolist()
-    again = cx.topics(Codes(codes), 3)
+    again = cx.topics(NumbersOnly(codes), 3)
     assert np.array_equal(again.weights, found.weights)
     assert np.array_equal(again.components, found.components)
 
 
 def test_the_numbers_are_a_factorisation():
     codes = groups(noise=0.4)[0]
-    found = cx.topics(Codes(codes), 4)
+    found = cx.topics(NumbersOnly(codes), 4)
     assert (found.weights >= 0).all()
     assert (found.components >= 0).all()
     assert np.allclose(np.linalg.norm(found.components, axis=1), 1, atol=1e-5)
     left = np.linalg.norm(codes - found.weights @ found.components) / np.linalg.norm(codes)
     assert found.error == pytest.approx(left, rel=1e-3)
-    assert found.error < cx.topics(Codes(codes), 2).error
+    assert found.error < cx.topics(NumbersOnly(codes), 2).error
     strengths = np.linalg.norm(found.weights, axis=0)
     assert (np.diff(strengths) <= 0).all()
     assert np.allclose(found.shares.sum(1), 1, atol=1e-5)
@@ -53,7 +53,7 @@ def test_the_numbers_are_a_factorisation():
 
 def test_a_distinct_mask_leaves_out_what_topics_share():
     codes = groups(noise=0.0)[0] + np.float32([0] * 11 + [2])  # all have the last channel
-    found = cx.topics(Codes(codes), 3)
+    found = cx.topics(NumbersOnly(codes), 3)
     for k in range(3):
         others = np.max([found.components[j] for j in range(3) if j != k], 0)
         for distinct in (0.5, 1.0, 2.0):
@@ -64,12 +64,12 @@ def test_a_distinct_mask_leaves_out_what_topics_share():
             assert found.mask(k, 0.1, distinct).tolist() == wanted
             assert found.mask(k, 0.1, distinct).tolist() == cx.Topic(found, k, 0.1, distinct).mask.tolist()
     assert sum(found.mask(k, 0.0, 1.01) for k in range(3)).max() == 1  # no channel is most of two
-    assert cx.topics(Codes(codes), 1).mask(0, 0, 5.0).all()  # an only topic has no others
+    assert cx.topics(NumbersOnly(codes), 1).mask(0, 0, 5.0).all()  # an only topic has no others
 
 
 def test_weights_of_further_codes_are_the_nearest_in_the_cone():
     codes = groups(noise=0.3)[0]
-    found = cx.topics(Codes(codes), 3)
+    found = cx.topics(NumbersOnly(codes), 3)
     mixed = np.array([[2.0, 0, 1], [0, 0.5, 0]], np.float32)
     assert np.allclose(found.transform(mixed @ found.components), mixed, atol=1e-4)
     outside = codes[:5] + 1
@@ -82,7 +82,7 @@ def test_weights_of_further_codes_are_the_nearest_in_the_cone():
 
 
 def test_nearest_topics_by_the_angle():
-    found = cx.topics(Codes(groups(noise=0.5)[0]), 3)
+    found = cx.topics(NumbersOnly(groups(noise=0.5)[0]), 3)
     near = found.similar(1)
     assert [k for k, _ in near] == sorted((0, 2), key=lambda k: -found.components[1] @ found.components[k])
     assert near[0][1] == pytest.approx(float(found.components[1] @ found.components[near[0][0]]))
@@ -90,16 +90,16 @@ def test_nearest_topics_by_the_angle():
 
 def test_what_is_negative_counts_as_zero():
     codes = groups()[0]
-    assert np.array_equal(positive(Codes(codes - 0.6)), np.maximum(codes - 0.6, 0))
+    assert np.array_equal(positive(NumbersOnly(codes - 0.6)), np.maximum(codes - 0.6, 0))
 
 
 def test_the_curve_bends_at_the_true_number():
     codes = groups((30, 30, 30))[0]
-    curve = cx.topic_curve(Codes(codes), range(1, 7))
+    curve = cx.topic_curve(NumbersOnly(codes), range(1, 7))
     assert curve.suggested == 3
     assert curve.error[1] > 3 * curve.error[2] > 0
     assert curve.stability[2] > 0.98 > curve.stability[4]
-    again = cx.topic_curve(Codes(codes), range(1, 7))
+    again = cx.topic_curve(NumbersOnly(codes), range(1, 7))
     assert np.array_equal(curve.error, again.error)
     assert curve._repr_png_().startswith(b"\x89PNG")
 
@@ -109,7 +109,7 @@ def test_retrieval_is_by_the_angle_to_the_style(seed, how):
     """Against a slow transcription in float64."""
     random = np.random.default_rng(seed)
     codes = np.maximum(random.normal(size=(40, 9)), 0).astype(np.float16)
-    found = cx.topics(Codes(codes), 3, seed=0)
+    found = cx.topics(NumbersOnly(codes), 3, seed=0)
     weights = {"topic": [0, 1, 0], "dict": [0.5, 0, 2.0], "list": [1.0, 2.0, 0.1]}[how]
     query = {"topic": 1, "dict": {0: 0.5, 2: 2.0}, "list": weights}[how]
     style = sum(w * c.astype(np.float64) for w, c in zip(weights, found.components, strict=True))
@@ -125,7 +125,7 @@ def test_retrieval_is_by_the_angle_to_the_style(seed, how):
 
 def test_retrieval_reads_large_sets_a_part_at_a_time(monkeypatch):
     codes = groups(noise=0.3)[0]
-    found = cx.topics(Codes(codes), 3)
+    found = cx.topics(NumbersOnly(codes), 3)
     whole = cx.retrieve(found, 1, 20)
     monkeypatch.setattr("cnnexplore.styles.retrieval._CHUNK", 7)
     parts = cx.retrieve(found, 1, 20)
@@ -195,13 +195,13 @@ def agreement():
 
 def test_what_cannot_be_gets_a_sentence(refused, churches):
     codes = groups()[0]
-    found = cx.topics(Codes(codes), 3)
-    refused(cx.SettingError, lambda: cx.topics(Codes(codes), 0), "k is 0")
-    refused(cx.SettingError, lambda: cx.topics(Codes(codes), 13), "1 to 12")
-    refused(cx.SettingError, lambda: cx.topics(Codes(codes), True), "True")
-    refused(cx.SettingError, lambda: cx.topics(Codes(0 * codes), 2), "zero")
-    refused(cx.SettingError, lambda: cx.topics(Codes(codes * np.nan), 2), "finite")
-    refused(cx.SettingError, lambda: cx.topics(Codes(codes[0]), 2), "shape")
+    found = cx.topics(NumbersOnly(codes), 3)
+    refused(cx.SettingError, lambda: cx.topics(NumbersOnly(codes), 0), "k is 0")
+    refused(cx.SettingError, lambda: cx.topics(NumbersOnly(codes), 13), "1 to 12")
+    refused(cx.SettingError, lambda: cx.topics(NumbersOnly(codes), True), "True")
+    refused(cx.SettingError, lambda: cx.topics(NumbersOnly(0 * codes), 2), "zero")
+    refused(cx.SettingError, lambda: cx.topics(NumbersOnly(codes * np.nan), 2), "finite")
+    refused(cx.SettingError, lambda: cx.topics(NumbersOnly(codes[0]), 2), "shape")
     refused(cx.SettingError, lambda: found.mask(3), "topics 0 to 2")
     refused(cx.SettingError, lambda: found[3], "topics 0 to 2")
     refused(cx.SettingError, lambda: found.mask(0, 1.0), "threshold")
@@ -209,11 +209,11 @@ def test_what_cannot_be_gets_a_sentence(refused, churches):
     refused(cx.SettingError, lambda: found.mask(0, 0, 1e9), "lower distinct")
     refused(cx.SettingError, lambda: found.images(-1), "topics 0 to 2")
     refused(cx.SettingError, lambda: found.transform(codes[:, :5]), "12 channels")
-    refused(cx.SettingError, lambda: cx.topic_curve(Codes(codes), [40]), "1 to 12")
+    refused(cx.SettingError, lambda: cx.topic_curve(NumbersOnly(codes), [40]), "1 to 12")
     refused(cx.SettingError, lambda: cx.retrieve(found, 7), "topics 0 to 2")
     refused(cx.SettingError, lambda: cx.retrieve(found, [1.0, 2.0]), "expected 3")
     refused(cx.SettingError, lambda: cx.retrieve(found, [0.0, 0.0, 0.0]), "not all 0")
     refused(cx.SettingError, lambda: cx.retrieve(found, 0, 0), "1 or more")
-    refused(cx.SettingError, lambda: cx.retrieve(found, 0, features=Codes(codes[:, :5])), "5 channels")
+    refused(cx.SettingError, lambda: cx.retrieve(found, 0, features=NumbersOnly(codes[:, :5])), "5 channels")
     with_image = cx.topics(churches, 2)
     refused(cx.ImageError, lambda: cx.retrieve(with_image, "no such file.png"), "no such file")

@@ -24,7 +24,7 @@ def net():
 
 @pytest.mark.parametrize("layer", ["conv1", "pool1", "conv2"])
 def test_discrepancy_maps_patch_by_patch(net, layer):
-    d = cx.discrepancy_maps(net, layer, IMAGES[0], [2, 0], patch=7, stride=5, start=-3, seed=4, batch=6)
+    d = cx.discrepancy_maps(net, IMAGES[0], layer, [2, 0], patch=7, stride=5, start=-3, seed=4, batch=6)
     x = net.pixels_of(IMAGES[0])
     base = net.activations(IMAGES[0], layer)[0]
     generator = torch.Generator().manual_seed(4)
@@ -53,7 +53,7 @@ def test_discrepancy_maps_patch_by_patch(net, layer):
 
 
 def test_a_map_is_the_mean_over_the_patches_on_a_pixel(net):
-    d = cx.discrepancy_maps(net, "conv2", IMAGES[0], 1, patch=6, stride=4)
+    d = cx.discrepancy_maps(net, IMAGES[0], "conv2", 1, patch=6, stride=4)
     m = d.map(1)
     for row, column in [(0, 0), (7, 22), (39, 39), (20, 3)]:
         over = [
@@ -143,9 +143,9 @@ def test_segments_are_the_fields_of_what_responds():
 
 
 def test_what_is_wrong_gets_a_sentence(net, refused):
-    refused(cx.SettingError, lambda: cx.discrepancy_maps(net, "conv1", IMAGES[0], patch=0), "patch")
-    refused(cx.SettingError, lambda: cx.discrepancy_maps(net, "conv1", IMAGES[0], patch=3, stride=4), "stride")
-    refused(cx.SettingError, lambda: cx.discrepancy_maps(net, "conv1", IMAGES[:2]), "2 images")
+    refused(cx.SettingError, lambda: cx.discrepancy_maps(net, IMAGES[0], "conv1", patch=0), "patch")
+    refused(cx.SettingError, lambda: cx.discrepancy_maps(net, IMAGES[0], "conv1", patch=3, stride=4), "stride")
+    refused(cx.SettingError, lambda: cx.discrepancy_maps(net, IMAGES[:2], "conv1"), "2 images")
     refused(cx.SettingError, lambda: cx.unit_segments(net, "conv1", 0, IMAGES, share=1), "share")
     top = cx.top_patches(net, "conv1", 0, IMAGES[:2], progress=False)
     refused(cx.SettingError, lambda: cx.receptive_field(net, "conv2", 0, top), "conv1", "conv2")

@@ -133,7 +133,7 @@ def test_a_folder_or_a_data_set(net, tmp_path):
 
 def test_neighbours_by_looking_at_all(net):
     for layer in (None, "conv1"):
-        n = cx.neighbours(net, IMAGES[5], IMAGES, layer, k=4, batch=5, progress=False)
+        n = cx.neighbours(net, IMAGES[5], layer, IMAGES, k=4, batch=5, progress=False)
         x = net.pixels_of(IMAGES).flatten(1)
         codes = net.activations(IMAGES, n.layer).flatten(1)
         for found, distances, all_ in ((n.in_pixels, n.pixel_distances, x), (n.in_layer, n.layer_distances, codes)):
@@ -145,8 +145,8 @@ def test_neighbours_by_looking_at_all(net):
 
 
 def test_the_features_are_the_last_ones_without_a_map(net):
-    assert cx.neighbours(net, IMAGES[0], IMAGES[:2], k=1, progress=False).layer == net.scores.name
-    assert cx.neighbours(cx.load("worldnet"), IMAGES[0], IMAGES[:2], k=1, progress=False).layer == "relu7"
+    assert cx.neighbours(net, IMAGES[0], None, IMAGES[:2], k=1, progress=False).layer == net.scores.name
+    assert cx.neighbours(cx.load("worldnet"), IMAGES[0], None, IMAGES[:2], k=1, progress=False).layer == "relu7"
 
 
 def test_the_minimal_image_by_its_definition(net):
@@ -190,7 +190,7 @@ def test_what_is_wrong_gets_a_sentence(net, refused, tmp_path):
     top = cx.top_patches(net, "conv1", [1, 2], IMAGES[:3], progress=False)
     refused(cx.SettingError, lambda: top.only(3), "none of the 2 units")
     refused(cx.SettingError, lambda: top.patches(), "name one")
-    refused(cx.SettingError, lambda: cx.neighbours(net, IMAGES[0], IMAGES, k=0), "k is 0")
+    refused(cx.SettingError, lambda: cx.neighbours(net, IMAGES[0], None, IMAGES, k=0), "k is 0")
     refused(cx.SettingError, lambda: cx.minimal_image(net, IMAGES[0], segments=1), "2 to 1000")
     maps = cx.Network(nn.Conv2d(3, 4, 3), 12)
     refused(cx.NetworkError, lambda: cx.minimal_image(maps, IMAGES[0]), "ends in a map")

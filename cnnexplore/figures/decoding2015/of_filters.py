@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from ...decoding import by_class, by_shape, compare, decode, made_of, pictures, threshold
+from ...decoding import by_class, by_shape, compare, composition, decode, pictures, threshold
 from ...network import Layer, Network
 from ..diagram import Diagram, Edge, Node
 from ..sheet import Cell, Sheet
@@ -103,7 +103,7 @@ def figure6(
     edges: list[Edge] = []
     waiting = [(where, u) for u in levels[where]]
     for name, unit in waiting:  # grows while it is walked
-        for made in made_of(net, name, unit, unpool)[:1]:
+        for made in composition(net, name, unit, unpool)[:1]:
             own = made.strongest(strongest)
             strong = [(u, weight) for u, weight in own if abs(weight) >= 0.1 * abs(own[0][1])]
             for below, weight in strong:

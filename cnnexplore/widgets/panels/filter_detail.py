@@ -12,7 +12,7 @@ import torch
 
 from ... import drawing
 from ...data import bundled_images
-from ...decoding import Decoding, contrast, decode, made_of
+from ...decoding import Decoding, composition, contrast, decode
 from ...decoding.responses import Comparison, as_maps, codes, filter_responses
 from ...network import Network
 from ...preimage.result import whole_scale
@@ -79,7 +79,7 @@ class Look:
             return
         below = [
             (made.layer, unit, weight)
-            for made in made_of(c.net, c.layer, c.unit, c.unpool)
+            for made in composition(c.net, c.layer, c.unit, c.unpool)
             for unit, weight in made.strongest(_BELOW)
         ]
         below = sorted(below, key=lambda part: -abs(part[2]))[:_BELOW]
@@ -157,7 +157,7 @@ class FilterDetail:
 
     def _found(self, found: Found) -> None:
         self.found = found
-        self._made_of()
+        self._composition()
         self.redraw()
         self._responses()
         self._top_images()
@@ -201,7 +201,7 @@ class FilterDetail:
             said = f"correlation of the two maps {same:.2f}, mean square error {float(one.errors[0]):.4f}"
         self.said.value = f"{said}; over {len(found.images)} images at hand the two responses correlate by {agree:.2f}."
 
-    def _made_of(self) -> None:
+    def _composition(self) -> None:
         found = self.found
         c = found.chosen
         names = " and ".join(dict.fromkeys(layer for layer, _, _ in found.below))

@@ -1,0 +1,157 @@
+"""The nearest neighbours of an image among many, by pixels and by a layer's activations."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from .. import drawing
+from ..data.images import BATCH, Images
+from ..errors import SettingError
+from ..network import Network
+from ..results import Result, image_to_python
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours(Result):
+    """The images nearest to one image, by Euclidean distance.
+
+    Attributes
+    ----------
+    in_pixels, in_layer : np.ndarray
+        (k,) int, the images' numbers, nearest first: by pixels, and by the layer's activations.
+    pixel_distances, layer_distances : np.ndarray
+        (k,) float, their distances.
+    layer : str
+        The layer's name.
+    image : np.ndarray
+        (H, W, 3) uint8, the image as the network saw it.
+    net : Network
+        The network.
+    images : Images
+        The images that were searched.
+    python : str
+        The call that makes this result again.
+    """
+
+    in_pixels: np.ndarray
+    in_layer: np.ndarray
+    pixel_distances: np.ndarray = field(repr=False)
+    layer_distances: np.ndarray = field(repr=False)
+    layer: str
+    image: np.ndarray = field(repr=False)
+    net: Network = field(repr=False)
+    images: Images = field(repr=False)
+    python: str = field(default="", repr=False)
+
+    def plot(self) -> Figure:
+        """A matplotlib figure: the image and its neighbours by pixels, and below by the layer."""
+        pictures, titles = [], []
+        for name, numbers in (("by pixels", self.in_pixels), (f"by {self.layer}", self.in_layer)):
+            x = self.net.pixels_of([self.images[int(k)] for k in numbers])
+            pictures += [self.image, *self.net.picture(x).reshape(len(x), *x.shape[-2:], 3)]
+            titles += [name, *(f"no. {k}" for k in numbers)]
+        return drawing.panels(pictures, titles, 1 + len(self.in_pixels), 1.3)
+
+
+def neighbours(
+    net: Network,
+    image: object,
+    layer: str | None = None,
+    images: object = None,
+    *,
+    k: int = 5,
+    batch: int = BATCH,
+    progress: bool = True,
+) -> Neighbours:
+    """Find the images nearest to one image: by its pixels, and by a layer's activations.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    image : array, PIL.Image.Image, str or os.PathLike
+        One image, as `Network.pixels_of` takes it.
+    layer : str, optional
+        The layer of which activations are compared. Default: the last layer without a map before the class scores,
+        or the scores where there is none.
+    images : list, str, os.PathLike, torch data set or Images, optional
+        The images to search: a list, a folder or a data set. Default: the bundled images.
+    k : int
+        How many neighbours to find, 1 or more.
+    batch : int
+        How many images to compute at a time.
+    progress : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    Neighbours
+        Numbers and distances, nearest first.
+
+    Raises
+    ------
+    LayerNotFound
+        If the network has no such layer.
+    SettingError
+        If `k` is below 1, or several images were given as `image`.
+    ImageError
+        If an image cannot be read.
+
+    References
+    ----------
+    Krizhevsky, Sutskever and Hinton, ImageNet classification with deep convolutional neural networks, 2012, figure 4.
+
+    Examples
+    --------
+    >>> import cnnexplore as cx
+    >>> net = cx.load("worldnet")
+    >>> others = [cx.scene(k).image for k in range(4)]
+    >>> found = cx.neighbours(net, others[2], "fc6", others, k=2, progress=False)
+    >>> int(found.in_layer[0]), found.layer_distances[0] < 1e-3
+    (2, True)
+    """
+    source = Images.of(net, images)
+    try:
+        count = operator.index(k)
+    except TypeError:
+        count = 0
+    if count < 1:
+        raise SettingError(f"k is {k!r}; expected how many neighbours to keep, 1 or more.")
+    name = _last_features(net) if layer is None else net.layers[layer].name
+    x = net.pixels_of(image)
+    if len(x) != 1:
+        raise SettingError(f"{len(x)} images were given; expected one.")
+    probe = net.probe(name)
+    with torch.no_grad():
+        own = probe(net.feed(x))[name].flatten(1)
+    by_pixels, by_layer = [], []
+    with tqdm(total=len(source), desc=f"neighbours, {name}", unit="image", disable=not progress) as bar:
+        for _, several in source.batches(net, batch):
+            with torch.no_grad():
+                activations = probe(net.feed(several))[name].flatten(1)
+            by_pixels.append((several.flatten(1) - x.flatten(1)).norm(dim=1).cpu().numpy())
+            by_layer.append((activations - own).norm(dim=1).cpu().numpy())
+            bar.update(len(several))
+    distances = [np.concatenate(parts) for parts in (by_pixels, by_layer)]
+    (in_pixels, in_layer) = (one.argsort(kind="stable")[:count] for one in distances)
+    python = f"cx.neighbours(net, {image_to_python(image)}, {name!r}{'' if images is None else ', images'}, k={count})"
+    return Neighbours(
+        in_pixels, in_layer, distances[0][in_pixels], distances[1][in_layer], name, net.picture(x), net, source, python
+    )
+
+
+def _last_features(net: Network) -> str:
+    """The last layer without a map before the class scores, or the scores."""
+    names = list(net.layers)
+    before = names[: net.layers.depth(net.scores)]
+    flat = [n for n in before if max(net.layers[n].size) == 1 and net.layers[n].kind not in ("Dropout", "Flatten")]
+    return flat[-1] if flat else net.scores.name
