@@ -14,9 +14,9 @@ from .live.notebook import show_with_still
 from .live.selection import Selection
 from .panels.attribution import AttributionPanel
 from .panels.caricature import CaricaturePanel
-from .panels.choices import several
 from .panels.completion import CompletionPanel
 from .panels.decoding import DecodingPanel
+from .panels.images import several
 from .panels.inversion import InversionPanel
 from .panels.maximization import MaximizePanel
 from .panels.pathways import PathwayPanel
@@ -36,10 +36,10 @@ PANELS: dict[str, tuple[Callable, str]] = {
     "completion": (CompletionPanel, "what belongs into a hole?"),
 }
 _ENOUGH = 20  # images, for styles
-_SHARED = ("net", "image", "image_code", "layer", "channel", "unit", "target", "styles", "style")
+_SHARED = ("net", "image", "image_python", "layer", "unit", "position", "target", "styles", "style")
 
 
-class Instrument:
+class Explorer:
     """All panels behind one row of names; what is looked at goes along from one to the next.
 
     net: a Network, a name or a path for `cx.load` (default: photonet). images: one, a list, or a dict by name.
@@ -70,9 +70,9 @@ class Instrument:
         """What it looks at."""
         return self.panel.selection
 
-    def code(self) -> str:
+    def to_python(self) -> str:
         """The line of Python that remakes the picture on the screen."""
-        return self.panel.code()
+        return self.panel.to_python()
 
     def _ipython_display_(self) -> None:
         self._still = show_with_still(self.widget, self.panel.poster())
@@ -107,7 +107,7 @@ def _follow(selection: Selection, other: Selection) -> None:
     """Looks at what another panel looked at, as far as it looked at anything."""
     seen = {name: getattr(other, name) for name in _SHARED}
     if seen["image"] is None:
-        del seen["image"], seen["image_code"]
+        del seen["image"], seen["image_python"]
     selection.set(**seen)
 
 
@@ -121,9 +121,9 @@ def _sentence(text: str, colour: str = "ui-font-color2") -> str:
     return f'<span style="color: var(--jp-{colour})">{escape(text)}</span>'
 
 
-def explore(net=None, images=None) -> Instrument:
+def explore(net=None, images=None) -> Explorer:
     """The instrument for a network (default: photonet) and images (one, a list, or a dict by name).
 
     Shown by being the last line of a cell. Raises ImageError, NetworkError, WeightsError.
     """
-    return Instrument(net, images)
+    return Explorer(net, images)

@@ -221,9 +221,9 @@ class Notebook:
         )
 
     def copied(self) -> str:
-        """Presses "code" and returns what is on the clipboard once the panel shows it."""
+        """Presses "Python" and returns what is on the clipboard once the panel shows it."""
         page = self.page
-        page.locator(".cx-panel button", has_text=re.compile(r"^\W*code\W*$")).click()
+        page.locator(".cx-panel button", has_text=re.compile(r"^\W*Python\W*$")).click()
         page.wait_for_function("() => document.querySelector('.cx-panel textarea')?.value.startsWith('cx.')")
         shown = page.locator(".cx-panel textarea").input_value()
         for _ in range(100):

@@ -80,7 +80,7 @@ def test_five_hundred_filters_scroll_and_are_walked_down(opened, photograph, pag
     page.locator(".cx-panel button", has_text="back up").click()
     page.wait_for_function(f"(unit) => {GRID.format(0)}.count === 500 && {GRID.format(0)}.selected === unit", arg=unit)
     # the line of Python
-    page.locator(".cx-panel button", has_text="code").click()
+    page.locator(".cx-panel button", has_text="Python").click()
     page.wait_for_function("() => document.querySelector('.cx-panel textarea').value !== ''")
     text = page.locator(".cx-panel textarea").input_value()
     assert text == f"cx.decode(cx.load('lenet'), 'conv3', {unit}, unpool='bilinear')"

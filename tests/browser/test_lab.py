@@ -144,7 +144,7 @@ def test_the_copied_code_remakes_the_picture(long_run, page):
     button(page, "pause").click()
     long_run.wait_state("d.state === 'paused'")
     page.wait_for_timeout(500)  # the step that was under way has ended
-    button(page, "code").click()
+    button(page, "Python").click()
     page.wait_for_timeout(500)
     code = page.evaluate("() => navigator.clipboard.readText()")
     assert code.startswith("cx.invert(cx.load(")

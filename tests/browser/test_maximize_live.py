@@ -52,7 +52,7 @@ def test_a_click_and_the_arrow_keys_choose_a_unit_and_a_look_enlarges(opened, pa
     grid(opened, f"g.selected === {order[5 + columns]}")
     page.get_by_text(f"unit {order[5 + columns]} of conv2").wait_for()
     assert page.evaluate("() => jupyterapp.shell.currentWidget.content.activeCellIndex") == cell
-    assert opened.execute("print(panel.selection.channel)").strip() == str(order[5 + columns])
+    assert opened.execute("print(panel.selection.unit)").strip() == str(order[5 + columns])
     opened.wait_state("d.state === 'finished' && d.response > 0.5")
     page.mouse.move(*at(opened, 1))
     page.wait_for_function("() => document.querySelector('.cx-units-lens').style.display === 'block'")

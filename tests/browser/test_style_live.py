@@ -55,7 +55,7 @@ def test_a_look_a_click_and_a_lasso(opened, page, photograph):
     caption(page, "m7 of topic 1:")
     caption(page, "what church is through topic 1")
     opened.wait_state("d.state === 'finished' && d.step === 60")
-    shared = said(opened, "panel.selection.image_code")  # of that point, or of one that lies over it
+    shared = said(opened, "panel.selection.image_python")  # of that point, or of one that lies over it
     number = int(shared.removeprefix("images[").removesuffix("][0]"))
     assert said(opened, f"panel.topics.assignment[panel.features.numbers.tolist().index({number})]") == "1"
     assert said(opened, f"(panel.selection.image == scenes[{number}][0]).all()") == "tensor(True)"

@@ -21,8 +21,8 @@ def keep():
         panel.runner.stop()
         if hasattr(panel, "gallery"):
             panel.gallery.runner.stop()
-        if hasattr(panel, "survey"):
-            panel.survey.stop()
+        if hasattr(panel, "search"):
+            panel.search.stop()
 
 
 @pytest.fixture

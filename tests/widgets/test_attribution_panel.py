@@ -7,7 +7,7 @@ import pytest
 from waiting import until
 
 import cnnexplore as cx
-from cnnexplore.widgets.live.work import Work
+from cnnexplore.widgets.live.task import Task
 from cnnexplore.widgets.panels.attribution import METHODS
 
 
@@ -41,7 +41,7 @@ def test_all_methods_are_there_and_the_code_remakes_the_chosen_one(panel):
     for method in ("smoothgrad", "gradcam", "occlusion"):
         p.method.value = method
         assert p.grid.selected == METHODS.index(method)
-        a = eval(p.code(), {"cx": cx})
+        a = eval(p.to_python(), {"cx": cx})
         assert np.array_equal(a.map, p.attribution.map)
         assert np.array_equal(sent_pictures(p.overlay), a.overlay(p.opacity.value))
         assert method.replace("_", " ") in p.overlay.caption
@@ -52,14 +52,14 @@ def test_all_methods_are_there_and_the_code_remakes_the_chosen_one(panel):
 
 def test_a_place_on_the_map_is_explained_and_the_class_again(panel):
     p = panel("lenet", layer="conv2")
-    channel = int(p._maps.max((1, 2)).argmax())
-    assert p.channel.value == channel
+    unit = int(p._maps.max((1, 2)).argmax())
+    assert p.unit.value == unit
     p.map.view.receive({"kind": "pick", "row": 2, "column": 5})
-    settled(p, lambda: p._begun[3:] == (channel, (2, 5)) and p.grid.done == len(METHODS))
-    assert f"unit {channel} of conv2 at (2, 5)" in p.overlay.caption
+    settled(p, lambda: p._begun[3:] == (unit, (2, 5)) and p.grid.done == len(METHODS))
+    assert f"unit {unit} of conv2 at (2, 5)" in p.overlay.caption
     assert p.original.box == [float(v) for v in p.selection.net.layers["conv2"].rf_box(2, 5)]
-    assert np.array_equal(eval(p.code(), {"cx": cx}).map, p.attribution.map)
-    p.channel.value = 3
+    assert np.array_equal(eval(p.to_python(), {"cx": cx}).map, p.attribution.map)
+    p.unit.value = 3
     settled(p, lambda: p._begun[3:] == (3, None))
     assert "unit 3 of conv2" in p.overlay.caption
     p.map.back.click()
@@ -71,7 +71,7 @@ def test_a_place_on_the_map_is_explained_and_the_class_again(panel):
 def test_a_click_on_the_image_takes_the_unit_that_looks_there(panel):
     p = panel("lenet", layer="conv1")
     p.original.receive({"kind": "pick", "row": 14, "column": 9})
-    settled(p, lambda: p.selection.unit is not None and p._found.get("gradient") is not None)
+    settled(p, lambda: p.selection.position is not None and p._found.get("gradient") is not None)
     top, left, bottom, right = p.original.box
     assert top <= 14 <= bottom
     assert left <= 9 <= right
@@ -86,13 +86,13 @@ def test_target_image_and_settings_act_at_once(panel):
     (window, stride) = p.sliders.widget.children
     stride.value = 2 * stride.value
     settled(p, lambda: p._found.get("occlusion") is not None and p.attribution.raw.shape != before)
-    assert f"stride={stride.value}" in p.code()
+    assert f"stride={stride.value}" in p.to_python()
     assert window.value == 12
     p.target.value = ""
     settled(p, lambda: p._found.get("occlusion") is not None and p.attribution.target == first)
-    p.choosers.image.value = "scene: boat"
+    p.selectors.image.value = "scene: boat"
     settled(p, lambda: p._found.get("occlusion") is not None and p.attribution.about == "boat")
-    assert np.array_equal(eval(p.code(), {"cx": cx}).map, p.attribution.map)
+    assert np.array_equal(eval(p.to_python(), {"cx": cx}).map, p.attribution.map)
 
 
 def test_what_does_not_fit_is_a_sentence_and_the_rest_stays(panel, said):
@@ -110,7 +110,7 @@ def test_what_does_not_fit_is_a_sentence_and_the_rest_stays(panel, said):
 
 def test_another_network_starts_by_itself(panel):
     p = panel("lenet", target=2)
-    p.choosers.network.value = "worldnet"
+    p.selectors.network.value = "worldnet"
     settled(p, lambda: "gradient" in p._found and p._found["gradient"].net.name == "worldnet")
     assert p.target.value == ""
     assert list(p.target.options) == list(cx.world.CLASSES)
@@ -131,7 +131,7 @@ def test_wrong_arguments_are_refused(refused):
 
 
 def test_work_waits_stops_and_goes_on():
-    work = Work(iter(range(5)), 100)
+    work = Task(iter(range(5)), 100)
     got = []
     for k in work.frames():
         got.append(k)

@@ -33,8 +33,8 @@ def test_it_starts_from_the_image_and_makes_its_code_stronger(panel, said):
 def test_the_code_remakes_the_picture(panel):
     p = panel("lenet", layer="conv2", steps=15)
     assert p.wait(60)
-    assert p.code().startswith("cx.caricature(cx.load('lenet'), cx.digit(2), 'conv2', C=10,")
-    assert np.array_equal(eval(p.code(), {"cx": cx}).image, p.picture)
+    assert p.to_python().startswith("cx.caricature(cx.load('lenet'), cx.digit(2), 'conv2', C=10,")
+    assert np.array_equal(eval(p.to_python(), {"cx": cx}).image, p.picture)
 
 
 def test_what_is_wrong_is_refused_or_told(panel, said, refused):

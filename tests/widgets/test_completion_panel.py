@@ -25,7 +25,7 @@ def panel(keep):
 
 
 def remade(p, **names) -> np.ndarray:
-    made = eval(p.code(), {"cx": cx, **names})
+    made = eval(p.to_python(), {"cx": cx, **names})
     return np.stack([one.image for one in made]) if isinstance(made, list) else made.image
 
 
@@ -34,12 +34,12 @@ def test_the_mask_is_found_until_one_is_drawn(panel, net, on_cpu):
     assert p.wait(60)
     scene = p.selection.image
     assert np.array_equal(p.runner.run.hole.mask, cx.salient_part(net, scene))
-    assert "mask=" not in p.code()
+    assert "mask=" not in p.to_python()
     assert np.array_equal(remade(p), p.picture)
     run = p.runner.run
     assert p.original.caption == f"drag or paint what is to be filled: {run.hole.free.mean():.0%}"
     until(lambda: "→" in p.estimate.caption)
-    made = eval(p.code(), {"cx": cx})
+    made = eval(p.to_python(), {"cx": cx})
     assert p.estimate.caption == f"{run.context}, filled in: {made.before:.0%} → {made.after:.0%}"
     p.original.receive({"kind": "window", "window": [20, 30, 60, 80]})
     assert p.wait(60)
@@ -52,7 +52,7 @@ def test_the_mask_is_found_until_one_is_drawn(panel, net, on_cpu):
     assert np.array_equal(remade(p), p.picture)
     p.painter.find.click()
     assert p.wait(60)
-    assert "mask=" not in p.code()
+    assert "mask=" not in p.to_python()
 
 
 def test_brush_and_eraser(panel, net, on_cpu):
@@ -92,15 +92,15 @@ def test_class_style_and_seeds(panel, net, on_cpu):
     p = panel(net, mask=(20, 20, 70, 70), target="church", styles=styles, seeds=2)
     assert p.wait(60)
     assert p.runner.run.context == "church"
-    p.chooser.style.value = EACH
+    p.class_selector.style_box.value = EACH
     assert p.wait(60)
     assert p.picture.shape[0] == 4
     assert p.estimate.columns == 2
     assert np.array_equal(remade(p), p.picture)
     p.fill.value = "noise"
-    p.chooser.unit.value = None
+    p.class_selector.class_box.value = None
     assert p.wait(60)
-    until(lambda: p.runner.state == "finished" and "start='noise'" in p.code())
+    until(lambda: p.runner.state == "finished" and "start='noise'" in p.to_python())
     assert np.array_equal(remade(p), p.picture)
 
 

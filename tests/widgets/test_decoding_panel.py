@@ -30,9 +30,7 @@ def panel(keep):
 def settled(p) -> None:
     """Until the gallery is full and the chosen filter is shown."""
     until(lambda: p.wait(30) and p.detail.found is not None)
-    until(
-        lambda: p.detail.found.chosen.unit == p.selection.channel and p.detail.found.chosen.layer == p.selection.layer
-    )
+    until(lambda: p.detail.found.chosen.unit == p.selection.unit and p.detail.found.chosen.layer == p.selection.layer)
     until(lambda: p.runner.state in ("finished", "failed") and p.grid.done == p.grid.count)
 
 
@@ -49,11 +47,11 @@ def test_the_gallery_shows_every_filter_and_one_is_chosen(panel):
     for unit in (0, 17, 49):
         difference = sprite(p, unit).astype(int) - fit_to_square(shown[unit], p.grid.side)
         assert np.abs(difference).max() <= 1  # kept in half precision
-    assert p.selection.channel == p.grid.order[0] == p.grid.selected
+    assert p.selection.unit == p.grid.order[0] == p.grid.selected
     assert sorted(p.grid.order) == list(range(50))
     assert p.status.status["text"].startswith("50 filters of conv2")
-    assert p.code() == f"cx.decode(cx.load('lenet'), 'conv2', {p.selection.channel}, unpool='bilinear')"
-    assert np.array_equal(pictures(eval(p.code(), {"cx": cx}), p.selection.net.pixels)[0], p.picture)
+    assert p.to_python() == f"cx.decode(cx.load('lenet'), 'conv2', {p.selection.unit}, unpool='bilinear')"
+    assert np.array_equal(pictures(eval(p.to_python(), {"cx": cx}), p.selection.net.pixels)[0], p.picture)
 
 
 def test_controls_act_at_once(panel):
@@ -67,15 +65,15 @@ def test_controls_act_at_once(panel):
     few = (sprite(p, 3) == 255).sum()
     p.share_box.value = 0.8
     assert 0 < (sprite(p, 3) == 255).sum() < few
-    assert p.code().startswith("cx.threshold(cx.decode(")
-    assert np.array_equal(pictures(eval(p.code(), {"cx": cx}), p.selection.net.pixels)[0], p.picture)
+    assert p.to_python().startswith("cx.threshold(cx.decode(")
+    assert np.array_equal(pictures(eval(p.to_python(), {"cx": cx}), p.selection.net.pixels)[0], p.picture)
     p.part_box.value = "whole"
     assert np.array_equal(sprite(p, 3), whole)
     p.unpool_box.value = "nearest"
     until(lambda: p.detail.found.chosen.unpool == "nearest")
     settled(p)
     assert not np.array_equal(sprite(p, 3), whole)
-    assert "unpool='nearest'" in p.code()
+    assert "unpool='nearest'" in p.to_python()
     p.unpool_box.value = "bilinear"
     assert np.array_equal(sprite(p, 3), whole)  # it was kept
     orders = set()
@@ -85,7 +83,7 @@ def test_controls_act_at_once(panel):
         orders.add(tuple(p.grid.order))
     assert len(orders) == 3
     assert p.grid.order == list(range(50))
-    assert p.selection.channel == 7
+    assert p.selection.unit == 7
 
 
 def test_a_walk_down_and_back_up(panel):
@@ -96,7 +94,7 @@ def test_a_walk_down_and_back_up(panel):
     place = next(k for k, (_, unit, _) in enumerate(p.detail.found.below) if unit == 0)
     p.detail.below.selected = place
     settled(p)
-    assert (p.selection.layer, p.selection.channel) == ("conv2", 0)
+    assert (p.selection.layer, p.selection.unit) == ("conv2", 0)
     assert p.detail.back.layout.visibility == "visible"
     assert {unit + 1 for _, unit, _ in p.detail.found.below} == {3, 4}
     p.detail.below.selected = 0
@@ -108,7 +106,7 @@ def test_a_walk_down_and_back_up(panel):
     settled(p)
     p.detail.back.click()
     settled(p)
-    assert (p.selection.layer, p.selection.channel) == ("conv3", 0)
+    assert (p.selection.layer, p.selection.unit) == ("conv3", 0)
     assert p.detail.back.layout.visibility == "hidden"
 
 
@@ -121,10 +119,10 @@ def test_the_responses_are_those_of_the_image(panel):
     row, column = divmod(int(code.argmax()), 8)
     assert p.detail.image.box == [float(v) for v in net.layers["conv2"].rf_box(row, column)]
     before = p.detail.found
-    p.choosers.image.value = "digit 7"
+    p.selectors.image.value = "digit 7"
     until(lambda: p.detail.found is not before)
     assert torch.allclose(p.detail.found.one.network[0, 0], net.activations(cx.digit(7), "conv2")[0, 11], atol=1e-4)
-    p.selection.set(layer="conv4", channel=3)
+    p.selection.set(layer="conv4", unit=3)
     settled(p)
     assert "more than" in p.detail.said.value
     best = p.detail.found.many.top(3, 3)[0]
@@ -134,10 +132,10 @@ def test_the_responses_are_those_of_the_image(panel):
 def test_layers_and_networks_change_what_is_shown(panel):
     p = panel("lenet")
     settled(p)
-    p.choosers.layer.value = "conv3"
+    p.selectors.layer.value = "conv3"
     settled(p)
     assert p.grid.count == 500
-    p.choosers.network.value = "worldnet"
+    p.selectors.network.value = "worldnet"
     settled(p)
     assert p.selection.net.name == "worldnet"
     assert p.grid.count == p.selection.net.layers[p.selection.layer].channels
@@ -162,10 +160,10 @@ def test_what_is_wrong_gets_a_sentence(panel, refused):
     net = cx.Network(nn.Sequential(nn.Conv2d(3, 4, 3), Product(), nn.Conv2d(4, 2, 3)), 20)
     p = panel(net, layer="conv1")
     settled(p)
-    p.choosers.layer.value = "conv2"
+    p.selectors.layer.value = "conv2"
     until(lambda: p.status.status["state"] == "failed")
     assert "cannot be decoded" in p.status.status["text"]
-    p.choosers.layer.value = "conv1"  # and goes on
+    p.selectors.layer.value = "conv1"  # and goes on
     settled(p)
     assert p.status.status["state"] == "finished"
 

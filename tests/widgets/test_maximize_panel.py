@@ -8,7 +8,7 @@ from waiting import until
 
 import cnnexplore as cx
 from cnnexplore.preimage import best_responses
-from cnnexplore.widgets.panels.gallery import _STEPS, Wishes, by_interest, captions, thumbnail_side
+from cnnexplore.widgets.panels.unit_gallery import _STEPS, ThumbnailTask, by_interest, captions, thumbnail_side
 
 
 @pytest.fixture
@@ -25,12 +25,12 @@ def test_the_most_interesting_unit_comes_first_and_its_code_remakes_it(panel, ne
     p = panel(net, "conv2", steps=15, thumbnails=False)
     assert p.wait(60)
     best = int(best_responses(net, "conv2").argmax())
-    assert (p.selection.channel, p.grid.selected) == (best, best)
+    assert (p.selection.unit, p.grid.selected) == (best, best)
     assert p.estimate.caption == f"unit {best} of conv2"
     assert (p.estimate.height, p.estimate.width) == p.runner.run.size
-    assert "'conv2', C=" in p.code()
-    assert f"unit={best}" in p.code()
-    assert np.array_equal(eval(p.code(), {"cx": cx}).image, p.picture)
+    assert "'conv2', C=" in p.to_python()
+    assert f"unit={best}" in p.to_python()
+    assert np.array_equal(eval(p.to_python(), {"cx": cx}).image, p.picture)
 
 
 def test_a_chosen_unit_starts_by_itself_and_keeps_the_settings(panel, net):
@@ -40,7 +40,7 @@ def test_a_chosen_unit_starts_by_itself_and_keeps_the_settings(panel, net):
     p.grid.set_state({"selected": 7})  # as the browser does
     until(lambda: p.runner.run is not None and p.runner.run.units == [7] and p.runner.run.step > 3)
     assert p.settings.beta == 1.5
-    assert p.selection.channel == 7
+    assert p.selection.unit == 7
 
 
 def test_a_position_takes_the_whole_canvas_and_is_framed(panel, net):
@@ -51,8 +51,8 @@ def test_a_position_takes_the_whole_canvas_and_is_framed(panel, net):
     assert p.runner.run.size == net.size
     assert p.estimate.box == [float(v) for v in net.layers["conv2"].rf_box(2, 5)]
     assert p.map.view.box == [2, 5, 2, 5]
-    assert "unit=3, position=(2, 5)" in p.code()
-    assert np.array_equal(eval(p.code(), {"cx": cx}).image, p.picture)
+    assert "unit=3, position=(2, 5)" in p.to_python()
+    assert np.array_equal(eval(p.to_python(), {"cx": cx}).image, p.picture)
     p.map.back.click()
     until(lambda: p.runner.run is not None and p.runner.run.position is None and p.runner.state == "finished")
     assert p.estimate.box == []
@@ -127,7 +127,7 @@ def test_thumbnails_that_cannot_be_made_say_why_and_can_be_tried_again(panel, ne
     def broken(self):
         raise cx.DivergedError("the energy is no longer finite.")
 
-    monkeypatch.setattr("cnnexplore.widgets.panels.gallery.Wishes.frames", broken)
+    monkeypatch.setattr("cnnexplore.widgets.panels.unit_gallery.ThumbnailTask.frames", broken)
     p = panel(net, "conv2", steps=5)
     until(lambda: p.gallery.runner.state == "failed" and p.grid.action == "try again")
     assert p.grid.note == "thumbnails: the energy is no longer finite."
@@ -159,7 +159,7 @@ def test_a_complete_layer_has_nothing_to_go_on_with(panel, net):
 def test_classes_are_named_and_in_order(panel, net):
     p = panel("worldnet", "fc8", unit="church", steps=2, thumbnails=False, start=False)
     church = cx.world.CLASSES.index("church")
-    assert p.selection.channel == church
+    assert p.selection.unit == church
     layer = p.selection.net.layers["fc8"]
     assert by_interest(p.selection.net, layer) == list(range(10))
     assert captions(p.selection.net, layer)[church] == f"church (unit {church})"
@@ -167,7 +167,7 @@ def test_classes_are_named_and_in_order(panel, net):
 
 
 def test_wishes_can_stop_and_go_on(net):
-    wishes = Wishes(net, "conv1", list(range(10)))
+    wishes = ThumbnailTask(net, "conv1", list(range(10)))
     steps = []
     for frame in wishes.frames():
         steps.append(frame.run.units[0])

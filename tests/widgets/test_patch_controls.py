@@ -19,20 +19,20 @@ def panel(keep):
 def test_switched_on_it_runs_with_pictures_at_hand_and_its_code_remakes_it(panel, on_cpu):
     p = panel(cx.InversionPanel, "lenet")
     assert p.wait(60)
-    assert "patches" not in p.code()
+    assert "patches" not in p.to_python()
     assert p.patches.view not in p.run_pictures.widget.children
     p.patches.switch.value = True
     assert p.wait(60)
     assert p.patches.view in p.run_pictures.widget.children
-    assert "patches=cx.PatchDatabase(cx.load('lenet'), None, 'conv2'), begin='patches'" in p.code()
-    assert np.array_equal(eval(p.code(), {"cx": cx}).image, p.picture)
+    assert "patches=cx.PatchDatabase(cx.load('lenet'), None, 'conv2'), begin='patches'" in p.to_python()
+    assert np.array_equal(eval(p.to_python(), {"cx": cx}).image, p.picture)
     database = p.runner.run.patches
     p.reset()
     until(lambda: p.runner.run is not None)
     assert p.runner.run.patches is database, "made once"
     p.patches.switch.value = False
     assert p.wait(60)
-    assert "patches" not in p.code()
+    assert "patches" not in p.to_python()
     assert p.settings.gamma == 0
     assert p.patches.view not in p.run_pictures.widget.children
 
@@ -48,9 +48,9 @@ def test_the_weight_moves_while_it_runs(panel, on_cpu):
     time.sleep(0.3)  # the step that was under way
     assert p.runner.run is run
     assert list(run.changes.values()) == [{"gamma": 50.0}]
-    assert "gamma=2" in p.code()
-    assert "'gamma': 50.0" in p.code()
-    remade = eval(p.code(), {"cx": cx, "patches": run.patches})
+    assert "gamma=2" in p.to_python()
+    assert "'gamma': 50.0" in p.to_python()
+    remade = eval(p.to_python(), {"cx": cx, "patches": run.patches})
     assert np.array_equal(remade.image, p.picture)
 
 
@@ -79,5 +79,5 @@ def test_a_unit_is_drawn_to_patches_that_fit_its_canvas(panel, on_cpu):
     assert p.wait(60)
     assert p.runner.state == "finished"
     assert p.runner.run.size[0] < 12
-    remade = eval(p.code(), {"cx": cx, "patches": p.runner.run.patches})
+    remade = eval(p.to_python(), {"cx": cx, "patches": p.runner.run.patches})
     assert np.array_equal(remade.image, p.picture)

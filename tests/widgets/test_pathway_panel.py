@@ -22,14 +22,14 @@ def panel(keep):
 
 def remade(p) -> np.ndarray:
     """What the panel's code makes, as the panel's picture is."""
-    made = eval(p.code(), {"cx": cx})
+    made = eval(p.to_python(), {"cx": cx})
     return np.stack([one.image for one in made]) if isinstance(made, list) else made.image
 
 
 def test_it_begins_with_the_whole_network(panel, net, on_cpu):
     p = panel(net, "church")
     assert p.wait(60)
-    assert "pathway" not in p.code()
+    assert "pathway" not in p.to_python()
     assert p.runner.run.units == [cx.world.CLASSES.index("church")]
     assert p.estimate.caption == "church"
     assert p.relu_masks.widget.layout.display == "none"
@@ -89,11 +89,11 @@ def test_styles_of_a_class(panel, net, on_cpu, said, refused):
     masks = [np.arange(256) % 2 == 0, np.arange(256) % 3 == 0]
     p = panel(net, "church", styles={"church": masks})
     assert p.wait(60)
-    assert p.chooser.style.layout.display == ""
-    p.chooser.style.value = 1
+    assert p.class_selector.style_box.layout.display == ""
+    p.class_selector.style_box.value = 1
     assert p.wait(60)
     assert np.array_equal(p.runner.run.route.pathways[0].masks(net).m7.numpy(), masks[1])
-    p.chooser.style.value = EACH
+    p.class_selector.style_box.value = EACH
     p.locations._switch(0, 0, 3, 3)
     assert p.wait(60)
     assert p.picture.shape[0] == 2
@@ -105,11 +105,11 @@ def test_styles_of_a_class(panel, net, on_cpu, said, refused):
     assert np.array_equal(remade(p), p.picture)
     p.relus.value = True
     assert p.wait(60)
-    until(lambda: p.runner.state == "finished" and ".closing()" in p.code())
+    until(lambda: p.runner.state == "finished" and ".closing()" in p.to_python())
     assert np.array_equal(remade(p), p.picture)
-    p.chooser.unit.value = 0
+    p.class_selector.class_box.value = 0
     assert p.selection.target == 0
-    assert p.chooser.style.layout.display == "none"
+    assert p.class_selector.style_box.layout.display == "none"
     refused(cx.SettingError, lambda: cx.PathwayPanel(net, styles=[np.ones(7)]), "m7", "256")
     refused(cx.SettingError, lambda: cx.PathwayPanel(net, styles={"cow": masks}), "'cow'")
 
@@ -123,7 +123,7 @@ def test_another_network_brings_its_own_places(panel, net, said, on_cpu):
     assert p.locations.mask.shape == (4, 4)
     assert p.locations.mask.all()
     assert p.ensembles.layout.display == "none"
-    assert len(p.chooser.unit.options) == 10
+    assert len(p.class_selector.class_box.options) == 10
     hog = cx.load("hog")
     p.selection.set(net=hog, layer=next(iter(hog.layers)))
     assert any("fully-connected" in content.get("text", "") for content, _ in said)
@@ -136,9 +136,9 @@ def test_a_shared_selection_is_followed(panel, net, on_cpu):
     two = panel(selection=one.selection)
     assert two.wait(60)
     assert two.runner.run.units == [1]
-    two.chooser.unit.value = 4
+    two.class_selector.class_box.value = 4
     until(lambda: all(p.runner.run is not None and p.runner.run.units == [4] for p in (one, two)))
-    assert one.chooser.unit.value == 4
+    assert one.class_selector.class_box.value == 4
 
 
 def test_what_is_wrong_is_refused_at_once(net, refused):

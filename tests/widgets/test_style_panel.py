@@ -30,7 +30,7 @@ def scenes():
 def panel(keep, net, scenes):
     def make(*args, **settings):
         p = keep(cx.StylePanel(net, scenes, *args, **({"steps": 3} | settings)))
-        until(lambda: p.survey.runner.state in ("finished", "failed"))
+        until(lambda: p.search.runner.state in ("finished", "failed"))
         return p
 
     return make
@@ -52,8 +52,8 @@ def test_a_topic_has_images_a_mask_and_a_picture_whose_code_remakes_it(panel, ne
         class_and_scale(p.features, p.topics.images(0, None), mask)[1],
     )
     assert p.estimate.caption == "what church is through topic 0"
-    assert "# topic 0 of cx.topics(cx.features(cx.load('worldnet-styles'), images).of('church'), 3)" in p.code()
-    assert np.array_equal(eval(p.code(), {"cx": cx}).image, p.picture)
+    assert "# topic 0 of cx.topics(cx.features(cx.load('worldnet-styles'), images).of('church'), 3)" in p.to_python()
+    assert np.array_equal(eval(p.to_python(), {"cx": cx}).image, p.picture)
     alone = cx.visualize_topic(p.topics, 0, steps=3, progress=False)
     assert np.array_equal(alone.image, p.picture)
     assert len(p.embedding_view.scatter.widget.data[0].x) == len(p.features)
@@ -73,7 +73,7 @@ def test_another_topic_another_mask_another_class(panel):
     p.choices.k_box.value = 2
     until(lambda: p.topics is not None and len(p.topics) == 2 and "topic 0" in p.estimate.caption)
     p.choices.class_box.value = "all classes"
-    until(lambda: len(p.features) == 60 and p.survey.runner.state == "finished")
+    until(lambda: len(p.features) == 60 and p.search.runner.state == "finished")
     assert "cx.world.dataset" not in p.chosen.code
     assert ".of(" not in p.chosen.code
 
@@ -83,13 +83,13 @@ def test_points_are_picked_encircled_and_painted(panel):
     p._picked(next(k for k in range(20) if p.topics.assignment[k] == 1))
     assert p.chosen.topic == 1
     place = int(np.flatnonzero(p.topics.assignment == 1)[0])
-    assert shared.image_code == f"images[{p.features.numbers[place]}][0]"
+    assert shared.image_python == f"images[{p.features.numbers[place]}][0]"
     assert np.array_equal(shared.image, p.features.image(place))
     assert p.embedding_view.picture.caption.endswith("topic 1")
     assert len(p.embedding_view.scatter.widget.data[1].x) == 1
     p._lassoed([0, 3, 4])
     until(lambda: p.estimate.caption == "what church is through 3 images by hand" and p.runner.state == "finished")
-    assert np.array_equal(eval(p.code(), {"cx": cx}).image, p.picture)
+    assert np.array_equal(eval(p.to_python(), {"cx": cx}).image, p.picture)
     assert p.grid.count == 3
     p._lassoed(list(range(len(p.features))))  # nothing is left to be told from
     until(lambda: "images by hand" in p.estimate.caption and p.grid.count > 3)
@@ -104,15 +104,15 @@ def test_points_are_picked_encircled_and_painted(panel):
 
 def test_codes_that_are_known_need_no_pass(keep, net, scenes, monkeypatch):
     found = cx.features(net, scenes, cache=False, progress=False)
-    monkeypatch.setattr("cnnexplore.widgets.panels.survey.feature_stream", None)
+    monkeypatch.setattr("cnnexplore.widgets.panels.topic_search.feature_stream", None)
     p = keep(cx.StylePanel(images=found, style_of="boat", steps=2))
     assert p.selection.net is net
     assert p.wait(60)
-    assert "# topic 0 of cx.topics(features.of('boat'), 3)" in p.code()
+    assert "# topic 0 of cx.topics(features.of('boat'), 3)" in p.to_python()
     number = int(p.features.numbers[4])
     p._picked(4)
-    assert p.selection.image_code == f"features.source[{number}]"
-    shown = eval(p.selection.image_code, {"features": found})
+    assert p.selection.image_python == f"features.source[{number}]"
+    shown = eval(p.selection.image_python, {"features": found})
     assert np.array_equal(net.pixels_of(shown), net.pixels_of(p.selection.image))
 
 
@@ -124,15 +124,15 @@ def test_an_image_of_a_folder_is_named_by_its_path(keep, net, scenes, tmp_path):
     p = keep(cx.StylePanel(net, tmp_path, None, k=2, steps=1))
     assert p.wait(60)
     assert list(p.choices.class_box.options) == ["all classes", "boat", "church"]
-    assert f"cx.features(cx.load('worldnet-styles'), {str(tmp_path)!r})" in p.code()
+    assert f"cx.features(cx.load('worldnet-styles'), {str(tmp_path)!r})" in p.to_python()
     p._picked(3)
-    path = eval(p.selection.image_code)
+    path = eval(p.selection.image_python)
     assert np.array_equal(net.pixels_of(path), net.pixels_of(p.selection.image))
 
 
 def test_images_that_are_not_given_get_a_sentence(keep, refused, net):
     p = keep(cx.StylePanel(cx.load("photonet", device="cpu"), start=False))
-    until(lambda: p.survey.runner.state == "failed")
+    until(lambda: p.search.runner.state == "failed")
     assert "Give StylePanel a folder" in p.run_view.status["text"]
     refused(cx.SettingError, lambda: cx.StylePanel(net, k=0), "1 to 8")
     refused(cx.SettingError, lambda: cx.StylePanel(net, threshold=2), "threshold")

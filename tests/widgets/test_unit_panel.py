@@ -30,14 +30,14 @@ def test_all_that_is_known_of_the_most_responsive_unit(panel):
     p = panel("lenet", "conv2")
     top = cx.top_patches(p.selection.net, "conv2", progress=False)
     best = int(top.values[:, 0].argmax())
-    assert (p.selection.channel, p.grid.selected) == (best, best)
+    assert (p.selection.unit, p.grid.selected) == (best, best)
     assert p.grid.order[0] == best
     assert p.grid.done == p.grid.count == p.selection.net.layers["conv2"].channels
     assert np.array_equal(shown(p.patches), top.patches(best))
     assert np.array_equal(shown(p.projections), top.projections(best))
     assert p.field.theoretical == p.selection.net.layers["conv2"].rf_size
     assert f"{p.field.size:.0f} px in effect" in p.field_view.caption
-    again = eval(p.code(), {"cx": cx})
+    again = eval(p.to_python(), {"cx": cx})
     assert np.array_equal(again.indices, p.top.indices)
     assert p.picture.shape[2] == 3
     assert p.poster().startswith(b"\x89PNG")
@@ -54,7 +54,7 @@ def test_another_unit_rule_and_layer(panel):
     until(lambda: p.runner.state == "finished" and "gradient" in p.projections.caption, 60)
     assert np.array_equal(p._projections, p.top.projections(rule="gradient"))
     assert before.shape == p._projections.shape
-    p.choosers.layer.value = "conv2"
+    p.selectors.layer.value = "conv2"
     until(lambda: p.runner.state == "finished" and p.top.layer.name == "conv2", 60)
     assert p.grid.count == p.selection.net.layers["conv2"].channels
     assert p.grid.done == p.grid.count
@@ -65,8 +65,8 @@ def test_images_of_ones_own(panel):
     p = panel("lenet", "pool2", images=images, k=3)
     assert shown(p.patches).shape[0] == 3
     assert p.filter.layout.display == "none"
-    assert p.code().endswith(", images, k=3)")
-    assert np.array_equal(eval(p.code(), {"cx": cx, "images": images}).values, p.top.values)
+    assert p.to_python().endswith(", images, k=3)")
+    assert np.array_equal(eval(p.to_python(), {"cx": cx, "images": images}).values, p.top.values)
 
 
 def test_what_is_wrong_gets_a_sentence(panel, refused, said):
@@ -89,12 +89,12 @@ def test_thumbnails_are_filters_or_maps_and_lead_to_the_unit(panel):
     assert np.array_equal(p.grid._sprites[3], fit_to_square(drawing.tiles(tiles, 5, paper=150), p.grid.side))
     p.grid.selected = 3
     until(lambda: p.runner.state == "finished" and p.top.units == [3], 60)
-    assert p.code().endswith("cx.filters(cx.load('lenet'), 'conv2')")
+    assert p.to_python().endswith("cx.filters(cx.load('lenet'), 'conv2')")
     p.kind.value = "maps"
     until(lambda: p.runner.state == "finished" and p._shown[2] == "maps", 60)
     assert p.grid.done == p.grid.count
     scope = {"cx": cx}
-    first, second = p.code().split("\n")
+    first, second = p.to_python().split("\n")
     exec(first, scope)
     maps = eval(second, scope)
     assert np.array_equal(maps.image, shown(p.whole)[0])
@@ -130,6 +130,6 @@ def test_a_layer_offers_the_thumbnails_that_it_has(panel):
     assert p.grid.done == p.grid.count
     colours = cx.filters(p.selection.net, "conv1").pictures()
     assert np.array_equal(p.grid._sprites[2], fit_to_square(colours[2], p.grid.side))
-    p.choosers.layer.value = "pool2"
+    p.selectors.layer.value = "pool2"
     until(lambda: p.runner.state == "finished" and p.top.layer.name == "pool2", 60)
     assert (p.kind.options, p.kind.value) == (("top patches", "maps"), "top patches")

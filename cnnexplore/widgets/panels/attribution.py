@@ -18,7 +18,7 @@ from ..views.frame_view import FrameView, side_by_side
 from ..views.map_view import MapView, nearest_position, receptive_box
 from ..views.unit_grid import UnitGrid
 from .look_panel import LookPanel
-from .method_settings import MethodSettings
+from .method_controls import MethodControls
 
 METHODS = list(attribution_methods())
 _AT = ("gradcam", "guided_gradcam")
@@ -85,23 +85,23 @@ class AttributionPanel(LookPanel):
         self.bar = w.HTML(layout=w.Layout(margin="2px 0 0 0"))
         self.map = MapView(False, "the class again", "explain the class and no longer a unit")
         self.map.on_choose = self._place_chosen
-        self.channel = w.BoundedIntText(
+        self.unit = w.BoundedIntText(
             0, min=0, max=1, description="unit", tooltip="the channel whose map is shown; changing it explains it",
             layout=w.Layout(width="128px"), style={"description_width": "30px"},
         )  # fmt: skip
-        self.sliders = MethodSettings(min(net.size), self._setting_moved)
+        self.sliders = MethodControls(min(net.size), self._setting_moved)
         self.grid = UnitGrid(len(METHODS), 96, [m.replace("_", " ") for m in METHODS], rows=1.1, shown=76)
         self.grid.selected = METHODS.index(method)
         self.target.observe(self._restart, "value")
         self.method.observe(self._method_chosen, "value")
         self.opacity.observe(lambda _: self._draw(), "value")
-        self.channel.observe(self._channel_chosen, "value")
+        self.unit.observe(self._unit_chosen, "value")
         self.grid.on_select(lambda k: setattr(self.method, "value", METHODS[k]))
         self.sliders.show(method)
         wrap = {"flex_flow": "row wrap", "align_items": "flex-start"}
         pictures = w.HBox([self.original, w.VBox([self.overlay, self.bar])], layout=w.Layout(grid_gap="10px", **wrap))
         side = w.VBox(
-            [self.map.widget, self.channel, self.sliders.widget], layout=w.Layout(margin="0 0 0 14px", width="216px")
+            [self.map.widget, self.unit, self.sliders.widget], layout=w.Layout(margin="0 0 0 14px", width="216px")
         )
         return [
             w.HBox([self.target, self.method, self.opacity], layout=w.Layout(**wrap)),
@@ -129,12 +129,12 @@ class AttributionPanel(LookPanel):
         self._failed.pop(method, None)
         self._begin()
 
-    def _channel_chosen(self, change) -> None:
-        if self._maps is not None and change.new != self._shown_channel:
-            self.selection.set(channel=change.new, unit=None)
+    def _unit_chosen(self, change) -> None:
+        if self._maps is not None and change.new != self._shown_unit:
+            self.selection.set(unit=change.new, position=None)
 
     def _place_chosen(self, place: tuple[int, int] | None) -> None:
-        chosen = {"channel": None, "unit": None} if place is None else {"channel": self._shown_channel, "unit": place}
+        chosen = {"unit": None, "position": None} if place is None else {"unit": self._shown_unit, "position": place}
         self.selection.set(**chosen)
 
     def _image_picked(self, row: int, column: int) -> None:
@@ -143,22 +143,22 @@ class AttributionPanel(LookPanel):
             self._place_chosen(nearest_position(self._layer, row, column))
 
     @property
-    def _shown_channel(self) -> int:
-        if self.selection.channel is not None:
-            return self.selection.channel
+    def _shown_unit(self) -> int:
+        if self.selection.unit is not None:
+            return self.selection.unit
         return 0 if self._maps is None else int(self._maps.max((1, 2)).argmax())
 
     # the work
 
     def _looked_at(self) -> tuple:
         s = self.selection
-        return s.net, id(s.image), s.layer, s.channel, s.unit
+        return s.net, id(s.image), s.layer, s.unit, s.position
 
     def _asked(self) -> dict:
         """What is explained, as `attribute` takes it."""
         s = self.selection
-        if s.channel is not None:
-            return {"layer": s.layer, "unit": s.channel, "position": s.unit}
+        if s.unit is not None:
+            return {"layer": s.layer, "unit": s.unit, "position": s.position}
         typed = self.target.value.strip()
         if not typed:
             return {}
@@ -227,17 +227,17 @@ class AttributionPanel(LookPanel):
                 view.resize(s.net.size)
             view.box = []
         self.original.draw(image)
-        self.channel.layout.display = "none" if maps is None else ""
+        self.unit.layout.display = "none" if maps is None else ""
         if maps is None:
             self.map.widget.layout.display = "none"
             return
-        shown = self._shown_channel
-        self.channel.max = layer.channels - 1
-        if self.channel.value != shown:
-            self.channel.value = shown
+        shown = self._shown_unit
+        self.unit.max = layer.channels - 1
+        if self.unit.value != shown:
+            self.unit.value = shown
         values = self._maps[shown]
-        place = s.unit
-        if s.channel is not None and place is None:
+        place = s.position
+        if s.unit is not None and place is None:
             place = tuple(int(v) for v in np.unravel_index(values.argmax(), values.shape))
         picture = drawing.heat(values, signed=bool((values < 0).any()))
         self.map.show(layer, picture, place, f"unit {shown} of {layer.name}; click a place to explain it")
@@ -286,9 +286,9 @@ class AttributionPanel(LookPanel):
         a = self.attribution
         return side_by_side([a.image, a.overlay(self.opacity.value)])
 
-    def code(self) -> str:
+    def to_python(self) -> str:
         """The line of Python that remakes the map."""
-        code, image = self.attribution.code, self.selection.image_code
+        code, image = self.attribution.code, self.selection.image_python
         return code if f", {image}, " in code else code.replace(", image", f", {image}", 1)
 
 

@@ -54,8 +54,8 @@ class CaricaturePanel(RunPanel):
         settings = {"steps": self.starts.steps, "seed": self.starts.noises, "settings": self.settings}
         return partial(Caricature, s.net, s.image, s.layer, **settings)
 
-    def _code_of(self, run: Caricature, step: int | None) -> str:
-        return run.code(self.selection.image_code, step=step)
+    def _python_of(self, run: Caricature, step: int | None) -> str:
+        return run.code(self.selection.image_python, step=step)
 
     def _says(self, run: Caricature) -> str:
         return f"what {run.layer.name} sees in it, exaggerated"

@@ -19,9 +19,9 @@ from ...styles.hole import Hole
 from ...zoo import DEFAULT, load
 from ..live.selection import Selection
 from ..views.mask_painter import MaskPainter
-from ..views.run_pictures import picture_row
+from .class_selector import ClassSelector, crossed, through
 from .run_panel import RunPanel
-from .style_chooser import StyleChooser, crossed, through
+from .run_pictures import picture_row
 
 _CONTEXT = "as the rest suggests"
 
@@ -75,7 +75,7 @@ class CompletionPanel(RunPanel):
         s, (mask, target, styles, _) = self.selection, self._first
         if target is not None:
             s.target = unit_of(s.net, s.net.scores, target)
-        self.chooser = StyleChooser(s, styles, free=_CONTEXT)
+        self.class_selector = ClassSelector(s, styles, free=_CONTEXT)
         self.mask = mask  # what the person chose; None: found by itself
         self._dig()
         s.observe(self._selected, ["target", "styles", "style"])
@@ -95,24 +95,24 @@ class CompletionPanel(RunPanel):
         return Values(C, jitter=paper_jitter(scores))
 
     def _looked_at(self) -> tuple:
-        return self.selection.net, id(self.selection.image), self.chooser.looked_for
+        return self.selection.net, id(self.selection.image), self.class_selector.looked_for
 
     def _make(self) -> Callable[[], Run]:
         hole, image = self.hole, self.selection.image
-        style, seed, self._columns = crossed(self.chooser.styles, self.starts.noises)
+        style, seed, self._columns = crossed(self.class_selector.styles, self.starts.noises)
         settings = {"style": style, "seed": seed, "steps": self.starts.steps, "settings": self.settings}
-        target, start = self.chooser.channel, self.fill.value
+        target, start = self.class_selector.target, self.fill.value
         return lambda: Completion(hole.net, image, hole, target=target, start=start, **settings)
 
     def _begin(self, go: bool = True) -> None:
-        with self.run_view.sentences():
+        with self.run_view.show_errors():
             super()._begin(go)
 
-    def _code_of(self, run: Completion, step: int | None) -> str:
-        return run.code(self.selection.image_code, step=step)
+    def _python_of(self, run: Completion, step: int | None) -> str:
+        return run.code(self.selection.image_python, step=step)
 
     def _says(self, run: Completion) -> str:
-        return through(f"{run.context}, filled in", self.chooser.names)
+        return through(f"{run.context}, filled in", self.class_selector.names)
 
     # what is on the screen
 
@@ -125,7 +125,7 @@ class CompletionPanel(RunPanel):
         self.fill.layout.width, self.fill.style.description_width = "180px", "38px"
         self.fill.observe(lambda change: self._begin(), "value")
         wrap = w.Layout(flex_flow="row wrap", align_items="center")
-        row = [self.chooser.unit, self.chooser.style, self.fill]
+        row = [self.class_selector.class_box, self.class_selector.style_box, self.fill]
         return [w.HBox(row, layout=wrap), w.HBox(self.painter.row, layout=wrap)]
 
     def _new_run(self, run: Completion) -> None:
@@ -153,7 +153,7 @@ class CompletionPanel(RunPanel):
         self._mask_anew(None)
 
     def _mask_anew(self, mask: np.ndarray | None) -> None:
-        with self.run_view.sentences():
+        with self.run_view.show_errors():
             self.mask = mask
             self._dig()
             self.controls.show(self.settings.snapshot())
@@ -163,18 +163,18 @@ class CompletionPanel(RunPanel):
         """A click paints; it chooses no unit."""
 
     def _save(self) -> None:
-        with self.run_view.sentences():
+        with self.run_view.show_errors():
             run = self.runner.run
             if run is None:
                 raise SettingError("there is no run yet; press start.")
             shown = self.picture
             made = [run.hole.pasted(one) for one in ([shown] if shown.ndim == 3 else shown)]
             whole = made[0] if shown.ndim == 3 else picture_row(np.stack(made))
-            self.run_view.download(f"{self.selection.net.name}-completed.png", png(whole, self.code()))
+            self.run_view.download(f"{self.selection.net.name}-completed.png", png(whole, self.to_python()))
 
     def _selected(self, change) -> None:
         s = self.selection
-        with self.run_view.sentences():
+        with self.run_view.show_errors():
             if s.layer not in s.net.layers or self._begun == self._looked_at():
                 return  # the other half of a change follows, or has been acted on
             net, image, _ = self._begun

@@ -16,10 +16,10 @@ from ..live.selection import Selection
 from ..views.frame_view import side_by_side
 from ..views.run_view import RunView
 from ..views.unit_grid import UnitGrid
-from .choices import Album
-from .choosers import Choosers
 from .filter_detail import Chosen, FilterDetail
 from .filter_gallery import ORDERS, FilterGallery
+from .images import ImageChoices
+from .selectors import Selectors
 
 _SHOWN = {"whole": "", "strong": "both", "strong +": "positive", "strong −": "negative"}
 _DEFAULT = "lenet-smooth"  # the paper's, with filters that decode well
@@ -50,22 +50,24 @@ class DecodingPanel:
         where = net.layers[layer] if layer else net.layers[_second(net)]
         if unit is not None and not (isinstance(unit, int) and 0 <= unit < where.channels):
             raise SettingError(f"unit is {unit!r}; expected a channel of {where.name}, 0 to {where.channels - 1}.")
-        self.album = Album(image, net)
-        picture, code = self.album[self.album.first]
+        self.image_choices = ImageChoices(image, net)
+        picture, code = self.image_choices[self.image_choices.first]
         self.selection = selection or Selection()
-        choices = {"net": net, "layer": where.name, "channel": unit}
-        self.selection.set(image=picture, image_code=code, **choices)
+        choices = {"net": net, "layer": where.name, "unit": unit}
+        self.selection.set(image=picture, image_python=code, **choices)
         self.unpool = check(unpool)
         self._above: list[tuple[str, int]] = []  # where a walk down came from
         self._still = None
         self._build(cell_key())
-        self.selection.observe(self._selected, ["net", "image", "layer", "channel"])
+        self.selection.observe(self._selected, ["net", "image", "layer", "unit"])
         self._show()
 
     def _build(self, key: str | None) -> None:
         self.status = RunView(quiet=True)
-        self.choosers = Choosers(self.selection, self.album, self.status, "the layer whose filters are decoded")
-        self.choosers.image.tooltip = "the image whose responses are compared"
+        self.selectors = Selectors(
+            self.selection, self.image_choices, self.status, "the layer whose filters are decoded"
+        )
+        self.selectors.image.tooltip = "the image whose responses are compared"
         self.grid = UnitGrid()
         self.gallery = FilterGallery(self.grid, key, self.status.set_status)
         self.runner = self.gallery.runner
@@ -94,15 +96,15 @@ class DecodingPanel:
             box.observe(self._look_changed, "value")
         self.order_box.observe(self._order_chosen, "value")
         self.detail.back.on_click(lambda _: self._walk_back())
-        self.code_button = self._button("code", "code", "copy the Python that remakes this filter", self._copy)
-        self.save_button = self._button("save", "download", "save the filter as PNG, with its code", self._save)
-        self.code_box = w.Textarea(layout=w.Layout(width="98%", height="58px", display="none"))
+        self.python_button = self._button("Python", "code", "copy the Python that remakes this filter", self._copy)
+        self.save_button = self._button("save", "download", "save the filter as PNG, with its Python", self._save)
+        self.python_box = w.Textarea(layout=w.Layout(width="98%", height="58px", display="none"))
         wrap = w.Layout(flex_flow="row wrap", align_items="center")
         space = w.Box(layout=w.Layout(flex="1 1 0"))
         self.widget = w.VBox(
             [
-                w.HBox([*self.choosers.row, space, self.code_button, self.save_button], layout=wrap),
-                self.code_box,
+                w.HBox([*self.selectors.row, space, self.python_button, self.save_button], layout=wrap),
+                self.python_box,
                 w.HBox([self.unpool_box, self.order_box, self.part_box, self.share_box], layout=wrap),
                 self.grid,
                 self.detail.widget,
@@ -126,19 +128,19 @@ class DecodingPanel:
         """Blocks until the layer's filters are decoded and the chosen one is shown. Says whether they are."""
         return self.runner.wait(timeout) and self.detail.runner.wait(timeout)
 
-    def code(self) -> str:
+    def to_python(self) -> str:
         """The line of Python that remakes the chosen filter as it is shown."""
         s, part = self.selection, self.gallery.part
-        text = f"cx.decode({s.net.code}, {s.layer!r}, {s.channel}, unpool={self.unpool!r})"
+        text = f"cx.decode({s.net.code}, {s.layer!r}, {s.unit}, unpool={self.unpool!r})"
         return f"cx.threshold({text}, {self.gallery.share:g}, {part!r})" if part else text
 
     @property
     def picture(self) -> np.ndarray:
         """The chosen filter as it is shown, (h, w, 3) uint8."""
         s = self.selection
-        if s.channel is None:
+        if s.unit is None:
             raise SettingError("no filter is chosen yet; click one.")
-        return self.gallery.drawn(decode(s.net, s.layer, s.channel, self.unpool), s.net)[0]
+        return self.gallery.drawn(decode(s.net, s.layer, s.unit, self.unpool), s.net)[0]
 
     def poster(self) -> bytes:
         """A PNG of the first filters in their order, for where no kernel runs."""
@@ -147,16 +149,16 @@ class DecodingPanel:
         return png(side_by_side(list(self.gallery.drawn(decode(s.net, s.layer, units, self.unpool), s.net)), scale=2))
 
     def _copy(self) -> None:
-        with self.status.sentences():
-            text = self.code()
-            self.code_box.value, self.code_box.layout.display = text, ""
+        with self.status.show_errors():
+            text = self.to_python()
+            self.python_box.value, self.python_box.layout.display = text, ""
             self.status.copy(text)
 
     def _save(self) -> None:
-        with self.status.sentences():
+        with self.status.show_errors():
             s = self.selection
-            name = f"{s.net.name}-{s.layer.replace('/', '-')}-{s.channel}.png"
-            self.status.download(name, png(self.picture, self.code(), scale=4))
+            name = f"{s.net.name}-{s.layer.replace('/', '-')}-{s.unit}.png"
+            self.status.download(name, png(self.picture, self.to_python(), scale=4))
 
     # what follows from a choice
 
@@ -173,43 +175,43 @@ class DecodingPanel:
 
     def _look(self) -> None:
         s = self.selection
-        if s.channel is not None:
-            self.detail.look(Chosen(s.net, s.layer, s.channel, self.unpool, s.image))
+        if s.unit is not None:
+            self.detail.look(Chosen(s.net, s.layer, s.unit, self.unpool, s.image))
         self.detail.back.layout.visibility = "visible" if self._above else "hidden"
 
     def _first_unit(self, order: list[int]) -> None:
         s = self.selection
-        if s.channel is None and order:
-            s.channel = order[0]
-        elif s.channel is not None:
-            self.grid.selected = s.channel
+        if s.unit is None and order:
+            s.unit = order[0]
+        elif s.unit is not None:
+            self.grid.selected = s.unit
 
     def _selected(self, change) -> None:
         s = self.selection
-        with self.status.sentences():
+        with self.status.show_errors():
             if s.layer not in s.net.layers:
                 return  # the other half of a change follows
             if self._shown != (s.net, s.layer, self.unpool):
                 if change.name == "net":
                     self._above.clear()
                 self._show()
-            elif change.name in ("channel", "image"):
-                if s.channel is not None and self.grid.count > s.channel:
-                    self.grid.selected = s.channel
+            elif change.name in ("unit", "image"):
+                if s.unit is not None and self.grid.count > s.unit:
+                    self.grid.selected = s.unit
                 self._look()
 
     def _unit_chosen(self, unit: int) -> None:
-        self.selection.channel = unit
+        self.selection.unit = unit
 
     def _walk(self, layer: str, unit: int) -> None:
         s = self.selection
-        self._above.append((s.layer, s.channel))
-        s.set(layer=layer, channel=unit)
+        self._above.append((s.layer, s.unit))
+        s.set(layer=layer, unit=unit)
 
     def _walk_back(self) -> None:
         if self._above:
             layer, unit = self._above.pop()
-            self.selection.set(layer=layer, channel=unit)
+            self.selection.set(layer=layer, unit=unit)
 
     def _unpool_chosen(self, change) -> None:
         self.unpool = change.new
@@ -217,7 +219,7 @@ class DecodingPanel:
 
     def _order_chosen(self, change) -> None:
         self.gallery.order = change.new
-        with self.status.sentences():
+        with self.status.show_errors():
             self.gallery.reorder()
 
     def _look_changed(self, change) -> None:

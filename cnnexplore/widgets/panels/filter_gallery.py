@@ -17,9 +17,9 @@ from ...decoding import Decoding, by_class, by_shape, pictures, threshold
 from ...decoding.responses import codes
 from ...network import Layer, Network
 from ..live.runner import Runner
-from ..live.work import Gate
+from ..live.task import Pausable
 from ..views.unit_grid import UnitGrid
-from .gallery import by_interest, captions, labelled, thumbnail_side
+from .unit_gallery import by_interest, captions, labelled, thumbnail_side
 
 ORDERS = {
     "by response": "units that respond most to the images at hand come first",
@@ -40,7 +40,7 @@ class Some(NamedTuple):
     filters: torch.Tensor
 
 
-class Filters(Gate):
+class Filters(Pausable):
     """The decoded filters of a layer as one run that a Runner can drive: waits, stops and goes on."""
 
     def __init__(self, net: Network, layer: str, unpool: str, left: Callable[[], list[int]]):

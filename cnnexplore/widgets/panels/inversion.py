@@ -75,8 +75,8 @@ class InversionPanel(RunPanel):
         }
         return lambda: Inversion(net, image, layer, **settings, **self.patches.options(net, layer))
 
-    def _code_of(self, run: Inversion, step: int | None) -> str:
-        return run.code(self.selection.image_code, step=step)
+    def _python_of(self, run: Inversion, step: int | None) -> str:
+        return run.code(self.selection.image_python, step=step)
 
     def _says(self, run: Inversion) -> str:
         part = "" if run.mask is None else " in the window" if self._window else " under the mask"
@@ -124,7 +124,7 @@ class InversionPanel(RunPanel):
     def _pick(self, row: int, column: int) -> None:
         super()._pick(row, column)
         if self._window is None:
-            self.map.mark(self.selection.unit)
+            self.map.mark(self.selection.position)
             self.map.back.layout.visibility = "hidden"  # nothing was masked
 
 

@@ -15,14 +15,14 @@ from ...zoo import DEFAULT, load
 from ..live.notebook import cell_key, show_with_still
 from ..live.runner import Runner
 from ..live.selection import Selection
-from ..live.work import Work
+from ..live.task import Task
 from ..views.run_view import RunView
-from .choices import Album
-from .choosers import Choosers
+from .images import ImageChoices
+from .selectors import Selectors
 
 
 class LookPanel(ABC):
-    """Choosers, pictures, a sentence, its code; a change of what is looked at begins the work anew.
+    """Selectors, pictures, a sentence, its code; a change of what is looked at begins the work anew.
 
     A kind of panel says what it looks at (`_looked_at`), what it computes step by step (`_stream`, in the runner's
     thread), how a step is shown (`_frame`), its code and its picture, and which widgets stand between.
@@ -36,31 +36,32 @@ class LookPanel(ABC):
         if selection is not None:
             net, layer = net or selection.net, layer or selection.layer
         net = net if isinstance(net, Network) else load(net or DEFAULT)
-        choices, self.album = {"net": net, "layer": (net.layers[layer] if layer else self._first_layer(net)).name}, None
+        self.image_choices = None
+        choices = {"net": net, "layer": (net.layers[layer] if layer else self._first_layer(net)).name}
         if self.looks_at_image:
-            self.album = Album(image, net)
-            choices["image"], choices["image_code"] = self.album[self.album.first]
+            self.image_choices = ImageChoices(image, net)
+            choices["image"], choices["image_python"] = self.image_choices[self.image_choices.first]
             if selection is not None and image is None and selection.image is not None:
-                choices["image"], choices["image_code"] = selection.image, selection.image_code
-                self.album.add("shared", selection.image, selection.image_code)
-                self.album.first = "shared"
+                choices["image"], choices["image_python"] = selection.image, selection.image_python
+                self.image_choices.add("shared", selection.image, selection.image_python)
+                self.image_choices.first = "shared"
         self.selection = selection or Selection()
         self.selection.set(**choices)
         self.status = RunView(quiet=True)
         self.runner = Runner(cell_key())
         self.runner.on_frame, self.runner.on_state, self.runner.on_error = self._frame, self._state, self._error
         self._still, self._begun = None, None
-        self.choosers = Choosers(self.selection, self.album, self.status, self.layer_help)
-        self.code_button = self._button("code", "code", "copy the Python that remakes this picture", self._copy)
-        self.save_button = self._button("save", "download", "save the picture as PNG, with its code", self._save)
-        self.code_box = w.Textarea(layout=w.Layout(width="98%", height="58px", display="none"))
-        top = [*self.choosers.row, w.Box(layout=w.Layout(flex="1 1 0")), self.code_button, self.save_button]
+        self.selectors = Selectors(self.selection, self.image_choices, self.status, self.layer_help)
+        self.python_button = self._button("Python", "code", "copy the Python that remakes this picture", self._copy)
+        self.save_button = self._button("save", "download", "save the picture as PNG, with its Python", self._save)
+        self.python_box = w.Textarea(layout=w.Layout(width="98%", height="58px", display="none"))
+        top = [*self.selectors.row, w.Box(layout=w.Layout(flex="1 1 0")), self.python_button, self.save_button]
         wrap = w.Layout(flex_flow="row wrap", align_items="flex-start")
         self.widget = w.VBox(
-            [w.HBox(top, layout=wrap), self.code_box, *self._build(), self.status], layout=w.Layout(max_width="900px")
+            [w.HBox(top, layout=wrap), self.python_box, *self._build(), self.status], layout=w.Layout(max_width="900px")
         )
         self.widget.add_class("cx-panel")
-        self.selection.observe(self._selected, ["net", "image", "layer", "channel", "unit"])
+        self.selection.observe(self._selected, ["net", "image", "layer", "unit", "position"])
         self._begin()
 
     # what a kind of panel says
@@ -82,7 +83,7 @@ class LookPanel(ABC):
     def _frame(self, frame) -> None: ...
 
     @abstractmethod
-    def code(self) -> str:
+    def to_python(self) -> str:
         """The line of Python that remakes the picture on the screen."""
 
     @property
@@ -103,7 +104,7 @@ class LookPanel(ABC):
     def poster(self) -> bytes:
         """A PNG for where no kernel runs."""
         try:
-            return png(self.picture, self.code())
+            return png(self.picture, self.to_python())
         except SettingError:  # there is nothing yet
             return png(np.full((64, 64, 3), 128, np.uint8))
 
@@ -111,16 +112,16 @@ class LookPanel(ABC):
         self._still = show_with_still(self.widget, self.poster())
 
     def _copy(self) -> None:
-        with self.status.sentences():
-            text = self.code()
-            self.code_box.value = text
-            self.code_box.layout.display = ""
+        with self.status.show_errors():
+            text = self.to_python()
+            self.python_box.value = text
+            self.python_box.layout.display = ""
             self.status.copy(text)
 
     def _save(self) -> None:
-        with self.status.sentences():
+        with self.status.show_errors():
             name = f"{self.selection.net.name}-{self.selection.layer.replace('/', '-')}.png"
-            self.status.download(name, png(self.picture, self.code()))
+            self.status.download(name, png(self.picture, self.to_python()))
 
     def _button(self, name: str, icon: str, tip: str, act, width: int = 72) -> w.Button:
         button = w.Button(description=name, icon=icon, tooltip=tip, layout=w.Layout(width=f"{width}px"))
@@ -134,14 +135,14 @@ class LookPanel(ABC):
     # the work
 
     def _selected(self, change) -> None:
-        with self.status.sentences():
+        with self.status.show_errors():
             if self.selection.layer not in self.selection.net.layers or self._begun == self._looked_at():
                 return  # the other half of a change follows, or has been acted on
             self._begin()
 
     def _begin(self) -> None:
         self._begun = looked_at = self._looked_at()
-        self.runner.begin(lambda: Work(*self._stream(looked_at)))
+        self.runner.begin(lambda: Task(*self._stream(looked_at)))
 
     def _state(self, state: str) -> None:
         if state == "loading":

@@ -13,9 +13,9 @@ from ...preimage.settings import paper_jitter
 from ..live.selection import Selection
 from ..views.map_view import MapView, receptive_box
 from ..views.unit_grid import UnitGrid
-from .gallery import Gallery, by_interest
 from .patch_controls import PatchControls
 from .run_panel import RunPanel
+from .unit_gallery import UnitGallery, by_interest
 
 
 class MaximizePanel(RunPanel):
@@ -64,31 +64,31 @@ class MaximizePanel(RunPanel):
     def _prepare(self) -> None:
         s, (unit, position) = self.selection, self._first
         if unit is not None:
-            s.channel = unit_of(s.net, self._layer, unit)
+            s.unit = unit_of(s.net, self._layer, unit)
         if position is not None:
-            s.unit = tuple(position)
+            s.position = tuple(position)
         self.patches = PatchControls(self.settings, *self._patches, s.net.size)
         self._published = self._usual(self._layer, s.net.size)
-        s.observe(self._selected, ["channel", "unit"])
+        s.observe(self._selected, ["unit", "position"])
 
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
         return Values(paper_weight(layer, size), jitter=paper_jitter(layer))
 
     def _looked_at(self) -> tuple:
         s = self.selection
-        return s.net, s.layer, s.channel, s.unit
+        return s.net, s.layer, s.unit, s.position
 
     def _make(self) -> Callable[[], Run]:
-        net, layer, channel, position = self._looked_at()
+        net, layer, chosen, position = self._looked_at()
         settings = {"steps": self.starts.steps, "seed": self.starts.noises, "settings": self.settings}
 
         def make() -> Maximization:
-            unit = by_interest(net, net.layers[layer])[0] if channel is None else channel
+            unit = by_interest(net, net.layers[layer])[0] if chosen is None else chosen
             return Maximization(net, layer, unit, position, **settings, **self.patches.options(net, None))
 
         return make
 
-    def _code_of(self, run: Maximization, step: int | None) -> str:
+    def _python_of(self, run: Maximization, step: int | None) -> str:
         return run.code(step=step)
 
     def _says(self, run: Maximization) -> str:
@@ -100,7 +100,7 @@ class MaximizePanel(RunPanel):
         self.grid = UnitGrid()
         self.grid.on_select(self._unit_chosen)
         key = f"{self.runner.key} thumbnails"
-        self.gallery = Gallery(self.grid, key, lambda: self.runner.state in ("loading", "running"))
+        self.gallery = UnitGallery(self.grid, key, lambda: self.runner.state in ("loading", "running"))
         return [self.grid]
 
     def _beside(self) -> list[w.Widget]:
@@ -109,10 +109,10 @@ class MaximizePanel(RunPanel):
         return [self.map.widget]
 
     def _unit_chosen(self, unit: int) -> None:
-        self.selection.channel = unit
+        self.selection.unit = unit
 
     def _position_chosen(self, position: tuple[int, int] | None) -> None:
-        self.selection.unit = position
+        self.selection.position = position
 
     def _selected(self, change) -> None:
         s = self.selection
@@ -133,7 +133,7 @@ class MaximizePanel(RunPanel):
     def _new_run(self, run: Maximization) -> None:
         s, unit = self.selection, run.units[0]
         self._begun = (run.net, run.layer.name, unit, run.position)
-        s.channel = unit
+        s.unit = unit
         self.gallery.show(run.net, run.layer, self._thumbnails)
         self.grid.selected = unit
         says = f"{run.layer.name}'s map; click to place the unit"

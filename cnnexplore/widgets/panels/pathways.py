@@ -15,8 +15,8 @@ from ...zoo import DEFAULT, load
 from ..live.selection import Selection
 from ..views.location_map import LocationMap
 from ..views.relu_mask_view import ReluMaskView
+from .class_selector import ClassSelector, crossed, through
 from .run_panel import RunPanel
-from .style_chooser import StyleChooser, crossed, through
 
 
 class PathwayPanel(RunPanel):
@@ -69,7 +69,7 @@ class PathwayPanel(RunPanel):
         self.relu_masks = ReluMaskView()
         if unit is not None:
             s.target = unit_of(s.net, s.net.scores, unit)
-        self.chooser = StyleChooser(s, styles)
+        self.class_selector = ClassSelector(s, styles)
         s.observe(self._selected, ["target", "styles", "style"])
 
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
@@ -77,14 +77,14 @@ class PathwayPanel(RunPanel):
         return Values(pathway_weight(self.selection.net), jitter=paper_jitter(scores))
 
     def _looked_at(self) -> tuple:
-        return self.selection.net, self.chooser.looked_for
+        return self.selection.net, self.class_selector.looked_for
 
     # the masks
 
     def pathways(self) -> dict[str, Pathway | None]:
         """The pathways that are chosen, one per row of pictures, by what is said of them; None: the whole network."""
         relu = self.relus.value
-        rows = dict(zip(self.chooser.names, self.chooser.styles, strict=True))
+        rows = dict(zip(self.class_selector.names, self.class_selector.styles, strict=True))
         if relu:
             rows = {name: one and one.closing() for name, one in rows.items()}
         if self.ensembles.value:
@@ -100,7 +100,7 @@ class PathwayPanel(RunPanel):
         return rows
 
     def _make(self) -> Callable[[], Run]:
-        net, unit = self.selection.net, self.chooser.channel
+        net, unit = self.selection.net, self.class_selector.target
         head_of(net)
         rows = self.pathways()
         ways, seed, self._columns = crossed(list(rows.values()), self.starts.noises)
@@ -111,10 +111,10 @@ class PathwayPanel(RunPanel):
         return lambda: Maximization(net, net.scores.name, unit, **settings)
 
     def _begin(self, go: bool = True) -> None:
-        with self.run_view.sentences():
+        with self.run_view.show_errors():
             super()._begin(go)
 
-    def _code_of(self, run: Maximization, step: int | None) -> str:
+    def _python_of(self, run: Maximization, step: int | None) -> str:
         return run.code(step=step)
 
     def _says(self, run: Maximization) -> str:
@@ -135,7 +135,7 @@ class PathwayPanel(RunPanel):
         for box in (self.ensembles, self.relus):
             box.observe(lambda change: self._begin(), "value")
         self._suit()
-        row = [self.chooser.unit, self.chooser.style, self.ensembles, self.relus]
+        row = [self.class_selector.class_box, self.class_selector.style_box, self.ensembles, self.relus]
         return [w.HBox(row, layout=w.Layout(flex_flow="row wrap", align_items="center"))]
 
     def _beside(self) -> list[w.Widget]:
@@ -154,7 +154,7 @@ class PathwayPanel(RunPanel):
 
     def _selected(self, change) -> None:
         s = self.selection
-        with self.run_view.sentences():
+        with self.run_view.show_errors():
             if s.layer not in s.net.layers or self._begun == self._looked_at():
                 return  # the other half of a change follows, or has been acted on
             if s.net is not self.locations.net:

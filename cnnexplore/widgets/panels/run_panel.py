@@ -15,14 +15,14 @@ from ...zoo import DEFAULT, load
 from ..live.notebook import cell_key, show_with_still
 from ..live.runner import Runner
 from ..live.selection import Selection
-from ..live.status import Telling
 from ..views.map_view import nearest_position, receptive_box
-from ..views.run_pictures import RunPictures, picture_row
 from ..views.run_view import RunView
-from .choices import Album, middle_layer
-from .choosers import Choosers
-from .controls import SettingsControls, StartControls
+from .images import ImageChoices, middle_layer
 from .patch_controls import PatchControls
+from .run_pictures import RunPictures, picture_row
+from .run_status import RunStatus
+from .selectors import Selectors
+from .settings_controls import SettingsControls, StartControls
 
 
 class RunPanel:
@@ -46,14 +46,14 @@ class RunPanel:
             net, layer = net or selection.net, layer or selection.layer
         net = net if isinstance(net, Network) else load(net or DEFAULT)
         where = net.layers[layer] if layer else middle_layer(net)
-        choices, self.album = {"net": net, "layer": where.name}, None
+        choices, self.image_choices = {"net": net, "layer": where.name}, None
         if self.looks_at_image:
-            self.album = Album(image, net)
-            choices["image"], choices["image_code"] = self.album[self.album.first]
+            self.image_choices = ImageChoices(image, net)
+            choices["image"], choices["image_python"] = self.image_choices[self.image_choices.first]
             if selection is not None and image is None and selection.image is not None:
-                choices["image"], choices["image_code"] = selection.image, selection.image_code
-                self.album.add("shared", selection.image, selection.image_code)
-                self.album.first = "shared"
+                choices["image"], choices["image_python"] = selection.image, selection.image_python
+                self.image_choices.add("shared", selection.image, selection.image_python)
+                self.image_choices.first = "shared"
         self.selection = selection or Selection()
         self.selection.set(**choices)
         values = self._usual(where, net.size)
@@ -78,7 +78,7 @@ class RunPanel:
         """What makes the run of all that is chosen now; it is called in the runner's thread."""
         raise NotImplementedError
 
-    def _code_of(self, run: Run, step: int | None) -> str:
+    def _python_of(self, run: Run, step: int | None) -> str:
         raise NotImplementedError
 
     def _says(self, run: Run) -> str:
@@ -107,17 +107,17 @@ class RunPanel:
         net, s = self.selection.net, self.selection
         self.run_view = RunView(self.unit, self.means, layout=w.Layout(flex="1 1 320px", min_width="0"))
         self.run_view.on_scrub = self._scrub
-        self.telling = Telling(self.run_view, self.loading)
+        self.run_status = RunStatus(self.run_view, self.loading)
         self.run_pictures = RunPictures(net, s.image if self.looks_at_image else None, self.patches)
         self.estimate = self.run_pictures.estimate
         self.estimate.on_views = self.runner.watched
         if self.looks_at_image:
             self.original = self.run_pictures.original
             self.original.on_pick = self.estimate.on_pick = self._pick
-        self.choosers = Choosers(s, self.album, self.run_view, self.layer_help)
-        self.network, self.layer = self.choosers.network, self.choosers.layer
+        self.selectors = Selectors(s, self.image_choices, self.run_view, self.layer_help)
+        self.network, self.layer = self.selectors.network, self.selectors.layer
         if self.looks_at_image:
-            self.image, self.upload = self.choosers.image, self.choosers.upload
+            self.image, self.upload = self.selectors.image, self.selectors.upload
         s.observe(self._selected, ["net", "image", "layer"])
         self.controls = SettingsControls(self.settings, self._usual, self.counts)
         self.controls.suit(net.layers[s.layer], net.size)
@@ -126,20 +126,20 @@ class RunPanel:
         if self.patches is not None:
             self.patches.on_switch, self.patches.on_change = self._begin, self._changed
         self.starts.on_wrong = lambda sentence: self.run_view.set_status("failed", sentence)
-        self.code_button = self._button("code", "code", "copy the Python that remakes this picture", self._copy)
-        self.save_button = self._button("save", "download", "save the picture as PNG, with its code", self._save)
-        self.code_box = w.Textarea(layout=w.Layout(width="98%", height="58px", display="none"), disabled=False)
+        self.python_button = self._button("Python", "code", "copy the Python that remakes this picture", self._copy)
+        self.save_button = self._button("save", "download", "save the picture as PNG, with its Python", self._save)
+        self.python_box = w.Textarea(layout=w.Layout(width="98%", height="58px", display="none"), disabled=False)
 
         wrap = {"flex_flow": "row wrap", "align_items": "flex-start"}
         space = w.Box(layout=w.Layout(flex="1 1 0"))
-        top = [*self.choosers.row, space, self.code_button, self.save_button]
+        top = [*self.selectors.row, space, self.python_button, self.save_button]
         columns = "repeat(auto-fit, minmax(min(306px, 100%), 1fr))"  # two where they stand below the pictures
         right = w.Layout(grid_template_columns=columns, flex="1 1 306px", min_width="0", align_items="center")
         settings = w.GridBox(self._settings_rows(), layout=right)
         self.widget = w.VBox(
             [
                 w.HBox(top, layout=w.Layout(**wrap)),
-                self.code_box,
+                self.python_box,
                 *self._above(),
                 *(w.HBox(row, layout=w.Layout(**wrap)) for row in self._below(settings)),
             ],
@@ -195,12 +195,12 @@ class RunPanel:
         """Blocks until the run has ended; an interrupt only ends the waiting. Says whether it ended."""
         return self.runner.wait(timeout)
 
-    def code(self) -> str:
+    def to_python(self) -> str:
         """The line of Python that remakes the picture on the screen."""
         run = self.runner.run
         if run is None:
             raise SettingError("there is no run yet; press start.")
-        return self._code_of(run, self.run_pictures.shown)
+        return self._python_of(run, self.run_pictures.shown)
 
     @property
     def picture(self) -> np.ndarray:
@@ -209,18 +209,18 @@ class RunPanel:
 
     def poster(self) -> bytes:
         """A PNG of the original and the estimates in a row, for where no kernel runs."""
-        return self.run_pictures.poster(self.code() if self.runner.run is not None else "")
+        return self.run_pictures.poster(self.to_python() if self.runner.run is not None else "")
 
     def _copy(self) -> None:
-        with self.run_view.sentences():
-            text = self.code()
-            self.code_box.value = text
-            self.code_box.layout.display = ""
+        with self.run_view.show_errors():
+            text = self.to_python()
+            self.python_box.value = text
+            self.python_box.layout.display = ""
             self.run_view.copy(text)
 
     def _save(self) -> None:
-        with self.run_view.sentences():
-            code, run = self.code(), self.runner.run
+        with self.run_view.show_errors():
+            code, run = self.to_python(), self.runner.run
             name = f"{run.net.name}-{run.layer.name.replace('/', '-')}.png"
             self.run_view.download(name, png(picture_row(self.picture), code))
 
@@ -235,7 +235,7 @@ class RunPanel:
 
     def _pick(self, row: int, column: int) -> None:
         """A click on a picture shows what the unit in that place sees."""
-        self.selection.unit = where = nearest_position(self._layer, row, column)
+        self.selection.position = where = nearest_position(self._layer, row, column)
         self.run_pictures.set_box(receptive_box(self._layer, where))
         sees = " x ".join(f"{s:g}" for s in self._layer.rf_size)
         self.original.caption = f"original; unit ({where[0]}, {where[1]}) sees {sees} px"
@@ -251,7 +251,7 @@ class RunPanel:
 
     def _selected(self, change) -> None:
         net, layer = self.selection.net, self.selection.layer
-        with self.run_view.sentences():
+        with self.run_view.show_errors():
             if layer not in net.layers or self._begun == self._looked_at():
                 return  # the other half of a change follows, or has been acted on
             self.controls.suit(net.layers[layer], net.size)
@@ -275,13 +275,13 @@ class RunPanel:
         seeds = "" if len(set(run.seeds)) == 1 else f", seeds {min(run.seeds)} to {max(run.seeds)}"
         self.run_pictures.show_run(run, self.selection.image, self._says(run) + seeds)
         self.run_view.set_run(run)
-        self.telling.begin()
+        self.run_status.begin()
         self._new_run(run)
 
     def _frame(self, frame: Frame) -> None:
         self.run_pictures.update(frame)
         if self.estimate.stream.views and self.runner.state == "running":
-            self.telling.follow(frame.step)
+            self.run_status.follow(frame.step)
 
     def _state(self, state: str) -> None:
         run = self.runner.run
@@ -290,7 +290,7 @@ class RunPanel:
             self.run_pictures.show_last()
             if self._still is not None:
                 self._still(self.poster())
-        self.telling.state(state, run.step if run is not None else 0)
+        self.run_status.state(state, run.step if run is not None else 0)
 
     def _error(self, sentence: str, trace: str) -> None:
         self.run_view.set_status("failed", sentence, trace)

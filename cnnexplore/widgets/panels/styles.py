@@ -19,15 +19,15 @@ from ...styles import Pathway, Topics
 from ...styles.topic_visualization import DISTINCT, THRESHOLD, class_and_scale
 from ...zoo import load
 from ..live.selection import Selection
-from ..live.work import Work
+from ..live.task import Task
 from ..views.embedding_view import SIDE, EmbeddingView
 from ..views.frame_view import FrameView
 from ..views.unit_grid import UnitGrid
 from .chosen_style import ChosenStyle
+from .class_selector import ClassStyles
 from .run_panel import RunPanel
-from .style_choices import StyleChoices, check
-from .style_chooser import Styles
-from .survey import SCENES, Step, Survey
+from .topic_controls import TopicControls, check
+from .topic_search import SCENES, Step, TopicSearch
 
 DEFAULT = "worldnet-styles"  # fc7 of it knows styles, and its images are always at hand
 _SHOWN = 60  # images of a style that are shown
@@ -76,7 +76,7 @@ class StylePanel(RunPanel):
         net = net if isinstance(net, Network) else load(net)
         self._given, self._first = images, (style_of, k, threshold, distinct)
         self.chosen: ChosenStyle | None = None
-        self._surveyed: tuple | None = None
+        self._searched: tuple | None = None
         self._start = start
         given = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter}
         super().__init__(net, None, None, given, steps, seed, seeds, start, selection)
@@ -119,7 +119,7 @@ class StylePanel(RunPanel):
     def _mask(self) -> np.ndarray:
         return self.chosen.mask(self.choices.threshold.value, self.choices.distinct.value)
 
-    def _code_of(self, run: Maximization, step: int | None) -> str:
+    def _python_of(self, run: Maximization, step: int | None) -> str:
         return f"{run.code(step=step)}  # {self.chosen.code}"
 
     def _says(self, run: Maximization) -> str:
@@ -130,18 +130,18 @@ class StylePanel(RunPanel):
     # what is on the screen
 
     def _above(self) -> list[w.Widget]:
-        self.survey = Survey(self.runner.key, self._given)
-        self.survey.runner.on_frame, self.survey.runner.on_error = self._found, self._error
-        self.survey.thumbnails.on_frame = lambda found: self._show_thumbnails(*found)
+        self.search = TopicSearch(self.runner.key, self._given)
+        self.search.runner.on_frame, self.search.runner.on_error = self._found, self._error
+        self.search.thumbnails.on_frame = lambda found: self._show_thumbnails(*found)
         self.embedding_view = EmbeddingView()
         self.embedding_view.on_pick, self.embedding_view.on_lasso = self._picked, self._lassoed
-        self.choices = c = StyleChoices(*self._first)
+        self.choices = c = TopicControls(*self._first)
         c.on_look, c.on_mask, c.on_topic = self._look, self._mask_changed, self.choose
-        self.choosers.layer.layout.display = "none"
+        self.selectors.layer.layout.display = "none"
         self.mask_view = FrameView((16, 16), "mask", scale=8)
         self.mask_view.draw(np.full((16, 16, 3), 128, np.uint8))
         self.grid = UnitGrid(rows=4.1, layout=w.Layout(flex="1 1 290px", min_width="0"))
-        self.grid.on_views = self.survey.runner.watched
+        self.grid.on_views = self.search.runner.watched
         self.grid.on_select(lambda place: self._share(int(self.chosen.which[place])))
         wrap = {"flex_flow": "row wrap", "align_items": "center"}
         choices = [c.class_box, c.k_box, self.embedding_view.colour_box, self.embedding_view.legend]
@@ -159,7 +159,7 @@ class StylePanel(RunPanel):
     def wait(self, timeout: float | None = None) -> bool:
         """Blocks until the images are surveyed and the run has ended; says whether they were, and it did."""
         until = time.monotonic() + (timeout or 0)
-        surveyed = self.survey.runner.wait(timeout)
+        surveyed = self.search.runner.wait(timeout)
         return surveyed and self.runner.wait(None if timeout is None else max(until - time.monotonic(), 0))
 
     # the survey
@@ -167,16 +167,16 @@ class StylePanel(RunPanel):
     def _look(self) -> None:
         """Looks at what is selected, unless it is looked at already."""
         wanted = self.selection.net, self.choices.name, self.choices.k_box.value
-        if wanted != self._surveyed:
-            self._surveyed = wanted
+        if wanted != self._searched:
+            self._searched = wanted
             self.runner.stop()
             self.run_view.set_status("loading", "looking at images …")
-            self.survey.begin(*wanted)
+            self.search.begin(*wanted)
 
     def _selected(self, change) -> None:
         net = self.selection.net
-        if self._surveyed is not None and net is not self._surveyed[0]:
-            with self.run_view.sentences():
+        if self._searched is not None and net is not self._searched[0]:
+            with self.run_view.show_errors():
                 self.controls.suit(net.layers[semantic_layer(net).name], net.size)
                 self.chosen = None
                 self._look()
@@ -184,8 +184,8 @@ class StylePanel(RunPanel):
     def _found(self, step: Step) -> None:
         if step.topics is not None and not step.moved:
             self.embedding_view.show(step.features, step.topics)
-            self.choices.offer_classes(self.survey.classes(self.selection.net))
-            self._surveyed = self.selection.net, self.choices.name, self.choices.k_box.value
+            self.choices.offer_classes(self.search.classes(self.selection.net))
+            self._searched = self.selection.net, self.choices.name, self.choices.k_box.value
             self.choices.offer_topics(np.bincount(step.topics.assignment, minlength=len(step.topics)))
         if step.embedding is not None:
             self.embedding_view.set_points(step.embedding.points)
@@ -209,7 +209,7 @@ class StylePanel(RunPanel):
     def _offer_styles(self) -> None:
         """Hands the topics of a class to the panels that look for a class in a style."""
         if self.chosen.topic is not None and self.choices.name is not None:
-            unit, styles = Styles.of_topics(self.topics, self.choices.threshold.value, self.choices.distinct.value)
+            unit, styles = ClassStyles.of_topics(self.topics, self.choices.threshold.value, self.choices.distinct.value)
             self.selection.set(styles=styles, target=unit, style=self.chosen.topic)
 
     @property
@@ -226,7 +226,7 @@ class StylePanel(RunPanel):
             return repr(os.fspath(self._given))
         return f"cx.world.dataset{SCENES}" if self._given is None else "images"
 
-    def _image_code(self, number: int) -> str:
+    def _image_python(self, number: int) -> str:
         """The Python for an image, by its number in the image set."""
         item, code = self.features.source.source[number], f"{self._images_code}[{number}]"
         if isinstance(item, (str, os.PathLike)):
@@ -244,10 +244,10 @@ class StylePanel(RunPanel):
         self.grid.reset(len(which), SIDE, [self.embedding_view.describe(k) for k in which])
         said = chosen.said if chosen.topic is None else f"{len(chosen.which)} images of {chosen.said}"
         self.grid.note = f"{said}; {chosen.near}" if chosen.near else said
-        self.survey.thumbnails.begin(lambda: Work(self.survey.picture(features, which, SIDE), 10_000))
+        self.search.thumbnails.begin(lambda: Task(self.search.picture(features, which, SIDE), 10_000))
         if which:
             self.embedding_view.show_image(which[0], ring=True)
-        with self.run_view.sentences():
+        with self.run_view.show_errors():
             self._show_mask()
             self._begin(self._start)
             self._start = True
@@ -262,7 +262,7 @@ class StylePanel(RunPanel):
 
     def _mask_changed(self) -> None:
         if self.chosen is not None:
-            with self.run_view.sentences():
+            with self.run_view.show_errors():
                 self._show_mask()
                 self._begin()
                 self._offer_styles()
@@ -281,5 +281,5 @@ class StylePanel(RunPanel):
 
     def _share(self, k: int) -> None:
         self.embedding_view.show_image(k, ring=True)
-        self.selection.image_code = self._image_code(int(self.features.numbers[k]))
+        self.selection.image_python = self._image_python(int(self.features.numbers[k]))
         self.selection.image = self.features.image(k)

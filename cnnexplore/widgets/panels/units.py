@@ -16,9 +16,9 @@ from ..live.selection import Selection
 from ..views.frame_view import FrameView
 from ..views.unit_grid import UnitGrid
 from . import thumbnails
-from .choices import middle_layer
-from .gallery import captions
+from .images import middle_layer
 from .look_panel import LookPanel
+from .unit_gallery import captions
 
 _RULES = {"deconvnet": "deconvnet", "guided backprop": "guided_backprop", "gradient": "gradient"}
 _FIELD_IMAGES = 3
@@ -68,9 +68,9 @@ class UnitPanel(LookPanel):
     def _build(self) -> list[w.Widget]:
         s = self.selection
         if self._first is not None:
-            s.channel = unit_of(s.net, self._layer, self._first)
+            s.unit = unit_of(s.net, self._layer, self._first)
         self.grid = UnitGrid(rows=2.2)
-        self.grid.on_select(lambda unit: setattr(self.selection, "channel", unit))
+        self.grid.on_select(lambda unit: setattr(self.selection, "unit", unit))
         self.grid.on_views = self._views
         self.rule = w.Dropdown(
             options=_RULES, description="projection", tooltip="by which rule a response is sent back to the pixels",
@@ -95,7 +95,7 @@ class UnitPanel(LookPanel):
     def _looked_at(self) -> tuple:
         s = self.selection
         kind = self.kind.value
-        return s.net, s.layer, s.channel, self.rule.value, kind, self._image if kind == "maps" else None
+        return s.net, s.layer, s.unit, self.rule.value, kind, self._image if kind == "maps" else None
 
     def _rule_chosen(self, change) -> None:
         self._begin()
@@ -123,7 +123,7 @@ class UnitPanel(LookPanel):
     # the work
 
     def _stream(self, looked_at: tuple) -> tuple[Iterator, int]:
-        net, layer, channel, rule, kind, image = looked_at
+        net, layer, chosen, rule, kind, image = looked_at
         where = net.layers[layer]
 
         def steps() -> Iterator:
@@ -134,7 +134,7 @@ class UnitPanel(LookPanel):
                     yield "seen", (top.seen, len(source))
                 self._kept[net, where.name] = top
             order = np.argsort(-top.values[:, 0], kind="stable").tolist()
-            unit = order[0] if channel is None else channel
+            unit = order[0] if chosen is None else chosen
             one = top.only(unit)
             maps, number = None, image
             if kind == "maps":
@@ -192,7 +192,7 @@ class UnitPanel(LookPanel):
         if before != self._shown:
             for u, picture in self._thumbs.get(self._shown, {}).items():
                 self.grid.put(u, picture)
-        s.channel = unit
+        s.unit = unit
         self.grid.selected = unit
         values = self.top.values[0]
         maps = "" if number is None else f"maps of image {number}; "
@@ -252,7 +252,7 @@ class UnitPanel(LookPanel):
         patches = self.top.patches()
         return drawing.tiles(np.concatenate([patches, self._projections]), len(patches), gap=2)
 
-    def code(self) -> str:
+    def to_python(self) -> str:
         """The Python that finds the patches again, and what the thumbnails show."""
         if self.top is None:
             raise SettingError("the patches are not found yet; wait a moment.")

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...representations import Features
 from ...styles import Topics
-from ..panels.style_choices import chooser
+from ..elements import dropdown
 from .frame_view import FrameView
 from .scatter import COLOURS, Scatter
 
@@ -36,7 +36,7 @@ class EmbeddingView:
         self.topics: Topics | None = None
         self._points: np.ndarray | None = None
         self._ringed: int | None = None
-        self.colour_box = chooser(list(_COLOURINGS), "colour", "what the colours of the points mean", 150)
+        self.colour_box = dropdown(list(_COLOURINGS), "colour", "what the colours of the points mean", 150)
         self.colour_box.observe(lambda change: self._paint(), "value")
         self.legend = w.HTML()
         self.picture = FrameView((SIDE, SIDE), "move over a point", scale=2)

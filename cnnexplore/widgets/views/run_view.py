@@ -59,9 +59,9 @@ class RunView(anywidget.AnyWidget):
         self.status = {"kind": "status", "state": state, "text": text, "trace": trace, "live": live}
         self.send(self.status)
 
-    def sentences(self) -> Sentences:
+    def show_errors(self) -> ShownErrors:
         """A context in which an error on purpose becomes a line of status, and all else stays as it was."""
-        return Sentences(self)
+        return ShownErrors(self)
 
     def copy(self, text: str) -> None:
         """Puts text on the clipboard of whoever looks."""
@@ -102,7 +102,7 @@ def marks(run: Run) -> list[list]:
     ]
 
 
-class Sentences:
+class ShownErrors:
     """An error that a person's choice caused appears in the panel as a sentence; what was there stays."""
 
     def __init__(self, run_view: RunView):

@@ -1,4 +1,4 @@
-"""StyleChooser: the class and the style that panels look for."""
+"""ClassSelector: the class and the style that panels look for."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _PICTURES = 16  # at once
 
 
 @dataclass(frozen=True, eq=False)
-class Styles:
+class ClassStyles:
     """The styles of a network's classes, as pathways: by the class's label, or "" for any class."""
 
     net: Network
     by_class: dict[str, list[Pathway]]
 
     @classmethod
-    def of(cls, net: Network, given) -> Styles:
+    def of(cls, net: Network, given) -> ClassStyles:
         """given: a cx.Topics, or a list of what `cx.complete` takes as a style, or a dict of either by label.
 
         Raises SettingError, NetworkError.
@@ -39,7 +39,7 @@ class Styles:
         return cls(net, found)
 
     @classmethod
-    def of_topics(cls, topics: Topics, threshold: float, distinct: float) -> tuple[int | None, Styles]:
+    def of_topics(cls, topics: Topics, threshold: float, distinct: float) -> tuple[int | None, ClassStyles]:
         """(the class most of the topics' images are taken for, its styles); masks as `Topics.mask` makes them."""
         net, said = topics.features.net, topics.features.predicted
         masks = [topics.distinctive_mask(k, threshold, distinct) for k in range(len(topics))]
@@ -55,28 +55,28 @@ class Styles:
         return self.by_class.get(label, self.by_class.get("", []))
 
 
-class StyleChooser:
+class ClassSelector:
     """Two dropdowns, a class of a network and one of its styles, that write into a Selection and follow it.
 
-    styles: as `Styles.of` takes them, or None for those of the selection. free: the word for a class that is left
+    styles: as `ClassStyles.of` takes them, or None for those of the selection. free: the word for a class that is left
     open, or "". Raises SettingError, NetworkError.
     """
 
     def __init__(self, selection: Selection, styles=None, free: str = ""):
         self.selection, self.free, self._quiet = selection, free, False
         if styles is not None:
-            selection.styles = Styles.of(selection.net, styles)
-        self.unit = w.Dropdown(description="class", tooltip="which class is looked for")
-        self.style = w.Dropdown(description="style", tooltip="through which units of fc7 (a topic's m7)")
-        for box in (self.unit, self.style):
+            selection.styles = ClassStyles.of(selection.net, styles)
+        self.class_box = w.Dropdown(description="class", tooltip="which class is looked for")
+        self.style_box = w.Dropdown(description="style", tooltip="through which units of fc7 (a topic's m7)")
+        for box in (self.class_box, self.style_box):
             box.style.description_width, box.layout.width = "38px", "230px"
-        self.unit.observe(self._unit_chosen, "value")
-        self.style.observe(self._style_chosen, "value")
+        self.class_box.observe(self._class_chosen, "value")
+        self.style_box.observe(self._style_chosen, "value")
         selection.observe(lambda change: self._follow(), ["net", "target", "styles", "style"])
         self._follow()
 
     @property
-    def channel(self) -> int | None:
+    def target(self) -> int | None:
         """The class's number; None where it is left open."""
         unit = self.selection.target
         fits = unit is not None and 0 <= unit < self.selection.net.scores.channels
@@ -103,12 +103,12 @@ class StyleChooser:
     @property
     def looked_for(self) -> tuple:
         """Class and styles, to be compared."""
-        return self.channel, *(one and one.code for one in self.styles)
+        return self.target, *(one and one.code for one in self.styles)
 
     @property
     def _known(self) -> list[Pathway]:
         styles = self.selection.styles
-        return [] if styles is None else styles.known(self.selection.net, self.channel)
+        return [] if styles is None else styles.known(self.selection.net, self.target)
 
     def _follow(self) -> None:
         """Shows what is selected, also where another panel selected it."""
@@ -119,13 +119,13 @@ class StyleChooser:
         options += [(BESIDE, EACH)] if len(known) > 1 else []
         self._quiet = True
         try:
-            _offer(self.unit, [(self.free, None), *names] if self.free else names, self.channel)
-            _offer(self.style, options, style if style in dict(options).values() else None)
+            _offer(self.class_box, [(self.free, None), *names] if self.free else names, self.target)
+            _offer(self.style_box, options, style if style in dict(options).values() else None)
         finally:
             self._quiet = False
-        self.style.layout.display = "" if known else "none"
+        self.style_box.layout.display = "" if known else "none"
 
-    def _unit_chosen(self, change) -> None:
+    def _class_chosen(self, change) -> None:
         if not self._quiet:
             self.selection.target = change.new
 

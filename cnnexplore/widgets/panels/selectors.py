@@ -1,4 +1,4 @@
-"""Choosers: the row in which network, layer and image are chosen."""
+"""Selectors: the row in which network, layer and image are chosen."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from ...network import Network, read_image
 from ...zoo import embedded, load
 from ..live.selection import Selection
 from ..views.run_view import RunView
-from .choices import Album, layer_choices, middle_layer
+from .images import ImageChoices, layer_choices, middle_layer
 
 _NETWORKS = ("squeezenet1_1", "alexnet", "vgg16", "resnet18")  # offered beside the one given and the embedded ones
 
 
-class Choosers:
+class Selectors:
     """Dropdowns for network, layer and image, and an upload, that write into a Selection and follow it.
 
-    album: None for panels that look at no image. layer_help: what the layer is chosen for. What is wrong is told by
+    image_choices: None for panels that look at no image. layer_help: what the layer is chosen for. Errors are shown by
     the run view.
     """
 
-    def __init__(self, selection: Selection, album: Album | None, run_view: RunView, layer_help: str):
-        self.selection, self.album, self.run_view = selection, album, run_view
+    def __init__(self, selection: Selection, image_choices: ImageChoices | None, run_view: RunView, layer_help: str):
+        self.selection, self.image_choices, self.run_view = selection, image_choices, run_view
         net = selection.net
         names = list(dict.fromkeys([net.name, *embedded(), *_NETWORKS]))
         self._nets: dict[str, Network] = {net.name: net}
@@ -37,8 +37,9 @@ class Choosers:
         self.network.observe(self._network_chosen, "value")
         self.layer.observe(self._layer_chosen, "value")
         self.row = [self.network, self.layer]
-        if album is not None:
-            self.image = w.Dropdown(options=album.names, value=album.first, layout=w.Layout(width="140px"))
+        if image_choices is not None:
+            names, first = image_choices.names, image_choices.first
+            self.image = w.Dropdown(options=names, value=first, layout=w.Layout(width="140px"))
             self.image.tooltip = "the image that is encoded"
             self.upload = w.FileUpload(accept="image/*", multiple=False, description="upload")
             self.upload.layout.width = "96px"
@@ -51,7 +52,7 @@ class Choosers:
         name = change.new
         if name == self.selection.net.name:
             return
-        with self.run_view.sentences():
+        with self.run_view.show_errors():
             try:
                 if name not in self._nets:
                     self.run_view.set_status("loading", f"loading {name} …")
@@ -68,19 +69,19 @@ class Choosers:
 
     def _image_chosen(self, change) -> None:
         if change.new:
-            with self.run_view.sentences():
-                picture, code = self.album[change.new]
-                self.selection.image_code = code
+            with self.run_view.show_errors():
+                picture, code = self.image_choices[change.new]
+                self.selection.image_python = code
                 self.selection.image = picture
 
     def _uploaded(self, change) -> None:
         if not change.new:
             return
         file = change.new[0]
-        with self.run_view.sentences():
+        with self.run_view.show_errors():
             picture = np.moveaxis(read_image(bytes(file["content"])).numpy(), 0, -1).round().astype(np.uint8)
-            self.album.add(file["name"], picture, repr(file["name"]))
-            self.image.options = self.album.names
+            self.image_choices.add(file["name"], picture, repr(file["name"]))
+            self.image.options = self.image_choices.names
             self.image.value = file["name"]
 
     def _follow(self) -> None:

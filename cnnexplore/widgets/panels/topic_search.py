@@ -1,4 +1,4 @@
-"""Survey: what a class contains, found a step at a time: its images' codes, their topics, their places on a plane."""
+"""TopicSearch: activations of a class's images, their topics and their t-SNE map, one step at a time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ...network import Network
 from ...representations import Embedding, Features, embed_stream, feature_stream
 from ...styles import Topics, topics
 from ..live.runner import Runner
-from ..live.work import Work
+from ..live.task import Task
 
 SCENES = (800, 5)  # how many of the world, and their seed
 _CHUNK = 8  # thumbnails made between two looks at what a person wants
@@ -31,7 +31,7 @@ class Step:
     moved: bool = False  # only the points did
 
 
-class Survey:
+class TopicSearch:
     """Finds what classes contain, in a thread of its own; what was found is kept.
 
     images: a folder, a list, a data set, or Features, whose network needs no pass then; None for scenes of the world
@@ -49,7 +49,7 @@ class Survey:
 
     def begin(self, net: Network, name: str | None, k: int) -> None:
         """Looks for the k topics of a class's images, or of all."""
-        self.runner.begin(lambda: Work(self._steps(net, name, k), 100_000))
+        self.runner.begin(lambda: Task(self._steps(net, name, k), 100_000))
 
     def classes(self, net: Network) -> list[str]:
         """The classes of the images, once their codes are known."""

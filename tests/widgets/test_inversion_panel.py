@@ -13,7 +13,7 @@ from torch import nn
 from waiting import until
 
 import cnnexplore as cx
-from cnnexplore.widgets.live.reel import Reel
+from cnnexplore.widgets.live.frame_history import FrameHistory
 
 
 def uploaded(name: str, content: bytes) -> dict:
@@ -32,7 +32,7 @@ def test_it_begins_by_itself_and_ends(panel):
     assert p.wait(60)
     assert p.runner.run.step == 80
     assert p.selection.layer == "conv2"
-    assert p.code().startswith("cx.invert(cx.load('lenet'), cx.digit(2), 'conv2', C=100,")
+    assert p.to_python().startswith("cx.invert(cx.load('lenet'), cx.digit(2), 'conv2', C=100,")
 
 
 def test_the_code_remakes_the_picture_to_the_bit_also_after_steering(panel):
@@ -45,7 +45,7 @@ def test_the_code_remakes_the_picture_to_the_bit_also_after_steering(panel):
     p.pause()
     until(lambda: p.runner.state == "paused")
     time.sleep(0.1)
-    code = p.code()
+    code = p.to_python()
     assert "schedule={" in code
     assert np.array_equal(eval(code, {"cx": cx}).image, p.picture)
 
@@ -87,7 +87,7 @@ def test_another_layer_image_seed_or_network_starts_afresh_and_keeps_the_setting
         until(lambda before=before: p.runner.run not in (None, before) and p.runner.run.step > 2)
         assert p.settings.C == 10
     assert p.runner.run.seeds == [5]
-    assert p.code().startswith("cx.invert(cx.load('lenet'), cx.digit(7), 'pool1', C=10,")
+    assert p.to_python().startswith("cx.invert(cx.load('lenet'), cx.digit(7), 'pool1', C=10,")
 
 
 def test_after_the_end_a_moved_slider_begins_again(panel):
@@ -106,9 +106,9 @@ def test_looking_back_shows_an_earlier_frame_and_its_code(panel):
     p._scrub(8)
     shown = p.run_pictures.shown
     assert abs(shown - 8) <= 4
-    assert f"steps={shown}," in p.code()
+    assert f"steps={shown}," in p.to_python()
     assert not np.array_equal(p.picture, newest)
-    assert np.array_equal(eval(p.code(), {"cx": cx}).image, p.picture)
+    assert np.array_equal(eval(p.to_python(), {"cx": cx}).image, p.picture)
     p._scrub(90)
     assert np.array_equal(p.picture, newest)
 
@@ -141,7 +141,7 @@ def test_bad_numbers_and_uploads_get_a_sentence(panel, said):
     p.upload.value = (uploaded("y.png", picture.getvalue()),)
     assert p.image.value == "y.png"
     until(lambda: p.runner.run is not None and p.runner.run.step > 2)
-    assert "'y.png'" in p.code()
+    assert "'y.png'" in p.to_python()
 
 
 @pytest.mark.parametrize("wrong", [{"layer": "conv9"}, {"image": "nowhere.png"}, {"C": -1}, {"beta": 7}])
@@ -155,7 +155,7 @@ def test_a_user_s_own_module_and_array(panel):
     image = np.random.default_rng(0).integers(0, 255, (40, 40, 3), dtype=np.uint8)
     p = panel(cx.Network(module, 32), image, steps=5)
     assert p.wait(60)
-    assert p.code().startswith("cx.invert(net, image, 'relu1'")
+    assert p.to_python().startswith("cx.invert(net, image, 'relu1'")
     assert module.training
     assert all(q.requires_grad for q in module.parameters())
 
@@ -165,13 +165,13 @@ def test_the_poster_is_a_png_of_both_pictures_with_the_code_inside(panel):
     assert p.wait(60)
     poster = Image.open(io.BytesIO(p.poster()))
     assert poster.width == 2 * poster.height + 10
-    assert poster.text["cnnexplore"] == p.code()
+    assert poster.text["cnnexplore"] == p.to_python()
 
 
 def test_a_click_draws_what_a_unit_sees(panel):
     p = panel("lenet", layer="pool2", start=False)
     p._pick(0, 27)
-    assert p.selection.unit == (0, 3)
+    assert p.selection.position == (0, 3)
     assert p.original.box == [0, 12, 15, 27]
     p._pick(14, 14)
     assert p.original.box == p.estimate.box
@@ -197,7 +197,7 @@ def test_two_panels_share_what_they_look_at(panel):
     # Each panel prepares its run in a thread of its own, so each has to be waited for.
     for shown in (one, two):
         until(lambda shown=shown: shown.runner.run is not None and shown.runner.run.layer.name == "pool1")
-    assert two.code().startswith("cx.invert(cx.load('lenet'), cx.digit(2), ")
+    assert two.to_python().startswith("cx.invert(cx.load('lenet'), cx.digit(2), ")
 
 
 @pytest.mark.parametrize(("net", "first"), [("lenet", "digit 2"), ("worldnet", "scene: church"), ("photonet", "cat")])
@@ -207,7 +207,7 @@ def test_the_pictures_that_suit_the_network_come_first(panel, net, first):
     assert p.image.options[0].split()[0].rstrip(":") == {"cat": "cat"}.get(first, first.split()[0].rstrip(":"))
     assert {"cat", "scene: boat", "digit 7"} <= set(p.image.options)
     p.image.value = "scene: boat"
-    code = p.selection.image_code
+    code = p.selection.image_python
     assert np.array_equal(eval(code, {"cx": cx}), p.selection.image)
     assert {"photonet", "photonet-robust", "worldnet", "worldnet-robust", "lenet"} <= set(p.network.options)
 
@@ -217,8 +217,8 @@ def test_a_window_of_the_map_masks_the_code_and_is_framed(panel):
     assert p.wait(60)
     p.map.view.receive({"kind": "window", "window": [2, 3, 6, 5]})
     until(lambda: p.runner.run is not None and p.runner.run.mask is not None and p.runner.state == "finished")
-    assert "mask=cx.masks.window(top=2, left=3, bottom=6, right=5)" in p.code()
-    assert np.array_equal(eval(p.code(), {"cx": cx}).image, p.picture)
+    assert "mask=cx.masks.window(top=2, left=3, bottom=6, right=5)" in p.to_python()
+    assert np.array_equal(eval(p.to_python(), {"cx": cx}).image, p.picture)
     layer = p.runner.run.layer
     top, left, bottom, right = p.original.box
     assert (top, left) == layer.rf_box(2, 3)[:2]
@@ -257,7 +257,7 @@ def test_several_seeds_grow_side_by_side_in_one_run(panel):
     assert p.runner.run.seeds == [3, 4, 5, 6]
     assert p.picture.shape == (4, 28, 28, 3)
     assert p.estimate.caption.endswith("seeds 3 to 6")
-    again = eval(p.code(), {"cx": cx})
+    again = eval(p.to_python(), {"cx": cx})
     assert np.array_equal(np.stack([r.image for r in again]), p.picture)
     content, buffers = p.estimate.stream._latest()
     assert (content["n"], content["w"], content["h"]) == (4, 28, 28)
@@ -271,7 +271,7 @@ def test_a_number_of_seeds_that_cannot_be(refused):
 
 
 def test_the_reel_stays_within_its_budget():
-    reel = Reel(budget=10 * 300)
+    reel = FrameHistory(budget=10 * 300)
     for step in range(100):
         reel.add(step, np.full((10, 10, 3), step, np.uint8))
         assert reel.nearest(0)[0] == 0

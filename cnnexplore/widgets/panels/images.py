@@ -16,7 +16,7 @@ _FIRST = {"photographs": "cat", "scenes": "scene: church", "digits": "digit 2"}
 _SEED = 7
 
 
-class Album:
+class ImageChoices:
     """The images that a chooser offers: name -> (image, the Python that makes it).
 
     images: None for the pictures at hand, else one image, a list, or a dict by name; each is read once, so that a

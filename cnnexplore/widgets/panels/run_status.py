@@ -1,4 +1,4 @@
-"""Telling: a run's state and pace, in words."""
+"""RunStatus: a run's state and pace, in words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..views.run_view import RunView
 _EVERY = 0.4  # seconds: numbers are read slower than pictures
 
 
-class Telling:
+class RunStatus:
     """Says in a run's line of status how it goes. loading: what it does before the first step."""
 
     def __init__(self, run_view: RunView, loading: str):

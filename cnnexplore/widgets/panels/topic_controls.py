@@ -1,4 +1,4 @@
-"""StyleChoices: whose styles are looked for, how many, which one is shown, and what opens its mask."""
+"""TopicControls: whose styles are looked for, how many, which one is shown, and what opens its mask."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 import ipywidgets as w
 
 from ...errors import SettingError
+from ..elements import dropdown
 from ..views.scatter import COLOURS
 
 ALL = "all classes"
 MOST = 8  # topics
 
 
-class StyleChoices:
+class TopicControls:
     """Dropdowns for class and number of topics, a button per topic, sliders for the mask.
 
     first: the class's label at first, None for all, "" for the first one there is. Called when a person changes
@@ -28,8 +29,8 @@ class StyleChoices:
         self.on_topic: Callable[[int], None] = lambda topic: None
         self._quiet = False
         tip = "whose images are looked at"
-        self.class_box = chooser([ALL if first is None else first], "class", tip, 200)
-        self.k_box = chooser(list(range(1, MOST + 1)), "topics", "k: how many topics", 106)
+        self.class_box = dropdown([ALL if first is None else first], "class", tip, 200)
+        self.k_box = dropdown(list(range(1, MOST + 1)), "topics", "k: how many topics", 106)
         self.k_box.value = k
         tip = "which part of the topic's largest entry a channel must have to be open in m7"
         self.threshold = _slider(threshold, 0.9, 0.05, "threshold", tip)
@@ -88,12 +89,6 @@ def check(k, threshold, distinct) -> None:
         raise SettingError(f"threshold is {threshold!r}; expected a share of a topic's largest entry, 0 to 0.9.")
     if not isinstance(distinct, (int, float)) or not 0 <= distinct <= 4:
         raise SettingError(f"distinct is {distinct!r}; expected how many times any other topic, 0 to 4.")
-
-
-def chooser(options: list, name: str, tip: str, width: int) -> w.Dropdown:
-    """A dropdown whose name takes no more room than it needs."""
-    style, layout = {"description_width": "initial"}, w.Layout(width=f"{width}px")
-    return w.Dropdown(options=options, description=name, tooltip=tip, layout=layout, style=style)
 
 
 def _slider(value: float, most: float, step: float, name: str, tip: str) -> w.FloatSlider:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-class Reel:
+class FrameHistory:
     """Pictures by step within a budget of bytes, evenly spaced: when it is full, the spacing doubles."""
 
     def __init__(self, budget: int = 64_000_000):

@@ -1,4 +1,4 @@
-"""Gallery: what every unit of a layer wants, as thumbnails that are made behind a live run."""
+"""UnitGallery: what every unit of a layer wants, as thumbnails that are made behind a live run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...network import Layer, Network
 from ...preimage import Frame, Maximization, best_responses
 from ...preimage.maximization import field_canvas
 from ..live.runner import Runner
-from ..live.work import Gate
+from ..live.task import Pausable
 from ..views.frame_view import pictures_of
 from ..views.unit_grid import UnitGrid, fit_to_square
 
@@ -22,7 +22,7 @@ _ACTIONS = {"running": "pause", "paused": "go on", "stopped": "go on", "failed":
 _SIDE = 128  # pixels of a thumbnail, at most
 
 
-class Gallery:
+class UnitGallery:
     """Fills a UnitGrid with what the units of a layer want, a batch at a time, most interesting first.
 
     key: of its runner. busy: says whether a live run goes on, which then gets most of the time. Pictures are kept, so
@@ -54,7 +54,7 @@ class Gallery:
         self._began, self._steps = time.monotonic(), 0
         self._making = bool(left) and make
         if self._making:
-            self.runner.begin(lambda: Wishes(net, layer.name, left, self.busy))
+            self.runner.begin(lambda: ThumbnailTask(net, layer.name, left, self.busy))
         else:
             self._say()
 
@@ -106,7 +106,7 @@ class Gallery:
             self.runner.resume()
 
 
-class Wishes(Gate):
+class ThumbnailTask(Pausable):
     """Maximisations of many units, batch after batch, as one run that a Runner can drive: waits, stops and goes on."""
 
     def __init__(self, net: Network, layer: str, units: list[int], busy: Callable[[], bool] = lambda: False):

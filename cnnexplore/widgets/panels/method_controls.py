@@ -1,4 +1,4 @@
-"""MethodSettings: the sliders of what an attribution method leaves to choose."""
+"""MethodControls: the sliders of what an attribution method leaves to choose."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SLIDERS = {
 }
 
 
-class MethodSettings:
+class MethodControls:
     """The sliders of one method at a time; what was moved stays while another method's are shown.
 
     side: the shorter side of the network's input, in pixels. on_move(method): called when a person moves one.

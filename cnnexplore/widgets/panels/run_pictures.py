@@ -8,9 +8,9 @@ import numpy as np
 from ...network import Network
 from ...preimage import Frame, Run
 from ...preimage.result import png, whole_scale
-from ..live.reel import Reel
-from ..panels.patch_controls import PatchControls
-from .frame_view import FrameView, pictures_of, raw, side_by_side
+from ..live.frame_history import FrameHistory
+from ..views.frame_view import FrameView, pictures_of, raw, side_by_side
+from .patch_controls import PatchControls
 
 
 class RunPictures:
@@ -24,7 +24,7 @@ class RunPictures:
         self.estimate = FrameView(net.size)
         self.views = [self.estimate]
         self.net, self.run, self.shown = net, None, None
-        self.patches, self._reel, self._original = patches, Reel(), None
+        self.patches, self._reel, self._original = patches, FrameHistory(), None
         if image is not None:
             self._original = net.picture(net.pixels_of(image))
             self.original = FrameView(net.size, caption="original")

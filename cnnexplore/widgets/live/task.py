@@ -1,4 +1,4 @@
-"""Work: what a Runner drives beside optimisations; it waits, stops, and goes on where it was."""
+"""Task: what a Runner drives beside optimisations; it waits, stops, and goes on where it was."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 
-class Gate:
+class Pausable:
     """What lets a stream of steps wait and stop, from any thread."""
 
     def __init__(self):
@@ -31,7 +31,7 @@ class Gate:
         self._open.set()
 
 
-class Work(Gate):
+class Task(Pausable):
     """A generator's steps, one frame each. total: about how many."""
 
     def __init__(self, stream: Iterator[Any], total: int):

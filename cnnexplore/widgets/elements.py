@@ -1,0 +1,49 @@
+"""Small ipywidgets that all panels use, and text that is safe inside HTML."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ipywidgets as w
+
+WRAP = {"flex_flow": "row wrap", "align_items": "flex-start"}  # a row that wraps on a narrow screen
+MUTED, WRONG = "ui-font-color2", "error-color1"  # JupyterLab's colours for a remark and for an error
+
+
+def escaped(text: object) -> str:
+    """Text of a file, a network or a user, for use inside HTML.
+
+    Parameters
+    ----------
+    text : object
+        Anything; `str` is applied first.
+
+    Returns
+    -------
+    str
+        The text in which `<`, `>`, `&` and quotes are character references.
+    """
+    return html.escape(str(text), quote=True)
+
+
+def sentence(text: str, colour: str = MUTED) -> str:
+    """The HTML of one escaped sentence in one of JupyterLab's colours."""
+    return f'<span style="line-height:1.3;color:var(--jp-{colour})">{escaped(text)}</span>'
+
+
+def button(name: str, icon: str, tooltip: str, act: Callable[[], None], width: int = 72) -> w.Button:
+    """A button that calls a function without arguments."""
+    made = w.Button(description=name, icon=icon, tooltip=tooltip, layout=w.Layout(width=f"{width}px"))
+    made.on_click(lambda _: act())
+    return made
+
+
+def dropdown(options: Sequence[Any], name: str, tooltip: str, width: int, value: object = None) -> w.Dropdown:
+    """A dropdown with a label that takes no more room than it needs; the first option is chosen unless one is given."""
+    style, layout = {"description_width": "initial"}, w.Layout(width=f"{width}px")
+    made = w.Dropdown(options=options, description=name, tooltip=tooltip, layout=layout, style=style)
+    if value is not None:
+        made.value = value
+    return made
