@@ -31,10 +31,10 @@ CALLS = {
     "Network.probe": lambda net, folder: [net.probe("conv2")(net.pixels_of(IMAGE)) for _ in range(2)],
     "Inversion": lambda net, folder: begin(net),
     "Inversion.advance": lambda net, folder: begin(net).advance(),
-    "Inversion.code": lambda net, folder: begin(net).code(),
+    "Inversion.to_python": lambda net, folder: begin(net).to_python(),
     "Inversion.data_term": lambda net, folder: begin(net).data_term(net.pixels_of(IMAGE)),
     "Inversion.errors": lambda net, folder: begin(net).errors,
-    "Inversion.frames": lambda net, folder: [frame.image for frame in begin(net).frames()],
+    "Inversion.frames": lambda net, folder: [frame.picture for frame in begin(net).frames()],
     "Inversion.history": lambda net, folder: (run := begin(net), run.advance(), run.history),
     "Inversion.pause": lambda net, folder: (run := begin(net), run.pause(), run.advance()),
     "Inversion.paused": lambda net, folder: begin(net).paused,
@@ -46,21 +46,22 @@ CALLS = {
     "Inversion.stop": lambda net, folder: (run := begin(net), run.advance(), run.stop()),
     "Inversion.total": lambda net, folder: begin(net).total,
     "Inversion.x": lambda net, folder: begin(net).x,
-    "invert": lambda net, folder: cx.invert(net, IMAGE, "conv2", seed=[0, 1], steps=2, polish=1, progress=False),
+    "invert": lambda net, folder: cx.invert(net, IMAGE, "conv2", seed=[0, 1], steps=2, refine=1, progress=False),
     "Maximization": lambda net, folder: wish(net),
     "Maximization.about": lambda net, folder: wish(net).about(),
-    "Maximization.code": lambda net, folder: wish(net).code(),
+    "Maximization.to_python": lambda net, folder: wish(net).to_python(),
     "Maximization.responses": lambda net, folder: wish(net).responses,
     "Maximization.result": lambda net, folder: (run := wish(net), run.advance(), run.result()),
     "maximize": lambda net, folder: cx.maximize(net, "conv2", [0, 1], steps=2, images=[IMAGE], progress=False),
     "Caricature": lambda net, folder: cx.Caricature(net, IMAGE, "conv2", steps=2),
-    "Caricature.code": lambda net, folder: cx.Caricature(net, IMAGE, "conv2", steps=2).code(),
+    "Caricature.to_python": lambda net, folder: cx.Caricature(net, IMAGE, "conv2", steps=2).to_python(),
     "Caricature.responses": lambda net, folder: cx.Caricature(net, IMAGE, "conv2", steps=2).responses,
     "Caricature.result": lambda net, folder: cx.Caricature(net, IMAGE, "conv2", steps=2).result(),
     "caricature": lambda net, folder: cx.caricature(net, IMAGE, "conv2", steps=2, progress=False),
     "PreImage": lambda net, folder: result(net),
-    "PreImage.image": lambda net, folder: result(net).image,
+    "PreImage.picture": lambda net, folder: result(net).picture,
     "PreImage.plot": lambda net, folder: result(net).plot(),
+    "PreImage.to_python": lambda net, folder: result(net).to_python(),
     "PreImage.save": lambda net, folder: result(net).save(folder / "a.png"),
     **{
         f"attribute.{method}": lambda net, folder, method=method: cx.attribute(net, IMAGE, 1, method)
@@ -104,16 +105,16 @@ CALLS = {
     "PatchDatabase.init": lambda net, folder: patches(net).init(net.pixels_of(IMAGE)),
     "PatchDatabase.neighbours": lambda net, folder: patches(net).neighbours(IMAGE, 2),
     "PatchDatabase.prior": lambda net, folder: [
-        cx.invert(net, IMAGE, "conv2", steps=2, patches=patches(net), begin="patches", progress=False),
+        cx.invert(net, IMAGE, "conv2", steps=2, patches=patches(net), init="patches", progress=False),
         cx.maximize(net, "fc", 1, M=1.0, steps=2, patches=cx.PatchDatabase(net, OTHERS, size=5), progress=False),
     ],
     "complete": lambda net, folder: fill(net)._finish("complete", False),
     "salient_part": lambda net, folder: cx.salient_part(net, IMAGE),
     "Completion": lambda net, folder: fill(net),
-    "Completion.code": lambda net, folder: fill(net).code(),
+    "Completion.to_python": lambda net, folder: fill(net).to_python(),
     "Completion.context": lambda net, folder: fill(net).context,
     "Completion.probability": lambda net, folder: fill(net).probability(IMAGE),
-    "Completion.result": lambda net, folder: (run := fill(net), run.advance(), run.result().image),
+    "Completion.result": lambda net, folder: (run := fill(net), run.advance(), run.result().picture),
     "figure": lambda net, folder: [
         cx.figure("preimage2016.1", net, IMAGE, layer="fc", steps=1, progress=False),
         cx.figure("inverting2015.6", net, IMAGE, layers=["fc"], steps=1, progress=False),
@@ -140,7 +141,7 @@ def without_pooling(net):
 
 
 def begin(net):
-    return cx.Inversion(net, IMAGE, "conv2", steps=2, polish=1, jitter=2)
+    return cx.Inversion(net, IMAGE, "conv2", steps=2, refine=1, jitter=2)
 
 
 def codes(net, *images):
@@ -166,7 +167,7 @@ def fill(net):
 
 
 def result(net):
-    return cx.invert(net, IMAGE, "conv2", steps=2, polish=1, progress=False)
+    return cx.invert(net, IMAGE, "conv2", steps=2, refine=1, progress=False)
 
 
 def test_the_table_is_complete():
@@ -347,13 +348,13 @@ def test_training_goes_on_between_steps(fuse):
     alone = train(build(), lambda: None)
     module = build()
     net = network(module)
-    run = cx.Inversion(net, IMAGE, "conv", steps=100, polish=0)
+    run = cx.Inversion(net, IMAGE, "conv", steps=100, refine=0)
     codes = []
 
     def look():
         run.advance()
         codes.append(net.activations(IMAGE, "conv"))
-        cx.invert(net, IMAGE, "fc", steps=1, polish=0, progress=False)
+        cx.invert(net, IMAGE, "fc", steps=1, refine=0, progress=False)
 
     train(module, look)
     for (name, a), b in zip(module.state_dict().items(), alone.state_dict().values(), strict=True):

@@ -48,7 +48,7 @@ def test_the_core_needs_no_browser():
 net = cx.load("lenet")
 image = torch.rand(1, 28, 28)
 net.predict(image), net.layers, cx.networks()
-cx.invert(net, image, "conv2", steps=1, polish=1, progress=True)._repr_png_()
+cx.invert(net, image, "conv2", steps=1, refine=1, progress=True)._repr_png_()
 """
     )
     assert not loaded_after(code) & LATE

@@ -58,7 +58,7 @@ def original(net: Network, image, title: str = "original") -> Cell:
 def cell(result: PreImage, title: str, **more) -> Cell:
     """A result with its number under the title."""
     said = f"error {result.error:.2f}" if result.error == result.error else f"response {result.response:.1f}"
-    return Cell(result.image, f"{title}\n{said}", result=result, **more)
+    return Cell(result.picture, f"{title}\n{said}", result=result, **more)
 
 
 def in_rows(cells: list[Cell], columns: int) -> list[list[Cell]]:

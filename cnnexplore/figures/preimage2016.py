@@ -64,7 +64,7 @@ def figure4(net: Network | None = None, image=None, names: Sequence[str] = tuple
             Cell(glyphs(one, image), f"{name}: {layer.channels} numbers every {layer.rf_stride[0]:g} pixels")
         )
         said = f"from {name}, contrast stretched\nerror {result.error:.2f}"
-        inverted.append(Cell(stretched(result.image), said, result=result))
+        inverted.append(Cell(stretched(result.picture), said, result=result))
     return Sheet("Classical descriptors and what they keep", [described, inverted], inches=2.6)
 
 

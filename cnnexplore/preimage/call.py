@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
+from ..results import value_to_python
 from .solvers import solver_of
 
 if TYPE_CHECKING:
     from .run import Run
-
-
-def _python(value) -> str:
-    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else repr(value)
-
-
-def python_of(image) -> str:
-    """The Python of an image: its path, or the name `image`."""
-    return repr(os.fspath(image)) if isinstance(image, (str, os.PathLike)) else "image"
 
 
 def call_of(run: Run, verb: str, subject: str, step: int | None = None, item: int | None = None, **more) -> str:
@@ -28,14 +19,14 @@ def call_of(run: Run, verb: str, subject: str, step: int | None = None, item: in
     step = run.step if step is None else step
     v = run.first
     said = {"C": v.C, "alpha": v.alpha, "beta": v.beta, "jitter": v.jitter, "steps": min(step, run.steps)}
-    said = {name: _python(value) for name, value in said.items()} | more | run.route.code(item)
+    said = {name: value_to_python(value) for name, value in said.items()} | more | run.route.code(item)
     one = item is not None or len(run.seeds) == 1
-    said["seed"] = _python(run.seeds[item or 0] if one else run.seeds)
+    said["seed"] = value_to_python(run.seeds[item or 0] if one else run.seeds)
     usual = {"variant": (run.variant.name, "preimage2016")}
     usual |= {"solver": (run.solver_name, run.variant.solver), "rate": (v.rate, 0.05), "gamma": (v.gamma, 0)}
-    polish = solver_of(run.solver_name).polish if run._usual_polish is None else run._usual_polish
-    usual["polish"] = (max(step - run.steps, 0), polish)
-    said.update({name: _python(value) for name, (value, default) in usual.items() if value != default})
+    refine = solver_of(run.solver_name).refine if run._usual_refine is None else run._usual_refine
+    usual["refine"] = (max(step - run.steps, 0), refine)
+    said.update({name: value_to_python(value) for name, (value, default) in usual.items() if value != default})
     changes = {k: c for k, c in run.changes.items() if k < step}
     if changes:
         said["schedule"] = repr(changes)

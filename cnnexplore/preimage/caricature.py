@@ -6,8 +6,9 @@ import torch
 
 from ..errors import LayerError
 from ..network import Network
+from ..results import image_to_python
 from .batch import paired, seeds_of
-from .call import call_of, python_of
+from .call import call_of
 from .losses import InnerProduct
 from .result import PreImage
 from .run import Run
@@ -22,7 +23,7 @@ class Caricature(Run):
     for the paper's choice. Raises LayerNotFound, ImageError, SettingError, LayerError.
     """
 
-    _usual_polish = 0
+    _usual_refine = 0
 
     @torch.inference_mode(False)
     def __init__(
@@ -30,6 +31,7 @@ class Caricature(Run):
         net: Network,
         image,
         layer: str,
+        *,
         C: float = 1,
         alpha: float = 6,
         beta: float = 2,
@@ -38,7 +40,7 @@ class Caricature(Run):
         seed: int | list[int] = 0,
         solver: str | None = None,
         rate: float = 0.05,
-        polish: int = 0,
+        refine: int = 0,
         schedule: dict[int, dict[str, float]] | None = None,
         settings: Settings | None = None,
     ):
@@ -62,10 +64,10 @@ class Caricature(Run):
             settings,
             seeds=seeds,
             steps=steps,
-            polish=polish,
+            refine=refine,
             solver=solver,
             schedule=schedule,
-            begin=target.expand(count, -1, -1, -1),
+            init=target.expand(count, -1, -1, -1),
         )
 
     @property
@@ -79,18 +81,19 @@ class Caricature(Run):
         about = f"caricature at {self.layer.name}"
         return self._results(lambda k: {"response": responses[k], "about": about})
 
-    def code(self, image: str = "", item: int | None = None, step: int | None = None) -> str:
+    def to_python(self, image: str = "", item: int | None = None, step: int | None = None) -> str:
         """The line of Python that remakes the estimate as it is now, or as it was after `step` steps."""
         one = self.image
         if item is not None and isinstance(one, (list, tuple)):
             one = one[item] if len(one) > 1 else one[0]
-        return call_of(self, "caricature", f"{image or python_of(one)}, {self.layer.name!r}", step, item)
+        return call_of(self, "caricature", f"{image or image_to_python(one)}, {self.layer.name!r}", step, item)
 
 
 def caricature(
     net: Network,
     image,
     layer: str,
+    *,
     C: float = 1,
     alpha: float = 6,
     beta: float = 2,
@@ -98,9 +101,8 @@ def caricature(
     steps: int | None = None,
     seed: int | list[int] = 0,
     solver: str | None = None,
-    *,
     rate: float = 0.05,
-    polish: int = 0,
+    refine: int = 0,
     schedule: dict[int, dict[str, float]] | None = None,
     progress: bool = True,
 ) -> PreImage | list[PreImage]:
@@ -108,5 +110,8 @@ def caricature(
 
     Arguments as for `Caricature`; a list of images or seeds runs as one batch and gives a list. progress: show a bar.
     """
-    run = Caricature(net, image, layer, C, alpha, beta, jitter, steps, seed, solver, rate, polish, schedule)
+    run = Caricature(
+        net, image, layer, C=C, alpha=alpha, beta=beta, jitter=jitter, steps=steps, seed=seed, solver=solver,
+        rate=rate, refine=refine, schedule=schedule,
+    )  # fmt: skip
     return run._finish("caricature", progress)

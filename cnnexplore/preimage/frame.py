@@ -30,7 +30,7 @@ class Frame:
     run: Run = field(repr=False)
 
     @property
-    def image(self) -> np.ndarray:
+    def picture(self) -> np.ndarray:
         """(H, W, 3) uint8, or (N, H, W, 3) for a batch."""
         return self.run.net.picture(self.x)
 
@@ -40,11 +40,11 @@ class Frame:
         return dict(zip(self.run.term_names, self.terms.mean(1).tolist(), strict=True))
 
     @property
-    def figure(self) -> float:
+    def metric(self) -> float:
         """What the run is judged by, before the step, mean over the batch: the relative error, or the response."""
-        return float(self.run.loss.figure(self.terms[1]).mean())
+        return float(self.run.loss.metric(self.terms[1]).mean())
 
     @property
     def error(self) -> float:
         """||Phi(x) - Phi0|| / ||Phi0|| before the step, mean over the batch; not a number if the run has no Phi0."""
-        return self.figure if self.run.loss.told == "error" else math.nan
+        return self.metric if self.run.loss.metric_name == "error" else math.nan

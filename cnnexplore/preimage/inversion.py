@@ -8,10 +8,11 @@ import torch
 
 from ..errors import SettingError
 from ..network import Network
+from ..results import image_to_python
 from .batch import listed, paired, seeds_of
-from .call import call_of, python_of
+from .call import call_of
 from .losses import Euclidean
-from .patch_prior import begun, drawn
+from .patch_prior import drawn, init_to_python
 from .result import PreImage
 from .run import Run
 from .settings import Settings, Values, paper_C, paper_jitter
@@ -27,11 +28,11 @@ class Inversion(Run):
     None means the paper's choice for that depth. mask: an array that broadcasts to the code, 0 for what is left out,
     or one by name, such as masks.central(5). variant: "preimage2016", "inverting2015" or "inverting2015:10" (that of
     2015 with total variation of weight 10, whatever the depth), whose solver is taken unless given. solver: "spectral"
-    (200 steps and 50 of polishing unless given), "adagrad" for the paper's own Algorithm 1 (300 and 50), "momentum" for
-    that of 2015 (400).
+    (200 steps and 50 of refinement unless given), "adagrad" for the paper's own Algorithm 1 (300 and 50),
+    "momentum" for that of 2015 (400).
     pathway: a cx.Pathway that the image's code is sought through; a list of them runs as one batch.
     patches: a cx.PatchDatabase whose patches the estimate's are drawn to, with the weight gamma (default: 10 C, and C
-    then at least 30, lest total variation and bounded range count as much). begin: an image to start from in place of
+    then at least 30, lest total variation and bounded range count as much). init: an image to start from in place of
     noise, or "patches" for the average of the nearest codes' ones.
     settings: a mailbox to read C, alpha, beta, jitter, rate and gamma from, in place of these arguments.
     Raises LayerNotFound, ImageError, SettingError, LayerError.
@@ -43,6 +44,7 @@ class Inversion(Run):
         net: Network,
         image,
         layer: str,
+        *,
         C: float | None = None,
         alpha: float = 6,
         beta: float = 2,
@@ -52,14 +54,14 @@ class Inversion(Run):
         seed: int | list[int] = 0,
         solver: str | None = None,
         rate: float = 0.05,
-        polish: int | None = None,
+        refine: int | None = None,
         schedule: dict[int, dict[str, float]] | None = None,
         settings: Settings | None = None,
         variant: str = "preimage2016",
         pathway=None,
         patches=None,
         gamma: float | None = None,
-        begin=None,
+        init=None,
     ):
         where = net.layers[layer]
         if settings is None:
@@ -75,7 +77,7 @@ class Inversion(Run):
         count = len(seeds)
         self.batched = any(isinstance(one, (list, tuple)) for one in (image, seed, pathway)) or count > 1
         self.target = self.target.expand(count, -1, -1, -1)
-        self.mask, self.image, self.begin, self.patches = mask, image, begin, patches
+        self.mask, self.image, self.init, self.patches = mask, image, init, patches
         probe = net.probe(layer)
         with torch.no_grad():
             code = probe(net.feed(self.target))[where.name]
@@ -88,13 +90,13 @@ class Inversion(Run):
             settings,
             seeds=seeds,
             steps=steps,
-            polish=polish,
+            refine=refine,
             solver=solver,
             schedule=schedule,
             variant=variant,
             pathway=pathway,
             priors=() if patches is None else (patches.prior(net.size, known),),
-            begin=None if begin is None else _first(net, begin, patches, known).expand(count, -1, -1, -1),
+            init=None if init is None else _first(net, init, patches, known).expand(count, -1, -1, -1),
         )
 
     @property
@@ -107,7 +109,7 @@ class Inversion(Run):
         errors = self.errors.tolist()
         return self._results(lambda k: {"error": errors[k]})
 
-    def code(self, image: str = "", item: int | None = None, step: int | None = None) -> str:
+    def to_python(self, image: str = "", item: int | None = None, step: int | None = None) -> str:
         """The line of Python that remakes the estimate as it is now, or as it was after `step` steps.
 
         image: the Python of the image (default: its path, or the name `image`). item: which one of a batch.
@@ -116,16 +118,16 @@ class Inversion(Run):
         if item is not None and isinstance(one, (list, tuple)):
             one = one[item] if len(one) > 1 else one[0]
         mask = {} if self.mask is None else {"mask": f"cx.masks.{self.mask!r}" if callable(self.mask) else "mask"}
-        more = mask | begun(self.begin, self.patches)
-        return call_of(self, "invert", f"{image or python_of(one)}, {self.layer.name!r}", step, item, **more)
+        more = mask | init_to_python(self.init, self.patches)
+        return call_of(self, "invert", f"{image or image_to_python(one)}, {self.layer.name!r}", step, item, **more)
 
 
-def _first(net: Network, begin, patches, known: torch.Tensor) -> torch.Tensor:
+def _first(net: Network, init, patches, known: torch.Tensor) -> torch.Tensor:
     """What to begin with, (1 or N, C, H, W). Raises SettingError, ImageError."""
-    if not (isinstance(begin, str) and begin == "patches"):
-        return net.pixels_of(begin)
+    if not (isinstance(init, str) and init == "patches"):
+        return net.pixels_of(init)
     if patches is None:
-        raise SettingError("begin='patches' is the average of a database's patches; give patches= too.")
+        raise SettingError("init='patches' is the average of a database's patches; give patches= too.")
     return torch.cat([patches.init(one[None]) for one in known])
 
 
@@ -133,6 +135,7 @@ def invert(
     net: Network,
     image,
     layer: str,
+    *,
     C: float | None = None,
     alpha: float = 6,
     beta: float = 2,
@@ -141,15 +144,14 @@ def invert(
     mask=None,
     seed: int | list[int] = 0,
     solver: str | None = None,
-    *,
     rate: float = 0.05,
-    polish: int | None = None,
+    refine: int | None = None,
     schedule: dict[int, dict[str, float]] | None = None,
     variant: str = "preimage2016",
     pathway=None,
     patches=None,
     gamma: float | None = None,
-    begin=None,
+    init=None,
     progress: bool = True,
 ) -> PreImage | list[PreImage]:
     """The image that the code of `image` at `layer` still determines (preimage2016, section 5).
@@ -158,7 +160,8 @@ def invert(
     progress: show a bar.
     """
     run = Inversion(
-        net, image, layer, C, alpha, beta, jitter, steps, mask, seed, solver, rate, polish, schedule,
-        variant=variant, pathway=pathway, patches=patches, gamma=gamma, begin=begin,
+        net, image, layer, C=C, alpha=alpha, beta=beta, jitter=jitter, steps=steps, mask=mask, seed=seed,
+        solver=solver, rate=rate, refine=refine, schedule=schedule, variant=variant, pathway=pathway, patches=patches,
+        gamma=gamma, init=init,
     )  # fmt: skip
     return run._finish("invert", progress)

@@ -17,7 +17,7 @@ class Euclidean:
     Raises LayerError if the reference is zero under the mask.
     """
 
-    told = "error"
+    metric_name = "error"
 
     def __init__(self, reference: torch.Tensor, mask=None):
         half = reference.dtype in (torch.float16, torch.bfloat16)  # whose squares would overflow or drown
@@ -48,7 +48,7 @@ class Euclidean:
         return loss, slope.to(code.dtype)
 
     @staticmethod
-    def figure(data: torch.Tensor) -> torch.Tensor:
+    def metric(data: torch.Tensor) -> torch.Tensor:
         """||Phi(x) - Phi0|| / ||Phi0|| for a value of the loss."""
         return data.clamp_min(0).sqrt()
 
@@ -60,7 +60,7 @@ class InnerProduct:
     gradient with respect to the code. What is told is the response <Phi(x), w> in units of Z.
     """
 
-    told = "response"
+    metric_name = "response"
 
     def __init__(self, weights: torch.Tensor, Z):
         Z = torch.as_tensor(Z, dtype=torch.float32, device=weights.device).expand(len(weights))
@@ -76,7 +76,7 @@ class InnerProduct:
         return loss, -self.weights.to(code.dtype)
 
     @staticmethod
-    def figure(data: torch.Tensor) -> torch.Tensor:
+    def metric(data: torch.Tensor) -> torch.Tensor:
         """The response in units of Z for a value of the loss."""
         return -data
 

@@ -12,7 +12,7 @@ from ..network import Layer, Network, fit, place_of, read_image, unit_of
 from .batch import listed, paired, seeds_of
 from .call import call_of
 from .losses import InnerProduct
-from .patch_prior import begun, drawn
+from .patch_prior import drawn, init_to_python
 from .responses import largest_responses, response_through
 from .result import PreImage
 from .route import Route
@@ -26,18 +26,19 @@ WEIGHT = 1e4  # of a unit against the priors summed over its receptive field
 class Maximization(Run):
     """The run that looks for an image to which a unit responds most.
 
-    unit: a channel's number, a class's label, a list of either (one batch), or a code (C,) or (C, h, w) to weight by.
+    unit: a channel's number, a class's label, or a list of either (one batch). direction: weights (C,) or
+    (C, h, w) of the activations, in place of a unit.
     position: (row, column) on the layer's map for the network's whole input; None puts the unit in the middle of a
     canvas as large as its receptive field. M: the response that counts as 1 (default: the largest one to `images`, or
     to images at hand, through the pathway if there is one). C: None means 1e4 over the receptive field's area, the
     paper's choice.
     pathway: a cx.Pathway that the response is sought, and told, through; a list of them runs as one batch.
     patches: a cx.PatchDatabase whose patches the estimate's are drawn to, with the weight gamma (default: 10, or
-    0 without). begin: an image to start from in place of noise, which takes the whole canvas.
+    0 without). init: an image to start from in place of noise, which takes the whole canvas.
     Raises LayerNotFound, SettingError, LayerError, NetworkError.
     """
 
-    _usual_polish = 0
+    _usual_refine = 0
 
     @torch.inference_mode(False)
     def __init__(
@@ -45,6 +46,8 @@ class Maximization(Run):
         net: Network,
         layer: str,
         unit=0,
+        *,
+        direction=None,
         position: tuple[int, int] | None = None,
         C: float | None = None,
         alpha: float = 6,
@@ -56,22 +59,23 @@ class Maximization(Run):
         images=None,
         solver: str | None = None,
         rate: float = 0.05,
-        polish: int = 0,
+        refine: int = 0,
         schedule: dict[int, dict[str, float]] | None = None,
         settings: Settings | None = None,
         pathway=None,
         patches=None,
         gamma: float | None = None,
-        begin=None,
+        init=None,
     ):
         where = net.layers[layer]
         probe = net.probe(layer)
-        weighted = not isinstance(unit, (int, str, list, tuple, np.integer))
-        size = net.size if position is not None or weighted else field_canvas(where, net.size)
+        if isinstance(unit, np.ndarray):
+            unit = unit.tolist()
+        size = net.size if position is not None or direction is not None else field_canvas(where, net.size)
         with torch.no_grad():
             shape = probe(net.feed(torch.zeros(1, net.pixels.channels, *size, device=net.device)))[where.name].shape
-        if weighted:
-            weights = _code(unit, shape, net.device)
+        if direction is not None:
+            weights = _weights(direction, shape, net.device)
             self.units = [None]
             scale = float(weights.square().sum()) if M is None else M
         else:
@@ -87,8 +91,8 @@ class Maximization(Run):
         seeds = paired(seeds_of(seed), units=len(weights), pathways=listed(pathway))
         count = len(seeds)
         self.batched = any(isinstance(one, (list, tuple)) for one in (unit, seed, pathway))
-        self.unit, self.position, self.M = unit, position, M
-        self.begin, self.patches = begin, patches
+        self.unit, self.direction, self.position, self.M = unit, direction, position, M
+        self.init, self.patches = init, patches
         if settings is None:
             C = paper_weight(where, net.size) if C is None else C
             jitter = paper_jitter(where) if jitter is None else jitter
@@ -101,13 +105,13 @@ class Maximization(Run):
             settings,
             seeds=seeds,
             steps=steps,
-            polish=polish,
+            refine=refine,
             solver=solver,
             schedule=schedule,
             size=size,
             pathway=pathway,
             priors=() if patches is None else (patches.prior(size),),
-            begin=None if begin is None else _first(net, begin, size).expand(count, -1, -1, -1),
+            init=None if init is None else _first(net, init, size).expand(count, -1, -1, -1),
         )
 
     @property
@@ -124,19 +128,21 @@ class Maximization(Run):
         """What the estimate shows, in words."""
         unit = self.units[item % len(self.units)]
         if unit is None:
-            return f"the given code of {self.layer.name}"
+            return f"the given direction at {self.layer.name}"
         return f"unit {unit} of {self.layer.name}{_label(self.net, self.layer, unit)}"
 
-    def code(self, item: int | None = None, step: int | None = None) -> str:
+    def to_python(self, item: int | None = None, step: int | None = None) -> str:
         """The line of Python that remakes the estimate as it is now, or as it was after `step` steps."""
         units = self.units if item is None else [self.units[item % len(self.units)]]
-        unit = "code" if units[0] is None else repr(units[0] if len(units) == 1 and item is not None else self.unit)
-        more = {"unit": unit}
+        if self.direction is not None:
+            more = {"direction": "direction"}
+        else:
+            more = {"unit": repr(units[0] if len(units) == 1 and item is not None else self.unit)}
         if self.position is not None:
             more["position"] = repr(self.position)
         if self.M is not None:
             more["M"] = f"{self.M!r}"
-        more |= begun(self.begin, self.patches)
+        more |= init_to_python(self.init, self.patches)
         return call_of(self, "maximize", repr(self.layer.name), step, item, **more)
 
 
@@ -154,9 +160,9 @@ def measures(net: Network, layer: str, units: list[int], pathway=None, images=No
     return torch.tensor(found)
 
 
-def _first(net: Network, begin, size: tuple[int, int]) -> torch.Tensor:
+def _first(net: Network, init, size: tuple[int, int]) -> torch.Tensor:
     """What to begin with, (1, C, *size). Raises ImageError."""
-    return net.pixels.encode(fit(read_image(begin), size)[None]).to(net.device)
+    return net.pixels.encode(fit(read_image(init), size)[None]).to(net.device)
 
 
 def paper_weight(layer: Layer, whole: tuple[int, int]) -> float:
@@ -193,22 +199,22 @@ def _place(layer: Layer, size, shape: torch.Size, position) -> tuple[int, int]:
     return middle[0], middle[1]
 
 
-def _code(code, shape: torch.Size, device: torch.device) -> torch.Tensor:
-    """Weights (1, ...) of the code's shape; one number per channel counts at every position."""
+def _weights(direction, shape: torch.Size, device: torch.device) -> torch.Tensor:
+    """The weights of a direction, (1, ...); one number per channel counts at every position."""
     try:
-        weights = torch.as_tensor(code if torch.is_tensor(code) else np.asarray(code, dtype=np.float32))
+        weights = torch.as_tensor(direction if torch.is_tensor(direction) else np.asarray(direction, dtype=np.float32))
         weights = weights.detach().float().to(device)
         if not weights.dim():
-            raise ValueError("a single number is no code")
+            raise ValueError("a single number is no direction")
         if weights.dim() == 1 and len(shape) == 4:
             weights = weights[:, None, None]
         weights = weights.reshape(shape[1:]) if weights.numel() == math.prod(shape[1:]) else weights.expand(shape[1:])
     except (TypeError, ValueError, RuntimeError) as error:
         raise SettingError(
-            f"the code to weight by does not fit; expected numbers that broadcast to {' x '.join(map(str, shape[1:]))}."
+            f"direction does not fit; expected numbers that broadcast to {' x '.join(map(str, shape[1:]))}."
         ) from error
     if not bool(torch.isfinite(weights).all()) or not bool(weights.any()):
-        raise SettingError("the code to weight by is zero or not finite; expected some weight on some unit.")
+        raise SettingError("direction is zero or not finite; expected some weight on some unit.")
     return weights[None]
 
 
@@ -220,6 +226,8 @@ def maximize(
     net: Network,
     layer: str,
     unit=0,
+    *,
+    direction=None,
     position: tuple[int, int] | None = None,
     C: float | None = None,
     alpha: float = 6,
@@ -230,14 +238,13 @@ def maximize(
     M: float | None = None,
     images=None,
     solver: str | None = None,
-    *,
     rate: float = 0.05,
-    polish: int = 0,
+    refine: int = 0,
     schedule: dict[int, dict[str, float]] | None = None,
     pathway=None,
     patches=None,
     gamma: float | None = None,
-    begin=None,
+    init=None,
     progress: bool = True,
 ) -> PreImage | list[PreImage]:
     """The image that a unit wants (preimage2016, section 6).
@@ -246,7 +253,8 @@ def maximize(
     progress: a bar.
     """
     run = Maximization(
-        net, layer, unit, position, C, alpha, beta, jitter, steps, seed, M, images, solver, rate, polish, schedule,
-        pathway=pathway, patches=patches, gamma=gamma, begin=begin,
+        net, layer, unit, direction=direction, position=position, C=C, alpha=alpha, beta=beta, jitter=jitter,
+        steps=steps, seed=seed, M=M, images=images, solver=solver, rate=rate, refine=refine, schedule=schedule,
+        pathway=pathway, patches=patches, gamma=gamma, init=init,
     )  # fmt: skip
     return run._finish("maximize", progress)

@@ -138,9 +138,9 @@ def drawn(patches, gamma: float | None) -> bool:
     return patches is not None and gamma != 0
 
 
-def begun(begin, patches) -> dict[str, str]:
+def init_to_python(init, patches) -> dict[str, str]:
     """What a line of Python says of a database of patches and of what a run began with."""
     said = {} if patches is None else {"patches": patches.to_python()}
-    if begin is not None:
-        said["begin"] = "'patches'" if isinstance(begin, str) and begin == "patches" else "begin"
+    if init is not None:
+        said["init"] = "'patches'" if isinstance(init, str) and init == "patches" else "init"
     return said

@@ -15,7 +15,7 @@ from ..network import Network
 from .frame import Frame
 from .priors import Scale
 from .result import PreImage
-from .route import Route, fitted, free_pixels
+from .route import Route, fitted, read_update_mask
 from .settings import Settings, Values
 from .solvers import solver_of
 from .state import restore, saved
@@ -25,18 +25,18 @@ from .variants import variant_of
 class Run:
     """Minimises C * loss + priors from noise by a named solver.
 
-    loss: called with a code, gives (N,) and its gradient; `loss.figure` turns its value into what a person is told,
-    named `loss.told`. settings: the mailbox that is read before each step. size: of the estimate (default: the
-    network's input). begin: (N, C, H, W) to start from in place of noise.
-    After `steps` steps come `polish` more at a tenth of the rate, without jitter, from a reset solver.
+    loss: called with a code, gives (N,) and its gradient; `loss.metric` turns its value into what a person is told,
+    named `loss.metric_name`. settings: the mailbox that is read before each step. size: of the estimate (default: the
+    network's input). init: (N, C, H, W) to start from in place of noise.
+    After `steps` steps come `refine` more at a tenth of the rate, without jitter, from a reset solver.
     schedule: {step: {setting: value}}, changes made before that step. variant: the published method, from which the
-    solver comes unless given, and from that steps and polish. priors: more than the variant's own, each with a `name`,
+    solver comes unless given, and from that steps and refine. priors: more than the variant's own, each with a `name`,
     called as those are, whose `state` and `restore` continue it elsewhere. pathway: what the passes go through (see
-    `Route`). free: (H, W) or (N, H, W), how much of the loss's pull each pixel follows, 0 to 1; those with 0 stay as
-    they began, to the bit.
+    `Route`). update_mask: (H, W) or (N, H, W), the part of the loss's gradient that each pixel follows, 0 to 1;
+    pixels with 0 stay as they were, to the bit.
     """
 
-    _usual_polish: int | None = None  # None: the solver's
+    _usual_refine: int | None = None  # None: the solver's
     _kind = PreImage  # of the results
 
     @torch.inference_mode(False)  # what is made in inference mode could not be used outside it
@@ -49,27 +49,27 @@ class Run:
         *,
         seeds: list[int],
         steps: int | None = None,
-        polish: int | None = None,
+        refine: int | None = None,
         solver: str | None = None,
         schedule: dict[int, dict[str, float]] | None = None,
         size: tuple[int, int] | None = None,
-        begin: torch.Tensor | None = None,
+        init: torch.Tensor | None = None,
         variant: str = "preimage2016",
         priors: Sequence = (),
         pathway=None,
-        free=None,
+        update_mask=None,
     ):
         kind = variant_of(variant)
         solver = solver or kind.solver
         how = solver_of(solver)
         steps = how.steps if steps is None else steps
-        polish = how.polish if polish is None else polish
-        for name, count in (("steps", steps), ("polish", polish)):
+        refine = how.refine if refine is None else refine
+        for name, count in (("steps", steps), ("refine", refine)):
             if not isinstance(count, int) or count < 0:
                 raise SettingError(f"{name} is {count!r}; expected a whole number, 0 or more.")
         self.net, self.loss = net, loss
         self.layer = net.layers[layer]
-        self.steps, self.polish, self.solver_name = steps, polish, solver
+        self.steps, self.refine, self.solver_name = steps, refine, solver
         self.seeds = seeds
         self.schedule = {int(step): dict(changes) for step, changes in (schedule or {}).items()}
         self.settings, values = settings, settings.snapshot()
@@ -92,26 +92,26 @@ class Run:
         self._stopped = False
         self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         shifts = max(values.jitter, 1)
-        if begin is None:
+        if init is None:
             full = tuple(side + shifts - 1 for side in self.size)
-            noise = self.variant.begin(self._generators, net.pixels.channels, full)
-            self.canvas = how(noise).begin(noise).to(net.device)
+            noise = self.variant.init(self._generators, net.pixels.channels, full)
+            self.canvas = how(noise).init(noise).to(net.device)
         else:
-            self.canvas = begin.clone()
+            self.canvas = init.clone()
         self.solver = how(self.canvas)
-        if begin is None and free is not None:
-            raise SettingError("free was given without an image to begin with; what is not free would be noise.")
-        self.free = None if free is None else free_pixels(free, self.canvas.shape, net.device)
+        if init is None and update_mask is not None:
+            raise SettingError("update_mask was given without an init; the pixels that stay would be noise.")
+        self.update_mask = None if update_mask is None else read_update_mask(update_mask, self.canvas.shape, net.device)
         self._resize(shifts)
-        self._spread_free()
+        self._fit_update_mask()
         self._good = self.canvas  # the last one whose energy was seen to be finite
 
     # the stream
 
     @property
     def total(self) -> int:
-        """Steps and polishing steps together."""
-        return self.steps + self.polish
+        """Steps and refinement steps together."""
+        return self.steps + self.refine
 
     def frames(self) -> Iterator[Frame]:
         """One frame per step until the end or `stop`; settings, pause and stop act from any thread."""
@@ -128,7 +128,7 @@ class Run:
             for frame in self.frames():
                 bar.update()
                 if frame.step % 25 == 0 and progress:
-                    bar.set_postfix({self.loss.told: f"{frame.figure:.3f}"}, refresh=False)
+                    bar.set_postfix({self.loss.metric_name: f"{frame.metric:.3f}"}, refresh=False)
         return self.result()
 
     def pause(self) -> None:
@@ -157,13 +157,13 @@ class Run:
         if values != self._applied:
             self.changes[self.step] = self._applied.changed(values)
             self._applied = values
-            self.solver.wake()
-        polishing = self.step >= self.steps
-        if (polishing and self.step == self.steps) or self.variant.forgets(self.step):
+            self.solver.on_settings_changed()
+        refinement = self.step >= self.steps
+        if (refinement and self.step == self.steps) or self.variant.resets_at(self.step):
             self.solver.reset()
-        self._resize(1 if polishing else max(values.jitter, 1))
+        self._resize(1 if refinement else max(values.jitter, 1))
         rate = self.variant.rate(self.step, values) * self.solver.unit(values, self.scale)
-        rate *= self.solver.fine if polishing else 1
+        rate *= self.solver.fine if refinement else 1
         terms = []
         canvas = self.solver.step(self.canvas, lambda x: self._gradient(x, values, terms), rate)
         if canvas.device.type == "cpu" or self.step % 25 == 0:  # on a GPU looking at a number waits for it
@@ -176,7 +176,7 @@ class Run:
                 )
             self._good = self.canvas
         canvas = self.variant.bounded(canvas)
-        self.canvas = canvas if self._free is None else torch.where(self._free > 0, canvas, self.canvas)
+        self.canvas = canvas if self._update_mask is None else torch.where(self._update_mask > 0, canvas, self.canvas)
         self._rows.append(terms[0])
         self.step += 1
         return Frame(self.step, self.total, values, self.x, terms[0], self)
@@ -206,15 +206,15 @@ class Run:
             h, w = self.size
             for k, (top, left) in enumerate(places):
                 gradient[k, :, top : top + h, left : left + w] = seen[k]
-        if self._free is not None:
-            gradient.mul_(self._free)
+        if self._update_mask is not None:
+            gradient.mul_(self._update_mask)
         energy, parts = data * values.C, [data]
         for prior in self.priors:
             value = prior(canvas, values, self.scale, gradient)
             energy = energy + value
             parts.append(value)
         terms.append(torch.stack([energy, *parts]))
-        return gradient if self._free is None else gradient.mul_(self._free > 0)
+        return gradient if self._update_mask is None else gradient.mul_(self._update_mask > 0)
 
     def data_term(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The loss (N,) of x and its gradient with respect to x, without the weight C."""
@@ -243,15 +243,17 @@ class Run:
         before = (shifts - 1) // 2 - (old - 1) // 2
         after = shifts - old - before
         self.canvas = fitted(self.canvas, before, after)
-        self._spread_free()
+        self._fit_update_mask()
         memory = self.solver.state()
         plane = self.canvas.dim()
         self.solver.restore({k: fitted(t, before, after) if t.dim() == plane else t for k, t in memory.items()})
 
-    def _spread_free(self) -> None:
-        """Fits the free pixels to the canvas: what lies beyond the image is as free as the edge that it repeats."""
+    def _fit_update_mask(self) -> None:
+        """Fits the update mask to the canvas; beyond the image the mask repeats its edge."""
         before = (self._shifts - 1) // 2
-        self._free = None if self.free is None else fitted(self.free, before, self._shifts - 1 - before)
+        self._update_mask = (
+            None if self.update_mask is None else fitted(self.update_mask, before, self._shifts - 1 - before)
+        )
 
     # what is left behind
 
@@ -263,7 +265,7 @@ class Run:
                 x=x[k : k + 1],
                 net=self.net,
                 history=history if history.ndim == 1 else history[:, k],
-                code=self.code(item=k if self.batched else None),
+                python=self.to_python(item=k if self.batched else None),
                 layer=self.layer.name,
                 **numbers(k),
             )
@@ -283,12 +285,12 @@ class Run:
         terms = (
             torch.stack(rows).cpu().double().numpy() if rows else np.zeros((0, len(self.term_names), len(self.seeds)))
         )
-        names = ("step", *self.term_names, self.loss.told)
+        names = ("step", *self.term_names, self.loss.metric_name)
         out = np.zeros((len(terms), terms.shape[-1]), [(n, float) for n in names])
         out["step"] = np.arange(first, first + len(terms))[:, None]
         for k, name in enumerate(self.term_names):
             out[name] = terms[:, k]
-        out[self.loss.told] = self.loss.figure(torch.from_numpy(out["data"])).numpy()
+        out[self.loss.metric_name] = self.loss.metric(torch.from_numpy(out["data"])).numpy()
         return out
 
     def state(self) -> dict:

@@ -19,10 +19,10 @@ class Solver(ABC):
     """What a descent method must offer; `memory` is how much of a running mean a step keeps."""
 
     memory = 0.9
-    steps, polish = 300, 50  # that an inversion takes unless told otherwise
-    fine = 0.1  # the rate while polishing, as a part of what it was
+    steps, refine = 300, 50  # that an inversion takes unless told otherwise
+    fine = 0.1  # the rate of the refinement, as a part of what it was
 
-    def begin(self, noise: torch.Tensor) -> torch.Tensor:
+    def init(self, noise: torch.Tensor) -> torch.Tensor:
         """The canvas to start from, for the published noise."""
         return noise
 
@@ -35,7 +35,7 @@ class Solver(ABC):
     def step(self, x: torch.Tensor, evaluate: Evaluate, rate: float) -> torch.Tensor:
         """The next canvas, before projection."""
 
-    def wake(self) -> None:
+    def on_settings_changed(self) -> None:
         """A setting has changed: there is a new way to go."""
         return None
 
@@ -89,7 +89,7 @@ class Momentum(Solver):
     A rate of 1 is 0.08 s^2 per unit of gradient, with s the norm of a natural image: 0.05 is the published rate.
     """
 
-    steps, polish = 400, 0
+    steps, refine = 400, 0
 
     def __init__(self, x: torch.Tensor):
         self.mu = torch.zeros_like(x)
@@ -120,7 +120,7 @@ class Spectral(Solver):
     setting changed. A rate of 1 is a step of B / 2.
     """
 
-    steps, polish = 200, 50
+    steps, refine = 200, 50
     fine = 0.4
 
     def __init__(self, x: torch.Tensor):
@@ -132,7 +132,7 @@ class Spectral(Solver):
     def unit(values: Values, scale: Scale) -> float:
         return scale.B / 2
 
-    def begin(self, noise: torch.Tensor) -> torch.Tensor:
+    def init(self, noise: torch.Tensor) -> torch.Tensor:
         return self._blur(noise) / 6  # faint: what the code leaves open stays grey
 
     def step(self, x: torch.Tensor, evaluate: Evaluate, rate: float) -> torch.Tensor:
@@ -160,7 +160,7 @@ class Spectral(Solver):
         blurred = torch.fft.irfft2(transformed, s=(h, w))
         return blurred[..., : x.shape[-2], : x.shape[-1]].contiguous()
 
-    def wake(self) -> None:
+    def on_settings_changed(self) -> None:
         self.age = 0
 
     def reset(self) -> None:

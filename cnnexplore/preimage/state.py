@@ -53,7 +53,7 @@ def restore(run: Run, state: dict) -> None:
         )
     device = run.net.device
     run.canvas = run._good = canvas.clone().to(device)
-    run._spread_free()
+    run._fit_update_mask()
     run.solver = solver_of(run.solver_name)(run.canvas)
     memory = {name: t.clone() for name, t in state["memory"].items()}
     run.solver.restore({name: t.to(device) if t.dim() == canvas.dim() else t for name, t in memory.items()})

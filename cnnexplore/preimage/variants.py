@@ -22,7 +22,7 @@ class Natural2016:
     def __init__(self, layer: Layer, size: tuple[int, int], scale: Scale):
         self.scale = scale
 
-    def begin(self, generators: list[torch.Generator], channels: int, size: tuple[int, int]) -> torch.Tensor:
+    def init(self, generators: list[torch.Generator], channels: int, size: tuple[int, int]) -> torch.Tensor:
         """The first canvas, (N, C, *size)."""
         return start(generators, channels, size, self.scale)
 
@@ -30,8 +30,8 @@ class Natural2016:
         """The rate at a step, in the solver's units."""
         return values.rate
 
-    def forgets(self, step: int) -> bool:
-        """Whether the solver begins anew at a step, beside where polishing begins."""
+    def resets_at(self, step: int) -> bool:
+        """Whether the solver begins anew at a step, beside where the refinement begins."""
         return False
 
     def bounded(self, canvas: torch.Tensor) -> torch.Tensor:
@@ -57,7 +57,7 @@ class Inverting2015:
         variation = self.variation or (1.0 if sees <= 0.25 else 10.0 if sees <= 0.6 else 100.0)
         self.priors = (AlphaNorm(8e-10 / 2 / self.s2), SquaredVariation(variation / 2 / self.s2))
 
-    def begin(self, generators: list[torch.Generator], channels: int, size: tuple[int, int]) -> torch.Tensor:
+    def init(self, generators: list[torch.Generator], channels: int, size: tuple[int, int]) -> torch.Tensor:
         """Gaussian noise of the total norm of a natural image, (N, C, *size)."""
         noise = [torch.randn((channels, *size), generator=g) for g in generators]
         return torch.stack([one * (math.sqrt(self.s2) / one.norm()) for one in noise])
@@ -66,7 +66,7 @@ class Inverting2015:
         """The rate at a step, in the solver's units: a tenth of it after each of two falls."""
         return values.rate * 0.1 ** sum(step >= fall for fall in self.falls)
 
-    def forgets(self, step: int) -> bool:
+    def resets_at(self, step: int) -> bool:
         """Momentum is zeroed where the rate falls."""
         return step in self.falls
 

@@ -11,7 +11,7 @@ import torch
 from ..errors import SettingError
 from ..network import Layer, Network, class_name, class_scores, unit_of
 from ..preimage.batch import paired, seeds_of
-from ..preimage.call import call_of, python_of
+from ..preimage.call import call_of
 from ..preimage.losses import InnerProduct
 from ..preimage.maximization import measures, paper_weight
 from ..preimage.priors import Scale
@@ -20,6 +20,7 @@ from ..preimage.result import PreImage
 from ..preimage.run import Run
 from ..preimage.settings import Settings, Values, paper_jitter
 from ..preimage.solvers import Spectral
+from ..results import image_to_python
 from .hole import Hole
 from .pathway import as_pathway
 
@@ -34,7 +35,7 @@ def usual_weight(layer: Layer, hole: Hole) -> float:
 
 @dataclass(frozen=True)
 class Completed(PreImage):
-    """A completed photograph. image: (H, W, 3) uint8 of the photograph's own size, unchanged outside the mask.
+    """A completed photograph. picture: (H, W, 3) uint8 of the photograph's own size, unchanged outside the mask.
 
     before, after: the probability of the class, in the photograph as it was and as it is. mask: (H, W) bool. x: what
     the network sees of it.
@@ -45,7 +46,7 @@ class Completed(PreImage):
     after: float = math.nan
 
     @property
-    def image(self) -> np.ndarray:
+    def picture(self) -> np.ndarray:
         return self.hole.filled(self.x)
 
     @property
@@ -69,7 +70,7 @@ class Completion(Run):
     Raises SettingError, ImageError, NetworkError, DivergedError. Source: intraclass2015, section 5.2.
     """
 
-    _usual_polish = 50
+    _usual_refine = 50
     _kind = Completed
 
     @torch.inference_mode(False)
@@ -90,7 +91,7 @@ class Completion(Run):
         M: float | None = None,
         solver: str | None = None,
         rate: float = 0.05,
-        polish: int = 50,
+        refine: int = 50,
         schedule: dict[int, dict[str, float]] | None = None,
         settings: Settings | None = None,
     ):
@@ -126,12 +127,12 @@ class Completion(Run):
             settings,
             seeds=seeds,
             steps=steps,
-            polish=polish,
+            refine=refine,
             solver=solver,
             schedule=schedule,
-            begin=self._begin(around, seeds),
+            init=self._begin(around, seeds),
             pathway=pathway,
-            free=self.hole.eased(EASE),
+            update_mask=self.hole.eased(EASE),
         )
 
     def _begin(self, around: torch.Tensor, seeds: list[int]) -> torch.Tensor:
@@ -139,7 +140,7 @@ class Completion(Run):
         net = self.hole.net
         scale = Scale(net.pixels.norm, math.prod(net.size))
         noise = noise_of([torch.Generator().manual_seed(seed) for seed in seeds], net.pixels.channels, net.size, scale)
-        faint = Spectral(noise).begin(noise).to(net.device)
+        faint = Spectral(noise).init(noise).to(net.device)
         x = net.pixels_of(self.image)
         under = {"surroundings": around, "image": x, "noise": torch.zeros_like(x)}[self.start]
         return torch.where(torch.from_numpy(self.hole.free).to(net.device), under + faint, x)
@@ -169,7 +170,7 @@ class Completion(Run):
         scores = self.net.activations(image, self.layer.name).flatten(1).float()
         return float(scores.softmax(1)[0, self.unit])
 
-    def code(self, image: str = "", item: int | None = None, step: int | None = None) -> str:
+    def to_python(self, image: str = "", item: int | None = None, step: int | None = None) -> str:
         """The line of Python that remakes the completion as it is now, or as it was after `step` steps.
 
         image: the Python of the image (default: its path, or the name `image`). item: which one of a batch.
@@ -181,7 +182,7 @@ class Completion(Run):
             more["start"] = repr(self.start)
         if self.M is not None:
             more["M"] = repr(self.M)
-        return call_of(self, "complete", image or python_of(self.image), step, item, **more).replace(
+        return call_of(self, "complete", image or image_to_python(self.image), step, item, **more).replace(
             "pathway=", "style="
         )
 
@@ -203,7 +204,7 @@ def complete(
     solver: str | None = None,
     *,
     rate: float = 0.05,
-    polish: int = 50,
+    refine: int = 50,
     schedule: dict[int, dict[str, float]] | None = None,
     progress: bool = True,
 ) -> Completed | list[Completed]:
@@ -212,6 +213,6 @@ def complete(
     Arguments as for `Completion`; a list of styles or seeds runs as one batch and gives a list. progress: show a bar.
     """
     run = Completion(
-        net, image, mask, style, target, C, alpha, beta, jitter, steps, seed, start, M, solver, rate, polish, schedule
+        net, image, mask, style, target, C, alpha, beta, jitter, steps, seed, start, M, solver, rate, refine, schedule
     )
     return run._finish("complete", progress)

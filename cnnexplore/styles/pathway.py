@@ -11,8 +11,8 @@ import torch
 from ..errors import SettingError
 from ..network import Masks, Network, head_of, relu_masks
 from ..preimage import masks as named_masks
-from ..preimage.call import python_of
 from ..preimage.maximization import paper_weight
+from ..results import image_to_python
 from .packed import binary, packed, unpacked
 
 _DEPTHS = {1: ("m7",), 2: ("m6", "m7"), 3: ("m5", "m6", "m7")}
@@ -110,7 +110,7 @@ class Pathway:
             raise SettingError(f"depth is {depth!r}; expected 1 for m7, 2 for m6 and m7, 3 for m5, m6 and m7.")
         parts = {name: [_Own(name, image)] for name in _DEPTHS[depth]}
         more = ", relu=True" if relu else ""
-        return _made(parts, relu, f"cx.Pathway.of({python_of(image)}, {depth!r}{more})")
+        return _made(parts, relu, f"cx.Pathway.of({image_to_python(image)}, {depth!r}{more})")
 
 
 def as_pathway(style) -> Pathway:

@@ -141,8 +141,8 @@ def test_the_solver_to_where_algorithm_1_ends(squeezenet, alexnet, photographs, 
     ratios = {}
 
     def race(net, layer, image) -> float:
-        old = cx.Inversion(net, image, layer, steps=300, polish=0, solver="adagrad")
-        new = cx.Inversion(net, image, layer, steps=1500, polish=0)
+        old = cx.Inversion(net, image, layer, steps=300, refine=0, solver="adagrad")
+        new = cx.Inversion(net, image, layer, steps=1500, refine=0)
         old_seconds = new_seconds = 0.0
         for _ in range(300):
             begin = time.perf_counter()

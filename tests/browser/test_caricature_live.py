@@ -22,7 +22,7 @@ def test_it_grows_from_the_image_and_its_code_remakes_it(folder, notebook, page,
     assert finished["response"] > 1.05
     assert np.abs(np.array(opened.pixels(0)) - opened.pixels(1)).mean() > 2
     code = opened.copied().replace("cx.load('worldnet')", "net")
-    printed = opened.execute(f"r = {code}; print(abs(r.image.astype(int) - panel.picture).max())")
+    printed = opened.execute(f"r = {code}; print(abs(r.picture.astype(int) - panel.picture).max())")
     assert printed.strip().splitlines()[-1] == "0", printed
     with page.expect_download() as download:
         page.locator(".cx-panel button", has_text="save").click()

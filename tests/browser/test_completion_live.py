@@ -44,7 +44,7 @@ def test_a_painted_mask_fills_and_nothing_else_changes(opened, page, photograph)
     outside = "~panel.runner.run.hole.mask"
     assert said(opened, f"(panel.picture[{outside}] == scene[{outside}]).all()") == "True"
     code = opened.copied().replace("cx.load('worldnet-robust')", "net").replace("image,", "scene,")
-    assert said(opened, f"abs({code}.image.astype(int) - panel.picture).max()").splitlines()[-1] == "0"
+    assert said(opened, f"abs({code}.picture.astype(int) - panel.picture).max()").splitlines()[-1] == "0"
     photograph("completion")
     opened.theme("Dark")
     page.set_viewport_size({"width": 560, "height": 1400})

@@ -150,7 +150,7 @@ def test_the_copied_code_remakes_the_picture(long_run, page):
     assert code.startswith("cx.invert(cx.load(")
     assert "schedule=" in code
     printed = long_run.execute(
-        f"import numpy as np; again = {code}; d = np.abs(again.image.astype(int) - panel.picture).max(); print(d)"
+        f"import numpy as np; again = {code}; d = np.abs(again.picture.astype(int) - panel.picture).max(); print(d)"
     )
     assert printed.strip().splitlines()[-1] == "0", printed
 

@@ -70,7 +70,7 @@ def test_a_place_on_the_map_and_the_code_that_remakes_it(opened, page, photograp
     code = opened.copied()
     assert "position=(4, 12)" in code
     remake = code.replace("cx.load('worldnet')", "net")
-    printed = opened.execute(f"r = {remake}; print(abs(r.image.astype(int) - panel.picture).max())")
+    printed = opened.execute(f"r = {remake}; print(abs(r.picture.astype(int) - panel.picture).max())")
     assert printed.strip().splitlines()[-1] == "0", printed
     page.locator(".cx-panel button", has_text="save").scroll_into_view_if_needed()
     with page.expect_download() as download:

@@ -35,7 +35,7 @@ def test_switched_on_and_weighed(opened, page, photograph):
     assert "patches=cx.PatchDatabase(" in code
     assert "gamma=" in code
     remake = code.replace("cx.load('photonet')", "net")
-    printed = opened.execute(f"r = {remake}\nprint(abs(r.image.astype(int) - panel.picture).max())")
+    printed = opened.execute(f"r = {remake}\nprint(abs(r.picture.astype(int) - panel.picture).max())")
     assert printed.strip().splitlines()[-1] == "0", printed
     page.set_viewport_size({"width": 560, "height": 1000})
     photograph("patches-560")

@@ -37,7 +37,7 @@ def test_places_are_switched_while_masks_and_seeds_grow_in_a_grid(opened, page, 
     code = opened.copied()
     assert code.count("cx.Pathway.ensemble") == 4
     remake = code.replace("cx.load('worldnet-robust')", "net")
-    compared = "max(abs(a.image.astype(int) - b).max() for a, b in zip(r, panel.picture))"
+    compared = "max(abs(a.picture.astype(int) - b).max() for a, b in zip(r, panel.picture))"
     assert opened.execute(f"r = {remake}\nprint({compared})").strip().splitlines()[-1] == "0"
     photograph("pathway-places")
     opened.theme("Dark")

@@ -84,6 +84,6 @@ def test_another_class_and_the_code_that_remakes_it(opened, page, photograph):
     code = opened.copied()
     assert "pathway=cx.Pathway(m7=" in code
     assert ".of('boat'), 3)" in code
-    assert said(opened, f"(eval({code!r}).image == panel.picture).all()") == "True"
+    assert said(opened, f"(eval({code!r}).picture == panel.picture).all()") == "True"
     page.locator(".cx-panel select:visible").nth(3).select_option("class")
     photograph("styles-boat")

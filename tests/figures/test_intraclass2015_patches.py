@@ -10,7 +10,7 @@ import cnnexplore as cx
 from cnnexplore.figures.intraclass2015 import of_patches
 
 SIDE = 32
-QUICK = {"steps": 4, "polish": 0, "progress": False}
+QUICK = {"steps": 4, "refine": 0, "progress": False}
 
 
 def pictures(count, seed=0):
@@ -52,14 +52,14 @@ def test_figure2_has_six_colourings_that_stop_at_one_percent(net):
         assert one.error**2 == difference
         assert difference < 0.01
     assert six[0].error < 1e-5  # the image itself
-    means = np.stack([one.image.mean((0, 1)) for one in six])
+    means = np.stack([one.picture.mean((0, 1)) for one in six])
     assert np.unique(means.round(), axis=0).shape[0] >= 5
 
 
 def test_figure3_shows_what_was_matched(net, patches):
     sheet = cx.figure("intraclass2015.3", net, IMAGE, patches=patches, **QUICK)
     assert len(sheet.rows[0]) == 5
-    inverted = sheet.results[0].image
+    inverted = sheet.results[0].picture
     warped = patches.index(IMAGE).warp(inverted, patches.matching.stride, coloured=True)
     assert np.array_equal(sheet.rows[0][3].picture, np.clip(warped.mean + 0.5, 0, 255).astype(np.uint8))
     assert sheet.data["inverted"] == of_patches.pixel_error(IMAGE, inverted)
@@ -69,8 +69,8 @@ def test_figure3_shows_what_was_matched(net, patches):
 def test_figure9a_and_9b(net, patches, tmp_path):
     sheet = cx.figure("intraclass2015.9a", net, pictures(2, 9), patches=patches, **QUICK)
     assert [len(row) for row in sheet.rows] == [2, 2, 2]
-    assert "patches=patches" in sheet.rows[2][0].result.code
-    assert "patches" not in sheet.rows[1][0].result.code
+    assert "patches=patches" in sheet.rows[2][0].result.to_python()
+    assert "patches" not in sheet.rows[1][0].result.to_python()
     known = {"a": pictures(3, 1), 2: pictures(3, 2)}
     sheet = cx.figure("intraclass2015.9b", net, classes=["a", 2], patches=known, **QUICK)
     assert [len(row) for row in sheet.rows] == [2, 2]
@@ -93,10 +93,10 @@ def test_table1_measures_what_it_says(net, tmp_path):
     assert table.values["data set's mean colour", "pixels"] == pytest.approx(whole, rel=1e-5)
     alone = cx.invert(net, images[1], "relu2", **QUICK)
     assert table.values["random start", "code"][1] == pytest.approx(alone.error, rel=1e-6)
-    assert table.values["random start", "pixels"][1] == pytest.approx(of_patches.pixel_error(images[1], alone.image))
+    assert table.values["random start", "pixels"][1] == pytest.approx(of_patches.pixel_error(images[1], alone.picture))
     database = cx.PatchDatabase(net, known, "relu2", progress=False)
-    within = cx.invert(net, images[1], "relu2", patches=database, gamma=3, begin="patches", **QUICK)
-    assert table.values["patch prior", "pixels"][1] == pytest.approx(of_patches.pixel_error(images[1], within.image))
+    within = cx.invert(net, images[1], "relu2", patches=database, gamma=3, init="patches", **QUICK)
+    assert table.values["patch prior", "pixels"][1] == pytest.approx(of_patches.pixel_error(images[1], within.picture))
     lines = kept.read_text().splitlines()
     kept.write_text("\n".join(lines[:-4]) + "\n")
     assert of_patches.table1(net, images, **options).values == table.values

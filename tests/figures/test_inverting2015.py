@@ -25,12 +25,12 @@ def test_a_figure_shows_its_runs(net, number, tmp_path):
     assert len(sheet.results) == 3
     shown = [cell for row in sheet.rows for cell in row if cell.result is not None]
     for cell in shown:
-        assert np.array_equal(cell.picture, cell.result.image)
+        assert np.array_equal(cell.picture, cell.result.picture)
         assert f"{cell.result.error:.2f}" in cell.title
-        assert "variant='inverting2015" in cell.result.code
+        assert "variant='inverting2015" in cell.result.to_python()
     assert [cell.box for cell in shown] == ([None] * 3 if number == "6" else [(5, 5, 15, 15)] * 2 + [(3, 3, 17, 17)])
-    again = eval(shown[-1].result.code, {"cx": cx, "net": net, "image": IMAGE})
-    assert np.array_equal(again.image, shown[-1].picture)
+    again = eval(shown[-1].result.to_python(), {"cx": cx, "net": net, "image": IMAGE})
+    assert np.array_equal(again.picture, shown[-1].picture)
     sheet.save(tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 

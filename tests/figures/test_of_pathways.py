@@ -26,10 +26,10 @@ def net():
 def check(sheet, net, rows):
     assert [len(row) for row in sheet.rows] == rows
     for one in sheet.results:
-        again = eval(one.code, {"cx": cx, "net": net, "image": IMAGE})
-        assert np.array_equal(again.image, one.image)
+        again = eval(one.to_python(), {"cx": cx, "net": net, "image": IMAGE})
+        assert np.array_equal(again.picture, one.picture)
     shown = [cell for row in sheet.rows for cell in row if cell.result is not None]
-    assert all(np.array_equal(cell.picture, cell.result.image) for cell in shown)
+    assert all(np.array_equal(cell.picture, cell.result.picture) for cell in shown)
     assert sheet._repr_png_().startswith(b"\x89PNG")
 
 
@@ -38,7 +38,7 @@ def test_figure5_opens_each_window_of_each_class(net):
     check(sheet, net, [6, 6, 6])
     assert sheet.data["windows"] == [(r, c) for r in (0, 2, 4) for c in (0, 2, 4)]
     assert sheet.rows[1][3].title.startswith("c\nrows 3-4, columns 1-2")
-    assert "Pathway.location(2, 0, 2)" in sheet.rows[1][3].result.code
+    assert "Pathway.location(2, 0, 2)" in sheet.rows[1][3].result.to_python()
     top, left, bottom, right = sheet.rows[1][3].box
     assert (bottom - top, right - left) == (8, 8)
     assert (top, left) == (7, -1)
@@ -60,7 +60,7 @@ def test_figure7_shows_networks_of_dropout_from_several_starts(net):
 def test_figure8_follows_the_image_s_own_code(net):
     sheet = cx.figure("intraclass2015.8", net, IMAGE, **QUICK)
     check(sheet, net, [5])
-    assert ["Pathway.of(image, 3)" in one.code for one in sheet.results] == [False, False, False, True]
+    assert ["Pathway.of(image, 3)" in one.to_python() for one in sheet.results] == [False, False, False, True]
     assert sheet.data["distances"].shape == (1, 4)
     assert sheet.rows[0][0].title.startswith(net.predict(IMAGE, 1)[0][0])
 
@@ -70,7 +70,7 @@ def test_figure10_fills_a_scene_and_an_object(net):
     sheet = cx.figure("intraclass2015.10", net, IMAGE, other=IMAGE, styles=styles, target="d", **QUICK)
     check(sheet, net, [4, 4])
     mask = sheet.results[0].mask
-    assert np.array_equal(sheet.results[0].image[~mask], IMAGE[~mask])
+    assert np.array_equal(sheet.results[0].picture[~mask], IMAGE[~mask])
     assert sheet.results[0].about == "d"
     assert sheet.data["after"][0] == [one.after for one in sheet.results[:2]]
     images = [IMAGE, 255 - IMAGE, IMAGE // 2, IMAGE[::-1].copy()]
@@ -78,7 +78,7 @@ def test_figure10_fills_a_scene_and_an_object(net):
     styled = cx.figure("intraclass2015.10", net, IMAGE, other=IMAGE, styles=topics, target="d", **QUICK)
     check(styled, net, [3, 3, 3, 3])
     assert np.array_equal(styled.rows[0][1].picture, topics.features.pictures(topics.images(0, 1))[0])
-    apart = [net.activations(one.image, "relu3").flatten().numpy() for one in styled.results[:2]]
+    apart = [net.activations(one.picture, "relu3").flatten().numpy() for one in styled.results[:2]]
     far = np.linalg.norm(apart[0] - apart[1]) / np.sqrt(np.linalg.norm(apart[0]) * np.linalg.norm(apart[1]))
     assert styled.data["apart"][0] == pytest.approx(far, rel=1e-3)
     plain = cx.figure("intraclass2015.10", net, IMAGE, other=IMAGE, **QUICK)

@@ -44,7 +44,7 @@ def test_figure6_is_a_row_per_topic(net, images):
             row = sheet.rows[3 * n + topic]
             made = [cell.picture for cell in row[:2]]
             alone = cx.visualize_topic(styles, topic, seed=[0, 5], **QUICK)
-            assert all(np.array_equal(a, b.image) for a, b in zip(made, alone, strict=True))
+            assert all(np.array_equal(a, b.picture) for a, b in zip(made, alone, strict=True))
             near = nearest_topic(styles, made)
             assert sheet.data["nearest"][name][topic].tolist() == near.tolist()
             assert [cell.framed for cell in row[:2]] == (near == topic).tolist()
@@ -80,7 +80,7 @@ def test_figure1_shows_the_two_topics_that_differ_most(net, images):
     likeness = {(i, j): styles.components[i] @ styles.components[j] for i in range(4) for j in range(i + 1, 4)}
     assert tuple(sheet.data["shown"]["class 1"]) == min(likeness, key=likeness.get)
     assert [len(row) for row in sheet.rows] == [3, 3]
-    assert [row[0].result.code.count("seed=3") for row in sheet.rows] == [1, 1]
+    assert [row[0].result.to_python().count("seed=3") for row in sheet.rows] == [1, 1]
 
 
 def test_where_images_come_from(net, images, refused, tmp_path):

@@ -43,18 +43,18 @@ def test_a_figure_shows_its_runs(net, number, tmp_path):
     assert len(sheet.results) == runs
     shown = [cell for row in sheet.rows for cell in row if cell.result is not None]
     for cell in shown:
-        assert np.array_equal(cell.picture, cell.result.image)
+        assert np.array_equal(cell.picture, cell.result.picture)
         expected = cell.result.error if cell.result.error == cell.result.error else cell.result.response
         assert f"{expected:.{2 if 'error' in cell.title else 1}f}" in cell.title
     space = {"cx": cx, "net": net, "image": IMAGE}
-    assert np.array_equal(eval(shown[-1].result.code, space).image, shown[-1].picture)
+    assert np.array_equal(eval(shown[-1].result.to_python(), space).picture, shown[-1].picture)
     sheet.save(tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     assert sheet._repr_png_().startswith(b"\x89PNG")
 
 
 def test_figure4_shows_each_descriptor_above_what_it_keeps(tmp_path):
-    sheet = cx.figure("preimage2016.4", image=cx.photograph("cat"), steps=2, polish=0, progress=False)
+    sheet = cx.figure("preimage2016.4", image=cx.photograph("cat"), steps=2, refine=0, progress=False)
     described, inverted = sheet.rows
     assert [len(described), len(inverted)] == [4, 4]
     assert [r.net.name for r in sheet.results] == ["hog", "hog-bilinear", "dsift"]
@@ -63,7 +63,7 @@ def test_figure4_shows_each_descriptor_above_what_it_keeps(tmp_path):
         low, high = np.quantile(cell.picture, (0.005, 0.995))
         assert (low, high) == (0, 255)
         # the contrast is stretched, nothing else
-        assert np.corrcoef(cell.picture.ravel(), cell.result.image.ravel())[0, 1] > 0.9
+        assert np.corrcoef(cell.picture.ravel(), cell.result.picture.ravel())[0, 1] > 0.9
     own = cx.Network(hog(cell=4), 32, cx.Pixels("grey"))
     mine = preimage2016.figure4(own, IMAGE, steps=2, progress=False)
     assert [r.net for r in mine.results] == [own]

@@ -49,7 +49,7 @@ def test_nothing_runs_deeper_than_asked(counted):
         counted.activations(picture(24), layer)
         assert calls == CALLS
     CALLS.clear()
-    run = cx.Inversion(counted, picture(24), "conv2", steps=3, polish=0)
+    run = cx.Inversion(counted, picture(24), "conv2", steps=3, refine=0)
     list(run.frames())
     assert CALLS == [0, 1] * 4  # the reference, and three steps
     CALLS.clear()

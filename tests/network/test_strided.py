@@ -48,7 +48,7 @@ def test_a_run_goes_that_way(monkeypatch):
     net = cx.Network(nn.Sequential(nn.Conv2d(3, 8, 5, 2), nn.ReLU()), size=(31, 31))
     image = torch.rand(1, 3, 31, 31) * 255
     assert (
-        passes(lambda: cx.invert(net, image, "0", steps=3, polish=0, progress=False), monkeypatch) == 3 + 1
+        passes(lambda: cx.invert(net, image, "0", steps=3, refine=0, progress=False), monkeypatch) == 3 + 1
     )  # and once for the result
 
 

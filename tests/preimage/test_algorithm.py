@@ -93,7 +93,7 @@ class Scalar:
                 gradient[c, i, j + 1] += slope * right
         return value, gradient
 
-    def run(self, image, seed, C, alpha, beta, T, steps, polish, rate=0.05):
+    def run(self, image, seed, C, alpha, beta, T, steps, refine, rate=0.05):
         """Algorithm 1. Returns the canvases after each step, and rows of energy, data, alpha, tv."""
         channels = len(self.std)
         target = self.forward(image)[1]
@@ -104,8 +104,8 @@ class Scalar:
             x[place] *= self.B / math.sqrt(channels) / percentile
         G, mu = np.zeros_like(x), np.zeros_like(x)
         canvases, rows = [], []
-        for step in range(steps + polish):
-            if step == steps:  # polishing: no jitter, a tenth of the rate, nothing remembered
+        for step in range(steps + refine):
+            if step == steps:  # refinement: no jitter, a tenth of the rate, nothing remembered
                 first, T = (T - 1) // 2, 1
                 x = x[:, first : first + SIDE, first : first + SIDE].copy()
                 G, mu, rate = np.zeros_like(x), np.zeros_like(x), rate / 10
@@ -150,15 +150,15 @@ def test_algorithm_1(name, channels):
         pixels = cx.Pixels("grey", (33,), (78,), case["B"])
     net = cx.Network(module, SIDE, pixels)
     image = np.random.default_rng(1).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
-    steps, polish, seed = 12, 4, 11
+    steps, refine, seed = 12, 4, 11
     run = cx.Inversion(
         net, image, "conv2", case["C"], case["alpha"], case["beta"], case["T"], steps, None, seed,
-        rate=case["rate"], polish=polish, solver="adagrad",
+        rate=case["rate"], refine=refine, solver="adagrad",
     )  # fmt: skip
     scalar = Scalar(module, pixels.std, case["B"])
     x0 = net.pixels_of(image)[0].double().numpy()
     canvases, rows = scalar.run(x0, seed, C=case["C"], alpha=case["alpha"], beta=case["beta"], T=case["T"],
-                                steps=steps, polish=polish, rate=case["rate"])  # fmt: skip
+                                steps=steps, refine=refine, rate=case["rate"])  # fmt: skip
     for step, (frame, expected) in enumerate(zip(run.frames(), canvases, strict=True), 1):
         assert frame.step == step
         found = run.canvas[0].double().numpy()
@@ -184,7 +184,7 @@ def test_without_the_factor_N_nothing_moves():
     for side in (8, 32):
         net = cx.Network(build(3), side)
         image = np.random.default_rng(1).integers(0, 256, (side, side, 3), dtype=np.uint8)
-        run = cx.Inversion(net, image, "conv1", C=0, alpha=2, beta=2, jitter=1, rate=1e-6, steps=1, polish=0)
+        run = cx.Inversion(net, image, "conv1", C=0, alpha=2, beta=2, jitter=1, rate=1e-6, steps=1, refine=0)
         before = run.canvas.clone()
         run.advance()
         moved.append(float((run.canvas - before).norm() / before.norm()))

@@ -44,10 +44,10 @@ def test_the_response_rises_and_the_code_remakes_it(net):
     result = run.result()
     assert result.response > 1.3
     assert math.isnan(result.error)
-    again = eval(run.code(), {"cx": cx, "net": net, "image": IMAGE})
-    assert np.array_equal(again.image, result.image)
+    again = eval(run.to_python(), {"cx": cx, "net": net, "image": IMAGE})
+    assert np.array_equal(again.picture, result.picture)
     assert "caricature at relu1" in result.plot().axes[0].get_title()
-    assert not np.array_equal(result.image, IMAGE)
+    assert not np.array_equal(result.picture, IMAGE)
 
 
 def test_a_list_of_images_runs_as_one_batch(net):

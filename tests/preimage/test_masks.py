@@ -37,8 +37,8 @@ def test_only_what_is_selected_counts(net, mask):
     by_name = cx.invert(net, IMAGE, "conv2", mask=mask, steps=20, progress=False)
     shape = net.activations(IMAGE, "conv2").shape[1:]
     by_hand = cx.invert(net, IMAGE, "conv2", mask=mask(tuple(shape)), steps=20, progress=False)
-    assert np.array_equal(by_name.image, by_hand.image)
-    assert np.array_equal(eval(by_name.code, {"cx": cx, "net": net, "image": IMAGE}).image, by_name.image)
+    assert np.array_equal(by_name.picture, by_hand.picture)
+    assert np.array_equal(eval(by_name.to_python(), {"cx": cx, "net": net, "image": IMAGE}).picture, by_name.picture)
     selected = np.broadcast_to(mask(tuple(shape)), tuple(shape)) > 0
     code, reference = (net.probe("conv2")(net.feed(x))["conv2"][0] for x in (by_name.x, net.pixels_of(IMAGE)))
     difference = (code - reference).detach().numpy()[selected]

@@ -53,7 +53,7 @@ def test_the_energy_is_the_papers(net):
     energy, data = literal_energy(net, run, canvas, position, 3, 0.5, 7)
     assert frame.energies["energy"] == pytest.approx(energy, rel=1e-4)
     assert frame.energies["data"] == pytest.approx(data, rel=1e-4, abs=1e-6)
-    assert frame.figure == pytest.approx(-data, rel=1e-4, abs=1e-6)
+    assert frame.metric == pytest.approx(-data, rel=1e-4, abs=1e-6)
     assert math.isnan(frame.error)
 
 
@@ -94,8 +94,8 @@ def test_responses_rise_and_the_code_remakes_the_picture(net):
     assert result.response == pytest.approx(float(run.responses))
     assert result.history.dtype.names == ("step", "energy", "data", "alpha", "tv", "response")
     np.testing.assert_allclose(result.history["response"], -result.history["data"])
-    again = eval(run.code(), {"cx": cx, "net": net})
-    assert np.array_equal(again.image, result.image)
+    again = eval(run.to_python(), {"cx": cx, "net": net})
+    assert np.array_equal(again.picture, result.picture)
     assert "unit 5 of relu2" in result.plot().axes[0].get_title()
 
 
@@ -104,17 +104,17 @@ def test_several_units_run_as_they_would_alone(net):
     for unit, result in zip((1, 6), together, strict=True):
         alone = cx.maximize(net, "conv2", unit, steps=15, seed=2, progress=False)
         assert torch.allclose(result.x, alone.x, atol=0.05)
-        assert f"unit={unit}" in result.code
-        assert np.array_equal(eval(result.code, {"cx": cx, "net": net}).image, alone.image)
+        assert f"unit={unit}" in result.to_python()
+        assert np.array_equal(eval(result.to_python(), {"cx": cx, "net": net}).picture, alone.picture)
     seeds = cx.maximize(net, "conv2", 1, seed=[2, 5], steps=15, progress=False)
     assert len(seeds) == 2
-    assert not np.array_equal(seeds[0].image, seeds[1].image)
+    assert not np.array_equal(seeds[0].picture, seeds[1].picture)
 
 
 def test_a_class_may_be_named(net):
     by_name = cx.maximize(net, "fc3", "cat", steps=5, progress=False)
-    assert by_name.image.shape == (24, 24, 3)  # a class is maximised on the whole input
-    assert np.array_equal(by_name.image, cx.maximize(net, "fc3", 2, steps=5, progress=False).image)
+    assert by_name.picture.shape == (24, 24, 3)  # a class is maximised on the whole input
+    assert np.array_equal(by_name.picture, cx.maximize(net, "fc3", 2, steps=5, progress=False).picture)
     assert by_name.about == "unit 2 of fc3 (cat)"
 
 
@@ -131,12 +131,12 @@ def test_a_position_is_that_of_the_whole_input(net):
 
 def test_a_code_weighs_units(net):
     code = net.activations(IMAGE, "relu2")[0]
-    result = cx.maximize(net, "relu2", code, steps=40, progress=False)
+    result = cx.maximize(net, "relu2", direction=code, steps=40, progress=False)
     assert result.response > 0.5
-    assert result.about == "the given code of relu2"
+    assert result.about == "the given direction at relu2"
     channels = torch.zeros(8)
     channels[[1, 2]] = 1
-    run = cx.Maximization(net, "relu2", channels)
+    run = cx.Maximization(net, "relu2", direction=channels)
     assert run.loss.weights[0, 1].unique().numel() == 1
     assert float(run.loss.weights[0, 0].abs().sum()) == 0
 
@@ -181,13 +181,13 @@ def test_the_largest_response_is_the_largest(net):
 def test_what_is_wrong_gets_a_sentence(net, refused):
     for unit in (8, -1, True, [1, 9], "ant"):
         refused(cx.SettingError, lambda unit=unit: cx.maximize(net, "conv2", unit), "0 to 7")
-    refused(cx.SettingError, lambda: cx.maximize(net, "conv2", 2.5), "code", "8 x 6 x 6")
+    refused(cx.SettingError, lambda: cx.maximize(net, "conv2", direction=2.5), "direction", "8 x 6 x 6")
     refused(cx.SettingError, lambda: cx.maximize(net, "fc3", "cow"), "'cow'", "'ant'")
     refused(cx.LayerNotFound, lambda: cx.maximize(net, "conv9", 0), "conv9")
     refused(cx.SettingError, lambda: cx.maximize(net, "conv2", 0, position=(6, 0)), "(6, 0)", "6 x 6")
     refused(cx.SettingError, lambda: cx.maximize(net, "conv2", 0, M=0), "M is 0")
-    refused(cx.SettingError, lambda: cx.maximize(net, "conv2", np.zeros(8)), "zero or not finite")
-    refused(cx.SettingError, lambda: cx.maximize(net, "conv2", np.full(8, np.nan)), "zero or not finite")
-    refused(cx.SettingError, lambda: cx.maximize(net, "conv2", np.ones(5)), "8 x 6 x 6")
+    refused(cx.SettingError, lambda: cx.maximize(net, "conv2", direction=np.zeros(8)), "zero or not finite")
+    refused(cx.SettingError, lambda: cx.maximize(net, "conv2", direction=np.full(8, np.nan)), "zero or not finite")
+    refused(cx.SettingError, lambda: cx.maximize(net, "conv2", direction=np.ones(5)), "8 x 6 x 6")
     refused(cx.SettingError, lambda: cx.maximize(net, "conv2", [1, 2, 3], seed=[1, 2]), "3 units", "2 seeds")
     refused(cx.SettingError, lambda: cx.maximize(net, "conv2", 1, C=-1), "C is -1")

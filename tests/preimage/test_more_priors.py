@@ -40,7 +40,7 @@ def begin(net, priors, **values):
     target = net.pixels_of(np.linspace(0, 1, net.size[0] * net.size[1] * 3).reshape(*net.size, 3))
     with torch.no_grad():
         code = net.probe("conv2")(net.feed(target))["conv2"]
-    return Run(net, "conv2", Euclidean(code), settings, seeds=[0], steps=20, polish=0, priors=priors)
+    return Run(net, "conv2", Euclidean(code), settings, seeds=[0], steps=20, refine=0, priors=priors)
 
 
 def test_the_energy_and_its_gradient_count_the_prior_with_its_live_weight(net):

@@ -158,23 +158,23 @@ IMAGE = pictures(9, seed=5)[8]
 
 
 def test_an_inversion_with_patches_is_remade_by_its_code(net, patches):
-    run = cx.Inversion(net, IMAGE, "conv2", steps=6, polish=2, patches=patches, gamma=3, begin="patches")
+    run = cx.Inversion(net, IMAGE, "conv2", steps=6, refine=2, patches=patches, gamma=3, init="patches")
     for frame in run.frames():
         assert set(frame.energies) == {"energy", "data", "alpha", "tv", "patches"}
         if frame.step == 3:
             run.settings.update(gamma=0.5)
     result = run.result()
-    assert "gamma=3" in result.code
-    assert "patches=patches" in result.code
-    assert "begin='patches'" in result.code
-    again = eval(result.code, {"cx": cx, "net": net, "image": IMAGE, "patches": patches})
+    assert "gamma=3" in result.to_python()
+    assert "patches=patches" in result.to_python()
+    assert "init='patches'" in result.to_python()
+    again = eval(result.to_python(), {"cx": cx, "net": net, "image": IMAGE, "patches": patches})
     assert torch.equal(again.x, result.x)
     assert (result.history["patches"] > 0).all()
 
 
 def test_a_run_with_patches_goes_on_elsewhere_to_the_bit(net, patches):
     def begin():
-        return cx.Inversion(net, IMAGE, "conv2", steps=9, polish=0, patches=patches)
+        return cx.Inversion(net, IMAGE, "conv2", steps=9, refine=0, patches=patches)
 
     run, other = begin(), begin()
     for _ in range(4):
@@ -186,7 +186,7 @@ def test_a_run_with_patches_goes_on_elsewhere_to_the_bit(net, patches):
 
 def test_a_batch_is_what_its_images_are_alone(net, patches):
     images = [IMAGE, pictures(1, seed=6)[0]]
-    options = {"steps": 4, "polish": 0, "patches": patches, "gamma": 2, "progress": False}
+    options = {"steps": 4, "refine": 0, "patches": patches, "gamma": 2, "progress": False}
     both = cx.invert(net, images, "conv2", **options)
     for image, one in zip(images, both, strict=True):
         assert torch.allclose(cx.invert(net, image, "conv2", **options).x, one.x, atol=1e-2)
@@ -196,33 +196,33 @@ def test_a_batch_is_what_its_images_are_alone(net, patches):
 
 def test_a_heavy_prior_brings_the_estimate_to_its_patches(net, patches):
     def distance(gamma):
-        run = cx.Inversion(net, IMAGE, "conv2", steps=60, polish=0, patches=patches, gamma=gamma)
+        run = cx.Inversion(net, IMAGE, "conv2", steps=60, refine=0, patches=patches, gamma=gamma)
         list(run.frames())
         prior = run._more_priors[0]
         prior.match(run.x)
-        return float(np.abs(prior.warped()[0].astype(float) - run.result().image).mean())
+        return float(np.abs(prior.warped()[0].astype(float) - run.result().picture).mean())
 
     assert distance(1000) < 0.6 * distance(0)
 
 
 def test_maximisation_draws_to_a_class_s_photographs(net):
     whole = cx.PatchDatabase(net, list(pictures(4)), progress=False, size=7, stride=3, every=5)
-    run = cx.Maximization(net, "fc3", 1, steps=10, M=1.0, patches=whole, gamma=50, begin=IMAGE)
+    run = cx.Maximization(net, "fc3", 1, steps=10, M=1.0, patches=whole, gamma=50, init=IMAGE)
     list(run.frames())
     result = run.result()
-    again = eval(result.code, {"cx": cx, "net": net, "patches": whole, "begin": IMAGE})
+    again = eval(result.to_python(), {"cx": cx, "net": net, "patches": whole, "init": IMAGE})
     assert torch.equal(again.x, result.x)
     assert "patches" in result.history.dtype.names
 
 
 def test_a_start_may_be_any_image(net):
-    run = cx.Inversion(net, IMAGE, "conv2", begin=pictures(1, seed=7)[0], jitter=1)
+    run = cx.Inversion(net, IMAGE, "conv2", init=pictures(1, seed=7)[0], jitter=1)
     assert np.array_equal(net.picture(run.x), pictures(1, seed=7)[0])
 
 
 def test_wrong_input(net, patches, refused):
     refused(cx.SettingError, lambda: cx.Inversion(net, IMAGE, "conv2", gamma=1), "patches=")
-    refused(cx.SettingError, lambda: cx.Inversion(net, IMAGE, "conv2", begin="patches"), "patches=")
+    refused(cx.SettingError, lambda: cx.Inversion(net, IMAGE, "conv2", init="patches"), "patches=")
     refused(cx.SettingError, lambda: cx.Inversion(net, IMAGE, "conv2", patches=patches, gamma=-1), "gamma is -1")
     refused(cx.SettingError, lambda: prior(every=0), "every is 0")
     assert Settings(Values(gamma=2)).gamma == 2

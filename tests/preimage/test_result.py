@@ -13,19 +13,19 @@ import cnnexplore as cx
 
 @pytest.fixture(scope="module")
 def result():
-    return cx.invert(cx.load("lenet", device="cpu"), cx.digit(5), "conv2", steps=12, polish=4, progress=False)
+    return cx.invert(cx.load("lenet", device="cpu"), cx.digit(5), "conv2", steps=12, refine=4, progress=False)
 
 
 def test_fields(result):
     assert result.x.shape == (1, 1, 28, 28)
     assert result.x.dtype == torch.float32
-    assert result.image.shape == (28, 28, 3)
-    assert result.image.dtype == np.uint8
-    assert np.array_equal(result.image, result.net.picture(result.x))
+    assert result.picture.shape == (28, 28, 3)
+    assert result.picture.dtype == np.uint8
+    assert np.array_equal(result.picture, result.net.picture(result.x))
     assert result.layer == "conv2"
     assert 0 < result.error < 1
     assert len(result.history) == 16
-    assert result.code.startswith("cx.invert(cx.load('lenet'), image, 'conv2', ")
+    assert result.to_python().startswith("cx.invert(cx.load('lenet'), image, 'conv2', ")
     assert len(repr(result)) < 1000
     with pytest.raises(FrozenInstanceError):
         result.error = 0
@@ -35,8 +35,8 @@ def test_a_png_carries_its_code(result, tmp_path):
     for name in ("a.png", "b.PNG"):
         result.save(tmp_path / name)
         with Image.open(tmp_path / name) as picture:
-            assert picture.text["cnnexplore"] == result.code
-            assert np.array_equal(np.asarray(picture), result.image)
+            assert picture.text["cnnexplore"] == result.to_python()
+            assert np.array_equal(np.asarray(picture), result.picture)
 
 
 def test_other_formats_by_suffix(result, tmp_path):
@@ -45,21 +45,21 @@ def test_other_formats_by_suffix(result, tmp_path):
         assert picture.format == "JPEG"
         assert picture.size == (28, 28)
     result.save(tmp_path / "a.bmp")
-    assert np.array_equal(np.asarray(Image.open(tmp_path / "a.bmp")), result.image)
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "a.bmp")), result.picture)
 
 
 def test_it_shows_itself_in_a_notebook(result):
     picture = Image.open(io.BytesIO(result._repr_png_()))
-    assert picture.text["cnnexplore"] == result.code
+    assert picture.text["cnnexplore"] == result.to_python()
     shown = np.asarray(picture)
     factor = shown.shape[0] // 28
     assert factor >= 7  # 28 pixels alone are a stamp
-    assert np.array_equal(shown, result.image.repeat(factor, 0).repeat(factor, 1))
+    assert np.array_equal(shown, result.picture.repeat(factor, 0).repeat(factor, 1))
 
 
 def test_plot(result):
     left, right = result.plot().axes
-    assert np.array_equal(left.images[0].get_array(), result.image)
+    assert np.array_equal(left.images[0].get_array(), result.picture)
     assert "conv2" in left.get_title()
     assert f"{result.error:.3f}" in left.get_title()
     drawn = [line.get_ydata() for line in right.lines]

@@ -37,7 +37,7 @@ IMAGE = picture()
 
 def begin(net, **options):
     return cx.Inversion(
-        net, options.pop("image", IMAGE), "conv2", **({"C": 20, "jitter": 3, "steps": 8, "polish": 4} | options)
+        net, options.pop("image", IMAGE), "conv2", **({"C": 20, "jitter": 3, "steps": 8, "refine": 4} | options)
     )
 
 
@@ -93,7 +93,7 @@ def test_a_change_acts_at_the_next_step(net):
 
 def test_changes_from_a_thread_are_never_mixed(net):
     sets = [{"C": 1.0, "alpha": 3.0, "beta": 1.5}, {"C": 500.0, "alpha": 6.0, "beta": 2.5}]
-    run = begin(net, **sets[0], steps=3000, polish=0)
+    run = begin(net, **sets[0], steps=3000, refine=0)
     done = threading.Event()
 
     def write():
@@ -139,11 +139,11 @@ def test_frames_keep_their_pictures(net):
     again = [frame.x.clone() for frame in begin(net).frames()]
     assert all(torch.equal(a.x, b) for a, b in zip(frames, again, strict=True))
     assert not torch.equal(frames[-1].x, frames[-2].x)
-    assert np.array_equal(frames[-1].image, net.picture(frames[-1].x))
+    assert np.array_equal(frames[-1].picture, net.picture(frames[-1].x))
 
 
 def test_pause_and_resume(net):
-    run = begin(net, steps=400, polish=0)
+    run = begin(net, steps=400, refine=0)
     got, reached, ended = [], threading.Event(), threading.Event()
 
     def loop():
@@ -196,23 +196,23 @@ def test_a_stop_that_arrives_as_a_step_begins_is_not_lost(net):
                 self.stop()
             return super().advance()
 
-    run = Late(net, IMAGE, "conv2", C=20, jitter=3, steps=8, polish=4)
+    run = Late(net, IMAGE, "conv2", C=20, jitter=3, steps=8, refine=4)
     assert len(finish(run)) == 4
 
 
 def test_the_end_is_the_end(net):
-    run = begin(net, steps=2, polish=1)
+    run = begin(net, steps=2, refine=1)
     assert run.total == 3
     assert len(finish(run)) == 3
     assert finish(run) == []
-    nothing = begin(net, steps=0, polish=0)
+    nothing = begin(net, steps=0, refine=0)
     assert finish(nothing) == []
     assert nothing.history.shape == (0,)
     assert torch.equal(nothing.result().x, nothing.x)
 
 
-def test_polishing_only(net):
-    assert [frame.step for frame in begin(net, steps=0, polish=2).frames()] == [1, 2]
+def test_refinement_only(net):
+    assert [frame.step for frame in begin(net, steps=0, refine=2).frames()] == [1, 2]
 
 
 # state
@@ -241,7 +241,7 @@ def test_state_continues_to_the_bit(net, at, through_file):
     finish(other)
     assert torch.equal(other.canvas, whole.canvas)
     assert np.array_equal(other.history, whole.history)
-    assert other.code() == run.code() == whole.code()
+    assert other.to_python() == run.to_python() == whole.to_python()
 
 
 def test_state_carries_the_seed_into_the_code(net):
@@ -251,7 +251,7 @@ def test_state_carries_the_seed_into_the_code(net):
     other.restore(run.state())
     finish(run), finish(other)
     assert torch.equal(other.canvas, run.canvas)
-    assert other.code() == run.code()
+    assert other.to_python() == run.to_python()
 
 
 def test_state_carries_a_change_that_waits_for_its_step(net):
@@ -262,8 +262,8 @@ def test_state_carries_a_change_that_waits_for_its_step(net):
     other.restore(run.state())
     finish(run), finish(other)
     assert torch.equal(other.canvas, run.canvas)
-    assert other.code() == run.code()
-    assert "200" in other.code()
+    assert other.to_python() == run.to_python()
+    assert "200" in other.to_python()
 
 
 def test_restore_refuses_what_belongs_elsewhere(net, refused):
@@ -284,7 +284,7 @@ def test_restore_refuses_what_belongs_elsewhere(net, refused):
 
 
 def test_same_seed_same_result(net):
-    a, b, c = (cx.invert(net, IMAGE, "conv2", steps=8, polish=3, seed=s, progress=False) for s in (4, 4, 5))
+    a, b, c = (cx.invert(net, IMAGE, "conv2", steps=8, refine=3, seed=s, progress=False) for s in (4, 4, 5))
     assert torch.equal(a.x, b.x)
     assert a.error == b.error
     assert np.array_equal(a.history, b.history)
@@ -293,10 +293,10 @@ def test_same_seed_same_result(net):
 
 def test_torchs_own_randomness_plays_no_part(net):
     before = torch.get_rng_state()
-    a = cx.invert(net, IMAGE, "conv2", steps=4, polish=1, progress=False)
+    a = cx.invert(net, IMAGE, "conv2", steps=4, refine=1, progress=False)
     assert torch.equal(torch.get_rng_state(), before)
     torch.rand(3)
-    assert torch.equal(a.x, cx.invert(net, IMAGE, "conv2", steps=4, polish=1, progress=False).x)
+    assert torch.equal(a.x, cx.invert(net, IMAGE, "conv2", steps=4, refine=1, progress=False).x)
     torch.set_rng_state(before)
 
 
@@ -309,26 +309,26 @@ def agree(batch, singles):
         assert one.error == pytest.approx(alone.error, rel=1e-3)
         for name in alone.history.dtype.names:
             np.testing.assert_allclose(one.history[name], alone.history[name], rtol=1e-3, atol=1e-6)
-        assert one.code == alone.code
+        assert one.to_python() == alone.to_python()
 
 
 def test_a_batch_of_seeds_is_its_runs(net):
     seeds = [3, 0, 9]
-    batch = cx.invert(net, IMAGE, "conv2", C=20, jitter=3, steps=10, polish=4, seed=seeds, progress=False)
+    batch = cx.invert(net, IMAGE, "conv2", C=20, jitter=3, steps=10, refine=4, seed=seeds, progress=False)
     agree(batch, [finish_one(net, IMAGE, seed) for seed in seeds])
 
 
 def finish_one(net, image, seed):
-    return cx.invert(net, image, "conv2", C=20, jitter=3, steps=10, polish=4, seed=seed, progress=False)
+    return cx.invert(net, image, "conv2", C=20, jitter=3, steps=10, refine=4, seed=seed, progress=False)
 
 
 def test_a_batch_of_images_is_its_runs(net):
     images = [picture(seed) for seed in (5, 6)]
-    batch = cx.invert(net, images, "conv2", C=20, jitter=3, steps=10, polish=4, seed=2, progress=False)
+    batch = cx.invert(net, images, "conv2", C=20, jitter=3, steps=10, refine=4, seed=2, progress=False)
     agree(batch, [finish_one(net, image, 2) for image in images])
-    stacked = cx.invert(net, np.stack(images), "conv2", C=20, jitter=3, steps=10, polish=4, seed=2, progress=False)
+    stacked = cx.invert(net, np.stack(images), "conv2", C=20, jitter=3, steps=10, refine=4, seed=2, progress=False)
     assert all(torch.equal(a.x, b.x) for a, b in zip(batch, stacked, strict=True))
-    pairs = cx.invert(net, images, "conv2", C=20, jitter=3, steps=10, polish=4, seed=[7, 8], progress=False)
+    pairs = cx.invert(net, images, "conv2", C=20, jitter=3, steps=10, refine=4, seed=[7, 8], progress=False)
     agree(pairs, [finish_one(net, image, seed) for image, seed in zip(images, (7, 8), strict=True)])
 
 
@@ -346,18 +346,18 @@ def test_a_batch_says_how_each_is_made(net, tmp_path):
     paths = [str(tmp_path / f"{k}.png") for k in range(2)]
     for k, path in enumerate(paths):
         Image.fromarray(picture(k)).save(path)
-    for result in cx.invert(net, paths, "conv2", C=20, steps=3, polish=1, seed=[1, 2], progress=False):
-        again = eval(result.code, {"cx": cx, "net": net})
+    for result in cx.invert(net, paths, "conv2", C=20, steps=3, refine=1, seed=[1, 2], progress=False):
+        again = eval(result.to_python(), {"cx": cx, "net": net})
         assert float((again.x - result.x).norm() / result.x.norm()) < 1e-3
-    from_path = cx.invert(net, tmp_path / "0.png", "conv2", steps=3, polish=1, progress=False)
-    assert torch.equal(eval(from_path.code, {"cx": cx, "net": net}).x, from_path.x)
+    from_path = cx.invert(net, tmp_path / "0.png", "conv2", steps=3, refine=1, progress=False)
+    assert torch.equal(eval(from_path.to_python(), {"cx": cx, "net": net}).x, from_path.x)
 
 
 # the code
 
 
 def test_code_replays_live_changes(net):
-    run = begin(net, C=1 / 3, alpha=5.123456789, rate=0.0333, steps=14, polish=5)
+    run = begin(net, C=1 / 3, alpha=5.123456789, rate=0.0333, steps=14, refine=5)
     for frame in run.frames():
         if frame.step == 3:
             run.settings.update(C=123.456789, beta=1.75)
@@ -365,19 +365,19 @@ def test_code_replays_live_changes(net):
             run.settings.update(jitter=6)
         if frame.step == 9:
             run.settings.update(C=1 / 7, alpha=2.5, rate=0.1)
-        if frame.step == 15:  # polishing
+        if frame.step == 15:  # refining
             run.settings.update(beta=2.9, jitter=2)
-    again = eval(run.code(), {"cx": cx, "net": net, "image": IMAGE})
+    again = eval(run.to_python(), {"cx": cx, "net": net, "image": IMAGE})
     assert torch.equal(again.x, run.x)
     assert np.array_equal(again.history, run.history)
-    assert again.code == run.code()
+    assert again.to_python() == run.to_python()
 
 
 def test_code_of_a_change_before_the_first_step(net):
     run = begin(net)
     run.settings.update(C=80, jitter=5)
     finish(run)
-    assert torch.equal(eval(run.code(), {"cx": cx, "net": net, "image": IMAGE}).x, run.x)
+    assert torch.equal(eval(run.to_python(), {"cx": cx, "net": net, "image": IMAGE}).x, run.x)
 
 
 @pytest.mark.parametrize("stop_at", [3, 8, 10])
@@ -386,13 +386,13 @@ def test_code_of_an_unfinished_run(net, stop_at):
     for frame in run.frames():
         if frame.step == stop_at:
             break
-    assert torch.equal(eval(run.code(), {"cx": cx, "net": net, "image": IMAGE}).x, run.x)
+    assert torch.equal(eval(run.to_python(), {"cx": cx, "net": net, "image": IMAGE}).x, run.x)
     kept = run.x.clone()
     run.settings.update(C=77)
     finish(run)
-    assert "77" in run.code()
-    assert "77" not in run.code(step=stop_at)
-    assert torch.equal(eval(run.code(step=stop_at), {"cx": cx, "net": net, "image": IMAGE}).x, kept)
+    assert "77" in run.to_python()
+    assert "77" not in run.to_python(step=stop_at)
+    assert torch.equal(eval(run.to_python(step=stop_at), {"cx": cx, "net": net, "image": IMAGE}).x, kept)
 
 
 def test_code_with_a_mask(net):
@@ -403,13 +403,13 @@ def test_code_with_a_mask(net):
     plain = begin(net)
     finish(plain)
     assert not torch.equal(plain.x, run.x)
-    assert torch.equal(eval(run.code(), {"cx": cx, "net": net, "image": IMAGE, "mask": mask}).x, run.x)
+    assert torch.equal(eval(run.to_python(), {"cx": cx, "net": net, "image": IMAGE, "mask": mask}).x, run.x)
 
 
 def test_code_of_a_result_of_a_loaded_network(on_cpu):
     net, image = cx.load("lenet", device="cpu"), cx.digit(3)
-    result = cx.invert(net, image, "pool2", steps=20, polish=5, progress=False)
-    again = eval(result.code, {"cx": cx, "image": image})
+    result = cx.invert(net, image, "pool2", steps=20, refine=5, progress=False)
+    again = eval(result.to_python(), {"cx": cx, "image": image})
     assert torch.equal(again.x, result.x)
     assert again.error == result.error
 
@@ -479,7 +479,7 @@ def test_error_is_that_of_the_plain_module(net):
 def test_the_more_the_code_counts_the_nearer_it_comes(net):
     errors = []
     for C in (1, 300):
-        run = begin(net, image=cx.photograph("cat"), C=C, steps=150, polish=20)
+        run = begin(net, image=cx.photograph("cat"), C=C, steps=150, refine=20)
         finish(run)
         assert run.history["error"][0] > 0.9
         errors.append(run.result().error)
@@ -512,7 +512,7 @@ def test_an_estimate_that_is_not_finite(refused):
     [
         ({"steps": -1}, cx.SettingError, "steps is -1"),
         ({"steps": 2.5}, cx.SettingError, "steps is 2.5"),
-        ({"polish": -1}, cx.SettingError, "polish is -1"),
+        ({"refine": -1}, cx.SettingError, "refine is -1"),
         ({"seed": -1}, cx.SettingError, "seed is -1"),
         ({"seed": "a"}, cx.SettingError, "seed is 'a'"),
         ({"seed": []}, cx.SettingError, "seed is []"),
@@ -554,10 +554,10 @@ def test_solvers_by_name(net):
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 @pytest.mark.parametrize("jitter", [1, 3])
 def test_within_no_grad_and_inference_mode(net, mode, jitter):
-    expected = cx.invert(net, IMAGE, "conv2", steps=3, polish=1, jitter=jitter, progress=False)
+    expected = cx.invert(net, IMAGE, "conv2", steps=3, refine=1, jitter=jitter, progress=False)
     with mode():
         fresh = cx.Network(net.module, SIDE)
-        found = cx.invert(fresh, IMAGE, "conv2", steps=3, polish=1, jitter=jitter, progress=False)
+        found = cx.invert(fresh, IMAGE, "conv2", steps=3, refine=1, jitter=jitter, progress=False)
     assert torch.equal(found.x, expected.x)
 
 
@@ -584,7 +584,7 @@ class Luma(nn.Module):
 
 @pytest.mark.parametrize("jitter", [1, 3])
 def test_a_module_whose_gradient_is_expanded(jitter):
-    result = cx.invert(cx.Network(Luma(), 12), IMAGE, "conv1", steps=3, polish=1, jitter=jitter, progress=False)
+    result = cx.invert(cx.Network(Luma(), 12), IMAGE, "conv1", steps=3, refine=1, jitter=jitter, progress=False)
     assert np.isfinite(result.error)
 
 
@@ -592,12 +592,12 @@ def test_a_module_whose_gradient_is_expanded(jitter):
 def test_a_module_that_begins_in_place_or_with_nothing(first):
     net = cx.Network(nn.Sequential(first, nn.Conv2d(3, 4, 3)), 12)
     for layer in net.layers:
-        assert np.isfinite(cx.invert(net, IMAGE, layer, steps=3, polish=1, progress=False).error)
+        assert np.isfinite(cx.invert(net, IMAGE, layer, steps=3, refine=1, progress=False).error)
 
 
 def test_both_ways_of_asking_agree(net):
     run = begin(net)
     finish(run)
-    result = cx.invert(net, IMAGE, "conv2", C=20, jitter=3, steps=8, polish=4, progress=True)
+    result = cx.invert(net, IMAGE, "conv2", C=20, jitter=3, steps=8, refine=4, progress=True)
     assert torch.equal(result.x, run.x)
-    assert result.code == run.result().code
+    assert result.to_python() == run.result().to_python()

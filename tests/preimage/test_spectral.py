@@ -86,7 +86,7 @@ def literal(net, first, energy_slope, steps, since):
 
 
 def test_it_is_its_formulae(net):
-    run = cx.Inversion(net, IMAGE, "conv2", C=20, jitter=1, steps=40, polish=0, seed=3, schedule={15: {"C": 200}})
+    run = cx.Inversion(net, IMAGE, "conv2", C=20, jitter=1, steps=40, refine=0, seed=3, schedule={15: {"C": 200}})
     assert run.solver_name == "spectral"
     module = nn.Sequential(*(type(m)(*a) for m, a in ((net.module[0], (3, 6, 3, 1, 1)), (nn.ReLU(), ())))).double()
     module.append(nn.Conv2d(6, 4, 3, 2, 1).double())
@@ -107,7 +107,7 @@ def test_it_is_its_formulae(net):
         return n if n < 15 else n - 15
 
     first = run.canvas[0].double().numpy()
-    noise = run.variant.begin([torch.Generator().manual_seed(3)], 3, (SIDE, SIDE))[0].double().numpy()
+    noise = run.variant.init([torch.Generator().manual_seed(3)], 3, (SIDE, SIDE))[0].double().numpy()
     W = literal_blur(SIDE, _quick(SIDE))
     np.testing.assert_allclose(first, (noise.reshape(3, -1) @ W.T).reshape(first.shape) / 6, atol=1e-3)
     for frame, expected in zip(run.frames(), literal(net, first, slope, 40, since), strict=True):
@@ -116,7 +116,7 @@ def test_it_is_its_formulae(net):
 
 
 def test_it_does_not_depend_on_how_long_it_will_run(net):
-    short = cx.Inversion(net, IMAGE, "conv2", steps=7, polish=0)
+    short = cx.Inversion(net, IMAGE, "conv2", steps=7, refine=0)
     long = cx.Inversion(net, IMAGE, "conv2", steps=500)
     for _ in range(7):
         a, b = short.advance(), long.advance()
@@ -126,7 +126,7 @@ def test_it_does_not_depend_on_how_long_it_will_run(net):
 @pytest.mark.parametrize("layer", ["relu1", "conv2"])
 def test_it_is_below_algorithm_1_long_before(net, layer):
     def energy(solver, steps):
-        run = cx.Inversion(net, IMAGE, layer, jitter=1, steps=steps, polish=0, solver=solver)
+        run = cx.Inversion(net, IMAGE, layer, jitter=1, steps=steps, refine=0, solver=solver)
         list(run.frames())
         return run.history["energy"][-1]
 

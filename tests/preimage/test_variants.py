@@ -42,7 +42,7 @@ def literal(net, layers, first, steps, s2, weight):
 @pytest.mark.parametrize(("layer", "layers", "weight"), [("conv1", 1, 1), ("relu1", 2, 1), ("conv2", 3, 10)])
 def test_it_is_the_published_algorithm(net, layer, layers, weight):
     run = cx.Inversion(net, IMAGE, layer, variant="inverting2015")
-    assert (run.steps, run.polish, run.solver_name, run.first.C, run.first.jitter) == (400, 0, "momentum", 1, 1)
+    assert (run.steps, run.refine, run.solver_name, run.first.C, run.first.jitter) == (400, 0, "momentum", 1, 1)
     s2 = 27098.1**2 * 12 * 12 / (227 * 227)
     assert float(run.x.norm()) == pytest.approx(s2**0.5, rel=1e-5)
     first = run.x.clone()
@@ -58,9 +58,9 @@ def test_its_code_remakes_it(net):
     run = cx.Inversion(net, IMAGE, "conv1", variant="inverting2015", seed=3)
     for _ in range(110):
         run.advance()
-    assert "variant='inverting2015'" in run.code()
-    again = eval(run.code(), {"cx": cx, "net": net, "image": IMAGE})
-    assert np.array_equal(again.image, run.result().image)
+    assert "variant='inverting2015'" in run.to_python()
+    again = eval(run.to_python(), {"cx": cx, "net": net, "image": IMAGE})
+    assert np.array_equal(again.picture, run.result().picture)
     whole = cx.invert(net, IMAGE, "conv1", variant="inverting2015", progress=False)
     assert len(whole.history) == 400
     assert whole.error < whole.history["error"][0] / 2

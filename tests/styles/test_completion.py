@@ -34,39 +34,39 @@ def boxed(size, box=BOX):
 
 def test_pixels_outside_the_mask_are_untouched_to_the_bit(net, scene, tmp_path):
     mask = boxed((96, 96))
-    run = cx.Completion(net, scene, mask, steps=6, polish=3)
+    run = cx.Completion(net, scene, mask, steps=6, refine=3)
     start = net.pixels_of(scene)
     for frame in run.frames():
         assert torch.equal(frame.x[0][:, ~mask], start[0][:, ~mask])
     made = run.result()
-    assert made.image.dtype == np.uint8
-    assert np.array_equal(made.image[~mask], scene[~mask])
-    assert (made.image[mask] != scene[mask]).any(1).mean() > 0.9
+    assert made.picture.dtype == np.uint8
+    assert np.array_equal(made.picture[~mask], scene[~mask])
+    assert (made.picture[mask] != scene[mask]).any(1).mean() > 0.9
     made.save(tmp_path / "made.png")
     saved = np.asarray(Image.open(tmp_path / "made.png"))
     assert np.array_equal(saved[~mask], scene[~mask])
-    assert np.array_equal(saved, made.image)
-    assert Image.open(tmp_path / "made.png").text["cnnexplore"] == made.code
+    assert np.array_equal(saved, made.picture)
+    assert Image.open(tmp_path / "made.png").text["cnnexplore"] == made.to_python()
 
 
 @pytest.mark.parametrize("size", [(240, 411), (411, 240), (60, 80), (97, 96)])
 def test_a_photograph_of_any_size_keeps_its_own_pixels(net, size):
     photo = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     box = (size[0] // 3, size[1] // 3, 2 * size[0] // 3, 2 * size[1] // 3)
-    made = cx.complete(net, photo, box, target="church", steps=3, polish=0, progress=False)
+    made = cx.complete(net, photo, box, target="church", steps=3, refine=0, progress=False)
     mask = boxed(size, box)
     assert np.array_equal(made.mask, mask)
-    assert made.image.shape == photo.shape
-    assert np.array_equal(made.image[~mask], photo[~mask])
-    assert (made.image[mask] != photo[mask]).any(1).mean() > 0.9
+    assert made.picture.shape == photo.shape
+    assert np.array_equal(made.picture[~mask], photo[~mask])
+    assert (made.picture[mask] != photo[mask]).any(1).mean() > 0.9
     low = made.hole.free
     assert torch.equal(made.x[0][:, ~low], net.pixels_of(photo)[0][:, ~low])
 
 
 def test_what_the_network_does_not_see_stays(net):
     photo = np.random.default_rng(0).integers(0, 256, (100, 300, 3), dtype=np.uint8)
-    made = cx.complete(net, photo, (20, 60, 80, 160), target=0, steps=2, polish=0, progress=False)
-    changed = (made.image != photo).any(2)
+    made = cx.complete(net, photo, (20, 60, 80, 160), target=0, steps=2, refine=0, progress=False)
+    changed = (made.picture != photo).any(2)
     assert not changed[:, :100].any()
     assert changed[25:75, 105:155].mean() > 0.9
 
@@ -91,8 +91,8 @@ def test_the_class_rises(net):
     """In scenes of the world, with classes that are not there."""
     rises = []
     for seed, target in ((11, "church"), (12, "fish"), (13, "bird")):
-        made = cx.complete(net, cx.scene(seed).image, BOX, target=target, steps=60, polish=10, progress=False)
-        assert made.after == pytest.approx(dict(net.predict(made.image, 10))[target], abs=1e-6)
+        made = cx.complete(net, cx.scene(seed).image, BOX, target=target, steps=60, refine=10, progress=False)
+        assert made.after == pytest.approx(dict(net.predict(made.picture, 10))[target], abs=1e-6)
         assert made.before == pytest.approx(dict(net.predict(cx.scene(seed).image, 10))[target], abs=1e-6)
         rises.append(made.after - made.before)
     assert min(rises) > 0
@@ -103,19 +103,19 @@ def test_the_class_is_what_the_rest_of_the_scene_says(net, scene):
     run = cx.Completion(net, scene, BOX)
     around = net.picture(run.hole.surroundings())
     assert run.context == net.predict(around, 1)[0][0]
-    assert repr(run.context) in run.code()
+    assert repr(run.context) in run.to_python()
 
 
 def test_styles_and_seeds_are_one_batch(net, scene):
     styles = [cx.Pathway.ensemble(0), np.arange(256) % 2 == 0, None]
-    batch = cx.complete(net, scene, BOX, styles, target=3, seed=[5, 5, 6], steps=3, polish=0, progress=False)
+    batch = cx.complete(net, scene, BOX, styles, target=3, seed=[5, 5, 6], steps=3, refine=0, progress=False)
     assert len(batch) == 3
     for one in batch:
-        assert np.array_equal(one.image, eval(one.code, {"cx": cx, "image": scene}).image)
-    assert not np.array_equal(batch[0].image, batch[1].image)
-    seeds = cx.complete(net, scene, BOX, target=3, seed=[5, 6], steps=3, polish=0, progress=False)
-    assert np.array_equal(seeds[1].image, batch[2].image)
-    assert not np.array_equal(seeds[0].image, seeds[1].image)
+        assert np.array_equal(one.picture, eval(one.to_python(), {"cx": cx, "image": scene}).picture)
+    assert not np.array_equal(batch[0].picture, batch[1].picture)
+    seeds = cx.complete(net, scene, BOX, target=3, seed=[5, 6], steps=3, refine=0, progress=False)
+    assert np.array_equal(seeds[1].picture, batch[2].picture)
+    assert not np.array_equal(seeds[0].picture, seeds[1].picture)
 
 
 @pytest.mark.parametrize("start", ["surroundings", "noise", "image"])
@@ -125,12 +125,12 @@ def test_the_code_remakes_the_completion(net, start, tmp_path):
     Image.fromarray(photo).save(path)
     mask = np.random.default_rng(2).random((120, 150)) < 0.5
     made = cx.complete(
-        net, path, mask, cx.Pathway.ensemble(3), 2, C=0.3, steps=3, polish=1, seed=4, start=start, M=2.0,
+        net, path, mask, cx.Pathway.ensemble(3), 2, C=0.3, steps=3, refine=1, seed=4, start=start, M=2.0,
         schedule={2: {"C": 1.0}}, progress=False,
     )  # fmt: skip
-    again = eval(made.code)
-    assert np.array_equal(made.image, again.image)
-    assert again.code == made.code
+    again = eval(made.to_python())
+    assert np.array_equal(made.picture, again.picture)
+    assert again.to_python() == made.to_python()
 
 
 def test_a_mask_may_be_a_picture(net, scene, tmp_path):
@@ -165,7 +165,7 @@ def test_the_salient_part_is_one_piece_without_holes_and_on_the_object(net):
     assert inside > 1.5 * chance
     run = cx.Completion(net, cx.scene(0).image, steps=1)
     assert np.array_equal(run.hole.mask, cx.salient_part(net, cx.scene(0).image))
-    assert "mask=" not in run.code()
+    assert "mask=" not in run.to_python()
     photo = np.kron(cx.scene(0).image, np.ones((2, 2, 1), np.uint8))
     assert cx.salient_part(net, photo).shape == (192, 192)
 
@@ -199,11 +199,11 @@ def test_a_style_changes_the_fill_more_than_a_seed_does():
     topics = cx.topics(found, 3)
     styles = [topic for topic in topics for _ in (0, 1)]
     fills = cx.complete(
-        net, cx.scene(12).image, (20, 20, 80, 76), styles, "church", seed=[0, 1] * 3, steps=40, polish=5, progress=False
+        net, cx.scene(12).image, (20, 20, 80, 76), styles, "church", seed=[0, 1] * 3, steps=40, refine=5, progress=False
     )
     assert min(fill.after for fill in fills) > 0.9 > 0.1 > fills[0].before
-    assert nearest_topic(topics, [fill.image for fill in fills]).tolist() == [0, 0, 1, 1, 2, 2]
-    codes = net.activations([fill.image for fill in fills], "relu7").numpy()
+    assert nearest_topic(topics, [fill.picture for fill in fills]).tolist() == [0, 0, 1, 1, 2, 2]
+    codes = net.activations([fill.picture for fill in fills], "relu7").numpy()
     far = np.linalg.norm(codes[:, None] - codes[None], axis=2)
     within = np.mean([far[2 * k, 2 * k + 1] for k in range(3)])
     between = np.mean([far[2 * a + n, 2 * b + n] for a, b in ((0, 1), (0, 2), (1, 2)) for n in (0, 1)])

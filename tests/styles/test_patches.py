@@ -188,7 +188,7 @@ def test_a_grey_network():
     database = cx.PatchDatabase(net, pictures(6), "conv2", cache=False, progress=False, size=7, k=2)
     assert database.pictures.shape == (6, SIDE, SIDE, 1)
     assert database.average(pictures(1, seed=9)[0]).shape == (SIDE, SIDE, 1)
-    result = cx.invert(net, pictures(1, seed=9)[0], "conv2", steps=3, polish=0, patches=database, begin="patches",
+    result = cx.invert(net, pictures(1, seed=9)[0], "conv2", steps=3, refine=0, patches=database, init="patches",
                        progress=False)  # fmt: skip
     assert np.isfinite(result.error)
 

@@ -283,12 +283,12 @@ def test_the_code_remakes_the_pathway_and_the_picture(way):
         assert (a is None) == (b is None)
         assert a is None or torch.equal(a, b)
     made = cx.maximize(net, "c", [1, 2], M=1.0, steps=3, pathway=way, progress=False)[1]
-    remade = eval(made.code.replace(net.code, "net", 1) if net.source else made.code)
-    assert np.array_equal(made.image, remade.image)
-    inverted = cx.invert(net, IMAGE, "c", steps=2, polish=1, pathway=[way], progress=False)[0]
+    remade = eval(made.to_python().replace(net.code, "net", 1) if net.source else made.to_python())
+    assert np.array_equal(made.picture, remade.picture)
+    inverted = cx.invert(net, IMAGE, "c", steps=2, refine=1, pathway=[way], progress=False)[0]
     image = IMAGE
     assert image is not None
-    assert np.array_equal(inverted.image, eval(inverted.code).image)
+    assert np.array_equal(inverted.picture, eval(inverted.to_python()).picture)
 
 
 def test_a_long_mask_is_packed_and_unpacked():
@@ -371,4 +371,4 @@ def test_a_network_with_one_hidden_layer_has_m7(on_cpu):
     net = cx.load("lenet")
     assert head_of(net).shape == (50, 4, 4)
     made = cx.maximize(net, "conv4", 3, steps=2, M=1.0, pathway=cx.Pathway(m7=np.arange(500) % 2), progress=False)
-    assert np.array_equal(made.image, eval(made.code).image)
+    assert np.array_equal(made.picture, eval(made.to_python()).picture)

@@ -51,11 +51,11 @@ def test_a_portrait_says_the_code_that_remakes_it(styles):
     by_hand = cx.maximize(
         net, net.scores.name, unit, M=most, pathway=cx.Pathway.topic(mask), seed=3, steps=3, progress=False
     )
-    assert np.array_equal(pair[1].image, alone.image)
-    assert np.array_equal(alone.image, by_hand.image)
-    assert np.array_equal(eval(alone.code, {"cx": cx, "net": net}).image, alone.image)
+    assert np.array_equal(pair[1].picture, alone.picture)
+    assert np.array_equal(alone.picture, by_hand.picture)
+    assert np.array_equal(eval(alone.to_python(), {"cx": cx, "net": net}).picture, alone.picture)
     other = cx.visualize_topic(styles, 1, threshold=0.0, distinct=0.0, seed=3, steps=3, progress=False)
-    assert not np.array_equal(other.image, alone.image)
+    assert not np.array_equal(other.picture, alone.picture)
 
 
 def test_what_cannot_be_gets_a_sentence(styles, refused):
@@ -78,5 +78,5 @@ def test_the_picture_of_a_style_is_nearest_to_images_of_that_style():
         styles = cx.topics(found.of(name), 3)
         for topic in range(3):
             (picture,) = cx.visualize_topic(styles, topic, seed=[7], steps=40, progress=False)
-            own.append(nearest_topic(styles, picture.image)[0] == topic)
+            own.append(nearest_topic(styles, picture.picture)[0] == topic)
     assert np.mean(own) > 0.8

@@ -22,7 +22,7 @@ def test_it_starts_from_the_image_and_makes_its_code_stronger(panel, said):
     assert p.wait(60)
     assert float(p.runner.run.responses) > 1.05
     begun = next(content for content, _ in said if content.get("reset"))
-    assert (begun["told"], begun["unit"]) == ("response", " × its own")
+    assert (begun["metric"], begun["unit"]) == ("response", " × its own")
     points = np.concatenate([np.frombuffer(b[0], np.float32) for c, b in said if c["kind"] == "trace" and b])
     step, weighted, priors, response = points.reshape(-1, 4).T
     assert np.array_equal(np.unique(step), np.arange(1, 41))
@@ -34,7 +34,7 @@ def test_the_code_remakes_the_picture(panel):
     p = panel("lenet", layer="conv2", steps=15)
     assert p.wait(60)
     assert p.to_python().startswith("cx.caricature(cx.load('lenet'), cx.digit(2), 'conv2', C=10,")
-    assert np.array_equal(eval(p.to_python(), {"cx": cx}).image, p.picture)
+    assert np.array_equal(eval(p.to_python(), {"cx": cx}).picture, p.picture)
 
 
 def test_what_is_wrong_is_refused_or_told(panel, said, refused):

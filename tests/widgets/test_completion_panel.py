@@ -26,7 +26,7 @@ def panel(keep):
 
 def remade(p, **names) -> np.ndarray:
     made = eval(p.to_python(), {"cx": cx, **names})
-    return np.stack([one.image for one in made]) if isinstance(made, list) else made.image
+    return np.stack([one.picture for one in made]) if isinstance(made, list) else made.picture
 
 
 def test_the_mask_is_found_until_one_is_drawn(panel, net, on_cpu):
@@ -116,7 +116,7 @@ def test_a_large_photograph_is_saved_whole(panel, net, said, on_cpu):
     mask[40:160, 80:220] = True
     assert np.array_equal(pixels[~mask], photo[~mask])
     again = eval(picture.text["cnnexplore"], {"cx": cx, "image": photo})
-    assert np.array_equal(again.image, pixels)
+    assert np.array_equal(again.picture, pixels)
 
 
 def test_another_image_or_network_finds_its_own_mask(panel, net, on_cpu):

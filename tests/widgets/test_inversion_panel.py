@@ -47,7 +47,7 @@ def test_the_code_remakes_the_picture_to_the_bit_also_after_steering(panel):
     time.sleep(0.1)
     code = p.to_python()
     assert "schedule={" in code
-    assert np.array_equal(eval(code, {"cx": cx}).image, p.picture)
+    assert np.array_equal(eval(code, {"cx": cx}).picture, p.picture)
 
 
 def test_sliders_write_into_the_mailbox_and_nothing_starts_over(panel):
@@ -108,7 +108,7 @@ def test_looking_back_shows_an_earlier_frame_and_its_code(panel):
     assert abs(shown - 8) <= 4
     assert f"steps={shown}," in p.to_python()
     assert not np.array_equal(p.picture, newest)
-    assert np.array_equal(eval(p.to_python(), {"cx": cx}).image, p.picture)
+    assert np.array_equal(eval(p.to_python(), {"cx": cx}).picture, p.picture)
     p._scrub(90)
     assert np.array_equal(p.picture, newest)
 
@@ -218,7 +218,7 @@ def test_a_window_of_the_map_masks_the_code_and_is_framed(panel):
     p.map.view.receive({"kind": "window", "window": [2, 3, 6, 5]})
     until(lambda: p.runner.run is not None and p.runner.run.mask is not None and p.runner.state == "finished")
     assert "mask=cx.masks.window(top=2, left=3, bottom=6, right=5)" in p.to_python()
-    assert np.array_equal(eval(p.to_python(), {"cx": cx}).image, p.picture)
+    assert np.array_equal(eval(p.to_python(), {"cx": cx}).picture, p.picture)
     layer = p.runner.run.layer
     top, left, bottom, right = p.original.box
     assert (top, left) == layer.rf_box(2, 3)[:2]
@@ -258,7 +258,7 @@ def test_several_seeds_grow_side_by_side_in_one_run(panel):
     assert p.picture.shape == (4, 28, 28, 3)
     assert p.estimate.caption.endswith("seeds 3 to 6")
     again = eval(p.to_python(), {"cx": cx})
-    assert np.array_equal(np.stack([r.image for r in again]), p.picture)
+    assert np.array_equal(np.stack([r.picture for r in again]), p.picture)
     content, buffers = p.estimate.stream._latest()
     assert (content["n"], content["w"], content["h"]) == (4, 28, 28)
     assert bytes(buffers[0]) == p.picture.tobytes()

@@ -30,7 +30,7 @@ def test_the_most_interesting_unit_comes_first_and_its_code_remakes_it(panel, ne
     assert (p.estimate.height, p.estimate.width) == p.runner.run.size
     assert "'conv2', C=" in p.to_python()
     assert f"unit={best}" in p.to_python()
-    assert np.array_equal(eval(p.to_python(), {"cx": cx}).image, p.picture)
+    assert np.array_equal(eval(p.to_python(), {"cx": cx}).picture, p.picture)
 
 
 def test_a_chosen_unit_starts_by_itself_and_keeps_the_settings(panel, net):
@@ -52,7 +52,7 @@ def test_a_position_takes_the_whole_canvas_and_is_framed(panel, net):
     assert p.estimate.box == [float(v) for v in net.layers["conv2"].rf_box(2, 5)]
     assert p.map.view.box == [2, 5, 2, 5]
     assert "unit=3, position=(2, 5)" in p.to_python()
-    assert np.array_equal(eval(p.to_python(), {"cx": cx}).image, p.picture)
+    assert np.array_equal(eval(p.to_python(), {"cx": cx}).picture, p.picture)
     p.map.back.click()
     until(lambda: p.runner.run is not None and p.runner.run.position is None and p.runner.state == "finished")
     assert p.estimate.box == []
@@ -82,7 +82,7 @@ def test_every_unit_gets_a_thumbnail_the_chosen_one_its_own(panel, net):
     assert sorted(p.grid.order) == list(range(count))
     assert p.grid.order == by_interest(net, net.layers["conv1"])
     unit = p.grid.order[-1]
-    expected = cx.maximize(net, "conv1", unit, steps=_STEPS, progress=False).image
+    expected = cx.maximize(net, "conv1", unit, steps=_STEPS, progress=False).picture
     times = p.grid.side // expected.shape[0]
     assert np.array_equal(p.grid._sprites[unit], expected.repeat(times, 0).repeat(times, 1))
     p.grid.selected = unit

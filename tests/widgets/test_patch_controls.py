@@ -24,8 +24,8 @@ def test_switched_on_it_runs_with_pictures_at_hand_and_its_code_remakes_it(panel
     p.patches.switch.value = True
     assert p.wait(60)
     assert p.patches.view in p.run_pictures.widget.children
-    assert "patches=cx.PatchDatabase(cx.load('lenet'), None, 'conv2'), begin='patches'" in p.to_python()
-    assert np.array_equal(eval(p.to_python(), {"cx": cx}).image, p.picture)
+    assert "patches=cx.PatchDatabase(cx.load('lenet'), None, 'conv2'), init='patches'" in p.to_python()
+    assert np.array_equal(eval(p.to_python(), {"cx": cx}).picture, p.picture)
     database = p.runner.run.patches
     p.reset()
     until(lambda: p.runner.run is not None)
@@ -51,7 +51,7 @@ def test_the_weight_moves_while_it_runs(panel, on_cpu):
     assert "gamma=2" in p.to_python()
     assert "'gamma': 50.0" in p.to_python()
     remade = eval(p.to_python(), {"cx": cx, "patches": run.patches})
-    assert np.array_equal(remade.image, p.picture)
+    assert np.array_equal(remade.picture, p.picture)
 
 
 def test_what_matched_is_shown(panel, on_cpu, monkeypatch):
@@ -80,4 +80,4 @@ def test_a_unit_is_drawn_to_patches_that_fit_its_canvas(panel, on_cpu):
     assert p.runner.state == "finished"
     assert p.runner.run.size[0] < 12
     remade = eval(p.to_python(), {"cx": cx, "patches": p.runner.run.patches})
-    assert np.array_equal(remade.image, p.picture)
+    assert np.array_equal(remade.picture, p.picture)

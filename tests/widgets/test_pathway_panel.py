@@ -23,7 +23,7 @@ def panel(keep):
 def remade(p) -> np.ndarray:
     """What the panel's code makes, as the panel's picture is."""
     made = eval(p.to_python(), {"cx": cx})
-    return np.stack([one.image for one in made]) if isinstance(made, list) else made.image
+    return np.stack([one.picture for one in made]) if isinstance(made, list) else made.picture
 
 
 def test_it_begins_with_the_whole_network(panel, net, on_cpu):

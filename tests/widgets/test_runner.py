@@ -62,7 +62,7 @@ def test_a_run_goes_pauses_steps_and_goes_on(runner, make):
 
 def test_the_end_is_told_and_waited_for(runner, net):
     r = runner()
-    r.begin(partial(cx.Inversion, net, cx.digit(2), "conv2", steps=5, polish=2))
+    r.begin(partial(cx.Inversion, net, cx.digit(2), "conv2", steps=5, refine=2))
     assert r.wait(20)
     assert r.states == ["loading", "running", "finished"]
     assert r.frames == [1, 2, 3, 4, 5, 6, 7]

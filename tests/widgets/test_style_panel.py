@@ -53,9 +53,9 @@ def test_a_topic_has_images_a_mask_and_a_picture_whose_code_remakes_it(panel, ne
     )
     assert p.estimate.caption == "what church is through topic 0"
     assert "# topic 0 of cx.topics(cx.features(cx.load('worldnet-styles'), images).of('church'), 3)" in p.to_python()
-    assert np.array_equal(eval(p.to_python(), {"cx": cx}).image, p.picture)
+    assert np.array_equal(eval(p.to_python(), {"cx": cx}).picture, p.picture)
     alone = cx.visualize_topic(p.topics, 0, steps=3, progress=False)
-    assert np.array_equal(alone.image, p.picture)
+    assert np.array_equal(alone.picture, p.picture)
     assert len(p.embedding_view.scatter.widget.data[0].x) == len(p.features)
 
 
@@ -89,7 +89,7 @@ def test_points_are_picked_encircled_and_painted(panel):
     assert len(p.embedding_view.scatter.widget.data[1].x) == 1
     p._lassoed([0, 3, 4])
     until(lambda: p.estimate.caption == "what church is through 3 images by hand" and p.runner.state == "finished")
-    assert np.array_equal(eval(p.to_python(), {"cx": cx}).image, p.picture)
+    assert np.array_equal(eval(p.to_python(), {"cx": cx}).picture, p.picture)
     assert p.grid.count == 3
     p._lassoed(list(range(len(p.features))))  # nothing is left to be told from
     until(lambda: "images by hand" in p.estimate.caption and p.grid.count > 3)

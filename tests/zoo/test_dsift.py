@@ -234,7 +234,7 @@ def test_bad_input(refused):
 
 def test_inversion():
     """A third of the paper's steps already leaves less than its mean error, 9.4 % (preimage2016, table 4)."""
-    run = cx.Inversion(cx.load("dsift", device="cpu"), cx.photograph("cat"), "descriptor", steps=100, polish=0)
+    run = cx.Inversion(cx.load("dsift", device="cpu"), cx.photograph("cat"), "descriptor", steps=100, refine=0)
     assert (run.settings.C, run.settings.jitter) == (100, 1)
     for frame in run.frames():
         assert torch.isfinite(frame.terms).all()

@@ -124,9 +124,9 @@ def test_the_robust_ones_pre_images_are_cleaner(nets, name):
         results = cx.invert(net, images, "relu3", steps=150, progress=False)
         originals = net.pixels_of(images)
         far.append(np.mean([float((r.x - o).norm() / o.norm()) for r, o in zip(results, originals, strict=True)]))
-        rough.append(np.mean([roughness(r.image) for r in results]))
+        rough.append(np.mean([roughness(r.picture) for r in results]))
         classes = cx.maximize(net, "fc8", list(range(10)), steps=100, progress=False)
-        wanted.append(np.mean([roughness(r.image) for r in classes]))
+        wanted.append(np.mean([roughness(r.picture) for r in classes]))
     assert far[1] < 0.95 * far[0]
     assert rough[1] < 0.85 * rough[0]
     assert wanted[1] < 0.9 * wanted[0]

@@ -260,7 +260,7 @@ def test_bad_input(refused):
 def test_inversion(name):
     """A third of the paper's steps already leaves less than its mean error; C is that of the authors' experiments."""
     net = cx.load(name, device="cpu")
-    run = cx.Inversion(net, cx.photograph("cat"), "descriptor", steps=100, polish=0)
+    run = cx.Inversion(net, cx.photograph("cat"), "descriptor", steps=100, refine=0)
     assert (run.settings.C, run.settings.jitter) == (100, 1)
     for frame in run.frames():
         assert torch.isfinite(frame.terms).all()

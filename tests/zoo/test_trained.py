@@ -98,7 +98,7 @@ def test_alexnets_response_normalisation():
 def test_inversion_of_a_photograph_at_fire4(squeezenet, shared):
     """The depth of AlexNet's conv3; its published error at C = 300 is about 0.1, that of fire4 is below 0.22."""
     path = sorted((shared / "data" / "imagenet-sample").glob("*.jpg"))[150]
-    run = cx.Inversion(squeezenet, path, "fire4", C=300, seed=0, steps=300, polish=0)
+    run = cx.Inversion(squeezenet, path, "fire4", C=300, seed=0, steps=300, refine=0)
     for frame in run.frames():
         assert torch.isfinite(frame.terms).all()
     result = run.result()

@@ -48,7 +48,7 @@ def colourings(net: Network, image, layer: str, steps: int = 300) -> list[PreIma
     found = []
     for order in permutations(range(3)):
         begin = np.ascontiguousarray(picture[..., order])
-        run = Inversion(net, picture, layer, C=3000.0, jitter=1, steps=steps, polish=0, begin=begin)
+        run = Inversion(net, picture, layer, C=3000.0, jitter=1, steps=steps, refine=0, init=begin)
         while run.step < steps and float(run.errors) ** 2 >= ENOUGH:
             for _ in range(min(5, steps - run.step)):
                 run.advance()
@@ -64,10 +64,10 @@ def figure2(net: Network, image=None, layer: str | None = None, unit=0, **run) -
     six = colourings(net, image, layer, **{k: v for k, v in run.items() if k == "steps"})
     top = [
         original(net, image, "the image"),
-        Cell(inverted.image, f"(a) from {layer}\nerror {inverted.error:.2f}", result=inverted),
-        Cell(wanted.image, f"(b) {wanted.about}", result=wanted),
+        Cell(inverted.picture, f"(a) from {layer}\nerror {inverted.error:.2f}", result=inverted),
+        Cell(wanted.picture, f"(b) {wanted.about}", result=wanted),
     ]
-    cells = [Cell(one.image, f"(c) code differs by {100 * one.error**2:.1f} %", result=one) for one in six]
+    cells = [Cell(one.picture, f"(c) code differs by {100 * one.error**2:.1f} %", result=one) for one in six]
     data = {"differences": [one.error**2 for one in six]}
     return Sheet(f"Colours that {layer} of {net.name} leaves open", [top, cells[:3], cells[3:]], data)
 
@@ -79,21 +79,21 @@ def figure3(net: Network, image=None, layer: str | None = None, patches=None, **
     inverted = invert(net, image, layer, **run)
     index, m = database.index(image), database.matching
     channels = database.pictures.shape[-1]
-    estimate = inverted.image[..., :channels]
+    estimate = inverted.picture[..., :channels]
     shown = index.warp(estimate, m.stride, coloured=True)
     as_is = plain(channels)
     unlike = database.index(image, as_is).warp(estimate, m.stride, coloured=True, norm=as_is)
     average = database.average(image)
     cells = [
         original(net, image, "the image"),
-        Cell(inverted.image, f"inverted\nfrom {layer}", result=inverted),
+        Cell(inverted.picture, f"inverted\nfrom {layer}", result=inverted),
         Cell(_shown(unlike.mean), "warped patches,\nmatched as they are"),
         Cell(_shown(shown.mean), "warped patches,\nmatched normalised"),
         Cell(_shown(average), f"the average of\n{m.k} near codes' patches"),
     ]
     mine = net.picture(net.pixels_of(image))
     names = ("inverted", "as they are", "normalised", "average")
-    pictures = (inverted.image, _shown(unlike.mean), _shown(shown.mean), _shown(average))
+    pictures = (inverted.picture, _shown(unlike.mean), _shown(shown.mean), _shown(average))
     data = {name: pixel_error(mine, p) for name, p in zip(names, pictures, strict=True)}
     return Sheet(f"Patches for {layer} of {net.name}", [cells], data)
 
@@ -107,11 +107,11 @@ def figure9a(
     rows = [[], [], []]
     for image in images.values():
         without = invert(net, image, layer, **run)
-        within = invert(net, image, layer, patches=database, gamma=gamma, begin="patches", **run)
+        within = invert(net, image, layer, patches=database, gamma=gamma, init="patches", **run)
         mine = net.picture(net.pixels_of(image))
         rows[0].append(original(net, image, ""))
         for row, one, said in ((rows[1], without, "without"), (rows[2], within, "with patches")):
-            row.append(Cell(one.image, f"{said}: pixels {pixel_error(mine, one.image):.2f}", result=one))
+            row.append(Cell(one.picture, f"{said}: pixels {pixel_error(mine, one.picture):.2f}", result=one))
     return Sheet(f"Inversions of {layer} of {net.name}", rows)
 
 
@@ -137,7 +137,7 @@ def figure9b(
         within = maximize(net, name, unit, patches=database, gamma=gamma, **run)
         label = net.labels[unit] if isinstance(unit, int) and net.labels else str(unit)
         for row, one, said in ((rows[0], without, "without"), (rows[1], within, "with patches")):
-            row.append(Cell(one.image, f"{label},\n{said}: response {one.response:.1f}", result=one))
+            row.append(Cell(one.picture, f"{label},\n{said}: response {one.response:.1f}", result=one))
     return Sheet(f"What classes of {net.name} want", rows)
 
 
@@ -176,8 +176,8 @@ def table1(
     mean = database.pictures.mean((0, 1, 2), dtype=np.float64)
     options = {
         ROWS[0]: {},
-        ROWS[1]: {"patches": database, "gamma": 0, "begin": "patches"},
-        ROWS[2]: {"patches": database, "gamma": gamma, "begin": "patches"},
+        ROWS[1]: {"patches": database, "gamma": 0, "init": "patches"},
+        ROWS[2]: {"patches": database, "gamma": gamma, "init": "patches"},
     }
     done: dict[tuple[str, str], tuple[float, float]] = {}
 
@@ -185,7 +185,7 @@ def table1(
         mine = net.picture(net.pixels_of(photographs[key]))
         if row in options:
             result = invert(net, photographs[key], layer, progress=False, **options[row], **run)
-            return pixel_error(mine, result.image), result.error
+            return pixel_error(mine, result.picture), result.error
         colour = mine.mean((0, 1)) if row == ROWS[3] else mean
         flat = np.broadcast_to(colour, mine.shape[:2] + colour.shape).astype(np.float32)
         flat = flat.repeat(3, 2) if flat.shape[-1] == 1 else flat

@@ -93,7 +93,7 @@ def figure7(
                 for one, (mask, start) in zip(made, order, strict=True)
             ]
         )
-        far = distances(net, [one.image for one in made])
+        far = distances(net, [one.picture for one in made])
         pairs = [(i, j) for i in range(len(order)) for j in range(i)]
         between += [far[i, j] for i, j in pairs if order[i][1] == order[j][1]]
         within += [far[i, j] for i, j in pairs if order[i][0] == order[j][0]]
@@ -124,7 +124,7 @@ def figure8(
         ways = [None, *(Pathway.of(image, depth, relu) for depth in depths)]
         names = ["the whole network", "{m7}", "{m6, m7}", "{m5, m6, m7}"]
         made = maximize(net, net.scores.name, unit, C=C, steps=steps, seed=seed, pathway=ways, progress=progress)
-        far.append(distances(net, [image, *(one.image for one in made)])[0, 1:])
+        far.append(distances(net, [image, *(one.picture for one in made)])[0, 1:])
         cells = [cell(one, name) for one, name in zip(made, names, strict=False)]
         lines.append([original(net, image, f"{label}\nwhose code is used"), *cells])
     return Sheet(f"The code of an image, {net.name}", lines, {"distances": np.array(far)}, 1.7)
@@ -151,7 +151,7 @@ def figure10(
         mask[rows // 3 : rows * 11 // 12, columns // 4 : columns * 3 // 4] = True
     lines, data = [], {"before": [], "after": [], "apart": []}
     for what, one, hole, unit in (("scene", image, mask, target), ("object", other, None, None)):
-        probe = complete(net, one, hole, target=unit, steps=0, polish=0, M=1.0, progress=False)
+        probe = complete(net, one, hole, target=unit, steps=0, refine=0, M=1.0, progress=False)
         ways, names, shown = styles_of(net, probe.about, styles)
         made = complete(
             net, one, hole, ways, probe.about if probe.about in net.labels else unit, C=C, steps=steps,
@@ -166,14 +166,14 @@ def figure10(
             lines += [[first, *have], [second, *fills]]
         data["before"].append([result.before for result in made])
         data["after"].append([result.after for result in made])
-        far = distances(net, [result.image for result in made])
+        far = distances(net, [result.picture for result in made])
         data["apart"].append(_mean(far[np.triu_indices(len(far), 1)].tolist()))
     return Sheet(f"Completed images, {net.name}", lines, data, 1.7)
 
 
 def filled(result: Completed, name: str) -> Cell:
     """A completion with the probabilities of its class."""
-    return Cell(result.image, f"{result.about}, {name}\n{result.before:.0%} → {result.after:.0%}", result=result)
+    return Cell(result.picture, f"{result.about}, {name}\n{result.before:.0%} → {result.after:.0%}", result=result)
 
 
 def tinted(result: Completed) -> np.ndarray:

@@ -107,9 +107,9 @@ def _classes(found: Features) -> list[str]:
 def _row(net, name, styles: Topics, topic: int, columns: int, seeds: list[int], run) -> tuple[list[Cell], np.ndarray]:
     """The pictures that the network wants of a topic, then the images nearest to it; and the pictures' topics."""
     made = visualize_topic(styles, topic, seed=seeds, **run)
-    nearest = nearest_topic(styles, [one.image for one in made])
+    nearest = nearest_topic(styles, [one.picture for one in made])
     row = [
-        Cell(one.image, f"{name}, topic {topic}\nseed {seed}, nearest: {near}", result=one, framed=near == topic)
+        Cell(one.picture, f"{name}, topic {topic}\nseed {seed}, nearest: {near}", result=one, framed=near == topic)
         for one, seed, near in zip(made, seeds, nearest, strict=True)
     ]
     got = retrieve(styles, topic, columns)

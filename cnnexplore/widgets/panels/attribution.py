@@ -11,7 +11,7 @@ from ... import drawing
 from ...attribution import Attribution, attribution_methods, attributions, options_of
 from ...errors import ExploreError, SettingError
 from ...network import Layer, Network, necks
-from ...preimage.result import whole_scale
+from ...results import whole_scale
 from ...units import activation_maps
 from ..live.selection import Selection
 from ..views.frame_view import FrameView, side_by_side

@@ -55,7 +55,7 @@ class CaricaturePanel(RunPanel):
         return partial(Caricature, s.net, s.image, s.layer, **settings)
 
     def _python_of(self, run: Caricature, step: int | None) -> str:
-        return run.code(self.selection.image_python, step=step)
+        return run.to_python(self.selection.image_python, step=step)
 
     def _says(self, run: Caricature) -> str:
         return f"what {run.layer.name} sees in it, exaggerated"

@@ -11,8 +11,8 @@ from ...errors import SettingError
 from ...network import Layer, Network, class_scores, unit_of
 from ...preimage import Run, Values
 from ...preimage.maximization import paper_weight
-from ...preimage.result import png
 from ...preimage.settings import paper_jitter
+from ...results import png
 from ...styles import Completion
 from ...styles.completion import STARTS, usual_weight
 from ...styles.hole import Hole
@@ -109,7 +109,7 @@ class CompletionPanel(RunPanel):
             super()._begin(go)
 
     def _python_of(self, run: Completion, step: int | None) -> str:
-        return run.code(self.selection.image_python, step=step)
+        return run.to_python(self.selection.image_python, step=step)
 
     def _says(self, run: Completion) -> str:
         return through(f"{run.context}, filled in", self.class_selector.names)

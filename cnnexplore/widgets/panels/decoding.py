@@ -9,7 +9,7 @@ from ...decoding import decode
 from ...decoding.unpooling import METHODS, check
 from ...errors import SettingError
 from ...network import Network
-from ...preimage.result import png
+from ...results import png
 from ...zoo import load
 from ..live.notebook import cell_key, show_with_still
 from ..live.selection import Selection

@@ -15,7 +15,7 @@ from ...data import bundled_images
 from ...decoding import Decoding, composition, contrast, decode
 from ...decoding.responses import Comparison, as_maps, codes, filter_responses
 from ...network import Network
-from ...preimage.result import whole_scale
+from ...results import whole_scale
 from ..live.runner import Runner
 from ..views.frame_view import FrameView, side_by_side
 from ..views.map_view import receptive_box

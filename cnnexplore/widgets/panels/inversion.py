@@ -76,7 +76,7 @@ class InversionPanel(RunPanel):
         return lambda: Inversion(net, image, layer, **settings, **self.patches.options(net, layer))
 
     def _python_of(self, run: Inversion, step: int | None) -> str:
-        return run.code(self.selection.image_python, step=step)
+        return run.to_python(self.selection.image_python, step=step)
 
     def _says(self, run: Inversion) -> str:
         part = "" if run.mask is None else " in the window" if self._window else " under the mask"

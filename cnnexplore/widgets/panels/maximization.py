@@ -84,12 +84,12 @@ class MaximizePanel(RunPanel):
 
         def make() -> Maximization:
             unit = by_interest(net, net.layers[layer])[0] if chosen is None else chosen
-            return Maximization(net, layer, unit, position, **settings, **self.patches.options(net, None))
+            return Maximization(net, layer, unit, position=position, **settings, **self.patches.options(net, None))
 
         return make
 
     def _python_of(self, run: Maximization, step: int | None) -> str:
-        return run.code(step=step)
+        return run.to_python(step=step)
 
     def _says(self, run: Maximization) -> str:
         return run.about()

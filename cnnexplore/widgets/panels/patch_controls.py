@@ -61,7 +61,7 @@ class PatchControls:
             source = self.given.images if isinstance(self.given, PatchDatabase) else self.given
             database = PatchDatabase(net, source, layer, progress=False)
             self._known = (net, layer), database
-        return {"patches": database} if layer is None else {"patches": database, "begin": "patches"}
+        return {"patches": database} if layer is None else {"patches": database, "init": "patches"}
 
     def follow(self, run: Run, last: bool = False) -> None:
         """Shows the newest matches, if there are any since the last time."""

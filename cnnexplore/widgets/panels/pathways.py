@@ -115,7 +115,7 @@ class PathwayPanel(RunPanel):
             super()._begin(go)
 
     def _python_of(self, run: Maximization, step: int | None) -> str:
-        return run.code(step=step)
+        return run.to_python(step=step)
 
     def _says(self, run: Maximization) -> str:
         some = f" in {self.locations.text}" if self.locations.text else ""

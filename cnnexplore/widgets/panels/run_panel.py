@@ -10,7 +10,7 @@ import numpy as np
 from ...errors import SettingError
 from ...network import Layer, Network
 from ...preimage import Frame, Run, Settings, Values
-from ...preimage.result import png
+from ...results import png
 from ...zoo import DEFAULT, load
 from ..live.notebook import cell_key, show_with_still
 from ..live.runner import Runner

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...network import Network
 from ...preimage import Frame, Run
-from ...preimage.result import png, whole_scale
+from ...results import png, whole_scale
 from ..live.frame_history import FrameHistory
 from ..views.frame_view import FrameView, pictures_of, raw, side_by_side
 from .patch_controls import PatchControls

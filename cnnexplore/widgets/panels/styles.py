@@ -120,7 +120,7 @@ class StylePanel(RunPanel):
         return self.chosen.mask(self.choices.threshold.value, self.choices.distinct.value)
 
     def _python_of(self, run: Maximization, step: int | None) -> str:
-        return f"{run.code(step=step)}  # {self.chosen.code}"
+        return f"{run.to_python(step=step)}  # {self.chosen.code}"
 
     def _says(self, run: Maximization) -> str:
         names, unit = run.net.labels, run.units[0]

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import traitlets
 
-from ...preimage.result import whole_scale
+from ...results import whole_scale
 from ..live.stream import Message, Stream
 
 STATIC = Path(__file__).parent

@@ -28,7 +28,7 @@ export default {
     details.hidden = true;
 
     let steps = [], data = [], prior = [], figures = [], marks = [], total = 0, state = "", looking = null, again = null;
-    let told = "error", unit = "", means = ""; // what the run is judged by
+    let metric = "error", unit = "", means = ""; // what the run is judged by
 
     const css = (name, fallback) => getComputedStyle(root).getPropertyValue(name).trim() || fallback;
     const paint = () => {
@@ -83,7 +83,7 @@ export default {
         pen.beginPath();
         series.forEach((v, i) => (i ? pen.lineTo(x(steps[i]), y(v)) : pen.moveTo(x(steps[i]), y(v))));
         pen.stroke();
-        ends.push([y(series[series.length - 1]), k ? "priors" : NAMES[told][1], colour]);
+        ends.push([y(series[series.length - 1]), k ? "priors" : NAMES[metric][1], colour]);
       }
       pen.lineWidth = 1;
       if (ends.length === 2 && Math.abs(ends[0][0] - ends[1][0]) < 13) {
@@ -102,18 +102,18 @@ export default {
     const words = () => {
       const done = steps.length ? steps[steps.length - 1] : 0, at = looking ?? done;
       const e = at > 0 ? figures[Math.min(at, figures.length) - 1] : NaN;
-      error.textContent = `${NAMES[told][0]} ${Number.isFinite(e) ? e.toFixed(3 - (told === "response")) + unit : "–"}`;
+      error.textContent = `${NAMES[metric][0]} ${Number.isFinite(e) ? e.toFixed(3 - (metric === "response")) + unit : "–"}`;
       error.title = means;
       count.textContent = `step ${at} / ${total}`;
       scrub.max = done;
       scrub.disabled = done === 0;
       if (looking === null) scrub.value = done;
-      root.run = { step: done, [told]: Number.isFinite(e) ? e : null, state, marks };
+      root.run = { step: done, [metric]: Number.isFinite(e) ? e : null, state, marks };
     };
     const receive = (content, buffers) => {
       if (content.kind === "trace") {
         if (content.reset) { steps = []; data = []; prior = []; figures = []; marks = []; looking = null; }
-        if (content.told) ({ told, unit, means } = content);
+        if (content.metric) ({ metric, unit, means } = content);
         total = content.total;
         if (content.marks) marks = content.marks;
         const b = buffers?.[0];

@@ -40,7 +40,7 @@ class RunView(anywidget.AnyWidget):
     def set_run(self, run: Run) -> None:
         """Shows another run from its first step."""
         self._run, self._sent = run, 0
-        judged = {"told": run.loss.told, "unit": self.unit, "means": self.means}
+        judged = {"metric": run.loss.metric_name, "unit": self.unit, "means": self.means}
         self.send({"kind": "trace", "reset": True, "total": run.total, "marks": [], **judged})
 
     def update(self, text: str = "") -> None:
@@ -86,11 +86,11 @@ def points(run: Run, first: int = 0) -> bytes:
     history = run.records(first)
     table = np.empty((len(history), 4), np.float32)
     priors = sum(history[prior.name] for prior in run.priors)
-    sign = 1 if run.loss.told == "error" else -1  # a response is the opposite of its data term
+    sign = 1 if run.loss.metric_name == "error" else -1  # a response is the opposite of its data term
     table[:, 0] = history["step"].mean(1) + 1
     table[:, 1] = sign * (history["energy"] - priors).mean(1)
     table[:, 2] = priors.mean(1)
-    table[:, 3] = history[run.loss.told].mean(1)
+    table[:, 3] = history[run.loss.metric_name].mean(1)
     return table.tobytes()
 
 

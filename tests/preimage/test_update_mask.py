@@ -1,4 +1,4 @@
-"""Free pixels: a run changes them and no other, to the bit, whatever its jitter, solver and settings do."""
+"""Update mask: a run changes only the pixels under it, to the bit, with any jitter, solver and settings."""
 
 import numpy as np
 import pytest
@@ -20,12 +20,12 @@ def net():
     return cx.Network(module, SIDE)
 
 
-def begun(net, free, jitter=3, count=1, **more):
+def begun(net, mask, jitter=3, count=1, **more):
     begin = torch.randn(count, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1)) * 60
     weights = torch.eye(3)[:1].expand(count, 3)
     settings = Settings(Values(1e-2, 6, 2, jitter, 0.2))
     run = Run(
-        net, "fc2", InnerProduct(weights, 1.0), settings, seeds=list(range(count)), begin=begin, free=free, **more
+        net, "fc2", InnerProduct(weights, 1.0), settings, seeds=list(range(count)), init=begin, update_mask=mask, **more
     )
     return run, begin
 
@@ -36,22 +36,22 @@ HALF[5:, :12] = True
 
 @pytest.mark.parametrize("solver", cx.solvers())
 @pytest.mark.parametrize("jitter", [0, 4])
-def test_only_free_pixels_change(net, solver, jitter):
-    run, begin = begun(net, HALF, jitter, steps=6, polish=3, solver=solver, schedule={3: {"jitter": 7}, 5: {"C": 3.0}})
+def test_only_pixels_under_the_mask_change(net, solver, jitter):
+    run, begin = begun(net, HALF, jitter, steps=6, refine=3, solver=solver, schedule={3: {"jitter": 7}, 5: {"C": 3.0}})
     for frame in run.frames():
         assert torch.equal(frame.x[0][:, ~HALF], begin[0][:, ~HALF])
     moved = (run.x != begin)[0].all(0)
     assert float(moved[HALF].float().mean()) > 0.95
-    again, _ = begun(net, HALF, jitter, steps=6, polish=3, solver=solver)
+    again, _ = begun(net, HALF, jitter, steps=6, refine=3, solver=solver)
     again.restore(run.state())
     assert torch.equal(again.x, run.x)
 
 
 def test_a_state_goes_on_with_another_jitter(net):
-    run, begin = begun(net, HALF, 6, steps=8, polish=0)
+    run, begin = begun(net, HALF, 6, steps=8, refine=0)
     for _ in range(3):
         run.advance()
-    other, _ = begun(net, HALF, 0, steps=8, polish=0)
+    other, _ = begun(net, HALF, 0, steps=8, refine=0)
     other.restore(run.state())
     for _ in range(3):
         run.advance()
@@ -61,15 +61,15 @@ def test_a_state_goes_on_with_another_jitter(net):
 
 
 def test_each_image_of_a_batch_has_its_own(net):
-    free = np.stack([HALF, ~HALF])
-    run, begin = begun(net, free, 4, count=2, steps=4, polish=0)
+    masks = np.stack([HALF, ~HALF])
+    run, begin = begun(net, masks, 4, count=2, steps=4, refine=0)
     list(run.frames())
-    for k, one in enumerate(free):
+    for k, one in enumerate(masks):
         assert torch.equal(run.x[k][:, ~one], begin[k][:, ~one])
         assert not torch.equal(run.x[k][:, one], begin[k][:, one])
 
 
-def test_a_pixel_follows_as_much_of_the_loss_as_it_is_free(net):
+def test_the_gradient_of_the_loss_is_weighted_by_the_mask(net):
     graded = np.linspace(0, 1, SIDE * SIDE, dtype=np.float32).reshape(SIDE, SIDE)
     run, begin = begun(net, graded, 0)
     plain, _ = begun(net, None, 0)
@@ -80,9 +80,9 @@ def test_a_pixel_follows_as_much_of_the_loss_as_it_is_free(net):
     assert torch.allclose(run._gradient(begin, values, []), expected, rtol=1e-4, atol=1e-9)
 
 
-def test_all_free_is_no_mask_at_all(net):
-    one, _ = begun(net, np.ones((SIDE, SIDE), bool), 4, steps=5, polish=2)
-    other, _ = begun(net, None, 4, steps=5, polish=2)
+def test_a_mask_of_ones_changes_nothing(net):
+    one, _ = begun(net, np.ones((SIDE, SIDE), bool), 4, steps=5, refine=2)
+    other, _ = begun(net, None, 4, steps=5, refine=2)
     list(one.frames()), list(other.frames())
     assert torch.equal(one.x, other.x)
 
@@ -94,6 +94,6 @@ def test_what_cannot_be_gets_a_sentence(net, refused):
     refused(cx.SettingError, lambda: begun(net, HALF * 2.0), "from 0 to 1")
     refused(
         cx.SettingError,
-        lambda: Run(net, "fc2", InnerProduct(torch.eye(3)[:1], 1), Settings(Values()), seeds=[0], free=HALF),
+        lambda: Run(net, "fc2", InnerProduct(torch.eye(3)[:1], 1), Settings(Values()), seeds=[0], update_mask=HALF),
         "noise",
     )
