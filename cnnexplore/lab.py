@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .errors import ExploreError
 
+_FOLDERS = ("labs", "figures")  # of the shipped notebooks, those that are copied: the documentation stays behind
 _RECORD = ".cnnexplore.json"  # what was copied, to tell an untouched notebook from an edited one
 
 
@@ -33,7 +34,7 @@ def copy_notebooks(folder: Path) -> dict[str, str]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         record = _read_record(folder)
-        for file in sorted(source.rglob("*")):
+        for file in sorted(file for name in _FOLDERS for file in (source / name).rglob("*")):
             if not file.is_file() or any(part.startswith(".") for part in file.relative_to(source).parts):
                 continue
             name = file.relative_to(source).as_posix()

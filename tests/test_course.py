@@ -21,6 +21,7 @@ def test_notebooks_are_copied_once_and_then_the_same(tmp_path):
     assert lab.copy_notebooks(tmp_path)[LAB1] == "same"
     shown_in_labs = {"lecture2017"}
     assert {path.stem for path in (tmp_path / "figures").glob("*.ipynb")} == set(figures.PAPERS) - shown_in_labs
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {"labs", "figures"}  # no documentation
     assert lab.first_notebook(tmp_path) == tmp_path / LAB1
 
 

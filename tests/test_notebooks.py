@@ -12,7 +12,8 @@ from nbconvert import HTMLExporter
 
 from cnnexplore import figures
 
-NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").rglob("*.ipynb"))
+FOLDER = Path(__file__).parents[1] / "notebooks"
+NOTEBOOKS = [path for name in ("labs", "figures") for path in sorted((FOLDER / name).glob("*.ipynb"))]
 SAID_ONLY = {figures.preimage2016.figure6}  # the same as figure 5 with fewer layers
 LAB1 = next(path for path in NOTEBOOKS if path.name.startswith("01_"))
 
