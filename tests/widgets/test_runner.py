@@ -70,7 +70,7 @@ def test_the_end_is_told_and_waited_for(runner, net):
 
 def test_a_run_that_is_only_made_waits(runner, make):
     r = runner()
-    r.begin(make, go=False)
+    r.begin(make, paused=True)
     until(lambda: r.state == "paused")
     time.sleep(0.1)
     assert r.frames == []
@@ -102,7 +102,7 @@ def test_the_same_key_takes_the_place_of_the_earlier_runner(runner, make):
 
 
 def test_runs_are_bounded_and_the_oldest_gives_way(runner, make):
-    crowd = [runner() for _ in range(room.MOST + 1)]
+    crowd = [runner() for _ in range(room.MAX_RUNS + 1)]
     for r in crowd:
         r.begin(make)
         until(lambda r=r: len(r.frames) > 0)

@@ -140,3 +140,39 @@ def test_the_window_holds_whatever_happens(events):
         seqs = [content["seq"] for _, content in wire.sent]
         assert seqs == list(range(1, len(seqs) + 1))
         assert wire.made == len(seqs), "a frame that is not sent is not made"
+
+
+def test_a_view_that_stops_answering_is_dropped_and_the_run_is_told(wire):
+    seen = []
+    wire.stream.open_views.on_change = seen.append
+    for view in ("reloaded", "b"):
+        wire.stream.received({"kind": "ready", "view": view})
+    wire.loop(29, 0.01, lambda w: w.sent and w.ack(w.sent[-1][1]["seq"], "b"))
+    assert seen == [1, 2]
+    wire.loop(2, 0.01, lambda w: w.sent and w.ack(w.sent[-1][1]["seq"], "b"))
+    assert seen == [1, 2, 1]
+    wire.loop(31)
+    assert seen == [1, 2, 1, 0]
+    before = (len(wire.sent), wire.made)
+    wire.loop(60)
+    assert (len(wire.sent), wire.made) == before
+
+
+def test_a_dropped_view_that_answers_is_open_again(wire):
+    seen = []
+    wire.stream.received({"kind": "ready", "view": "hidden"})
+    wire.stream.open_views.on_change = seen.append
+    wire.loop(32)
+    assert seen == [0]
+    wire.ack(wire.sent[-1][1]["seq"], "hidden")
+    assert seen == [0, 1]
+    wire.loop(1, 0.01, lambda w: w.ack(w.sent[-1][1]["seq"], "hidden"))
+    assert seen == [0, 1]
+
+
+def test_a_view_that_owes_nothing_stays(wire):
+    wire.stream.received({"kind": "ready", "view": "a"})
+    wire.loop(1, 0.01, acknowledge_all)
+    wire.now += 3600
+    wire.loop(1, 0.01, acknowledge_all)
+    assert wire.stream.views == 1

@@ -26,6 +26,11 @@ class FrameHistory:
             self._spacing *= 2
             self._thin(step)
 
+    @property
+    def newest(self) -> np.ndarray | None:
+        """The picture of the last step that was added; None if there is none."""
+        return next(reversed(self._pictures.values()), None)
+
     def _bytes(self) -> int:
         return sum(p.nbytes for p in self._pictures.values())
 

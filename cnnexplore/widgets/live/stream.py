@@ -5,67 +5,90 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
-Message = tuple[dict, list]  # content and binary buffers
+from .open_views import OpenViews
+
+Message = tuple[dict[str, Any], list[Any]]  # content and binary buffers
 
 
 class Stream:
-    """Sends the newest of many frames, as fast as the views say they can draw, and not at all when none looks.
+    """Sends the newest of many frames as fast as the views draw them, and none while no view is open.
 
-    send: called with a content and its buffers, from the loop's thread or from a browser message's. clock: seconds.
-    A frame is offered as a function that makes its message, which is called only if the frame is sent.
+    A frame is offered as a function that makes its message; it is called only if the frame is sent. After a second
+    without an acknowledgement one frame a second is sent; a view that acknowledges none for 30 s is dropped.
+
+    Parameters
+    ----------
+    send : callable
+        Called with a content and its buffers, from the loop's thread or from that of a browser's message.
+    clock : callable
+        Seconds, for tests.
+
+    Attributes
+    ----------
+    open_views : OpenViews
+        The views; its `on_change` is called when one opens, closes or is dropped.
     """
 
     window = 8  # frames on their way, at most
     pace = 1 / 16  # seconds between frames on average, at least
     patience = 1.0  # seconds without an acknowledgement after which one frame a second probes
 
-    def __init__(self, send: Callable[[dict, list], None], clock: Callable[[], float] = time.monotonic):
+    def __init__(self, send: Callable[[dict[str, Any], list[Any]], None], clock: Callable[[], float] = time.monotonic):
         self._send, self._clock = send, clock
         self._lock = threading.RLock()
-        self._views: dict[str, int] = {}  # view -> last frame it has drawn
+        self.open_views = OpenViews(clock=clock)
         self._latest: Callable[[], Message] | None = None
         self._pending = False
-        self._seq = 0
         self._next = self._sent_at = self._waiting_since = -1e9
 
     @property
     def views(self) -> int:
         """How many views are open, as far as is known."""
-        return len(self._views)
+        return len(self.open_views)
+
+    @property
+    def latest(self) -> Message | None:
+        """The newest frame, made again; None before the first."""
+        return None if self._latest is None else self._latest()
 
     def offer(self, make: Callable[[], Message]) -> bool:
-        """Keeps a frame as the newest and sends it if that is due; says whether it was."""
+        """Keep a frame as the newest and send it if that is due; return whether it was."""
+        self.open_views.expire()
         with self._lock:
             self._latest, self._pending = make, True
             return self._due(self._clock()) and self._deliver()
 
     def show(self, make: Callable[[], Message]) -> None:
-        """Sends a frame at once, if anybody looks: the last of a run, or one that was asked for."""
+        """Send a frame at once if a view is open: the last of a run, or one that was asked for."""
+        self.open_views.expire()
         with self._lock:
             self._latest, self._pending = make, True
-            if self._views:
+            if self.views:
                 self._deliver()
 
-    def received(self, content: dict) -> str:
-        """Takes a message of a view and returns its kind; a view that gets ready is sent the newest frame."""
+    def received(self, content: dict[str, Any]) -> str:
+        """Take a message of a view and return its kind; a view that gets ready is sent the newest frame."""
         kind, view = content.get("kind", ""), str(content.get("view", ""))
-        with self._lock:
-            if kind == "ready":
-                self._views[view] = self._seq
+        if kind == "ready":
+            self.open_views.ready(view)
+            with self._lock:
                 if self._latest is not None:
                     self._deliver()
-            elif kind == "ack" and view in self._views:
-                self._views[view] = min(max(self._views[view], int(content.get("seq", 0))), self._seq)
-                self._waiting_since = self._clock()
-                if self._pending and self._due(self._waiting_since):
-                    self._deliver()
-            elif kind == "gone":
-                self._views.pop(view, None)
-        return kind
+        elif kind == "ack":
+            number = content.get("seq", 0)
+            if isinstance(number, int) and self.open_views.answer(view, number):
+                with self._lock:
+                    self._waiting_since = self._clock()
+                    if self._pending and self._due(self._waiting_since):
+                        self._deliver()
+        elif kind == "gone":
+            self.open_views.gone(view)
+        return kind if isinstance(kind, str) else ""
 
     def _due(self, now: float) -> bool:
-        if not self._views or now < self._next:
+        if not self.views or now < self._next:
             return False
         under_way = self._under_way()
         if under_way and now - self._waiting_since > self.patience:  # the tab is hidden, closed or reloaded
@@ -73,16 +96,16 @@ class Stream:
         return under_way < self.window
 
     def _under_way(self) -> int:
-        return self._seq - max(self._views.values(), default=self._seq)
+        return self.open_views.sent - self.open_views.answered
 
     def _deliver(self) -> bool:
+        assert self._latest is not None
         content, buffers = self._latest()
         self._sent_at = self._clock()
         # a step that takes nearly as long as the pace must not halve the rate: what was late is made up once
         self._next = max(self._next, self._sent_at - self.pace) + self.pace
         if not self._under_way():
             self._waiting_since = self._sent_at
-        self._seq += 1
         self._pending = False
-        self._send({"kind": "frame", "seq": self._seq, **content}, buffers)
+        self._send({"kind": "frame", "seq": self.open_views.send(), **content}, buffers)
         return True

@@ -1,4 +1,4 @@
-"""Task: what a Runner drives beside optimisations; it waits, stops, and goes on where it was."""
+"""Task: a generator that a Runner can drive beside optimisations; it pauses, stops and goes on where it was."""
 
 from __future__ import annotations
 
@@ -8,38 +8,55 @@ from typing import Any
 
 
 class Pausable:
-    """What lets a stream of steps wait and stop, from any thread."""
+    """Pause, resume and stop for a loop in another thread."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._open = threading.Event()
         self._open.set()
         self._stopped = False
 
     def _goes_on(self) -> bool:
-        """Waits while paused; whether there is to be another step."""
+        """Wait while paused; return whether there is to be another step."""
         self._open.wait()
         return not self._stopped
 
     def pause(self) -> None:
+        """Wait before the next step."""
         self._open.clear()
 
     def resume(self) -> None:
+        """Go on."""
         self._open.set()
 
     def stop(self) -> None:
+        """End the loop before its next step."""
         self._stopped = True
         self._open.set()
 
 
 class Task(Pausable):
-    """A generator's steps, one frame each. total: about how many."""
+    """The steps of a generator, one frame each.
+
+    Parameters
+    ----------
+    stream : iterator
+        Each item is a frame.
+    total : int
+        About how many there are.
+
+    Examples
+    --------
+    >>> from cnnexplore.widgets.live.task import Task
+    >>> list(Task(iter("abc"), 3).frames())
+    ['a', 'b', 'c']
+    """
 
     def __init__(self, stream: Iterator[Any], total: int):
         super().__init__()
         self._stream, self.step, self.total = stream, 0, total
 
     def frames(self) -> Iterator[Any]:
-        """What the generator yields, until its end or `stop`."""
+        """The items of the generator, until its end or `stop`."""
         self._stopped = False
         while self.step < self.total:
             if not self._goes_on():

@@ -126,7 +126,7 @@ class FilterDetail:
     def __init__(self, key: str | None, draw: Callable, tell: Callable[..., None], walk: Callable[[str, int], None]):
         self.draw, self.tell, self.walk = draw, tell, walk
         self.runner = Runner(key)
-        self.runner.on_frame, self.runner.on_error = self._found, lambda text, trace: self.tell("failed", text, trace)
+        self.runner.on_result, self.runner.on_error = self._found, lambda text, trace: self.tell("failed", text, trace)
         self.found: Found | None = None
         self._keep: dict = {}
         self.filter = FrameView((1, 1), caption="decoded filter")

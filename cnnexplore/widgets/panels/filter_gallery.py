@@ -75,7 +75,7 @@ class FilterGallery:
     def __init__(self, grid: UnitGrid, key: str | None, tell: Callable[..., None]):
         self.grid, self.tell = grid, tell
         self.runner = Runner(key)
-        self.runner.on_frame, self.runner.on_state, self.runner.on_error = self._frame, self._state, self._error
+        self.runner.on_result, self.runner.on_state, self.runner.on_error = self._frame, self._state, self._error
         self.share, self.part, self.order = 0.3, "", "by response"
         self.on_ready: Callable[[list[int]], None] = lambda order: None
         self._kept: OrderedDict[tuple, dict[int, torch.Tensor]] = OrderedDict()

@@ -49,7 +49,7 @@ class LookPanel(ABC):
         self.selection.set(**choices)
         self.status = RunView(quiet=True)
         self.runner = Runner(cell_key())
-        self.runner.on_frame, self.runner.on_state, self.runner.on_error = self._frame, self._state, self._error
+        self.runner.on_result, self.runner.on_state, self.runner.on_error = self._frame, self._state, self._error
         self._still, self._begun = None, None
         self.selectors = Selectors(self.selection, self.image_choices, self.status, self.layer_help)
         self.python_button = self._button("Python", "code", "copy the Python that remakes this picture", self._copy)

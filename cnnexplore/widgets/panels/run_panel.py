@@ -62,6 +62,7 @@ class RunPanel:
         self.starts = StartControls(seed, seeds, steps)
         self.runner = Runner(cell_key())
         self.runner.on_run, self.runner.on_frame = self._run_ready, self._frame
+        self.runner.on_made = lambda run: self.run_pictures.record(run)
         self.runner.on_state, self.runner.on_error = self._state, self._error
         self._still = None
         self._prepare()
@@ -269,7 +270,7 @@ class RunPanel:
     def _begin(self, go: bool = True) -> None:
         self._begun = self._looked_at()
         self.run_pictures.shown = None
-        self.runner.begin(self._make(), go)
+        self.runner.begin(self._make(), paused=not go)
 
     def _run_ready(self, run: Run) -> None:
         seeds = "" if len(set(run.seeds)) == 1 else f", seeds {min(run.seeds)} to {max(run.seeds)}"

@@ -24,7 +24,7 @@ class RunPictures:
         self.estimate = FrameView(net.size)
         self.views = [self.estimate]
         self.net, self.run, self.shown = net, None, None
-        self.patches, self._reel, self._original = patches, FrameHistory(), None
+        self.patches, self._history, self._original = patches, FrameHistory(), None
         if image is not None:
             self._original = net.picture(net.pixels_of(image))
             self.original = FrameView(net.size, caption="original")
@@ -48,10 +48,13 @@ class RunPictures:
             self.patches.begin()
             self.widget.children = [*self.views, self.patches.view] if self.patches.on else self.views
         self.estimate.caption = caption
-        first = pictures_of(run.x, run.net)
-        self._reel.clear()
-        self._reel.add(0, first)
-        self.estimate.draw(first)
+        newest = self._history.newest
+        self.estimate.draw(pictures_of(run.x, run.net) if newest is None else newest)
+
+    def record(self, run: Run) -> None:
+        """Keep the first picture of another run; call it in the thread of the loop, before the first step."""
+        self._history.clear()
+        self._history.add(0, pictures_of(run.x, run.net))
 
     def update(self, frame: Frame) -> None:
         """Offers the views another step's picture, which is only made if it is due."""
@@ -67,7 +70,7 @@ class RunPictures:
         """Shows the newest picture of a run that waits or has ended, and keeps it for where no kernel runs."""
         now = self.picture
         if self.shown is None:
-            self._reel.add(self.run.step, now)
+            self._history.add(self.run.step, now)
             self.estimate.draw(now)
         self.estimate.poster = png(picture_row(now))
         if self._original is not None:
@@ -77,7 +80,7 @@ class RunPictures:
 
     def show_step(self, step: int) -> bool:
         """Shows the kept picture nearest to a step; says whether there is one."""
-        kept = self._reel.nearest(step)
+        kept = self._history.nearest(step)
         if self.run is None or kept is None:
             return False
         self.shown = kept[0] if step < self.run.step else None
@@ -92,7 +95,7 @@ class RunPictures:
     @property
     def picture(self) -> np.ndarray:
         """The estimate on the screen, (H, W, 3) uint8, or (N, H, W, 3)."""
-        kept = self._reel.nearest(self.shown) if self.shown is not None else None
+        kept = self._history.nearest(self.shown) if self.shown is not None else None
         if kept is not None:
             return kept[1]
         return np.full((*self.net.size, 3), 128, np.uint8) if self.run is None else pictures_of(self.run.x, self.net)
@@ -107,7 +110,7 @@ class RunPictures:
 
     def _keep(self, frame: Frame) -> np.ndarray:
         picture = pictures_of(frame.x, frame.run.net)
-        self._reel.add(frame.step, picture)
+        self._history.add(frame.step, picture)
         return picture
 
 

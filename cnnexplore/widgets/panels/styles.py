@@ -131,8 +131,8 @@ class StylePanel(RunPanel):
 
     def _above(self) -> list[w.Widget]:
         self.search = TopicSearch(self.runner.key, self._given)
-        self.search.runner.on_frame, self.search.runner.on_error = self._found, self._error
-        self.search.thumbnails.on_frame = lambda found: self._show_thumbnails(*found)
+        self.search.runner.on_result, self.search.runner.on_error = self._found, self._error
+        self.search.thumbnails.on_result = lambda found: self._show_thumbnails(*found)
         self.embedding_view = EmbeddingView()
         self.embedding_view.on_pick, self.embedding_view.on_lasso = self._picked, self._lassoed
         self.choices = c = TopicControls(*self._first)

@@ -32,7 +32,7 @@ class UnitGallery:
     def __init__(self, grid: UnitGrid, key: str | None, busy: Callable[[], bool]):
         self.grid, self.busy = grid, busy
         self.runner = Runner(key)
-        self.runner.on_frame, self.runner.on_state, self.runner.on_error = self._frame, self._state, self._error
+        self.runner.on_result, self.runner.on_state, self.runner.on_error = self._frame, self._state, self._error
         self._kept: dict[tuple[Network, str], dict[int, np.ndarray]] = {}
         self._where: tuple[Network, str] | None = None
         self._making = False

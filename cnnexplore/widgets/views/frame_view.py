@@ -11,6 +11,7 @@ import torch
 import traitlets
 
 from ...results import whole_scale
+from ..live.post import handles_messages
 from ..live.stream import Message, Stream
 
 STATIC = Path(__file__).parent
@@ -56,6 +57,7 @@ class FrameView(anywidget.AnyWidget):
         self.on_window: Callable[[int, int, int, int], None] = lambda *window: None
         self.on_stroke: Callable[[list, int, bool], None] = lambda cells, brush, erases: None
         self.on_views: Callable[[int], None] = lambda count: None
+        self.stream.open_views.on_change = lambda count: self.on_views(count)
         self.on_msg(lambda _, content, buffers: self.receive(content))
 
     def resize(self, size: tuple[int, int], scale: int | None = None) -> None:
@@ -78,6 +80,7 @@ class FrameView(anywidget.AnyWidget):
         return self.stream.offer(lambda: raw(pictures()))
 
     def receive(self, content: dict) -> None:
+        handles_messages()
         kind = self.stream.received(content)
         if kind == "pick":
             self.on_item(int(content.get("item", 0)))
@@ -87,8 +90,6 @@ class FrameView(anywidget.AnyWidget):
         elif kind == "stroke":
             cells = [(int(row), int(column)) for row, column in content["cells"]]
             self.on_stroke(cells, int(content["brush"]), bool(content["erases"]))
-        elif kind in ("ready", "gone"):
-            self.on_views(self.stream.views)
 
 
 def pictures_of(x: torch.Tensor, net) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...errors import ExploreError
 from ...preimage import Run
+from ..live.post import handles_messages
 from .frame_view import STATIC
 
 _LETTERS = {"alpha": "α", "beta": "β", "gamma": "γ"}
@@ -72,6 +73,7 @@ class RunView(anywidget.AnyWidget):
         self.send({"kind": "download", "name": name}, buffers=[png])
 
     def receive(self, content: dict) -> None:
+        handles_messages()
         if content.get("kind") == "scrub":
             self.on_scrub(int(content["step"]))
         elif content.get("kind") == "ready":
