@@ -58,4 +58,4 @@ def refused():
 @pytest.fixture
 def on_cpu(monkeypatch):
     """Networks load as on a computer without accelerators: where what they compute is compared to the bit."""
-    monkeypatch.setattr("cnnexplore.zoo._device", lambda device: "cpu")
+    monkeypatch.setattr("cnnexplore.zoo.catalogue._device", lambda device: "cpu")

@@ -10,9 +10,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 import cnnexplore as cx
-from cnnexplore.zoo.architectures import published
+from cnnexplore.zoo import published
+from cnnexplore.zoo.architectures.build import build
 from cnnexplore.zoo.architectures.vgg import vgg_m
-from cnnexplore.zoo.readers import safetensors_file as files
 
 # name: (kernel, receptive field, stride, channels), as printed
 
@@ -39,7 +39,7 @@ SIZES = {"alexnet-caffe": 227, "caffenet": 227, "vgg-m": 224, "vgg-vd-16": 224}
 def without_numbers(name):
     """The architecture alone; enough to be traced."""
     with torch.device("meta"):
-        return cx.Network(files.build(name, 1000).eval(), SIZES[name], name=name)
+        return cx.Network(build(name, 1000).eval(), SIZES[name], name=name)
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +167,7 @@ def matlab_layers(module):
 def narrow():
     """Each architecture with 16 units in fc6 and fc7, and three classes."""
     tensors = {"fc6.bias": torch.zeros(16)}
-    return {name: files.build(name, 3, tensors).eval() for name in ("alexnet-caffe", "caffenet", "vgg-m")}
+    return {name: build(name, 3, tensors).eval() for name in ("alexnet-caffe", "caffenet", "vgg-m")}
 
 
 @pytest.mark.parametrize("name", ["alexnet-caffe", "caffenet", "vgg-m"])

@@ -8,7 +8,6 @@ import torch
 from torchvision.datasets import MNIST
 
 import cnnexplore as cx
-from cnnexplore.zoo.architectures.alexnet import caffe_alexnet
 from cnnexplore.zoo.training.lenet import accuracy
 
 
@@ -48,7 +47,7 @@ def test_lenet_on_mnist(lenet, shared):
     assert right >= 97
 
 
-def test_lenet_on_the_digits_at_hand(lenet):
+def test_lenet_on_the_bundled_digits(lenet):
     right = [
         lenet.predict(cx.digit(value, which), k=1)[0][0] == str(value) for value in range(10) for which in range(4)
     ]
@@ -82,17 +81,6 @@ def test_alexnet_on_photographs(shared):
         codes = net.activations(paths, "fc8")
         right += sum(net.labels[int(code.argmax())].lower() == name for code in codes)
     assert right >= 75
-
-
-def test_alexnets_response_normalisation():
-    """As Caffe has it: x / (k + alpha / 5 sum over five channels of x^2)^beta, numbers as published."""
-    norm = caffe_alexnet(2, 4).norm1
-    x = torch.rand(1, 7, 1, 2, generator=torch.Generator().manual_seed(0)).double() * 100
-    y = norm(x)
-    for c, column in np.ndindex(7, 2):
-        total = sum(float(x[0, j, 0, column]) ** 2 for j in range(max(c - 2, 0), min(c + 3, 7)))
-        expected = float(x[0, c, 0, column]) / (1 + 1e-4 / 5 * total) ** 0.75
-        assert float(y[0, c, 0, column]) == pytest.approx(expected, rel=1e-9)
 
 
 def test_inversion_of_a_photograph_at_fire4(squeezenet, shared):

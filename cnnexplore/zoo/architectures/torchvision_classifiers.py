@@ -14,13 +14,14 @@ from ...network import Pixels
 
 
 def names() -> list[str]:
-    """torchvision's classification models."""
+    """The names of torchvision's classification models."""
     from torchvision import models
 
     return models.list_models(module=models)
 
 
 def knows(name: str) -> bool:
+    """Whether a name is one of torchvision's classification models."""
     return name in names()
 
 
@@ -47,7 +48,7 @@ def build(name: str, classes: int = 1000) -> nn.Module:
     return models.get_model(name, weights=None, num_classes=classes, **options)
 
 
-def sets(name: str) -> list[str]:
+def weight_sets(name: str) -> list[str]:
     """The names of the published sets of weights, best last."""
     from torchvision import models
 
@@ -55,7 +56,7 @@ def sets(name: str) -> list[str]:
 
 
 def convention(name: str, chosen: str | None = None) -> tuple[int, Pixels, list[str]]:
-    """Input size, pixels and labels that go with a set of published weights (default: the best)."""
+    """Input size, pixels and labels of a set of published weights (default: the best)."""
     weights = _weights(name, chosen)
     transform = weights.transforms()
     pixels = Pixels("RGB", tuple(255 * m for m in transform.mean), tuple(255 * s for s in transform.std))
@@ -69,7 +70,7 @@ def published(name: str, chosen: str | None = None) -> nn.Module:
     weights = _weights(name, chosen)
     try:
         with torch.random.fork_rng(devices=[]):
-            # torchvision would unpickle whatever lies in the folder: first see that it holds nothing but tensors
+            # torchvision unpickles any file in the folder: first check that it holds nothing but tensors
             torch.hub.load_state_dict_from_url(weights.url, progress=True, check_hash=True, weights_only=True)
             return models.get_model(name, weights=weights)
     except (URLError, TimeoutError, ConnectionError) as error:

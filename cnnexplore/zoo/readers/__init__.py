@@ -1,1 +1,1 @@
-"""Readers of weights files: safetensors, PyTorch's .pth, MatConvNet's .mat."""
+"""Weights files: .safetensors, .pth and MatConvNet's .mat. Nothing in a file is executed."""

@@ -1,4 +1,4 @@
-"""Checkpoints of a training, as small as they ship: the convolutions of every kept step in one file."""
+"""Checkpoints of a training as they ship: the convolutions of every kept step in one file."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from safetensors.torch import load_file, save_file
 
 from ...errors import NetworkError, WeightsError
 from ...network import Network
-from . import safetensors_file as files
+from .safetensors_file import read_described
 
 
-def gather(whole: dict[int, Path], out: Path) -> None:
-    """Writes the convolutions of whole networks, step -> file, into one file that describes itself."""
+def write_convolutions(checkpoints: dict[int, Path], out: Path) -> None:
+    """Write the convolutions of several checkpoints, step -> file, into one file that describes itself."""
     kept, metadata = {}, {}
-    for step, path in whole.items():
+    for step, path in checkpoints.items():
         if not path.is_file():
-            raise WeightsError(f"there is no checkpoint {str(path)!r}; begin the training anew to make all of them.")
+            raise WeightsError(f"there is no checkpoint {str(path)!r}; start the training again to make all of them.")
         tensors = load_file(path)
         kept.update({f"{step}/{name}": t for name, t in tensors.items() if name.startswith("conv")})
         with safe_open(path, "pt") as file:
@@ -26,17 +26,17 @@ def gather(whole: dict[int, Path], out: Path) -> None:
 
 
 def steps(path: Path) -> list[int]:
-    """The training steps whose networks the file holds."""
+    """The training steps that the file holds, in order."""
     with safe_open(path, "pt") as file:
         return sorted({int(name.split("/")[0]) for name in file.keys()})  # noqa: SIM118
 
 
-def read(path: Path, name: str, step: str) -> Network:
-    """The network as it was after a step, up to pool5. Raises NetworkError for a step that was not kept."""
+def read_step(path: Path, name: str, step: str) -> Network:
+    """The network after a training step, up to pool5. Raises NetworkError for a step that was not kept."""
     known = steps(path)
     if step not in map(str, known):
         raise NetworkError(
             f"{name} has no checkpoint of step {step!r}; expected one of {', '.join(map(str, known))}, "
             f"as in cx.load('{name}@{known[-1]}')."
         )
-    return files.read_part(path, step, f"{name}@{step}")
+    return read_described(path, f"{name}@{step}", step)

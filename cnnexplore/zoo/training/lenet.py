@@ -1,8 +1,7 @@
-"""LeNet as MatConvNet's MNIST example has it, and the recipe that trains the embedded one."""
+"""lenet and lenet-smooth: LeNet on MNIST's digits."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from pathlib import Path
 
 import torch
@@ -12,6 +11,7 @@ from tqdm.auto import tqdm
 
 from ...errors import ExploreError
 from ...network import Pixels
+from ..architectures.lenet import lenet
 from .recipe import write
 
 # Mean and spread of MNIST's training pixels; norm so that white on black stays inside the hard bound 2 B.
@@ -20,22 +20,6 @@ SMOOTH_PIXELS = Pixels("grey", (127.5,), (127.5,), 128.0)  # -1 to 1
 # Weight decay of conv1 to conv4 of lenet-smooth: strong on the first two, whose filters are then so smooth that the
 # maximum of a pooling differs little from the mean that an unpooling stands for.
 DECAY = (1.5e-2, 1.5e-2, 3e-3, 3e-4)
-
-
-def lenet(classes: int = 10) -> nn.Sequential:
-    """20 @ 5x5, pool, 50 @ 5x5, pool, 500 @ 4x4, relu, 10 @ 1x1, softmax for 1 x 28 x 28 (decoding2015, section 4)."""
-    return nn.Sequential(
-        OrderedDict(
-            conv1=nn.Conv2d(1, 20, 5),
-            pool1=nn.MaxPool2d(2),
-            conv2=nn.Conv2d(20, 50, 5),
-            pool2=nn.MaxPool2d(2),
-            conv3=nn.Conv2d(50, 500, 4),
-            relu3=nn.ReLU(),
-            conv4=nn.Conv2d(500, classes, 1),
-            prob=nn.Softmax(1),
-        )
-    )
 
 
 def _mnist(root: str, train: bool, download: bool, pixels: Pixels = PIXELS) -> tuple[torch.Tensor, torch.Tensor]:
@@ -124,5 +108,5 @@ def train(data: str, out: Path, epochs: int = 10, seed: int = 0, download: bool 
         made = "cnnexplore train lenet" + (" --smooth" if smooth else "")
         return f"{made} --epochs {epochs} --seed {seed}; MNIST test accuracy {score:.4f}"
 
-    write(module.state_dict(), out, "lenet", pixels, 28, map(str, range(10)), measure, lenet)
+    write(module.state_dict(), out, "lenet", pixels, 28, [str(digit) for digit in range(10)], measure)
     return score

@@ -106,7 +106,9 @@ def train(
 
     torch.manual_seed(seed)
     name = "photonet-robust" if robust else "photonet"
-    weights, losses = fit(build(), batches, PIXELS, recipe, out.with_suffix(".checkpoint"), label=name)
+    weights, losses = fit(
+        photo_alexnet(len(LABELS)), batches, PIXELS, recipe, out.with_suffix(".checkpoint"), label=name
+    )
     test = photographs(data, "val", download)
     score = 0.0
 
@@ -119,12 +121,8 @@ def train(
             f"{losses[-1]:.4f}"
         )
 
-    write(weights, out, "photonet", PIXELS, SIZE, LABELS, measure, build)
+    write(weights, out, "photonet", PIXELS, SIZE, LABELS, measure)
     return score
-
-
-def build() -> torch.nn.Sequential:
-    return photo_alexnet(len(LABELS))
 
 
 def accuracy(module: torch.nn.Module, images: np.ndarray, labels: np.ndarray) -> float:

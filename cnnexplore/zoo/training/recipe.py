@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 
 from ...errors import WeightsError
 from ...network import Pixels
+from ..architectures.build import build
 
 Batches = Callable[[int], Iterable[tuple[torch.Tensor, torch.Tensor]]]
 
@@ -228,16 +229,15 @@ def write(
     architecture: str,
     pixels: Pixels,
     size: int,
-    labels: Iterable[str],
+    labels: Sequence[str],
     measure: Callable[[nn.Module], str],
-    build: Callable[[], nn.Module],
 ) -> str:
     """Writes the weights as a float16 file that describes itself, with what `measure` says of the rounded network.
 
     measure: gets the network as it will be read back and returns the file's `source` line, which is returned too.
     """
     rounded = {name: value.half().contiguous() for name, value in weights.items()}
-    module = build().eval()
+    module = build(architecture, len(labels), rounded).eval()
     module.load_state_dict({name: value.float() for name, value in rounded.items()})
     source = measure(module)
     metadata = {

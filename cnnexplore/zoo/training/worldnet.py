@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from ... import world
 from ...network import Pixels
 from ..architectures.alexnet import world_alexnet
-from ..readers import checkpoints as history
+from ..readers.checkpoints import write_convolutions
 from .recipe import Recipe, fit, folded, mixed, write
 
 SIZE = 96
@@ -22,10 +22,6 @@ BATCH = 64
 EPOCH = 96  # batches that are called an epoch: after each a checkpoint is kept
 PIXELS = Pixels("RGB", (137.0, 137.0, 123.0), (60.0, 60.0, 60.0))  # of 300 scenes, about
 KEPT = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # steps whose filters are shipped
-
-
-def build() -> nn.Sequential:
-    return world_alexnet(len(world.CLASSES))
 
 
 def fed(images: torch.Tensor) -> torch.Tensor:
@@ -66,7 +62,9 @@ def train(
     name = "worldnet-robust" if robust else "worldnet"
     keep = _keeper(out.with_name(f"{out.stem}-history.safetensors"), recipe, name, checkpoints)
     torch.manual_seed(seed)
-    weights, losses = fit(build(), batches, PIXELS, recipe, out.with_suffix(".checkpoint"), keep, name)
+    weights, losses = fit(
+        world_alexnet(len(world.CLASSES)), batches, PIXELS, recipe, out.with_suffix(".checkpoint"), keep, name
+    )
     score = 0.0
 
     def measure(module: nn.Module) -> str:
@@ -78,7 +76,7 @@ def train(
             f"{losses[-1]:.4f}"
         )
 
-    write(weights, out, "worldnet", PIXELS, SIZE, world.CLASSES, measure, build)
+    write(weights, out, "worldnet", PIXELS, SIZE, world.CLASSES, measure)
     return score
 
 
@@ -100,8 +98,8 @@ def _keeper(out: Path, recipe: Recipe, name: str, folder: Path | None) -> Callab
         weights = folded(copy.deepcopy(trained).cpu())
         file = folder / f"{name}-{step}.safetensors"
         source = f"{name} after {step} steps ({recipe.text()})"
-        write(weights, file, "worldnet", PIXELS, SIZE, world.CLASSES, lambda module: source, build)
+        write(weights, file, "worldnet", PIXELS, SIZE, world.CLASSES, lambda module: source)
         if step == max(KEPT):
-            history.gather({k: folder / f"{name}-{k}.safetensors" for k in KEPT}, out)
+            write_convolutions({k: folder / f"{name}-{k}.safetensors" for k in KEPT}, out)
 
     return keep

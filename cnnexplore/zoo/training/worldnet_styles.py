@@ -80,7 +80,7 @@ def train(
     epochs: of each part (default: as in PARTS). Returns the share of 2000 held-out scenes whose class it names.
     Checkpoints beside `out` let an interrupted training go on.
     """
-    from .. import load
+    from ..catalogue import load
 
     workers = worldnet.default_workers() if workers is None else workers
     weights, said, losses = load("worldnet", device="cpu").module.state_dict(), [], []
@@ -99,5 +99,5 @@ def train(
             f"{score:.4f}, mean loss of the last epoch over {sum(COUNTS)} styles {losses[-1]:.4f}"
         )
 
-    write(by_class(weights), out, "worldnet", worldnet.PIXELS, worldnet.SIZE, world.CLASSES, measure, worldnet.build)
+    write(by_class(weights), out, "worldnet", worldnet.PIXELS, worldnet.SIZE, world.CLASSES, measure)
     return score

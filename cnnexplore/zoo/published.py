@@ -9,10 +9,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ...errors import WeightsError
-from ...network import Network, Pixels
-from ..readers import safetensors_file as files
-from . import torchvision_classifiers as vision
+from ..errors import WeightsError
+from ..network import Network, Pixels
+from .architectures import torchvision_classifiers
+from .architectures.build import build, fill
+from .readers.safetensors_file import stated_architecture
+from .readers.weights_file import read_network, read_tensors
 
 _PAGE = "https://www.vlfeat.org/matconvnet/models/"
 
@@ -21,7 +23,7 @@ _PAGE = "https://www.vlfeat.org/matconvnet/models/"
 class _Published:
     file: str
     size: int
-    said: str
+    description: str
 
 
 _NETWORKS = {
@@ -33,23 +35,28 @@ _NETWORKS = {
 
 
 def names() -> list[str]:
+    """The names of the papers' networks."""
     return list(_NETWORKS)
 
 
 def knows(name: str) -> bool:
+    """Whether a name is one of the papers' networks."""
     return name in _NETWORKS
 
 
 def entries() -> list[tuple[str, str, float | None, bool]]:
-    """(name, source, megabytes, offline): nothing is fetched, and the page states no sizes."""
-    return [(name, f"{one.said}, ImageNet; weights={one.file!r}", None, False) for name, one in _NETWORKS.items()]
+    """(name, source, megabytes, offline) of each network; MatConvNet's page states no sizes."""
+    return [
+        (name, f"{one.description}, ImageNet; weights={one.file!r}", None, False) for name, one in _NETWORKS.items()
+    ]
 
 
-def load(name: str, weights: str | os.PathLike | None) -> Network:
-    """The named network with random weights, or with those of a file.
+def load(name: str, weights: str | os.PathLike[str] | None) -> Network:
+    """The named network with random weights (`"random"`), or with those of a file.
 
-    A .mat or self-describing .safetensors brings its own pixels and labels, and must be of this architecture; any
-    other file holds a thousand ImageNet classes on RGB. Raises WeightsError, without weights with the file to fetch.
+    The pixels and labels of a .mat or self-describing .safetensors file are used, and its architecture is checked;
+    any other file is read as weights for a thousand ImageNet classes on RGB. Raises WeightsError; without weights
+    its sentence names the file to fetch.
     """
     one = _NETWORKS[name]
     if weights is None:
@@ -58,26 +65,26 @@ def load(name: str, weights: str | os.PathLike | None) -> Network:
             f'cx.load({name!r}, weights="path/to/{one.file}"), or weights="random" for an untrained network.'
         )
     path = Path(weights)
-    if weights != "random" and (path.suffix.lower() == ".mat" or files.architecture(path)):
-        net = files.read_network(path, name)
-        _check(net.module, name, path.name)
+    if weights != "random" and (path.suffix.lower() == ".mat" or stated_architecture(path)):
+        net = read_network(path, name)
+        _check_architecture(net.module, name, path.name)
     else:
-        size, pixels, labels = one.size, Pixels(), vision.convention("alexnet")[2]
-        module = files.build(name, len(labels))
+        labels = torchvision_classifiers.convention("alexnet")[2]
+        module = build(name, len(labels))
         if weights != "random":
-            files.fill(module, files.read_tensors(path), path.name)
-        net = Network(module, size, pixels, labels, name)
+            fill(module, read_tensors(path), path.name)
+        net = Network(module, one.size, Pixels(), labels, name)
     net.source = f"cx.load({name!r}, weights={os.fspath(weights)!r})"
     return net
 
 
-def _check(module: nn.Module, name: str, source: str) -> None:
-    """Raises WeightsError if the module's layers or tensors are not the named network's; dropout is nobody's."""
+def _check_architecture(module: nn.Module, name: str, source: str) -> None:
+    """Raise WeightsError if the layers or tensors of a module are not those of the named network, dropout aside."""
     tensors = module.state_dict()
     classes = len(tensors["fc8.bias"]) if "fc8.bias" in tensors else 1000
     with torch.device("meta"):
-        wanted = files.build(name, classes, tensors)
-    found, expected = _parts(module), _parts(wanted)
+        wanted = build(name, classes, tensors)
+    found, expected = _layer_names(module), _layer_names(wanted)
     for k, layer in enumerate(expected):
         if k >= len(found) or found[k] != layer:
             other = repr(found[k]) if k < len(found) else "missing"
@@ -90,5 +97,5 @@ def _check(module: nn.Module, name: str, source: str) -> None:
             raise WeightsError(f"{source}: tensor {key!r} has shape {shape}; expected {tuple(value.shape)}.")
 
 
-def _parts(module: nn.Module) -> list[str]:
+def _layer_names(module: nn.Module) -> list[str]:
     return [name for name, part in module.named_children() if not isinstance(part, nn.Dropout)]

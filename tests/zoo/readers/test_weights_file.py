@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import cnnexplore as cx
-from cnnexplore.zoo.training.lenet import PIXELS, lenet
+from cnnexplore.zoo.architectures.lenet import lenet
+from cnnexplore.zoo.training.lenet import PIXELS
 
 pytestmark = pytest.mark.usefixtures("on_cpu")
 

@@ -9,7 +9,7 @@ from safetensors import safe_open
 
 import cnnexplore as cx
 from cnnexplore import world
-from cnnexplore.zoo.readers import checkpoints as history
+from cnnexplore.zoo.readers import checkpoints
 from cnnexplore.zoo.training import worldnet
 
 
@@ -46,8 +46,8 @@ def test_checkpoints_are_whole_networks_and_ship_as_their_convolutions(small, tm
     whole = cx.load(folder / "worldnet-1.safetensors", device="cpu")
     assert len(whole.predict(world.scene(1).image)) == 5
     file = tmp_path / "mine-history.safetensors"
-    assert history.steps(file) == [0, 1, 3]
-    part = history.read(file, "worldnet", "1")
+    assert checkpoints.steps(file) == [0, 1, 3]
+    part = checkpoints.read_step(file, "worldnet", "1")
     assert list(part.layers)[-1] == "pool5"
     image = world.scene(3).image
     assert torch.equal(part.activations(image, "conv4"), whole.activations(image, "conv4"))

@@ -1,0 +1,240 @@
+"""The networks that can be loaded by name, and `load`."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ..errors import NetworkError, WeightsError
+from ..network import Network, Pixels
+from . import published
+from .architectures import characters, dsift, hog, torchvision_classifiers
+from .architectures.build import build, fill
+from .architectures.oriented_gradients import PIXELS
+from .readers import checkpoints
+from .readers.weights_file import SUFFIXES, read_network, read_tensors
+
+DEFAULT = "photonet"  # of panels, figures and the explorer
+
+_EMBEDDED = {
+    "photonet": "narrow AlexNet, ten classes of photographs (Imagenette)",
+    "photonet-robust": "the same, trained against L2 attacks: its pre-images are cleaner",
+    "worldnet": "narrow AlexNet, drawn scenes; its checkpoints: worldnet@0 ... @1000",
+    "worldnet-robust": "the same, trained against L2 attacks",
+    "worldnet-styles": "worldnet, trained further to separate the styles of each class in fc7",
+    "lenet": "MatConvNet's LeNet, handwritten digits (MNIST)",
+    "lenet-smooth": "the same (MNIST) with smooth filters, the best ones to decode",
+}
+
+
+@dataclass(frozen=True)
+class _Formula:
+    """A network all of whose weights follow from formulae: there is no weights file."""
+
+    make: Callable[[], nn.Module]
+    description: str
+    size: int
+    pixels: Pixels
+    labels: tuple[str, ...] = ()
+
+
+_FORMULAE = {
+    "hog": _Formula(hog.hog, "VLFeat's HOG (UoCTTI), cells of 8 pixels; its weights are formulae", 224, PIXELS),
+    "hog-bilinear": _Formula(
+        lambda: hog.hog(bilinear=True), "VLFeat's HOG, gradients shared by the nearest two orientations", 224, PIXELS
+    ),
+    "dsift": _Formula(dsift.dsift, "VLFeat's dense SIFT (fast), cells of 8 pixels, one every 8 pixels", 224, PIXELS),
+    "characters": _Formula(
+        characters.characters,
+        "eight characters, made by hand of bars and corners",
+        characters.SIZE,
+        characters.PIXELS,
+        tuple(characters.CHARACTERS),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A network that can be loaded by name.
+
+    Attributes
+    ----------
+    name : str
+        The name for `load`.
+    source : str
+        What it is and where its weights come from.
+    megabytes : float or None
+        The size of its weights; None if unknown.
+    offline : bool
+        Whether it loads without a download.
+    """
+
+    name: str
+    source: str
+    megabytes: float | None
+    offline: bool
+
+
+class Catalogue(list[Entry]):
+    """A list of entries that prints as a table."""
+
+    def __repr__(self) -> str:
+        rows = [
+            f"{e.name:<28} {'offline' if e.offline else 'download':<9} "
+            f"{'' if e.megabytes is None else f'{e.megabytes:.1f} MB':>9}  {e.source}"
+            for e in self
+        ]
+        return "\n".join(rows)
+
+
+def embedded() -> list[str]:
+    """The names of the networks whose weights ship with the package."""
+    return list(_EMBEDDED)
+
+
+def networks() -> Catalogue:
+    """List all networks that `load` knows by name.
+
+    Returns
+    -------
+    Catalogue
+        A list of `Entry`, printed as a table: embedded networks, HOG and dense SIFT, the networks of the pre-image
+        papers, torchvision's classifiers.
+
+    Examples
+    --------
+    >>> import cnnexplore as cx
+    >>> [entry.name for entry in cx.networks()][:3]
+    ['photonet', 'photonet-robust', 'worldnet']
+    """
+    ours = [Entry(name, about, _megabytes(_embedded_file(name)), True) for name, about in _EMBEDDED.items()]
+    ours += [Entry(name, formula.description, 0.0, True) for name, formula in _FORMULAE.items()]
+    return Catalogue(ours + [Entry(*row) for row in [*published.entries(), *torchvision_classifiers.entries()]])
+
+
+def load(
+    name_or_path: str | os.PathLike[str], *, weights: str | os.PathLike[str] | None = None, device: str = "auto"
+) -> Network:
+    """Load a network by name or from a weights file.
+
+    Parameters
+    ----------
+    name_or_path : str or os.PathLike
+        A name from `networks()`, `"worldnet@<step>"` for a checkpoint of worldnet's training, or the path of a
+        self-describing .safetensors or a MatConvNet .mat file.
+    weights : str or os.PathLike, optional
+        None for the published weights, `"random"` for an untrained network (always the same), the name of one of
+        torchvision's sets of weights, or the path of a .safetensors, .mat or .pth file. Only with a name.
+    device : str
+        `"auto"` (a GPU if there is one), `"cpu"`, `"cuda"` or `"mps"`.
+
+    Returns
+    -------
+    Network
+        In evaluation mode.
+
+    Raises
+    ------
+    NetworkError
+        If the name, a checkpoint's step or the device is unknown.
+    WeightsError
+        If a weights file is missing, damaged or made for another architecture, or a download fails.
+
+    Examples
+    --------
+    >>> import cnnexplore as cx
+    >>> net = cx.load("worldnet", device="cpu")
+    >>> net.size
+    (96, 96)
+    >>> cx.load("worldnet@100", device="cpu").layers["conv1"].channels
+    48
+    """
+    name = os.fspath(name_or_path)
+    base, _, step = name.partition("@")
+    python = f"cx.load({name!r})"
+    if step and _history_file(base).is_file() and weights is None:
+        net = checkpoints.read_step(_history_file(base), base, step)
+        net.source = python
+    elif name in _EMBEDDED and weights is None:
+        net = read_network(_embedded_file(name), name)
+        net.source = python
+    elif name in _EMBEDDED:
+        like = read_network(_embedded_file(name), name)
+        net = _filled(name, weights, like.size, like.pixels, like.labels)
+    elif name in _FORMULAE:
+        if weights is not None:
+            raise WeightsError(f"the weights of {name!r} follow from formulae and cannot be loaded; omit weights=.")
+        formula = _FORMULAE[name]
+        net = Network(formula.make(), formula.size, formula.pixels, list(formula.labels), name, python)
+    elif name.lower().endswith(SUFFIXES) or os.sep in name or (Path(name).exists() and not _is_known(name)):
+        if weights is not None:
+            raise WeightsError(f"{name!r} is a weights file itself; omit weights=.")
+        net = read_network(Path(name), Path(name).stem)
+        net.source = python
+    elif published.knows(name):
+        net = published.load(name, weights)
+    elif torchvision_classifiers.knows(name):
+        net = _torchvision_classifier(name, weights)
+    else:
+        names = [*_EMBEDDED, *_FORMULAE, *published.names(), *torchvision_classifiers.names()]
+        close = difflib.get_close_matches(name, names, 3, 0.5)
+        hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "cx.networks() lists the names."
+        raise NetworkError(f"{name!r} is neither a network of the zoo nor a weights file; {hint}")
+    net.module.to(_device(device)).eval()
+    return net
+
+
+def _is_known(name: str) -> bool:
+    return published.knows(name) or torchvision_classifiers.knows(name)
+
+
+def _embedded_file(name: str) -> Path:
+    return Path(str(resources.files(__package__) / "weights" / f"{name}.safetensors"))
+
+
+def _history_file(name: str) -> Path:
+    """The checkpoints of a network's training."""
+    return _embedded_file(f"{name}-history")
+
+
+def _megabytes(path: Path) -> float:
+    return round(path.stat().st_size / 1e6, 1)
+
+
+def _torchvision_classifier(name: str, weights: str | os.PathLike[str] | None) -> Network:
+    chosen = weights if isinstance(weights, str) and weights in torchvision_classifiers.weight_sets(name) else None
+    size, pixels, labels = torchvision_classifiers.convention(name, chosen)
+    if weights is not None and chosen is None:
+        return _filled(name, weights, size, pixels, labels)
+    source = f"cx.load({name!r})" if chosen is None else f"cx.load({name!r}, weights={chosen!r})"
+    return Network(torchvision_classifiers.published(name, chosen), size, pixels, labels, name, source)
+
+
+def _filled(
+    name: str, weights: str | os.PathLike[str], size: int | tuple[int, int], pixels: Pixels, labels: list[str]
+) -> Network:
+    """The named architecture, untrained or with the weights of a file."""
+    module = build(name, len(labels))
+    if weights != "random":
+        fill(module, read_tensors(Path(weights)), Path(weights).name)
+    source = f"cx.load({name!r}, weights={os.fspath(weights)!r})"
+    return Network(module, size, pixels, labels, name, source)
+
+
+def _device(device: str) -> torch.device:
+    if device != "auto":
+        try:
+            return torch.device(device)
+        except RuntimeError as error:
+            raise NetworkError(f"device is {device!r}; expected 'auto', 'cpu', 'cuda' or 'mps'.") from error
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
