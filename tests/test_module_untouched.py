@@ -92,7 +92,7 @@ CALLS = {
     "decode": lambda net, folder: cx.decode(net, "conv2"),
     "decode_activation": lambda net, folder: cx.decode_activation(net, "conv2", net.activations(IMAGE, "conv2")),
     "features": lambda net, folder: codes(net, IMAGE, 255 - IMAGE),
-    "cone": lambda net, folder: cx.cone(codes(net, IMAGE, IMAGE), [(0, 1)]),
+    "cone": lambda net, folder: cx.cone(codes(net, IMAGE, IMAGE), pairs=[(0, 1)]),
     "visualize_topic": lambda net, folder: cx.visualize_topic(
         cx.topics(codes(deeper(net), IMAGE, 255 - IMAGE), 1), 0, steps=2, progress=False
     ),

@@ -1,89 +1,141 @@
-"""Style-based retrieval: the images whose codes are nearest to a mixture of topics (intraclass2015, section 5)."""
+"""Style-based retrieval: the images with activations nearest to a mixture of topics (intraclass2015, section 5)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import drawing
 from ..errors import SettingError
 from ..representations.features import Features
-from .topics import Topics
+from ..results import Result, image_to_python
+from .topics import Topics, features_to_python
 
-_CHUNK = 8192  # images at a time
-_TILE = 112
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_CHUNK = 8192  # images that are compared at once
+_TILE = 112  # pixels of an image in a plot, at most
 
 
 @dataclass(frozen=True, eq=False)
-class Retrieved:
-    """The images found. indices: (k,) places in `features`, nearest first; similarity: (k,) cosines, 1 for the same
-    direction; weights: (topics,) what was asked for."""
+class Retrieved(Result):
+    """The images that are nearest to a style.
+
+    Attributes
+    ----------
+    features : Features
+        Where the images were searched.
+    indices : np.ndarray
+        (k,) int, their indices in `features`, the nearest first.
+    similarity : np.ndarray
+        (k,), the cosine between each image's activations and the style's, 1 for the same direction.
+    weights : np.ndarray
+        (topics,), the weight of each topic in the style.
+    python : str
+        The Python that finds them again.
+    """
 
     features: Features = field(repr=False)
     indices: np.ndarray
     similarity: np.ndarray
     weights: np.ndarray
+    python: str = field(default="", repr=False)
 
     def pictures(self, side: int | None = None) -> np.ndarray:
-        """The images as the network saw them, (k, H, W, 3) uint8."""
-        return self.features.pictures(self.indices, side)
+        """The images as the network saw them, (k, H, W, 3) uint8.
 
-    def plot(self):
-        """A matplotlib figure of them in rows."""
+        Parameters
+        ----------
+        side : int, optional
+            Make them at most so many pixels high and wide.
+        """
+        return self.features.pictures(self.indices.tolist(), side)
+
+    def plot(self) -> Figure:
+        """A matplotlib figure of the images with their similarities."""
         return drawing.panels(list(self.pictures(_TILE)), [f"{value:.2f}" for value in self.similarity], 9, 1.0)
 
-    def _repr_png_(self) -> bytes:
-        return drawing.shown(self.plot())
 
+def retrieve(topics: Topics, query: Any, *, k: int = 9, features: Features | None = None) -> Retrieved:
+    """Find the k images that are nearest to a style, by the cosine between their activations and the style's.
 
-def retrieve(topics: Topics, query, k: int = 9, *, features: Features | None = None) -> Retrieved:
-    """The k images nearest to a style, by the angle between their codes and the style's.
+    Parameters
+    ----------
+    topics : Topics
+        The topics of a class.
+    query : int, dict, sequence of float or image
+        The style: a topic's number; weights of topics, as a dict {number: weight} or one number for each topic; or an
+        image, which is replaced by its own topic weights, so that what is in no topic (who or where it is) is ignored.
+    k : int
+        How many images.
+    features : Features, optional
+        Where to search: activations of the same network and layer. Default: the features that the topics were found
+        in. They are read a part at a time.
 
-    query: a topic's number; weights of topics, a dict or a list of one number each; or an image, whose own topic
-    weights are taken, so that what is not of any topic (who or where it is) plays no part. features: where to look
-    (default: those that the topics were found in), of the same network and layer; they are read a part at a time.
-    Raises SettingError, ImageError.
+    Returns
+    -------
+    Retrieved
+        The images, the nearest first.
+
+    Raises
+    ------
+    SettingError
+        If there is no such topic, the weights are negative or all 0, or the features have another number of units.
+    ImageError
+        If the query is neither a style nor an image.
+
+    References
+    ----------
+    Wei, Zhou, Torralba and Freeman, Understanding intra-class knowledge inside CNN, 2015, section 5.1.
+
+    Examples
+    --------
+    >>> net = cx.load("worldnet-styles")
+    >>> churches = cx.world.dataset(24, 1, 96, ["church"])
+    >>> topics = cx.topics(cx.features(net, churches, cache=False, progress=False), 3)
+    >>> cx.retrieve(topics, {0: 1.0, 2: 0.5}, k=4).indices.shape
+    (4,)
     """
     where = topics.features if features is None else features
     if where.shape[1] != topics.components.shape[1]:
         raise SettingError(
-            f"the features have {where.shape[1]} channels the topics {topics.components.shape[1]}; take one layer's."
+            f"the features have {where.shape[1]} units and the topics {topics.components.shape[1]}; take features of "
+            "the layer that the topics were found at."
         )
-    if not isinstance(k, int) or k < 1:
+    if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or k < 1:
         raise SettingError(f"k is {k!r}; expected how many images, 1 or more.")
     weights = _weights(topics, query)
-    wanted = weights @ topics.components
-    wanted = wanted / np.linalg.norm(wanted)
-    cosines = np.concatenate(
-        [_cosines(where[first : first + _CHUNK], wanted) for first in range(0, len(where), _CHUNK)]
-    )
+    style = weights @ topics.components
+    style = style / np.linalg.norm(style)
+    cosines = np.concatenate([_cosines(where[first : first + _CHUNK], style) for first in range(0, len(where), _CHUNK)])
     order = np.argsort(-cosines, kind="stable")[:k]
-    return Retrieved(where, order, cosines[order], weights)
+    return Retrieved(where, order, cosines[order], weights, _python(topics, query, k, features))
 
 
-def _cosines(codes: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    codes = np.maximum(np.asarray(codes, np.float32), 0)
-    return codes @ wanted / np.maximum(np.linalg.norm(codes, axis=1), 1e-12)
+def _cosines(activations: np.ndarray, style: np.ndarray) -> np.ndarray:
+    activations = np.maximum(np.asarray(activations, np.float32), 0)
+    return activations @ style / np.maximum(np.linalg.norm(activations, axis=1), 1e-12)
 
 
-def _weights(topics: Topics, query) -> np.ndarray:
-    """What is asked for as one weight per topic. Raises SettingError."""
+def _weights(topics: Topics, query: Any) -> np.ndarray:
+    """A query as one weight per topic. Raises SettingError."""
     count = len(topics)
+    weights = np.zeros(count, np.float32)
     if isinstance(query, (int, np.integer)) and not isinstance(query, bool):
-        weights = np.zeros(count, np.float32)
-        weights[topics._known(query)] = 1
+        weights[topics.number_of(int(query))] = 1
         return weights
     if isinstance(query, Mapping):
-        weights = np.zeros(count, np.float32)
         for topic, weight in query.items():
-            weights[topics._known(topic)] = weight
-    elif np.ndim(query) == 1 and not isinstance(query, (str, bytes)) and _numeric(query):
+            weights[topics.number_of(topic)] = weight
+    elif _is_weights(query):
         weights = np.asarray(query, np.float32)
     else:
-        code = topics.features.net.activations(query, topics.features.layer.name)
-        weights = topics.transform(code.float().flatten(1).cpu().numpy()[:1])[0]
+        activation = topics.features.net.activations(query, topics.features.layer.name)
+        weights = topics.transform(activation.float().flatten(1).cpu().numpy()[:1])[0]
     if len(weights) != count or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
         raise SettingError(
             f"the query's weights are {weights.tolist()}; expected {count}, none negative and not all 0."
@@ -91,5 +143,23 @@ def _weights(topics: Topics, query) -> np.ndarray:
     return weights
 
 
-def _numeric(query: Sequence) -> bool:
+def _is_weights(query: Any) -> bool:
+    """Whether a query is a sequence of numbers; an image is not."""
+    if isinstance(query, (str, bytes)) or np.ndim(query) != 1:
+        return False
     return all(isinstance(value, (int, float, np.number)) for value in query)
+
+
+def _python(topics: Topics, query: Any, k: int, features: Features | None) -> str:
+    """The Python of a retrieval."""
+    if isinstance(query, (int, np.integer)):
+        asked = repr(int(query))
+    elif isinstance(query, Mapping):
+        asked = repr({int(topic): float(weight) for topic, weight in query.items()})
+    elif _is_weights(query):
+        asked = repr([float(weight) for weight in query])
+    else:
+        asked = image_to_python(query)
+    more = f"{f', k={int(k)}' if k != 9 else ''}"
+    more += "" if features is None else f", features={features_to_python(features)}"
+    return f"cx.retrieve({topics.to_python() or 'topics'}, {asked}{more})"

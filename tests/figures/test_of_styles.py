@@ -49,7 +49,7 @@ def test_figure6_is_a_row_per_topic(net, images):
             assert sheet.data["nearest"][name][topic].tolist() == near.tolist()
             assert [cell.framed for cell in row[:2]] == (near == topic).tolist()
             assert row[1].title == f"{name}, topic {topic}\nseed 5, nearest: {near[1]}"
-            got = cx.retrieve(styles, topic, 4)
+            got = cx.retrieve(styles, topic, k=4)
             assert np.array_equal(np.stack([cell.picture for cell in row[2:]]), got.pictures())
             own += (near == topic).tolist()
             chance += [(styles.assignment == topic).mean()] * 2

@@ -1,18 +1,19 @@
-"""The convex cone of a class: between the activations of two images of one class, all have that class."""
+"""The convex cone of a class: the weights of the scores, the theorem at lambda = 1, and the fact without biases."""
+
+import csv
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import nn
 
 import cnnexplore as cx
-from cnnexplore.styles.cone import readout
+from cnnexplore.styles.cone import score_weights
+from cnnexplore.styles.topics import features_to_python
 
 
-class Ends(nn.Module):
+class LinearByHand(nn.Module):
     """Ends in a linear function called by hand, after dropout and reshaping."""
 
     def __init__(self):
@@ -24,58 +25,85 @@ class Ends(nn.Module):
         return F.linear(self.drop(self.relu(self.conv(x))).flatten(1), self.weight, self.bias)
 
 
-@pytest.fixture(scope="module")
-def found():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(3)
-        net = cx.Network(Ends(), 12, cx.Pixels("RGB", (), (50.0,) * 3))
+def features_of(module):
+    net = cx.Network(module, 12, cx.Pixels("RGB", (110.0, 100.0, 90.0), (50.0, 40.0, 60.0)))
     images = [np.random.default_rng(k).integers(0, 256, (12, 12, 3), dtype=np.uint8) for k in range(60)]
     return cx.features(net, images, "relu1", cache=False, dtype="float32", progress=False)
 
 
-def test_the_readout_is_the_networks(found):
-    weight, bias = readout(found.net, "relu1")
+def module(seed=3):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return LinearByHand()
+
+
+@pytest.fixture(scope="module")
+def found():
+    return features_of(module())
+
+
+def test_the_score_weights_are_the_networks(found):
+    weight, bias = score_weights(found.net, "relu1")
     assert np.allclose(weight, found.net.module.weight.detach().numpy())
     images = [found.image(k) for k in range(60)]
     scores = found.net.activations(images, found.net.scores.name).numpy()
     assert np.allclose(np.asarray(found, np.float64) @ weight.T + bias, scores, atol=1e-3)
 
 
-def test_between_two_codes_of_a_class_there_is_only_that_class(found):
-    """lambda = 1: a theorem. For other lambdas: what the network itself says of those codes."""
-    cone = cx.cone(found, 300, scales=(0.1, 0.5, 1.0, 3.0))
+def test_between_two_activations_of_a_class_there_is_only_that_class(found):
+    """lambda = 1: a theorem. For other lambdas: the network's own scores of those activations."""
+    cone = cx.cone(found, pairs=300, scales=(0.1, 0.5, 1.0, 3.0))
     assert cone.held[:, :, 2].all()
     assert cone.share[1.0] == 1
     weight, bias = (np.asarray(t.detach(), np.float64) for t in (found.net.module.weight, found.net.module.bias))
-    codes = np.asarray(found, np.float64)
+    activations = np.asarray(found, np.float64)
     for p in range(0, 300, 17):
-        first, second = codes[cone.pairs[p]]
-        own = (weight @ first + bias).argmax()
-        assert own == (weight @ second + bias).argmax()
+        first, second = activations[cone.pairs[p]]
+        unit = (weight @ first + bias).argmax()
+        assert unit == (weight @ second + bias).argmax()
         for a, alpha in enumerate(cone.alphas):
             for s, scale in enumerate(cone.scales):
                 top = (weight @ (scale * ((1 - alpha) * first + alpha * second)) + bias).argmax()
-                assert cone.held[p, a, s] == (top == own)
+                assert cone.held[p, a, s] == (top == unit)
                 assert cone.held[p, a, s] == (cone.least[p, a] <= scale <= cone.most[p, a])
 
 
-@given(st.integers(0, 10_000), st.floats(0, 1), st.floats(1e-3, 1e3))
-def test_without_biases_the_whole_cone_has_the_class(seed, alpha, scale):
-    """The fact as the paper states it, a linear property of any weights."""
-    random = np.random.default_rng(seed)
-    weight = random.normal(size=(4, 6))
-    codes = np.maximum(random.normal(size=(40, 6)), 0)
-    tops = (codes @ weight.T).argmax(1)
-    first, second = codes[tops == tops[0]][[0, -1]]
-    scores = weight @ (scale * ((1 - alpha) * first + alpha * second))
-    assert scores[tops[0]] >= scores.max() - 1e-9 * scale
+@pytest.mark.parametrize("seed", [0, 1])
+def test_without_biases_the_whole_cone_has_the_class(seed):
+    """The fact as the paper states it: all lambdas, not only 1. With biases some small or large lambda fails."""
+    network, scales = module(seed), (1e-3, 0.1, 1.0, 30.0, 1e3)
+    with torch.no_grad():
+        network.bias.mul_(20)
+    with_bias = cx.cone(features_of(network), pairs=80, scales=scales)
+    assert not with_bias.held.all()
+    with torch.no_grad():
+        network.bias.zero_()
+    without = cx.cone(features_of(network), pairs=80, scales=scales)
+    assert without.held.all()
+    assert (without.least == 0).all()
+    assert np.isinf(without.most).all()
+
+
+def test_a_cone_is_a_result(found, tmp_path):
+    cone = cx.cone(found, pairs=20, scales=(0.5, 1.0), seed=4)
+    assert cone.to_python() == f"cx.cone({features_to_python(found)}, pairs=20, scales=[0.5, 1.0], seed=4)"
+    again = eval(cone.to_python().replace(features_to_python(found), "found"), {"cx": cx, "found": found})
+    assert np.array_equal(again.held, cone.held)
+    cone.save(tmp_path / "cone.csv")
+    with open(tmp_path / "cone.csv", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["scale", "share"]
+    assert {float(scale): float(share) for scale, share in rows} == cone.share
+    (line,) = cone.plot().axes[0].lines
+    assert dict(zip(line.get_xdata().tolist(), line.get_ydata().tolist(), strict=True)) == cone.share
 
 
 def test_what_is_no_cone_gets_a_sentence(found, refused):
     classes = found.predicted
     different = (0, int(np.flatnonzero(classes != classes[0])[0]))
-    refused(cx.SettingError, lambda: cx.cone(found, [different]), "same top-1 class")
+    refused(cx.SettingError, lambda: cx.cone(found, pairs=[different]), "two different top-1 classes")
     refused(cx.SettingError, lambda: cx.cone(found.only([0])), "more images")
-    refused(cx.SettingError, lambda: cx.cone(found, 5, scales=[-1]), "above 0")
+    refused(cx.SettingError, lambda: cx.cone(found, pairs=5, scales=[-1]), "above 0")
+    refused(cx.SettingError, lambda: cx.cone(found, pairs=5, steps=0), "steps is 0")
     deeper = cx.features(found.net, [found.image(0)] * 3, "conv1", cache=False, progress=False)
     refused(cx.LayerError, lambda: cx.cone(deeper), "conv1")

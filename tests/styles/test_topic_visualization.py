@@ -1,4 +1,4 @@
-"""Portraits of topics: what is looked for, against the formula; and whose images the pictures are nearest to."""
+"""Visualised topics: class and scale against the formula; and which topic the pictures are nearest to."""
 
 import numpy as np
 import pytest
@@ -29,20 +29,20 @@ def styles():
     return cx.topics(cx.features(net, IMAGES, cache=False, dtype="float32", progress=False), 2)
 
 
-def test_the_aim_is_the_class_and_its_largest_score_through_the_mask(styles):
+def test_the_target_is_the_class_and_its_largest_score_through_the_mask(styles):
     net, found = styles.features.net, styles.features
     weight, bias = (p.detach().double().numpy() for p in net.module[-1].parameters())
     for topic in range(2):
         which, mask = styles.images(topic, None), styles.mask(topic, 0.2)
-        codes = net.activations([IMAGES[k] for k in which], found.layer.name).double().numpy()
+        activations = net.activations([IMAGES[k] for k in which], found.layer.name).double().numpy()
         said = [net.predict(IMAGES[k], 1)[0][0] for k in which]
         most = max(sorted(set(said)), key=said.count)
         unit = net.labels.index(most)
-        scores = [weight[unit] @ (code * mask) + bias[unit] for code in codes]
+        scores = [weight[unit] @ (activation * mask) + bias[unit] for activation in activations]
         assert class_and_scale(found, which, mask) == (unit, pytest.approx(max(max(scores), 0.01), abs=1e-3))
 
 
-def test_a_portrait_says_the_code_that_remakes_it(styles):
+def test_a_result_has_the_python_that_makes_it_again(styles):
     net = styles.features.net
     mask = styles.mask(1, THRESHOLD, DISTINCT)
     unit, most = class_and_scale(styles.features, styles.images(1, None), mask)
@@ -60,13 +60,13 @@ def test_a_portrait_says_the_code_that_remakes_it(styles):
 
 def test_what_cannot_be_gets_a_sentence(styles, refused):
     refused(cx.SettingError, lambda: cx.visualize_topic(styles, 2, steps=1), "topics 0 to 1")
-    refused(cx.SettingError, lambda: cx.visualize_topic(styles, 0, 1.5, steps=1), "threshold")
+    refused(cx.SettingError, lambda: cx.visualize_topic(styles, 0, threshold=1.5, steps=1), "threshold")
     bent = cx.Network(build(nn.Linear(8, 5), nn.ReLU(), nn.Linear(5, 3)), SIDE)
     found = cx.topics(cx.features(bent, IMAGES, "relu2", cache=False, progress=False), 2)
     refused(cx.LayerError, lambda: cx.visualize_topic(found, 0, steps=1), "linear function")
     maps = cx.Network(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 3)), SIDE)
     found = cx.topics(cx.features(maps, IMAGES, cache=False, progress=False), 2)
-    refused(cx.SettingError, lambda: cx.visualize_topic(found, 0, steps=1), "names no class")
+    refused(cx.SettingError, lambda: cx.visualize_topic(found, 0, steps=1), "predicts no class")
 
 
 def test_the_picture_of_a_style_is_nearest_to_images_of_that_style():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score
 
 import cnnexplore as cx
-from cnnexplore.styles.topics import positive
+from cnnexplore.styles.topics import features_to_python, nonnegative
 from cnnexplore.zoo.training import worldnet_styles as styled
 from cnnexplore.zoo.training.recipe import mixed
 
@@ -90,7 +90,7 @@ def test_nearest_topics_by_the_angle():
 
 def test_what_is_negative_counts_as_zero():
     codes = groups()[0]
-    assert np.array_equal(positive(NumbersOnly(codes - 0.6)), np.maximum(codes - 0.6, 0))
+    assert np.array_equal(nonnegative(NumbersOnly(codes - 0.6)), np.maximum(codes - 0.6, 0))
 
 
 def test_the_curve_bends_at_the_true_number():
@@ -101,7 +101,20 @@ def test_the_curve_bends_at_the_true_number():
     assert curve.stability[2] > 0.98 > curve.stability[4]
     again = cx.topic_curve(NumbersOnly(codes), range(1, 7))
     assert np.array_equal(curve.error, again.error)
-    assert curve._repr_png_().startswith(b"\x89PNG")
+
+
+def test_a_curve_is_saved_as_numbers_and_drawn(tmp_path):
+    curve = cx.topic_curve(NumbersOnly(groups()[0]), range(1, 4), splits=1, seed=2)
+    assert curve.to_python().startswith("cx.topic_curve(")
+    assert curve.to_python().endswith(", [1, 2, 3], splits=1, seed=2)")
+    curve.save(tmp_path / "curve.csv")
+    rows = np.genfromtxt(tmp_path / "curve.csv", delimiter=",", names=True)
+    assert rows["k"].tolist() == curve.ks
+    assert np.allclose(rows["error"], curve.error)
+    assert np.allclose(rows["stability"], curve.stability)
+    left, right = curve.plot().axes
+    assert np.array_equal(left.lines[0].get_ydata(), curve.error)
+    assert np.array_equal(right.lines[0].get_ydata(), curve.stability)
 
 
 @given(st.integers(0, 10_000), st.sampled_from(["topic", "dict", "list"]))
@@ -117,7 +130,7 @@ def test_retrieval_is_by_the_angle_to_the_style(seed, how):
     for code in codes.astype(np.float64):
         length = np.linalg.norm(code) * np.linalg.norm(style)
         cosines.append(code @ style / length if length else 0.0)
-    got = cx.retrieve(found, query, 7)
+    got = cx.retrieve(found, query, k=7)
     assert np.allclose(got.similarity, np.sort(cosines)[::-1][:7], atol=1e-5)
     assert np.allclose(np.array(cosines)[got.indices], got.similarity, atol=1e-5)
     assert np.allclose(got.weights, weights)
@@ -126,9 +139,9 @@ def test_retrieval_is_by_the_angle_to_the_style(seed, how):
 def test_retrieval_reads_large_sets_a_part_at_a_time(monkeypatch):
     codes = groups(noise=0.3)[0]
     found = cx.topics(NumbersOnly(codes), 3)
-    whole = cx.retrieve(found, 1, 20)
+    whole = cx.retrieve(found, 1, k=20)
     monkeypatch.setattr("cnnexplore.styles.retrieval._CHUNK", 7)
-    parts = cx.retrieve(found, 1, 20)
+    parts = cx.retrieve(found, 1, k=20)
     assert np.array_equal(whole.indices, parts.indices)
 
 
@@ -146,18 +159,23 @@ def test_retrieval_by_an_image_finds_its_style(churches):
     right = []
     for k in range(100, 112):
         query = cx.world.scene(k, "church")
-        got = cx.retrieve(found, query.image, 5)
+        got = cx.retrieve(found, query.image, k=5)
         right += [styles[int(n)] == query.style for n in got.indices]
         own = churches.net.activations(query.image, churches.layer.name).numpy()
         assert np.allclose(got.weights, found.transform(own)[0], atol=1e-4)
     assert np.mean(right) > 0.9
     assert got.pictures(40).shape == (5, 40, 40, 3)
-    assert got._repr_png_().startswith(b"\x89PNG")
-    assert found._repr_png_().startswith(b"\x89PNG")
+    space = {"cx": cx, "features": churches, "image": query.image}
+    line = got.to_python().replace(features_to_python(churches), "features")
+    assert np.array_equal(eval(line, space).indices, got.indices)
+    shown = [axis.images[0].get_array() for axis in got.plot().axes if axis.images]
+    assert np.array_equal(np.stack(shown), got.pictures(112))
+    assert len([axis for axis in found.plot(4).axes if axis.images]) == 12
+    assert found.picture.shape[2] == 3
     elsewhere = cx.features(
         churches.net, [cx.world.scene(k, "church").image for k in range(20)], cache=False, progress=False
     )
-    assert cx.retrieve(found, 0, 50, features=elsewhere).indices.max() == 19
+    assert cx.retrieve(found, 0, k=50, features=elsewhere).indices.max() == 19
 
 
 # The least adjusted Rand index, k given, against the true styles: 0.8, with room for five images on machines that round
@@ -208,12 +226,12 @@ def test_what_cannot_be_gets_a_sentence(refused, churches):
     refused(cx.SettingError, lambda: found.mask(0, 0, -1), "distinct")
     refused(cx.SettingError, lambda: found.mask(0, 0, 1e9), "lower distinct")
     refused(cx.SettingError, lambda: found.images(-1), "topics 0 to 2")
-    refused(cx.SettingError, lambda: found.transform(codes[:, :5]), "12 channels")
+    refused(cx.SettingError, lambda: found.transform(codes[:, :5]), "12 units")
     refused(cx.SettingError, lambda: cx.topic_curve(NumbersOnly(codes), [40]), "1 to 12")
     refused(cx.SettingError, lambda: cx.retrieve(found, 7), "topics 0 to 2")
     refused(cx.SettingError, lambda: cx.retrieve(found, [1.0, 2.0]), "expected 3")
     refused(cx.SettingError, lambda: cx.retrieve(found, [0.0, 0.0, 0.0]), "not all 0")
-    refused(cx.SettingError, lambda: cx.retrieve(found, 0, 0), "1 or more")
-    refused(cx.SettingError, lambda: cx.retrieve(found, 0, features=NumbersOnly(codes[:, :5])), "5 channels")
+    refused(cx.SettingError, lambda: cx.retrieve(found, 0, k=0), "1 or more")
+    refused(cx.SettingError, lambda: cx.retrieve(found, 0, features=NumbersOnly(codes[:, :5])), "5 units")
     with_image = cx.topics(churches, 2)
     refused(cx.ImageError, lambda: cx.retrieve(with_image, "no such file.png"), "no such file")

@@ -112,7 +112,7 @@ def _row(net, name, styles: Topics, topic: int, columns: int, seeds: list[int], 
         Cell(one.picture, f"{name}, topic {topic}\nseed {seed}, nearest: {near}", result=one, framed=near == topic)
         for one, seed, near in zip(made, seeds, nearest, strict=True)
     ]
-    got = retrieve(styles, topic, columns)
+    got = retrieve(styles, topic, k=columns)
     return row + [Cell(p, f"{s:.2f}") for p, s in zip(got.pictures(), got.similarity, strict=True)], nearest
 
 
