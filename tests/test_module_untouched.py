@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import cnnexplore as cx
-from cnnexplore.network import relu_masks
+from cnnexplore.styles.masked_pass import relu_masks
 
 SIDE = 16
 IMAGE = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)

@@ -2,22 +2,18 @@
 
 from .backward import RULES, backward_rule
 from .bottleneck import necks
-from .head import Head, head_of
 from .layers import Layer, Layers
 from .network import Network
 from .patched import Patched, grid
 from .pixels import Pixels, fit, read_image, seen_part
 from .probe import Probe
-from .through import Masks, relu_masks, through
 from .units import class_name, class_scores, place_of, unit_of
 from .upsample import code_maps, spread
 
 __all__ = [
     "RULES",
-    "Head",
     "Layer",
     "Layers",
-    "Masks",
     "Network",
     "Patched",
     "Pixels",
@@ -28,13 +24,10 @@ __all__ = [
     "code_maps",
     "fit",
     "grid",
-    "head_of",
     "necks",
     "place_of",
     "read_image",
-    "relu_masks",
     "seen_part",
     "spread",
-    "through",
     "unit_of",
 ]

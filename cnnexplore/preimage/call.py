@@ -19,7 +19,9 @@ def call_of(run: Run, verb: str, subject: str, step: int | None = None, item: in
     step = run.step if step is None else step
     v = run.first
     said = {"C": v.C, "alpha": v.alpha, "beta": v.beta, "jitter": v.jitter, "steps": min(step, run.steps)}
-    said = {name: value_to_python(value) for name, value in said.items()} | more | run.route.code(item)
+    said = {name: value_to_python(value) for name, value in said.items()} | more
+    if pathway := run.pathways.to_python(item):
+        said["pathway"] = pathway
     one = item is not None or len(run.seeds) == 1
     said["seed"] = value_to_python(run.seeds[item or 0] if one else run.seeds)
     usual = {"variant": (run.variant.name, "preimage2016")}

@@ -13,9 +13,9 @@ from .batch import listed, paired, seeds_of
 from .call import call_of
 from .losses import InnerProduct
 from .patch_prior import drawn, init_to_python
+from .pathways import Pathways
 from .responses import largest_responses, response_through
 from .result import PreImage
-from .route import Route
 from .run import Run
 from .settings import Settings, Values, paper_jitter
 
@@ -148,14 +148,14 @@ class Maximization(Run):
 
 def measures(net: Network, layer: str, units: list[int], pathway=None, images=None) -> torch.Tensor:
     """M of units, each through its pathway if there are any: (1,), or as many as there are units or pathways."""
-    route, whole = Route(net, layer, pathway), largest_responses(net, layer, images)
-    ways, found = route.pathways, []
+    pathways, whole = Pathways(net, layer, pathway), largest_responses(net, layer, images)
+    ways, found = pathways.each, []
     known: dict[tuple, float] = {(unit, None): float(whole[unit]) for unit in units}
     for k in range(max(len(units), len(ways))):
         unit, way = units[k % len(units)], ways[k % len(ways)]
         key = unit, way and id(way)
         if key not in known:
-            known[key] = response_through(net, layer, unit, route.alone(k), images)
+            known[key] = response_through(net, layer, unit, pathways.item(k), images)
         found.append(known[key])
     return torch.tensor(found)
 

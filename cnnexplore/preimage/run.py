@@ -12,10 +12,11 @@ from tqdm.auto import tqdm
 
 from ..errors import DivergedError, LayerError, SettingError
 from ..network import Network
+from .canvas import fitted, read_update_mask
 from .frame import Frame
+from .pathways import Pathways
 from .priors import Scale
 from .result import PreImage
-from .route import Route, fitted, read_update_mask
 from .settings import Settings, Values
 from .solvers import solver_of
 from .state import restore, saved
@@ -32,7 +33,7 @@ class Run:
     schedule: {step: {setting: value}}, changes made before that step. variant: the published method, from which the
     solver comes unless given, and from that steps and refine. priors: more than the variant's own, each with a `name`,
     called as those are, whose `state` and `restore` continue it elsewhere. pathway: what the passes go through (see
-    `Route`). update_mask: (H, W) or (N, H, W), the part of the loss's gradient that each pixel follows, 0 to 1;
+    `Pathways`). update_mask: (H, W) or (N, H, W), the part of the loss's gradient that each pixel follows, 0 to 1;
     pixels with 0 stay as they were, to the bit.
     """
 
@@ -84,7 +85,7 @@ class Run:
         self.priors = (*self.variant.priors, *self._more_priors)
         self.term_names = ("energy", "data", *(prior.name for prior in self.priors))
         self.probe = net.probe(layer)
-        self.route = Route(net, layer, pathway)
+        self.pathways = Pathways(net, layer, pathway)
         self.step = 0
         self._rows: list[torch.Tensor] = []
         self._open = threading.Event()
@@ -220,7 +221,7 @@ class Run:
         """The loss (N,) of x and its gradient with respect to x, without the weight C."""
         with torch.inference_mode(False), torch.enable_grad():
             fed = self.net.feed(x.clone() if x.is_inference() else x).requires_grad_()
-            with self.route():
+            with self.pathways():
                 code = self.probe(fed)[self.layer.name]
             if not code.requires_grad:
                 raise LayerError(f"the code of {self.layer.name!r} has no gradient with respect to the image.")

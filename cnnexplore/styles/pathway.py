@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from ..errors import SettingError
-from ..network import Masks, Network, head_of, relu_masks
+from ..network import Network
 from ..preimage import masks as named_masks
 from ..preimage.maximization import paper_weight
 from ..results import image_to_python
+from .classifier_head import classifier_head
+from .masked_pass import MaskedPass, ReluMasks, masked_passes, relu_masks
 from .packed import binary, packed, unpacked
 
 _DEPTHS = {1: ("m7",), 2: ("m6", "m7"), 3: ("m5", "m6", "m7")}
@@ -41,10 +43,10 @@ class Pathway:
                 mask = value if named else _Array(name, value)
                 self._parts[name] = [_Shaped(name, mask)]
                 said.append(f"{name}={'cx.masks.' * named}{mask!r}")
-        self.code = f"cx.Pathway({', '.join([*said, *(['relu=True'] if relu else [])])})"
+        self._python = f"cx.Pathway({', '.join([*said, *(['relu=True'] if relu else [])])})"
 
     def __repr__(self) -> str:
-        return self.code.removeprefix("cx.")
+        return self._python.removeprefix("cx.")
 
     def __and__(self, other: Pathway) -> Pathway:
         if not isinstance(other, Pathway):
@@ -56,27 +58,46 @@ class Pathway:
             )
         names = dict.fromkeys([*self._parts, *other._parts])
         parts = {name: [*self._parts.get(name, ()), *other._parts.get(name, ())] for name in names}
-        return _made(parts, any(one.relu for one in gated), f"{self.code} & {other.code}")
+        return _made(parts, any(one.relu for one in gated), f"{self._python} & {other._python}")
 
     def closing(self) -> Pathway:
         """The same masks with the relus in force: they only close units, as dropout does."""
-        code = f"({self.code})" if " & " in self.code else self.code
-        return self if self.relu else _made(self._parts, True, f"{code}.closing()")
+        python = f"({self._python})" if " & " in self._python else self._python
+        return self if self.relu else _made(self._parts, True, f"{python}.closing()")
 
-    def masks(self, net: Network) -> Masks:
+    def to_python(self) -> str:
+        """The Python that makes this pathway again."""
+        return self._python
+
+    @staticmethod
+    def pass_context(net: Network, layer: str, pathways: Sequence[Pathway | None]) -> Callable[[], MaskedPass]:
+        """A function that makes the context for each pass of a batch.
+
+        Parameters
+        ----------
+        net : Network
+            Any network with a classifier head.
+        layer : str
+            The layer at which the passes end.
+        pathways : sequence of Pathway or None
+            One per image of the batch; None leaves the network as it is.
+        """
+        return masked_passes(net, layer, [ReluMasks() if one is None else one.masks(net) for one in pathways])
+
+    def masks(self, net: Network) -> ReluMasks:
         """The masks for a network, as tensors. Raises SettingError, NetworkError."""
         found = {}
         for name, parts in self._parts.items():
             for part in parts:
                 mask = part(net)
                 found[name] = mask & found[name] if name in found else mask
-        return Masks(**found, relu=self.relu)
+        return ReluMasks(**found, relu=self.relu)
 
     @classmethod
     def location(cls, row: int, column: int, k: int = 3) -> Pathway:
         """Only the k x k positions of pool5 from (row, column) on (section 4.1)."""
-        code = f"cx.Pathway.location({row!r}, {column!r}, {k!r})"
-        return _made({"m5": [_Window(named_masks.window(row, column, row + k, column + k))]}, False, code)
+        python = f"cx.Pathway.location({row!r}, {column!r}, {k!r})"
+        return _made({"m5": [_Window(named_masks.window(row, column, row + k, column + k))]}, False, python)
 
     @classmethod
     def topic(cls, topic) -> Pathway:
@@ -130,15 +151,15 @@ def pathway_weight(net: Network) -> float:
     return 4 * paper_weight(net.scores, net.size)
 
 
-def _made(parts: dict[str, list], relu: bool, code: str) -> Pathway:
+def _made(parts: dict[str, list], relu: bool, python: str) -> Pathway:
     pathway = Pathway(relu=relu)
-    pathway._parts, pathway.code = parts, code
+    pathway._parts, pathway._python = parts, python
     return pathway
 
 
 def _shape(net: Network, name: str) -> tuple[int, ...]:
-    head = head_of(net)
-    return head.shape if name == "m5" else (head.gate(name)[1],)
+    head = classifier_head(net)
+    return head.shape if name == "m5" else (head.relu(name)[1],)
 
 
 @dataclass(frozen=True)
@@ -169,8 +190,8 @@ class _Window:
     window: named_masks.window
 
     def __call__(self, net: Network) -> torch.Tensor:
-        rows, columns = head_of(net).grid
-        shape = head_of(net).shape
+        rows, columns = classifier_head(net).grid
+        shape = classifier_head(net).shape
         w = self.window
         whole = all(isinstance(v, int) for v in (w.top, w.left, w.bottom, w.right))
         if not whole or not (0 <= w.top < w.bottom <= rows and 0 <= w.left < w.right <= columns):

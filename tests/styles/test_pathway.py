@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 import cnnexplore as cx
-from cnnexplore.network import head_of
 from cnnexplore.preimage import largest_responses
+from cnnexplore.styles.classifier_head import classifier_head
 
 SIDE = 16
 RNG = np.random.default_rng(0)
@@ -188,8 +188,8 @@ def sequential(net):
 
 def big(net, seed):
     rng = np.random.default_rng(seed)
-    head = head_of(net)
-    return rng.random(head.grid) < 0.4, rng.random(head.gate("m6")[1]) < 0.5, rng.random(head.gate("m7")[1]) < 0.5
+    head = classifier_head(net)
+    return rng.random(head.grid) < 0.4, rng.random(head.relu("m6")[1]) < 0.5, rng.random(head.relu("m7")[1]) < 0.5
 
 
 @pytest.mark.parametrize("relu", [False, True])
@@ -277,7 +277,7 @@ def test_random_halves_are_halves_and_differ():
 )
 def test_the_code_remakes_the_pathway_and_the_picture(way):
     net = network(Functional)
-    again = eval(way.code)
+    again = eval(way.to_python())
     for name in ("m5", "m6", "m7"):
         a, b = getattr(way.masks(net), name), getattr(again.masks(net), name)
         assert (a is None) == (b is None)
@@ -294,10 +294,10 @@ def test_the_code_remakes_the_pathway_and_the_picture(way):
 def test_a_long_mask_is_packed_and_unpacked():
     for count in (145, 1024, 4096):
         mask = np.random.default_rng(count).random(count) < 0.5
-        text = eval(cx.Pathway(m7=mask).code.removeprefix("cx.Pathway(m7=").removesuffix(")"))
+        text = eval(cx.Pathway(m7=mask).to_python().removeprefix("cx.Pathway(m7=").removesuffix(")"))
         assert len(text) < 30 + count / 6
-        assert eval(cx.Pathway(m7=text).code) is not None
-        assert cx.Pathway(m7=text).code == cx.Pathway(m7=mask).code
+        assert eval(cx.Pathway(m7=text).to_python()) is not None
+        assert cx.Pathway(m7=text).to_python() == cx.Pathway(m7=mask).to_python()
 
 
 def test_nothing_stays_behind_in_the_thread():
@@ -369,6 +369,6 @@ def test_what_cannot_be_gets_a_sentence(refused):
 
 def test_a_network_with_one_hidden_layer_has_m7(on_cpu):
     net = cx.load("lenet")
-    assert head_of(net).shape == (50, 4, 4)
+    assert classifier_head(net).shape == (50, 4, 4)
     made = cx.maximize(net, "conv4", 3, steps=2, M=1.0, pathway=cx.Pathway(m7=np.arange(500) % 2), progress=False)
     assert np.array_equal(made.picture, eval(made.to_python()).picture)

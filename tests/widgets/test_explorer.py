@@ -118,6 +118,6 @@ def test_a_style_goes_along_to_where_it_is_looked_for(explore, tmp_path, monkeyp
         class_selector = explorer.panel.class_selector
         assert (class_selector.class_box.label, class_selector.style_box.label) == (name, "style 1")
         until(lambda: explorer.panel.runner.run is not None)
-        (way,) = explorer.panel.runner.run.route.pathways
+        (way,) = explorer.panel.runner.run.pathways.each
         assert np.array_equal(way.masks(styles.selection.net).m7.numpy(), styles._mask)
     assert explorer.selection.layer == styles.selection.layer

@@ -54,7 +54,7 @@ def test_places_are_switched_by_dragging(panel, net, on_cpu):
     assert p.wait(60)
     until(lambda: p.estimate.box != [])
     assert np.array_equal(remade(p), p.picture)
-    assert np.array_equal(p.runner.run.route.pathways[0].masks(net).m5[0].numpy(), expected)
+    assert np.array_equal(p.runner.run.pathways.each[0].masks(net).m5[0].numpy(), expected)
     for row, column in np.argwhere(expected):
         p.locations.view.receive({"kind": "window", "window": [row, column, row + 1, column + 1]})
     assert p.locations.mask.all(), "with none open nothing could be seen"
@@ -72,13 +72,13 @@ def test_several_masks_and_several_seeds_stand_in_a_grid(panel, net, on_cpu):
     assert p.runner.run.seeds == [5, 6, 5, 6]
     assert p.estimate.columns == 2
     assert np.array_equal(remade(p), p.picture)
-    codes = [one.code for one in p.runner.run.route.pathways]
+    codes = [one.to_python() for one in p.runner.run.pathways.each]
     assert codes == ["cx.Pathway.ensemble(0)"] * 2 + ["cx.Pathway.ensemble(1)"] * 2
     assert p.estimate.caption == "tree; one row each: network 1, network 2, seeds 5 to 6"
     assert p.relu_masks.views["m7"].caption == "fc7: 128 of 256 pass"
     p.relus.value = True
     assert p.wait(60)
-    until(lambda: p.runner.run is not None and "relu=True" in p.runner.run.route.pathways[0].code)
+    until(lambda: p.runner.run is not None and "relu=True" in p.runner.run.pathways.each[0].to_python())
     p.ensembles.value = 4
     p.starts.seeds_box.value = 4
     assert p.wait(60)
@@ -92,7 +92,7 @@ def test_styles_of_a_class(panel, net, on_cpu, said, refused):
     assert p.class_selector.style_box.layout.display == ""
     p.class_selector.style_box.value = 1
     assert p.wait(60)
-    assert np.array_equal(p.runner.run.route.pathways[0].masks(net).m7.numpy(), masks[1])
+    assert np.array_equal(p.runner.run.pathways.each[0].masks(net).m7.numpy(), masks[1])
     p.class_selector.style_box.value = EACH
     p.locations._switch(0, 0, 3, 3)
     assert p.wait(60)

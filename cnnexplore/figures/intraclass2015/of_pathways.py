@@ -9,10 +9,11 @@ import numpy as np
 from ... import world
 from ...data import photograph
 from ...errors import SettingError
-from ...network import Network, class_name, head_of, unit_of
+from ...network import Network, class_name, unit_of
 from ...preimage import maximize
 from ...representations import Features, features
 from ...styles import Completed, Pathway, Topics, as_pathway, complete, pathway_weight, topics
+from ...styles.classifier_head import classifier_head
 from ..parts import cell, original
 from ..sheet import Cell, Sheet
 
@@ -36,7 +37,7 @@ def figure5(
     Three by three windows, from the top left to the bottom right, class beside class; framed in white is where the
     open places lie. data: "windows", (row, column) of each.
     """
-    units, (rows, columns) = classes_of(net, classes), head_of(net).grid
+    units, (rows, columns) = classes_of(net, classes), classifier_head(net).grid
     if not isinstance(k, int) or not 1 <= k <= min(rows, columns):
         raise SettingError(f"k is {k!r}; expected 1 to {min(rows, columns)} places of pool5.")
     at = [sorted({0, (side - k) // 2, side - k}) for side in (rows, columns)]
@@ -61,7 +62,7 @@ def figure5(
 
 def _box(net: Network, row: int, column: int, k: int) -> tuple[float, float, float, float] | None:
     """Where the centres of k x k places lie, in pixels."""
-    pool = head_of(net).pool
+    pool = classifier_head(net).pool
     if pool is None:
         return None
     low = [o + s * (p - 0.5) for o, s, p in zip(pool.rf_offset, pool.rf_stride, (row, column), strict=True)]
@@ -120,7 +121,7 @@ def figure8(
     for image in _some(net, images):
         unit = int(net.activations(image, net.scores.name).flatten().argmax())
         label = class_name(net, unit)
-        depths = [1, 2, 3] if len(head_of(net).gates) > 1 else [1]
+        depths = [1, 2, 3] if len(classifier_head(net).relus) > 1 else [1]
         ways = [None, *(Pathway.of(image, depth, relu) for depth in depths)]
         names = ["the whole network", "{m7}", "{m6, m7}", "{m5, m6, m7}"]
         made = maximize(net, net.scores.name, unit, C=C, steps=steps, seed=seed, pathway=ways, progress=progress)

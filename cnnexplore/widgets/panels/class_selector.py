@@ -103,7 +103,7 @@ class ClassSelector:
     @property
     def looked_for(self) -> tuple:
         """Class and styles, to be compared."""
-        return self.target, *(one and one.code for one in self.styles)
+        return self.target, *(one and one.to_python() for one in self.styles)
 
     @property
     def _known(self) -> list[Pathway]:

@@ -7,10 +7,11 @@ from collections.abc import Callable
 import ipywidgets as w
 
 from ...errors import SettingError
-from ...network import Layer, Network, class_name, head_of, unit_of
+from ...network import Layer, Network, class_name, unit_of
 from ...preimage import Maximization, Run, Values
 from ...preimage.settings import paper_jitter
 from ...styles import Pathway, pathway_weight
+from ...styles.classifier_head import classifier_head
 from ...zoo import DEFAULT, load
 from ..live.selection import Selection
 from ..views.location_map import LocationMap
@@ -101,7 +102,7 @@ class PathwayPanel(RunPanel):
 
     def _make(self) -> Callable[[], Run]:
         net, unit = self.selection.net, self.class_selector.target
-        head_of(net)
+        classifier_head(net)
         rows = self.pathways()
         ways, seed, self._columns = crossed(list(rows.values()), self.starts.noises)
         settings = {"steps": self.starts.steps, "seed": seed, "settings": self.settings}
@@ -144,7 +145,7 @@ class PathwayPanel(RunPanel):
 
     def _suit(self) -> None:
         """Only what the network has can be masked."""
-        gates = head_of(self.selection.net).gates[-2:]
+        gates = classifier_head(self.selection.net).relus[-2:]
         both = len(gates) == 2 and None not in gates
         self.ensembles.value = self.ensembles.value if both else 0
         self.ensembles.layout.display = "" if both else "none"
@@ -169,4 +170,4 @@ class PathwayPanel(RunPanel):
     def _new_run(self, run: Maximization) -> None:
         self.estimate.columns = self._columns if len(run.seeds) > self._columns > 0 else 0
         self.run_pictures.set_box(self.locations.box)
-        self.relu_masks.show(run.net, run.route.pathways[:: self._columns])
+        self.relu_masks.show(run.net, run.pathways.each[:: self._columns])

@@ -8,7 +8,8 @@ import ipywidgets as w
 import numpy as np
 
 from ...errors import SettingError
-from ...network import Network, head_of
+from ...network import Network
+from ...styles.classifier_head import classifier_head
 from .frame_view import FrameView
 
 OPEN, CLOSED = np.array([[247, 181, 56], [255, 196, 84]], np.uint8), np.array([[52, 56, 66], [60, 64, 76]], np.uint8)
@@ -41,7 +42,7 @@ class LocationMap:
 
     def set_network(self, net: Network) -> None:
         """All places of another network. Raises NetworkError."""
-        head_of(net)
+        classifier_head(net)
         self.net = net
         self.mask = np.ones(self._grid, bool)
         self._draw()
@@ -55,7 +56,7 @@ class LocationMap:
     @property
     def box(self) -> list[float]:
         """(top, left, bottom, right) in input pixels around the open places' own cells; empty if all are open."""
-        pool = head_of(self.net).pool
+        pool = classifier_head(self.net).pool
         if self.locations.all() or pool is None:
             return []
         ends = [np.flatnonzero(self.mask.any(axis))[[0, -1]] for axis in (1, 0)]
@@ -66,7 +67,7 @@ class LocationMap:
     @property
     def _grid(self) -> tuple[int, int]:
         """(rows, columns) of pool5; one place where it is no map."""
-        shape = head_of(self.net).shape
+        shape = classifier_head(self.net).shape
         return shape[1:] if len(shape) == 3 else (1, 1)
 
     def _draw(self) -> None:
@@ -75,7 +76,7 @@ class LocationMap:
         self.view.resize((rows, columns), max(1, _SIDE // max(rows, columns)))
         self.view.clear_box()
         self.view.draw(np.where(self.mask[..., None], OPEN[odd], CLOSED[odd]))
-        pool = head_of(self.net).pool
+        pool = classifier_head(self.net).pool
         name = pool.name if pool is not None else "pool5"
         some = f"{self.text} pass; click or drag to switch" if self.text else "drag the places that may pass"
         self.view.caption = f"{name}: {some}"
