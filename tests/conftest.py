@@ -10,7 +10,9 @@ if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):  # processes 
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import settings
+from torch import nn
 
 import cnnexplore as cx
 
@@ -59,3 +61,24 @@ def refused():
 def on_cpu(monkeypatch):
     """Networks load as on a computer without accelerators: where what they compute is compared to the bit."""
     monkeypatch.setattr("cnnexplore.zoo.catalogue._device", lambda device: "cpu")
+
+
+@pytest.fixture(scope="session", params=["RGB", "BGR"])
+def uneven_pixels(request) -> cx.Network:
+    """A small classifier in float64 whose pixels have another mean and std in each channel, in RGB and in BGR.
+
+    Its layers are conv1, relu1, conv2, pool2, relu2 and the class scores; the input is 12 x 12.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        module = nn.Sequential(
+            nn.Conv2d(3, 6, 3),
+            nn.ReLU(),
+            nn.Conv2d(6, 5, 3),
+            nn.AvgPool2d(2),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(80, 4),
+        ).append(nn.Linear(80, 4))
+    pixels = cx.Pixels(request.param, mean=(120.0, 90.0, 60.0), std=(70.0, 35.0, 11.0))
+    return cx.Network(module.double(), size=(12, 12), pixels=pixels, labels=["ant", "bee", "cat", "dog"], name="uneven")

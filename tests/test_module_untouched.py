@@ -19,7 +19,7 @@ OTHERS = list(np.random.default_rng(1).integers(0, 256, (4, SIDE, SIDE, 3), dtyp
 CALLS = {
     "Network": lambda net, folder: repr(net),
     "Network.activations": lambda net, folder: net.activations(IMAGE, ["relu", "fc"]),
-    "Network.code": lambda net, folder: net.code,
+    "Network.to_python": lambda net, folder: net.to_python(),
     "Network.device": lambda net, folder: net.device,
     "Network.feed": lambda net, folder: net.feed(net.pixels_of(IMAGE)),
     "Network.layers": lambda net, folder: repr(net.layers),
@@ -132,7 +132,7 @@ TAKE_NO_MODULE = {
     "scene", "world", "attribution_methods", "annotated", "UnitGrid", "digits", "threshold", "PatchIndex",
     "Features", "Topic", "Topics", "TopicCurve", "Embedding", "Retrieved", "Cone", "topics", "topic_curve", "embed",
 }  # fmt: skip
-RUN_NOTHING = {"Network.code", "Network.device", "Network.picture", "Network.pixels_of"}
+RUN_NOTHING = {"Network.to_python", "Network.device", "Network.picture", "Network.pixels_of"}
 
 
 def without_pooling(net):

@@ -111,7 +111,7 @@ def _array(values: torch.Tensor):
 
 
 def _code(subject: Subject, n: int, method: str, layer, options, image) -> str:
-    said = [subject.net.code, repr(os.fspath(image)) if isinstance(image, (str, os.PathLike)) else "image"]
+    said = [subject.net.to_python(), repr(os.fspath(image)) if isinstance(image, (str, os.PathLike)) else "image"]
     if layer is None:
         said.append(repr(subject.units[n]))
     said.append(f"method={method!r}")

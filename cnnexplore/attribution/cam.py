@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from ..errors import LayerError
-from ..network import Layer, Network, code_maps, spread
+from ..network import Layer, as_maps, last_map_layer, upsample
 from .gradients import Maps
-from .subject import Subject, mapped
+from .subject import Subject
 
 
 def at_layer(subject: Subject, layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
@@ -24,23 +24,12 @@ def at_layer(subject: Subject, layer: Layer) -> tuple[torch.Tensor, torch.Tensor
         if subject.scores is None:
             subject.resolve(code)
         (slope,) = torch.autograd.grad(subject.of(code).sum(), kept[0], materialize_grads=True)
-    return code_maps(kept[0].detach(), layer), code_maps(slope, layer)
-
-
-def last_map(net: Network, before: Layer, what: str) -> Layer:
-    """The deepest layer with a map, no deeper than a given one. Raises LayerError if there is none."""
-    names = list(net.layers)[: net.layers.depth(before) + 1]
-    maps = [net.layers[name] for name in names if min(net.layers[name].size) > 1]
-    if before in maps:
-        maps.remove(before)
-    if not maps:
-        raise LayerError(f"{what} needs a layer with a map below {before.name}, and {net.name} has none.")
-    return maps[-1]
+    return as_maps(kept[0].detach(), layer), as_maps(slope, layer)
 
 
 def upsampled(maps: torch.Tensor, layer: Layer, subject: Subject) -> torch.Tensor:
     """(N, h, w) at the image's size."""
-    return spread(maps[:, None], layer, subject.x.shape[-2:])[:, 0]
+    return upsample(maps[:, None], layer, subject.x.shape[-2:])[:, 0]
 
 
 def cam(subject: Subject) -> Maps:
@@ -51,7 +40,7 @@ def cam(subject: Subject) -> Maps:
     Source: Zhou et al., Learning deep features for discriminative localization, 2016, equations 1 and 2.
     """
     net = subject.net
-    layer = mapped(last_map(net, subject.layer, "CAM"), "CAM")
+    layer = last_map_layer(net, subject.layer, "CAM")
     code, slope = at_layer(subject, layer)
     weights = slope.mean((2, 3), keepdim=True)
     even = bool(((slope - weights).abs() <= 1e-4 * slope.abs().amax()).all())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..errors import LayerError
-from ..network import Layer
-from .cam import at_layer, last_map, upsampled
+from ..network import Layer, last_map_layer, layer_with_map
+from .cam import at_layer, upsampled
 from .gradients import Maps, slopes, strongest
-from .subject import Subject, mapped
+from .subject import Subject
 
 
 def gradcam(subject: Subject, at: str | None = None) -> Maps:
@@ -34,8 +34,8 @@ def guided_gradcam(subject: Subject, at: str | None = None) -> Maps:
 def _layer(subject: Subject, at: str | None) -> Layer:
     net = subject.net
     if at is None:
-        return last_map(net, subject.layer, "Grad-CAM")
-    layer = mapped(net.layers[at], "Grad-CAM")
+        return last_map_layer(net, subject.layer, "Grad-CAM")
+    layer = layer_with_map(net, at, "Grad-CAM")
     if net.layers.depth(layer) >= net.layers.depth(subject.layer):
         raise LayerError(f"Grad-CAM looks at a layer before what it explains; {at} is not before {subject.layer.name}.")
     return layer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ..network import backward_rule
+from ..network import input_gradient
 from .subject import Subject
 
 Maps = tuple[torch.Tensor, torch.Tensor]  # raw (N, C, h, w) and map (N, H, W)
@@ -12,14 +12,13 @@ Maps = tuple[torch.Tensor, torch.Tensor]  # raw (N, C, h, w) and map (N, H, W)
 
 def slopes(subject: Subject, rule: str = "gradient") -> torch.Tensor:
     """The derivative of each image's number with respect to x, by a backward rule: (N, C, H, W)."""
-    fed = subject.fed().requires_grad_()
-    with torch.enable_grad():
-        with backward_rule(rule):
-            code = subject.probe(fed)[subject.layer.name]
+
+    def response(code: torch.Tensor) -> torch.Tensor:
         if subject.scores is None:
             subject.resolve(code)
-        (slope,) = torch.autograd.grad(subject.of(code).sum(), fed)
-    return subject.net.pixels.feed(slope)
+        return subject.of(code)
+
+    return input_gradient(subject.net, subject.layer.name, subject.x, response, rule=rule, probe=subject.probe)
 
 
 def strongest(raw: torch.Tensor) -> torch.Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 
 from ..errors import SettingError
-from ..network import Patched, grid
+from ..network import PatchedActivations, window_grid
 from .gradients import Maps
 from .subject import Subject
 
@@ -36,14 +36,14 @@ def occlusions(
     net, size = subject.net, tuple(subject.x.shape[-2:])
     window = _pair("window", window, [min(max(4, s // 8), s) for s in size], size)
     stride = _pair("stride", stride, [max(1, w // 2) for w in window], window)
-    patched = Patched(net, subject.x[image : image + 1], subject.layer.name, window, batch)
-    places = grid(size, window, stride)
+    patched = PatchedActivations(net, subject.x[image : image + 1], subject.layer.name, window, batch)
+    places = window_grid(size, window, stride)
     falls = torch.full((len(places),), 0.0, dtype=subject.scores.dtype, device=subject.x.device)
     total = torch.zeros(size, dtype=torch.float64)
     count = torch.zeros(size, dtype=torch.float64)
     shape = (1, places[-1][0] // stride[0] + 1, places[-1][1] // stride[1] + 1)
     done = 0
-    for codes in patched.codes(places, _colour(net, fill)):
+    for codes in patched.activations(places, _colour(net, fill)):
         fall = subject.scores[image] - subject.of(codes, image)
         falls[done : done + len(fall)] = fall
         for (row, column), value in zip(places[done : done + len(fall)], fall.tolist(), strict=True):

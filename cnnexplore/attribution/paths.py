@@ -7,6 +7,7 @@ from itertools import islice
 
 import torch
 
+from ..network import input_gradient
 from .subject import Subject
 
 BATCH = 8
@@ -18,15 +19,17 @@ def mean_slope(subject: Subject, variants: Variants) -> torch.Tensor:
 
     variants(n, x): yields variants (C, H, W) of image n, x, and the weight of each.
     """
-    net, rows = subject.net, []
+    rows = []
     for n, x in enumerate(subject.x):
         stream, total = variants(n, x), 0
         while several := list(islice(stream, BATCH)):
-            fed = net.feed(torch.stack([one for one, _ in several])).requires_grad_()
-            weights = torch.tensor([w for _, w in several], dtype=fed.dtype, device=fed.device)
-            with torch.enable_grad():
-                code = subject.probe(fed)[subject.layer.name]
-                (slope,) = torch.autograd.grad((weights * subject.of(code, n)).sum(), fed)
+            batch = torch.stack([one for one, _ in several])
+            weights = [weight for _, weight in several]
+
+            def response(code: torch.Tensor, n: int = n, weights: list[float] = weights) -> torch.Tensor:
+                return torch.tensor(weights, dtype=code.dtype, device=code.device) * subject.of(code, n)
+
+            slope = input_gradient(subject.net, subject.layer.name, batch, response, probe=subject.probe)
             total = total + slope.sum(0)
         rows.append(total)
-    return net.pixels.feed(torch.stack(rows))
+    return torch.stack(rows)

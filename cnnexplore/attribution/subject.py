@@ -6,8 +6,8 @@ from functools import cached_property
 
 import torch
 
-from ..errors import LayerError, NetworkError, SettingError
-from ..network import Layer, Network, Probe, code_maps, place_of, unit_of
+from ..errors import NetworkError, SettingError
+from ..network import Layer, Network, Probe, as_maps, resolve_position, resolve_unit, unit_name
 
 
 class Subject:
@@ -59,25 +59,26 @@ class Subject:
         return flat[torch.arange(len(code), device=code.device), unit, place]
 
     def _width(self, code: torch.Tensor) -> int:
-        return code_maps(code, self.layer).shape[3]
+        return as_maps(code, self.layer).shape[3]
 
     def _flat(self, code: torch.Tensor) -> torch.Tensor:
         """(N, C, positions), whatever the layout."""
-        return code_maps(code, self.layer).flatten(2)
+        return as_maps(code, self.layer).flatten(2)
 
     def about(self, n: int) -> str:
         """What is explained, in words."""
         unit = self.units[n]
-        if self.layer.name == self.net.scores.name and len(self.net.labels) == self.layer.channels:
-            return self.net.labels[unit]
-        where = f" at {self.positions[n]}" if max(self.layer.size) > 1 else ""
-        return f"unit {unit} of {self.layer.name}{where}"
+        name = unit_name(self.net, self.layer, unit)
+        if self.layer.name == self.net.scores.name and self.net.labels and not self.layer.has_map:
+            return name
+        where = f" at {self.positions[n]}" if self.layer.has_map else ""
+        return f"{name} of {self.layer.name}{where}"
 
 
 def subject_of(net: Network, image, target=None, layer: str | None = None, unit=None, position=None) -> Subject:
     """The subject for what a caller asked; lists of images and of targets (or units) go together, or one with all.
 
-    Raises SettingError, LayerError, NetworkError, LayerNotFound.
+    Raises SettingError, NetworkError, LayerNotFound.
     """
     if target is not None and (layer is not None or unit is not None or position is not None):
         raise SettingError(
@@ -101,19 +102,10 @@ def subject_of(net: Network, image, target=None, layer: str | None = None, unit=
     several = list(asked) if isinstance(asked, (list, tuple)) else [asked]
     if not several:
         raise SettingError("an empty list of targets was given; expected at least one.")
-    units = [None if one is None else unit_of(net, where, one) for one in several]
+    units = [None if one is None else resolve_unit(net, where, one) for one in several]
     x = net.pixels_of(image)
     count = max(len(x), len(units))
     if len(x) not in (1, count) or len(units) not in (1, count):
         raise SettingError(f"{len(x)} images and {len(units)} targets were given; expected one of either, or as many.")
-    place = None if position is None else place_of(where, position)
+    place = None if position is None else resolve_position(where, position)
     return Subject(net, x.expand(count, -1, -1, -1), where.name, units * (count // len(units)), [place] * count)
-
-
-def mapped(layer: Layer, what: str) -> Layer:
-    """The layer, if it has a map. Raises LayerError."""
-    if max(layer.size) == 1:
-        raise LayerError(
-            f"{what} needs a layer with a map; {layer.name} has {layer.channels} numbers and no positions."
-        )
-    return layer

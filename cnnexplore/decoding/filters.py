@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator, Sequence
 
 import torch
 
 from ..errors import LayerError, SettingError
-from ..network import Network
+from ..network import Network, resolve_units
 from ..network.graph import Operation
 from .patch import Patch, is_map, of_whole
 from .substitution import Decoded, substitute
 from .unpooling import check
 
 MEMORY = 256 * 2**20  # bytes that the maps of the units that are decoded at once may take
-
-
-def chosen_units(units, channels: int, name: str) -> list[int]:
-    """Units as a list of channels; None: all. Raises SettingError for one that the layer does not have."""
-    if units is None:
-        return list(range(channels))
-    try:
-        listed = [operator.index(units)] if not hasattr(units, "__iter__") else [operator.index(u) for u in units]
-    except TypeError:
-        raise SettingError(f"units is {units!r}; expected a channel of {name}, or a list of them.") from None
-    wrong = [u for u in listed if not 0 <= u < channels]
-    if wrong or not listed:
-        what = f"no unit {wrong[0]}" if wrong else "none"
-        raise SettingError(f"units: {name} has {channels} channels, {what} was found; expected 0 to {channels - 1}.")
-    return listed
 
 
 class Decoding:
@@ -42,7 +26,7 @@ class Decoding:
 
     def __init__(self, net: Network, layer: str, units: int | Sequence[int] | None = None, unpool: str = "bilinear"):
         self.net, self.layer, self.unpool = net, net.layers[layer], check(unpool)
-        self.units = chosen_units(units, self.layer.channels, self.layer.name)
+        self.units = resolve_units(net, self.layer, units)
         self.operation = net.operations()[self.layer.name]
         if self.layer.channels not in self.operation.shape[1:2]:
             raise LayerError(f"{layer} has no channels of its own in its second dimension; choose a layer that has.")

@@ -11,7 +11,7 @@ import torch
 
 from .. import world
 from ..errors import NetworkError, SettingError, brief
-from ..network import Network, fit
+from ..network import Network, fit, unit_gradient
 from . import measures
 
 Attribution = Callable[[Network, np.ndarray, int], np.ndarray]
@@ -118,11 +118,8 @@ def gradient_saliency(net: Network, image, target: int) -> np.ndarray:
 
     Source: Simonyan et al., Deep inside convolutional networks, 2014, section 3.
     """
-    probe = net.probe(net.scores.name)
-    x = net.feed(net.pixels_of(image)).requires_grad_()
-    (scores,) = probe(x).values()
-    (slope,) = torch.autograd.grad(scores.flatten(1)[0, target], x)
-    return slope[0].abs().amax(0).cpu().numpy()
+    x = net.pixels_of(image)
+    return unit_gradient(net, net.scores.name, x, [target])[0].abs().amax(0).cpu().numpy()
 
 
 def _mean(values: list[float]) -> tuple[float, float]:

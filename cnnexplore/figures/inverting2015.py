@@ -119,7 +119,7 @@ def table3(
     def measure(row: str, name: str, key: str) -> float:
         return inverted(net, photographs[key], name, by_row[row], progress=False, **run).error
 
-    settings = {"table": "inverting2015.table3", "net": net.code, "run": {k: repr(v) for k, v in run.items()}}
+    settings = {"table": "inverting2015.table3", "net": net.to_python(), "run": {k: repr(v) for k, v in run.items()}}
     relative = measured(jobs, measure, kept, settings, "table 3", progress)
     units = {name: _units(net, list(photographs.values()), name) for name in names}
     values = {(row, name): [e * u for e, u in zip(v, units[name], strict=True)] for (row, name), v in relative.items()}

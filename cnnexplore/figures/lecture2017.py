@@ -10,7 +10,7 @@ from .. import drawing, world
 from ..attribution import Attribution, attribute
 from ..data import bundled_images, photograph
 from ..errors import SettingError
-from ..network import Network, necks
+from ..network import Network, bottleneck_layers
 from ..representations import neighbours
 from ..units import activation_maps, minimal_image, receptive_field, top_patches, unit_segments
 from ..units import filters as filters_of
@@ -36,7 +36,7 @@ def _set(net: Network, images):
 
 def _maps_before_scores(net: Network) -> list[str]:
     """The layers with a map through which all flows that reaches the class scores."""
-    return [layer.name for layer in necks(net, net.scores.name) if min(layer.size) > 1]
+    return [layer.name for layer in bottleneck_layers(net, net.scores.name) if min(layer.size) > 1]
 
 
 def _layers(net: Network, layers: Sequence[str] | None, count: int) -> list[str]:

@@ -185,7 +185,7 @@ def table5(
     def measure(row: str, name: str, key: str) -> float:
         return invert(net, photographs[key], name, C=by_row[row], progress=False, **run).error
 
-    settings = {"table": "preimage2016.table5", "net": net.code, "run": {k: repr(v) for k, v in run.items()}}
+    settings = {"table": "preimage2016.table5", "net": net.to_python(), "run": {k: repr(v) for k, v in run.items()}}
     values = measured(jobs, measure, kept, settings, "table 5", progress)
     is_alexnet = "norm1" in net.layers and net.layers["norm1"].channels == 96
     lines = _PUBLISHED5.items() if is_alexnet else ()

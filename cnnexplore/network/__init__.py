@@ -1,33 +1,51 @@
-"""Network, Layer, Pixels: from an image to the codes of named layers, run only as deep as asked."""
+"""Network, Layer, Pixels: a module's named layers, their activations, and the gradients of their units."""
 
 from .backward import RULES, backward_rule
-from .bottleneck import necks
+from .bottleneck import bottleneck_layers
+from .gradients import input_gradient, unit_gradient
 from .layers import Layer, Layers
 from .network import Network
-from .patched import Patched, grid
+from .patched_activations import PatchedActivations, window_grid
 from .pixels import Pixels, fit, read_image, seen_part
 from .probe import Probe
-from .units import class_name, class_scores, place_of, unit_of
-from .upsample import code_maps, spread
+from .units import (
+    class_score_layer,
+    features_layer,
+    has_class_units,
+    last_map_layer,
+    layer_with_map,
+    resolve_position,
+    resolve_unit,
+    resolve_units,
+    unit_name,
+)
+from .upsample import as_maps, upsample
 
 __all__ = [
     "RULES",
     "Layer",
     "Layers",
     "Network",
-    "Patched",
+    "PatchedActivations",
     "Pixels",
     "Probe",
+    "as_maps",
     "backward_rule",
-    "class_name",
-    "class_scores",
-    "code_maps",
+    "bottleneck_layers",
+    "class_score_layer",
+    "features_layer",
     "fit",
-    "grid",
-    "necks",
-    "place_of",
+    "has_class_units",
+    "input_gradient",
+    "last_map_layer",
+    "layer_with_map",
     "read_image",
+    "resolve_position",
+    "resolve_unit",
+    "resolve_units",
     "seen_part",
-    "spread",
-    "unit_of",
+    "unit_gradient",
+    "unit_name",
+    "upsample",
+    "window_grid",
 ]

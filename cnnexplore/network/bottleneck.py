@@ -12,7 +12,7 @@ from .network import Network
 _KNOWN: weakref.WeakKeyDictionary[Network, dict[str, list[Layer]]] = weakref.WeakKeyDictionary()
 
 
-def necks(net: Network, layer: str) -> list[Layer]:
+def bottleneck_layers(net: Network, layer: str) -> list[Layer]:
     """The layers that alone decide the code of `layer`, in the order of computation; it is the last one itself.
 
     The layers inside a block that branches are none, the block's output is one. Found in the graph of one pass with
@@ -41,11 +41,11 @@ def _found(net: Network, target: Layer) -> list[Layer]:
 
     with torch.enable_grad():
         net.probe(*before)(x, {name: note(name) for name in before})
-    on = paths(nodes[target.name])
+    on = on_all_paths(nodes[target.name])
     return [net.layers[name] for name in before if on.get(nodes[name])]
 
 
-def paths(end) -> dict[object, bool]:
+def on_all_paths(end) -> dict[object, bool]:
     """For each node of an autograd graph, whether all paths from `end` to the leaf pass it."""
     if end is None:
         return {}

@@ -32,6 +32,11 @@ class Layer:
     aliases: tuple[str, ...] = ()
     site: tuple[str, str, int] = ("module", "", 0)  # how Probe finds it: what, which, which call
 
+    @property
+    def has_map(self) -> bool:
+        """Whether its units have positions: a map of more than one row or column."""
+        return max(self.size) > 1
+
     def rf_box(self, row: int = 0, column: int = 0) -> tuple[float, float, float, float]:
         """(top, left, bottom, right) of the field of the unit at (row, column), pixel centres, both ends included."""
         centre = [o + s * p for o, s, p in zip(self.rf_offset, self.rf_stride, (row, column), strict=True)]

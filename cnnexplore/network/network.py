@@ -165,8 +165,7 @@ class Network:
             raise NetworkError(f"{self.name} has {len(p)} scores but {len(names)} labels; give one label per class.")
         return [(names[i], v) for v, i in zip(top.values.tolist(), top.indices.tolist(), strict=True)]
 
-    @property
-    def code(self) -> str:
+    def to_python(self) -> str:
         """The Python that makes this network, or "net" for a user's own module."""
         return self.source or "net"
 

@@ -10,8 +10,8 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ..errors import NetworkError, brief
+from .fast_strided import use_fast_strided_backward
 from .layers import Layer
-from .strided import hasten
 
 Replacement = Callable[[torch.Tensor], torch.Tensor]
 
@@ -24,7 +24,7 @@ FUNCTIONS = {
 
 
 @torch.inference_mode(False)
-def twin(module: nn.Module) -> nn.Module:
+def weight_sharing_copy(module: nn.Module) -> nn.Module:
     """A copy of the module's structure in eval mode that shares its weights and leaves the module alone.
 
     The twin's parameters are views without gradient, so training the module goes on undisturbed, and shows; its
@@ -76,8 +76,8 @@ class Probe:
     """
 
     def __init__(self, module: nn.Module, layers: Sequence[Layer], deepest: Layer, clone_input: bool = False):
-        self._module = twin(module)
-        hasten(self._module)
+        self._module = weight_sharing_copy(module)
+        use_fast_strided_backward(self._module)
         self._replace: Mapping[str, Replacement] = {}
         self._wanted = {layer.site: layer.name for layer in layers}
         self._deepest = deepest.site

@@ -15,7 +15,7 @@ from .geometry import Field, propagate
 from .graph import Operation, Tape
 from .layers import Layer
 from .naming import Step, name_layers
-from .probe import FUNCTIONS, twin
+from .probe import FUNCTIONS, weight_sharing_copy
 
 
 @dataclass
@@ -117,7 +117,7 @@ def trace(
 
     shape: that of the input, (1, C, H, W). Raises NetworkError if the module does not run on it.
     """
-    model = twin(module)
+    model = weight_sharing_copy(module)
     r = _Recorder()
     for path, part in model.named_modules():
         part.register_forward_pre_hook(_enter(r, path, part))

@@ -1,37 +1,186 @@
-"""Units as a caller names them: by number or label, at a place on a layer's map."""
+"""Units, positions and layers as callers name them: resolved to numbers and `Layer`s, or refused with a reason."""
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 
 import numpy as np
+import torch
 
-from ..errors import NetworkError, SettingError
+from ..errors import LayerError, NetworkError, SettingError
 from .layers import Layer
 from .network import Network
 
+# Kinds of layers, in lower case without "_", that keep the meaning of each unit; the first group keeps its value too.
+_IDENTITIES = ("dropout", "flatten", "identity", "softmax", "logsoftmax")
+_UNITWISE = (*_IDENTITIES, "relu", "relu6", "avgpool2d", "adaptiveavgpool2d", "maxpool2d", "adaptivemaxpool2d")
 
-def unit_of(net: Network, layer: Layer, unit) -> int:
-    """The number of a unit of a layer, or of the class with that label. Raises SettingError."""
+
+def _kind(layer: Layer) -> str:
+    return layer.kind.lower().replace("_", "")
+
+
+def has_class_units(net: Network, layer: Layer) -> bool:
+    """Whether the units of a layer are the network's classes: the class scores, or the class maps that they pool.
+
+    Parameters
+    ----------
+    net : Network
+        The network; one without a label for each class score has no class units.
+    layer : Layer
+        The layer.
+
+    Returns
+    -------
+    bool
+        True if the layer has one unit per label and each unit is computed into, or from, one class score alone.
+    """
+    if len(net.labels) != layer.channels or net.scores.channels != layer.channels:
+        return False
+    layers = list(net.layers.values())
+    first, last = sorted((net.layers.depth(layer), net.layers.depth(net.scores)))
+    return all(_kind(one) in _UNITWISE and one.channels == layer.channels for one in layers[first + 1 : last + 1])
+
+
+def unit_name(net: Network, layer: Layer, unit: int) -> str:
+    """What a unit is called on screen.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    layer : Layer
+        The unit's layer.
+    unit : int
+        The unit.
+
+    Returns
+    -------
+    str
+        The class label where the layer's units are classes, such as "tench"; else "unit 7".
+    """
+    return net.labels[unit] if has_class_units(net, layer) else f"unit {unit}"
+
+
+def resolve_unit(net: Network, layer: Layer, unit: object) -> int:
+    """The number of one unit.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    layer : Layer
+        The unit's layer.
+    unit : int or str
+        A number (Python's, numpy's, or a tensor of one element), or a class label where the layer's units are classes.
+
+    Returns
+    -------
+    int
+        The unit, 0 to ``layer.channels - 1``.
+
+    Raises
+    ------
+    SettingError
+        If the layer has no such unit, or if several classes have that label.
+    """
     count = layer.channels
     if isinstance(unit, str):
-        if unit in net.labels and len(net.labels) == count:
-            return net.labels.index(unit)
-        within = [one for one in net.labels if unit.lower() in one.lower()]
-        close = within or difflib.get_close_matches(unit, net.labels, 1)
-        hint = f"expected a unit's number, 0 to {count - 1}."
-        if close and len(net.labels) == count:
-            hint = f"did you mean {close[0]!r}?"
-        elif net.labels:
-            hint = f"{hint[:-1]}, or one of net.labels, such as {net.labels[0]!r}, at the last layer."
-        raise SettingError(f"{unit!r} is no class of {net.name} at {layer.name}; {hint}")
-    if isinstance(unit, bool) or not isinstance(unit, (int, np.integer)) or not 0 <= unit < count:
+        return _labelled_unit(net, layer, unit)
+    single = isinstance(unit, (np.ndarray, torch.Tensor)) and unit.ndim == 0 and _is_integer_array(unit)
+    number = unit.item() if single else unit  # type: ignore[attr-defined]  # `single` implies an array
+    whole = isinstance(number, (int, np.integer)) and not isinstance(number, bool)
+    if not whole or not 0 <= number < count:
         raise SettingError(f"unit is {unit!r}; {layer.name} has units 0 to {count - 1}.")
-    return int(unit)
+    return int(number)
 
 
-def place_of(layer: Layer, position) -> tuple[int, int]:
-    """A (row, column) on a layer's map. Raises SettingError."""
+def _labelled_unit(net: Network, layer: Layer, label: str) -> int:
+    found = [k for k, one in enumerate(net.labels) if one == label]
+    classes = has_class_units(net, layer)
+    if classes and len(found) == 1:
+        return found[0]
+    if classes and found:
+        numbers = ", ".join(map(str, found))
+        raise SettingError(
+            f"{label!r} is the label of several classes of {net.name}; give the number, one of {numbers}."
+        )
+    within = [one for one in net.labels if label.lower() in one.lower()]
+    close = within or difflib.get_close_matches(label, net.labels, 1)
+    hint = f"expected a unit's number, 0 to {layer.channels - 1}."
+    if classes and close:
+        hint = f"did you mean {close[0]!r}?"
+    elif net.labels and len(net.labels) == net.scores.channels:
+        where = "" if classes else f" at {net.scores.name}"
+        hint = f"{hint[:-1]}, or one of net.labels, such as {net.labels[0]!r}{where}."
+    raise SettingError(f"{label!r} is no class of {net.name} at {layer.name}; {hint}")
+
+
+def _is_integer_array(values: np.ndarray | torch.Tensor) -> bool:
+    if isinstance(values, np.ndarray):
+        return values.dtype.kind in "iu"
+    return not (values.is_floating_point() or values.is_complex() or values.dtype == torch.bool)
+
+
+def resolve_units(net: Network, layer: Layer, unit: object = None) -> list[int]:
+    """The numbers of one unit, of several, or of all.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    layer : Layer
+        The units' layer.
+    unit : int, str, sequence, np.ndarray, torch.Tensor or None
+        What `resolve_unit` takes; a list, tuple or range of such; a one-dimensional integer array; None for all units.
+
+    Returns
+    -------
+    list of int
+        The units, in the order given.
+
+    Raises
+    ------
+    SettingError
+        If the layer lacks one of the units, if none is given, or for an array that does not hold integers.
+    """
+    if unit is None:
+        return list(range(layer.channels))
+    if isinstance(unit, (np.ndarray, torch.Tensor)) and unit.ndim > 0:
+        if unit.ndim > 1 or (not _is_integer_array(unit) and len(unit)):
+            shape = " x ".join(map(str, unit.shape))
+            raise SettingError(
+                f"unit is an array of {shape} {str(unit.dtype).removeprefix('torch.')}; expected one dimension of "
+                "integers, the numbers of units."
+            )
+        unit = unit.tolist()
+    several = list(unit) if isinstance(unit, Sequence) and not isinstance(unit, str) else [unit]
+    if not several:
+        raise SettingError(f"an empty list of units was given; expected at least one unit of {layer.name}.")
+    return [resolve_unit(net, layer, one) for one in several]
+
+
+def resolve_position(layer: Layer, position: Sequence[int]) -> tuple[int, int]:
+    """A place on a layer's map.
+
+    Parameters
+    ----------
+    layer : Layer
+        The layer.
+    position : sequence of int
+        (row, column), from (0, 0) to the map's last row and column.
+
+    Returns
+    -------
+    tuple of int
+        (row, column).
+
+    Raises
+    ------
+    SettingError
+        If it is no such pair, or outside the map.
+    """
     rows, columns = layer.size
     try:
         row, column = (int(v) for v in position)
@@ -44,10 +193,26 @@ def place_of(layer: Layer, position) -> tuple[int, int]:
     return row, column
 
 
-def class_scores(net: Network) -> Layer:
-    """The layer of the class scores, one number for each. Raises NetworkError if the network ends in a map."""
+def class_score_layer(net: Network) -> Layer:
+    """The layer of the class scores, checked to have one number per class.
+
+    Parameters
+    ----------
+    net : Network
+        A classifier.
+
+    Returns
+    -------
+    Layer
+        ``net.scores``.
+
+    Raises
+    ------
+    NetworkError
+        If the network ends in a map.
+    """
     layer = net.scores
-    if max(layer.size) > 1:
+    if layer.has_map:
         rows, columns = layer.size
         raise NetworkError(
             f"{net.name} ends in a map of {rows} x {columns}, not in one score per class; take a classifier."
@@ -55,6 +220,85 @@ def class_scores(net: Network) -> Layer:
     return layer
 
 
-def class_name(net: Network, unit: int) -> str:
-    """A class in words: its label, or its number where the network has none."""
-    return net.labels[unit] if len(net.labels) == net.scores.channels else f"class {unit}"
+def layer_with_map(net: Network, name: str, what: str) -> Layer:
+    """A layer, checked to have a map.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    name : str
+        The layer's name.
+    what : str
+        What needs the map, for the message: a function's or method's name.
+
+    Returns
+    -------
+    Layer
+        The layer.
+
+    Raises
+    ------
+    LayerNotFound
+        If the network has no such layer.
+    LayerError
+        If the layer has no map.
+    """
+    layer = net.layers[name]
+    if not layer.has_map:
+        raise LayerError(
+            f"{what} needs a layer with a map; {layer.name} has {layer.channels} numbers and no positions."
+        )
+    return layer
+
+
+def last_map_layer(net: Network, before: Layer, what: str) -> Layer:
+    """The deepest layer with a map that is computed before a given layer.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    before : Layer
+        The layer that the map is to lie before.
+    what : str
+        What needs the map, for the message: a function's or method's name.
+
+    Returns
+    -------
+    Layer
+        The layer with the map.
+
+    Raises
+    ------
+    LayerError
+        If no layer before `before` has a map.
+    """
+    for layer in reversed(list(net.layers.values())[: net.layers.depth(before)]):
+        if layer.has_map:
+            return layer
+    raise LayerError(f"{what} needs a layer with a map before {before.name}, and {net.name} has none.")
+
+
+def features_layer(net: Network) -> Layer:
+    """The layer that the class scores are computed from, which the papers call the features: relu7 of AlexNet.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+
+    Returns
+    -------
+    Layer
+        The last layer before the class scores; dropout, flattening and softmax do not count.
+
+    Raises
+    ------
+    LayerError
+        If the class scores are the network's only layer.
+    """
+    for layer in reversed(list(net.layers.values())[: net.layers.depth(net.scores)]):
+        if _kind(layer) not in _IDENTITIES:
+            return layer
+    raise LayerError(f"{net.name} has no layer before its class scores; name the layer to take features from.")

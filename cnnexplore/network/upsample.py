@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from .layers import Layer
 
 
-def spread(maps: torch.Tensor, layer: Layer, size: tuple[int, int]) -> torch.Tensor:
+def upsample(maps: torch.Tensor, layer: Layer, size: tuple[int, int]) -> torch.Tensor:
     """Maps of a layer at the image's size, by bilinear interpolation between the centres of receptive fields.
 
     maps: (N, C, h, w) on the layer's grid; size: (H, W) of the image. Returns (N, C, H, W); outside the outermost
@@ -26,7 +26,7 @@ def spread(maps: torch.Tensor, layer: Layer, size: tuple[int, int]) -> torch.Ten
     return F.grid_sample(maps, grid, "bilinear", "border", align_corners=True)
 
 
-def code_maps(code: torch.Tensor, layer: Layer) -> torch.Tensor:
+def as_maps(code: torch.Tensor, layer: Layer) -> torch.Tensor:
     """A layer's code as (N, C, h, w), whatever its layout; h = w = 1 where it has no map."""
     if code.dim() == 4 and code.shape[1] != layer.channels and code.shape[3] == layer.channels:
         return code.permute(0, 3, 1, 2)

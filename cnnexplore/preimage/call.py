@@ -33,4 +33,4 @@ def call_of(run: Run, verb: str, subject: str, step: int | None = None, item: in
     if changes:
         said["schedule"] = repr(changes)
     words = ", ".join(f"{name}={value}" for name, value in said.items())
-    return f"cx.{verb}({run.net.code}, {subject}, {words})"
+    return f"cx.{verb}({run.net.to_python()}, {subject}, {words})"

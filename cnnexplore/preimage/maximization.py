@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ..errors import SettingError
-from ..network import Layer, Network, fit, place_of, read_image, unit_of
+from ..network import Layer, Network, fit, has_class_units, read_image, resolve_position, resolve_unit, unit_name
 from .batch import listed, paired, seeds_of
 from .call import call_of
 from .losses import InnerProduct
@@ -80,7 +80,7 @@ class Maximization(Run):
             scale = float(weights.square().sum()) if M is None else M
         else:
             several = list(unit) if isinstance(unit, (list, tuple)) else [unit]
-            self.units = [unit_of(net, where, one) for one in several]
+            self.units = [resolve_unit(net, where, one) for one in several]
             weights = torch.zeros(len(several), *shape[1:], device=net.device)
             row, column = _place(where, size, shape, position)
             for k, channel in enumerate(self.units):
@@ -129,7 +129,8 @@ class Maximization(Run):
         unit = self.units[item % len(self.units)]
         if unit is None:
             return f"the given direction at {self.layer.name}"
-        return f"unit {unit} of {self.layer.name}{_label(self.net, self.layer, unit)}"
+        label = f" ({unit_name(self.net, self.layer, unit)})" if has_class_units(self.net, self.layer) else ""
+        return f"unit {unit} of {self.layer.name}{label}"
 
     def to_python(self, item: int | None = None, step: int | None = None) -> str:
         """The line of Python that remakes the estimate as it is now, or as it was after `step` steps."""
@@ -191,7 +192,7 @@ def _place(layer: Layer, size, shape: torch.Size, position) -> tuple[int, int]:
         return 0, 0
     rows, columns = shape[-2:]
     if position is not None:
-        return place_of(layer, position)
+        return resolve_position(layer, position)
     middle = [
         min(max(round(((side - 1) / 2 - offset) / stride), 0), count - 1)
         for side, offset, stride, count in zip(size, layer.rf_offset, layer.rf_stride, (rows, columns), strict=True)
@@ -216,10 +217,6 @@ def _weights(direction, shape: torch.Size, device: torch.device) -> torch.Tensor
     if not bool(torch.isfinite(weights).all()) or not bool(weights.any()):
         raise SettingError("direction is zero or not finite; expected some weight on some unit.")
     return weights[None]
-
-
-def _label(net: Network, layer: Layer, unit: int) -> str:
-    return f" ({net.labels[unit]})" if layer.channels == len(net.labels) and max(layer.size) == 1 else ""
 
 
 def maximize(

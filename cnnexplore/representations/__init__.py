@@ -1,7 +1,7 @@
 """Activations of many images: a cache on disk, their embedding in a plane, and nearest neighbours."""
 
 from .embedding import Embedding, embed, embed_stream
-from .features import Features, feature_stream, features, semantic_layer
+from .features import Features, feature_stream, features
 from .neighbours import Neighbours, neighbours
 
 __all__ = [
@@ -13,5 +13,4 @@ __all__ = [
     "feature_stream",
     "features",
     "neighbours",
-    "semantic_layer",
 ]

@@ -17,13 +17,12 @@ from tqdm.auto import tqdm
 from .. import drawing
 from ..data import Images
 from ..errors import LayerError, SettingError
-from ..network import Layer, Network
+from ..network import Layer, Network, features_layer
 from .digests import images_digest, network_digest
 from .store import FACTS, Store
 
 BATCH = 32
 _VERSION = 1  # of what is kept; another one is made anew
-_PASSING = ("dropout", "flatten", "identity", "softmax", "logsoftmax")  # kinds of layers that add nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,16 +108,6 @@ class Features:
         return np.stack(found) if found else np.zeros((0, 1, 1, 3), np.uint8)
 
 
-def semantic_layer(net: Network) -> Layer:
-    """The layer that the class scores are computed from: relu7 of AlexNet, the papers' fc7. Raises LayerError."""
-    layers = list(net.layers.values())
-    before = layers[: net.layers.depth(net.scores)]
-    for layer in reversed(before):
-        if layer.kind.lower().replace("_", "") not in _PASSING:
-            return layer
-    raise LayerError(f"{net.name} has no layer before its scores; name the layer to take features from.")
-
-
 def features(
     net: Network,
     images,
@@ -150,7 +139,7 @@ def feature_stream(
     progress: bool = False,
 ) -> Iterator[tuple[int, int] | Features]:  # fmt: skip
     """`features` as a stream: (done, all) after each batch, at the end the Features."""
-    where = net.layers[layer] if layer is not None else semantic_layer(net)
+    where = net.layers[layer] if layer is not None else features_layer(net)
     source = images if isinstance(images, Images) else Images(images)
     if dtype not in ("float16", "float32"):
         raise SettingError(f"dtype is {dtype!r}; expected 'float16' or 'float32'.")

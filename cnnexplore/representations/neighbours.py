@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from .. import drawing
 from ..data.images import BATCH, Images
 from ..errors import SettingError
-from ..network import Network
+from ..network import Network, features_layer
 from ..results import Result, image_to_python
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def neighbours(
         count = 0
     if count < 1:
         raise SettingError(f"k is {k!r}; expected how many neighbours to keep, 1 or more.")
-    name = _last_features(net) if layer is None else net.layers[layer].name
+    name = features_layer(net).name if layer is None else net.layers[layer].name
     x = net.pixels_of(image)
     if len(x) != 1:
         raise SettingError(f"{len(x)} images were given; expected one.")
@@ -147,11 +147,3 @@ def neighbours(
     return Neighbours(
         in_pixels, in_layer, distances[0][in_pixels], distances[1][in_layer], name, net.picture(x), net, source, python
     )
-
-
-def _last_features(net: Network) -> str:
-    """The last layer without a map before the class scores, or the scores."""
-    names = list(net.layers)
-    before = names[: net.layers.depth(net.scores)]
-    flat = [n for n in before if max(net.layers[n].size) == 1 and net.layers[n].kind not in ("Dropout", "Flatten")]
-    return flat[-1] if flat else net.scores.name

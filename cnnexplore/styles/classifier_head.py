@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from ..errors import NetworkError
 from ..network import Layer, Network
 from ..network.backward import rectified
-from ..network.bottleneck import paths
+from ..network.bottleneck import on_all_paths
 
 # The functions that multiply by weights, with the position of their input among the arguments.
 PRODUCTS = {"linear": 0, "conv2d": 0, "matmul": 0, "__matmul__": 0, "mm": 0, "addmm": 1}
@@ -166,7 +166,7 @@ def _find(net: Network) -> ClassifierHead:
     probe, read = net.probe(scores.name), _Recorder()
     with torch.enable_grad(), read:
         activation = probe(x.clone())[scores.name]  # some modules work in place on the input, which a leaf forbids
-    on = paths(activation.grad_fn)
+    on = on_all_paths(activation.grad_fn)
     ends: list[_Event] = []
     for one in reversed([one for one in read.products if on.get(one.node)]):
         if not one.full:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..errors import SettingError
-from ..network import Layer, Network, class_name, class_scores, unit_of
+from ..network import Layer, Network, class_score_layer, resolve_unit, unit_name
 from ..preimage.batch import paired, seeds_of
 from ..preimage.call import call_of
 from ..preimage.losses import InnerProduct
@@ -97,7 +97,7 @@ class Completion(Run):
     ):
         if start not in STARTS:
             raise SettingError(f"start is {start!r}; expected one of {', '.join(map(repr, STARTS))}.")
-        where = class_scores(net)
+        where = class_score_layer(net)
         self.image, self.start = image, start
         self.hole = mask if isinstance(mask, Hole) else Hole(net, image, mask)
         around = self.hole.surroundings()
@@ -105,7 +105,7 @@ class Completion(Run):
         with torch.no_grad():
             context = scores(net.feed(around))[where.name]
         shape = context.shape
-        self.unit = int(context.flatten().argmax()) if target is None else unit_of(net, where, target)
+        self.unit = int(context.flatten().argmax()) if target is None else resolve_unit(net, where, target)
         several = isinstance(style, (list, tuple))
         styles = [None if one is None else as_pathway(one) for one in (style if several else [style])]
         pathway = None if styles == [None] else styles if several else styles[0]
@@ -148,7 +148,7 @@ class Completion(Run):
     @property
     def context(self) -> str:
         """The class that is put in, by name."""
-        return class_name(self.net, self.unit)
+        return unit_name(self.net, self.net.scores, self.unit)
 
     def result(self) -> Completed | list[Completed]:
         """The completion as it is now; a list for a batch."""

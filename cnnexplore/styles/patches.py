@@ -255,7 +255,10 @@ def _python(net: Network, images, layer: str | None, metric: str, without, match
         return _NAME
     of = "None" if images is None else repr(os.fspath(images))
     more = {"metric": metric} if metric != METRICS[0] else {}
-    return ", ".join([f"cx.PatchDatabase({net.code}, {of}, {layer!r}", *filter(None, [_said(more | matching)])]) + ")"
+    return (
+        ", ".join([f"cx.PatchDatabase({net.to_python()}, {of}, {layer!r}", *filter(None, [_said(more | matching)])])
+        + ")"
+    )
 
 
 def _said(options: dict) -> str:

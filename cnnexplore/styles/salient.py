@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from ..errors import SettingError
-from ..network import Network, class_scores, read_image, seen_part, unit_of
+from ..network import Network, class_score_layer, read_image, resolve_unit, seen_part, unit_gradient
 
 
 def salient_part(net: Network, image, target=None, area: float = 0.12) -> np.ndarray:
@@ -25,7 +24,9 @@ def salient_part(net: Network, image, target=None, area: float = 0.12) -> np.nda
     if isinstance(image, (list, tuple)):
         raise SettingError("a list of images was given; expected one.")
     rgb = read_image(image)
-    slope = np.abs(_slope(net, net.pixels_of(rgb), target)).max(0)
+    layer = class_score_layer(net)
+    units = None if target is None else [resolve_unit(net, layer, target)]
+    slope = unit_gradient(net, layer.name, net.pixels_of(rgb), units)[0].float().abs().amax(0).cpu().numpy()
     if not slope.any():
         raise SettingError("the class's score does not depend on the image, so no part of it stands out; give a mask.")
     smooth = gaussian_filter(slope, max(slope.shape) / 20)
@@ -38,15 +39,3 @@ def salient_part(net: Network, image, target=None, area: float = 0.12) -> np.nda
     mask = np.zeros(rgb.shape[1:], bool)
     mask[top:bottom, left:right] = found[rows][:, columns]
     return mask
-
-
-@torch.inference_mode(False)
-def _slope(net: Network, x: torch.Tensor, target) -> np.ndarray:
-    """d fc8_t / dI, (C, H, W); the predicted class unless another is given."""
-    layer = class_scores(net)
-    with torch.enable_grad():
-        fed = net.feed(x).requires_grad_()
-        scores = net.probe(layer.name)(fed)[layer.name].flatten(1)
-        unit = int(scores[0].argmax()) if target is None else unit_of(net, layer, target)
-        (slope,) = torch.autograd.grad(scores[0, unit], fed)
-    return slope[0].float().cpu().numpy()

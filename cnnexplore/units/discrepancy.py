@@ -10,8 +10,7 @@ from tqdm.auto import tqdm
 
 from .. import drawing
 from ..errors import SettingError
-from ..network import Layer, Network, Patched, code_maps
-from .maps import units_of
+from ..network import Layer, Network, PatchedActivations, as_maps, resolve_units
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def discrepancy_maps(
     Source: Zhou et al., Object detectors emerge in deep scene CNNs, 2015, section 3.2 (patch 11, stride 3).
     """
     where = net.layers[layer]
-    units = units_of(where, unit)
+    units = resolve_units(net, where, unit)
     x = net.pixels_of(image)
     if len(x) != 1:
         raise SettingError(f"{len(x)} images were given; expected one.")
@@ -86,8 +85,8 @@ def discrepancy_maps(
         raise SettingError(
             f"stride is {stride!r}; expected pixels, 1 to the patch's {patch}, so that none is left out."
         )
-    patched = Patched(net, x, where.name, (patch, patch), batch)
-    base = code_maps(patched.base, where)
+    patched = PatchedActivations(net, x, where.name, (patch, patch), batch)
+    base = as_maps(patched.base, where)
     chosen = torch.tensor(units, device=base.device)
     if positions is None:
         places = base[0, chosen].flatten(1).argmax(1)
@@ -105,8 +104,8 @@ def discrepancy_maps(
         while done < len(corners):
             some = corners[done : done + batch]
             noise = 255 * torch.rand(len(some), 3, patch, patch, generator=generator)
-            (code,) = patched.codes(some, net.pixels.encode(noise).to(x))
-            code = code_maps(code, where)[:, chosen].flatten(2)
+            (code,) = patched.activations(some, net.pixels.encode(noise).to(x))
+            code = as_maps(code, where)[:, chosen].flatten(2)
             after = code.gather(2, places[None, :, None].expand(len(some), -1, 1))[..., 0]
             values[:, done : done + len(some)] = (after - before).abs().T
             done += len(some)

@@ -9,8 +9,7 @@ from torch import nn
 
 from .. import drawing
 from ..errors import LayerError
-from ..network import Layer, Network
-from .maps import units_of
+from ..network import Layer, Network, resolve_unit
 
 
 @dataclass(frozen=True)
@@ -20,6 +19,7 @@ class Filters:
     weights: np.ndarray = field(repr=False)
     layer: Layer
     of_pixels: bool
+    net: Network = field(repr=False)
 
     def pictures(self) -> np.ndarray:
         """(K, h, w, 3) uint8 in colour, zero in middle grey, each filter to its own range. Raises LayerError."""
@@ -34,7 +34,7 @@ class Filters:
 
     def tiles(self, unit: int) -> np.ndarray:
         """One unit's weights on each of its input channels, (C, h, w, 3) uint8; purple below zero, orange above."""
-        (unit,) = units_of(self.layer, unit)
+        unit = resolve_unit(self.net, self.layer, unit)
         return drawing.heat(self.weights[unit], signed=True, span=(-self._most[unit], self._most[unit]))
 
     @property
@@ -82,7 +82,7 @@ def filters(net: Network, layer: str | None = None) -> Filters:
     first = where.name == next(iter(kernels)) and weights.shape[1] == net.pixels.channels
     if first and net.pixels.order == "BGR":
         weights = weights[:, ::-1].copy()
-    return Filters(weights, where, first)
+    return Filters(weights, where, first, net)
 
 
 def _part(net: Network, layer: Layer) -> nn.Conv2d | None:

@@ -8,28 +8,8 @@ import numpy as np
 import torch
 
 from .. import drawing
-from ..errors import LayerError, SettingError
-from ..network import Layer, Network, code_maps
-
-
-def with_map(net: Network, name: str, what: str) -> Layer:
-    """The named layer, if it has a map. Raises LayerNotFound, LayerError."""
-    layer = net.layers[name]
-    if max(layer.size) == 1:
-        raise LayerError(f"{what} needs a layer with a map; {layer.name} has {layer.channels} numbers, no positions.")
-    return layer
-
-
-def units_of(layer: Layer, unit) -> list[int]:
-    """The units asked for: a number, a list, or None for all. Raises SettingError."""
-    units = list(range(layer.channels)) if unit is None else list(unit) if isinstance(unit, (list, tuple)) else [unit]
-    for one in units:
-        whole = isinstance(one, (int, np.integer)) and not isinstance(one, bool)
-        if not whole or not 0 <= one < layer.channels:
-            raise SettingError(f"{one!r} is no unit of {layer.name}; expected numbers, 0 to {layer.channels - 1}.")
-    if not units:
-        raise SettingError("an empty list of units was given; expected at least one.")
-    return [int(one) for one in units]
+from ..errors import SettingError
+from ..network import Layer, Network, as_maps, layer_with_map, resolve_units
 
 
 @dataclass(frozen=True)
@@ -39,6 +19,7 @@ class ActivationMaps:
     maps: np.ndarray = field(repr=False)
     image: np.ndarray = field(repr=False)
     layer: Layer
+    net: Network = field(repr=False)
 
     @property
     def order(self) -> list[int]:
@@ -46,7 +27,7 @@ class ActivationMaps:
 
     def picture(self, units: list[int] | None = None, columns: int = 16) -> np.ndarray:
         """The maps as tiles with one value range, (H, W, 3) uint8; default: the 64 most responsive channels."""
-        units = self.order[:64] if units is None else units_of(self.layer, units)
+        units = self.order[:64] if units is None else resolve_units(self.net, self.layer, units)
         chosen = self.maps[units]
         return drawing.tiles(drawing.heat(chosen, signed=bool((self.maps < 0).any())), columns)
 
@@ -65,10 +46,10 @@ class ActivationMaps:
 
 def activation_maps(net: Network, image, layer: str) -> ActivationMaps:
     """The maps of a layer for one image. Raises LayerNotFound, LayerError, ImageError."""
-    where = with_map(net, layer, "activation_maps")
+    where = layer_with_map(net, layer, "activation_maps")
     x = net.pixels_of(image)
     if len(x) != 1:
         raise SettingError(f"{len(x)} images were given; expected one.")
     with torch.no_grad():
-        code = code_maps(net.probe(where.name)(net.feed(x))[where.name], where)
-    return ActivationMaps(code[0].float().cpu().numpy(), net.picture(x), where)
+        code = as_maps(net.probe(where.name)(net.feed(x))[where.name], where)
+    return ActivationMaps(code[0].float().cpu().numpy(), net.picture(x), where, net)

@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 
 from .. import drawing
 from ..errors import NetworkError, SettingError
-from ..network import Network, class_name, class_scores
+from ..network import Network, class_score_layer, unit_name
 
 _BATCH = 32
 
@@ -59,7 +59,7 @@ def minimal_image(net: Network, image, segments: int = 40, progress: bool = True
 
     if not isinstance(segments, int) or not 2 <= segments <= 1000:
         raise SettingError(f"segments is {segments!r}; expected about how many, 2 to 1000.")
-    layer = class_scores(net)
+    layer = class_score_layer(net)
     x = net.pixels_of(image)
     if len(x) != 1:
         raise SettingError(f"{len(x)} images were given; expected one.")
@@ -98,4 +98,4 @@ def minimal_image(net: Network, image, segments: int = 40, progress: bool = True
             scores.append(found[best][0])
             bar.update()
     mask = np.isin(parts, left)
-    return MinimalImage(net.picture(x), mask, picture, target, class_name(net, target), scores, parts, removed)
+    return MinimalImage(net.picture(x), mask, picture, target, unit_name(net, layer, target), scores, parts, removed)

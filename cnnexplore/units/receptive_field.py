@@ -9,9 +9,8 @@ import numpy as np
 
 from .. import drawing
 from ..errors import SettingError
-from ..network import Layer, Network
+from ..network import Layer, Network, layer_with_map
 from .discrepancy import discrepancy_maps
-from .maps import with_map
 from .top import TopPatches, top_patches
 
 _NOTHING = 1e-4  # of the largest discrepancy: below it is rounding
@@ -72,7 +71,7 @@ def receptive_field(
     Raises SettingError, LayerError, LayerNotFound, ImageError.
     Source: Zhou et al., Object detectors emerge in deep scene CNNs, 2015, section 3.2.
     """
-    where = with_map(net, layer, "receptive_field")
+    where = layer_with_map(net, layer, "receptive_field")
     top = (
         images.only(unit)
         if isinstance(images, TopPatches)

@@ -10,8 +10,7 @@ import torch
 
 from .. import drawing
 from ..errors import SettingError
-from ..network import Layer, Network, code_maps
-from .maps import with_map
+from ..network import Layer, Network, as_maps, layer_with_map
 from .receptive_field import ReceptiveField
 from .top import TopPatches, top_patches
 
@@ -61,7 +60,7 @@ def unit_segments(
     Raises SettingError, LayerError, LayerNotFound, ImageError.
     Source: Zhou et al., Object detectors emerge in deep scene CNNs, 2015, section 3.3.
     """
-    where = with_map(net, layer, "unit_segments")
+    where = layer_with_map(net, layer, "unit_segments")
     if not 0 < share < 1:
         raise SettingError(f"share is {share!r}; expected a share of the largest response, between 0 and 1.")
     if field is not None and (field.layer != where or field.unit != unit):
@@ -73,7 +72,7 @@ def unit_segments(
     numbers = top.indices[0][:k].tolist()
     x = net.pixels_of([top.images[n] for n in numbers])
     with torch.no_grad():
-        maps = code_maps(net.probe(where.name)(net.feed(x))[where.name], where)[:, unit].float().cpu().numpy()
+        maps = as_maps(net.probe(where.name)(net.feed(x))[where.name], where)[:, unit].float().cpu().numpy()
     shape = _disc(where) if field is None else field.mask
     masks = np.stack([_stamped(one > share * top.values[0, 0], where, shape, x.shape[-2:]) for one in maps])
     return UnitSegments(net.picture(x).reshape(len(x), *x.shape[-2:], 3), masks, maps.max((1, 2)), unit, where)

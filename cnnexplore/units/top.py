@@ -13,8 +13,7 @@ from tqdm.auto import tqdm
 from .. import drawing
 from ..data.images import BATCH, Images
 from ..errors import SettingError
-from ..network import Layer, Network, code_maps
-from .maps import units_of
+from ..network import Layer, Network, as_maps, resolve_units
 from .projection import project
 from .stream import largest
 
@@ -140,14 +139,14 @@ def top_stream(
     """`top_patches` as a stream: what was found so far, after each batch of images."""
     where = net.layers[layer]
     source = Images.of(net, images)
-    units = units_of(where, unit)
+    units = resolve_units(net, where, unit)
     if not isinstance(k, int) or k < 1:
         raise SettingError(f"k is {k!r}; expected how many images to keep, 1 or more.")
     chosen = torch.tensor(units, device=net.device)
     probe, best = net.probe(where.name), None
     for first, x in source.batches(net, batch):
         with torch.no_grad():
-            code = code_maps(probe(net.feed(x))[where.name], where)
+            code = as_maps(probe(net.feed(x))[where.name], where)
             columns = code.shape[3]
             if unit is not None:
                 code = code[:, chosen]

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import cnnexplore as cx
-from cnnexplore.network import spread
+from cnnexplore.network import upsample
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
 
@@ -120,11 +120,11 @@ def test_a_value_lands_where_its_unit_looks():
         layer = net.layers["conv1"]
         maps = torch.zeros(1, 1, *layer.size)
         maps[0, 0, 2, 1] = 1
-        full = spread(maps, layer, (40, 40))[0, 0]
+        full = upsample(maps, layer, (40, 40))[0, 0]
         top, left, bottom, right = layer.rf_box(2, 1)
         assert divmod(int(full.argmax()), 40) == ((top + bottom) / 2, (left + right) / 2)
         assert float(full.max()) == pytest.approx(1)
-        flat = spread(torch.full_like(maps, 3.0), layer, (40, 40))
+        flat = upsample(torch.full_like(maps, 3.0), layer, (40, 40))
         assert torch.allclose(flat, torch.full_like(flat, 3.0))
 
 

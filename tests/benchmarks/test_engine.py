@@ -22,7 +22,7 @@ def stock(monkeypatch):
 
     def probe(net, layer):
         with monkeypatch.context() as plain:
-            plain.setattr("cnnexplore.network.probe.hasten", lambda module: None)
+            plain.setattr("cnnexplore.network.probe.use_fast_strided_backward", lambda module: None)
             return net.probe(layer)
 
     return probe

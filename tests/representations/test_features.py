@@ -16,8 +16,9 @@ from torch import nn
 from torch.utils.data import Subset
 
 import cnnexplore as cx
+from cnnexplore.network import features_layer
 from cnnexplore.representations import digests as identity
-from cnnexplore.representations import semantic_layer, store
+from cnnexplore.representations import store
 from cnnexplore.representations.features import BATCH
 
 SIDE = 12
@@ -59,7 +60,7 @@ def test_codes_and_answers_are_those_of_each_image(net, tmp_path):
     found = cx.features(net, IMAGES, cache=tmp_path, progress=False)
     assert found.shape == (75, 7)
     assert len(found) == 75
-    assert found.layer.name == semantic_layer(net).name == list(net.layers)[-3]  # the relu before dropout and scores
+    assert found.layer.name == features_layer(net).name == list(net.layers)[-3]  # the relu before dropout and scores
     assert isinstance(found.activations, np.memmap)
     assert found.activations.dtype == np.float16
     assert not found.activations.flags.writeable

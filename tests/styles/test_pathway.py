@@ -283,7 +283,7 @@ def test_the_code_remakes_the_pathway_and_the_picture(way):
         assert (a is None) == (b is None)
         assert a is None or torch.equal(a, b)
     made = cx.maximize(net, "c", [1, 2], M=1.0, steps=3, pathway=way, progress=False)[1]
-    remade = eval(made.to_python().replace(net.code, "net", 1) if net.source else made.to_python())
+    remade = eval(made.to_python().replace(net.to_python(), "net", 1) if net.source else made.to_python())
     assert np.array_equal(made.picture, remade.picture)
     inverted = cx.invert(net, IMAGE, "c", steps=2, refine=1, pathway=[way], progress=False)[0]
     image = IMAGE

@@ -69,7 +69,7 @@ def test_all_names_of_the_table_build():
 def test_random_weights_are_always_the_same():
     a, b = (cx.load("squeezenet1_1", weights="random", device="cpu") for _ in range(2))
     assert all(torch.equal(p, q) for p, q in zip(a.module.parameters(), b.module.parameters(), strict=True))
-    assert a.code == "cx.load('squeezenet1_1', weights='random')"
+    assert a.to_python() == "cx.load('squeezenet1_1', weights='random')"
     shipped, untrained = cx.load("lenet", device="cpu"), cx.load("lenet", weights="random", device="cpu")
     assert not torch.equal(shipped.module.conv1.weight, untrained.module.conv1.weight)
     assert untrained.pixels == shipped.pixels
@@ -111,12 +111,12 @@ def test_the_file_that_the_sentence_names_is_taken(hub, capsys):
     net = cx.load("squeezenet1_1", device="cpu")
     for name, tensor in module.state_dict().items():
         assert torch.equal(net.module.state_dict()[name], tensor)
-    assert net.code == "cx.load('squeezenet1_1')"
+    assert net.to_python() == "cx.load('squeezenet1_1')"
     assert not net.module.training
     (entry,) = (entry for entry in cx.networks() if entry.name == "squeezenet1_1")
     assert entry.offline
     named = cx.load("squeezenet1_1", weights="IMAGENET1K_V1", device="cpu")
-    assert named.code == "cx.load('squeezenet1_1', weights='IMAGENET1K_V1')"
+    assert named.to_python() == "cx.load('squeezenet1_1', weights='IMAGENET1K_V1')"
 
 
 def test_a_wrong_file_at_that_place(hub, refused):

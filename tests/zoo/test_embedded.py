@@ -39,7 +39,7 @@ def test_they_are_small_alexnets(nets, name, most):
     for each in BOTH[name]:
         assert (FOLDER / f"{each}.safetensors").stat().st_size < most * 1e6
         net = nets[each]
-        assert net.code == f"cx.load({each!r})"
+        assert net.to_python() == f"cx.load({each!r})"
         assert [n for n in net.layers if n[:4] in ("conv", "pool", "norm") or n[:2] == "fc"] == [
             "conv1", "norm1", "pool1", "conv2", "norm2", "pool2", "conv3", "conv4", "conv5", "pool5",
             "fc6", "fc7", "fc8",
@@ -136,7 +136,7 @@ def test_checkpoints_load_by_step(refused):
     first = {}
     for step in worldnet.KEPT:
         net = cx.load(f"worldnet@{step}", device="cpu")
-        assert net.code == f"cx.load('worldnet@{step}')"
+        assert net.to_python() == f"cx.load('worldnet@{step}')"
         assert list(net.layers)[-1] == "pool5"
         first[step] = net.module.conv1.weight.detach().flatten()
     final = cx.load("worldnet", device="cpu").module.conv1.weight.detach().flatten()

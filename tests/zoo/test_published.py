@@ -122,7 +122,7 @@ def test_without_weights(name, refused):
 
 def test_random_weights_predict():
     net = cx.load("alexnet-caffe", weights="random", device="cpu")
-    assert net.code == "cx.load('alexnet-caffe', weights='random')"
+    assert net.to_python() == "cx.load('alexnet-caffe', weights='random')"
     assert (net.size, net.pixels.order, len(net.labels)) == ((227, 227), "RGB", 1000)
     (best, p), *_ = net.predict(np.zeros((30, 30), np.uint8))
     assert best in net.labels
@@ -177,7 +177,7 @@ def test_from_the_published_layout_and_back(narrow, tmp_path, name):
     mean = np.full((size, size, 3), np.float32([120, 110, 100]))
     path = write_simplenn(tmp_path / "x.mat", matlab_layers(narrow[name]), meta((size, size, 3), mean, "abc"))
     net = cx.load(name, weights=path, device="cpu")
-    assert net.code == f"cx.load({name!r}, weights={str(path)!r})"
+    assert net.to_python() == f"cx.load({name!r}, weights={str(path)!r})"
     assert (net.name, net.labels, net.pixels.mean) == (name, ["a", "b", "c"], (120, 110, 100))
     like = cx.Network(narrow[name], size)
     kept = {n: layer for n, layer in like.layers.items() if layer.kind != "Dropout"}

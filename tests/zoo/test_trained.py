@@ -24,7 +24,7 @@ def squeezenet(shared):
 def test_lenet_is_small_and_says_what_it_is(lenet):
     file = resources.files("cnnexplore.zoo") / "weights" / "lenet.safetensors"
     assert len(file.read_bytes()) < 1_000_000
-    assert (lenet.name, lenet.size, lenet.code) == ("lenet", (28, 28), "cx.load('lenet')")
+    assert (lenet.name, lenet.size, lenet.to_python()) == ("lenet", (28, 28), "cx.load('lenet')")
     assert lenet.labels == list("0123456789")
     assert not lenet.module.training
     assert [(layer.name, layer.channels, layer.size) for layer in lenet.layers.values()] == [

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from ...decoding import by_class, by_shape, compare, composition, decode, pictures, threshold
-from ...network import Layer, Network
+from ...network import Layer, Network, unit_name
 from ..diagram import Diagram, Edge, Node
 from ..sheet import Cell, Sheet
-from .subjects import labelled, named, picture, row_of, weighted
+from .subjects import labelled, picture, row_of, weighted
 
 
 def figure4(
@@ -46,7 +46,7 @@ def figure4(
 
 def _deep(net: Network, where: Layer, found, units, images, unpool, share, tops: int) -> list[list[Cell]]:
     filters = decode(net, where.name, units, unpool)
-    titles = [f"{where.name}\n{named(net, u, where)}" for u in units]
+    titles = [f"{where.name}\n{unit_name(net, where, u)}" for u in units]
     rows = [
         [Cell(p, title) for p, title in zip(pictures(threshold(filters, share), net.pixels), titles, strict=True)],
         [Cell(p, "decoded") for p in pictures(filters, net.pixels)],
@@ -116,6 +116,6 @@ def figure6(
     for name in order:
         found = sorted(levels[name])
         shown = pictures(decode(net, name, found, unpool), net.pixels)
-        titles = [f"{name} {named(net, u, net.layers[name])}" for u in found]
+        titles = [f"{name} {unit_name(net, net.layers[name], u)}" for u in found]
         nodes += [Node(name, u, title, p) for u, title, p in zip(found, titles, shown, strict=True)]
     return Diagram(f"What {where} of {net.name} is made of", order, nodes, edges)

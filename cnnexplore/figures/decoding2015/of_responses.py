@@ -12,10 +12,10 @@ from ... import drawing, world
 from ...data import digits, photograph
 from ...decoding import Decoding, class_means, compare, decode, pictures, threshold
 from ...decoding.responses import codes, errors, filter_responses
-from ...network import Network
+from ...network import Network, unit_name
 from ..sheet import Cell, Sheet
 from ..table import Table
-from .subjects import is_folder, labelled, named, picture, row_of, weighted
+from .subjects import is_folder, labelled, picture, row_of, weighted
 
 UNPOOLS = ("bicubic", "nearest", "bilinear")
 
@@ -41,7 +41,7 @@ def figure1(
     shown, strong = pictures(filters, net.pixels), pictures(threshold(filters, share), net.pixels)
     rows = []
     for u in units:
-        name = named(net, u, where)
+        name = unit_name(net, where, u)
         row = [Cell(strong[u], "strong"), Cell(shown[u], name)]
         for k, n in enumerate(best[u]):
             value = float(largest[k, u] / largest[:, u].abs().max())
@@ -97,7 +97,7 @@ def figure7(
     names = [n for n in weighted(net) if net.layers.depth(net.layers[n]) <= net.layers.depth(where)]
     with torch.no_grad():
         data = net.probe(*names)(x)
-    rows = [[Cell(pictures(x, net.pixels)[0], f"{where.name}\n{named(net, unit, where)}")]]
+    rows = [[Cell(pictures(x, net.pixels)[0], f"{where.name}\n{unit_name(net, where, unit)}")]]
     for name in names:
         code = data[name][0].float()
         maps = _unit_range(code if code.dim() == 3 else code.view(-1, 1, 1))

@@ -12,7 +12,7 @@ from ... import world
 from ...data import digits
 from ...decoding import pictures
 from ...errors import SettingError
-from ...network import Layer, Network
+from ...network import Network, unit_name
 from ..sheet import Cell
 
 
@@ -53,14 +53,9 @@ def is_folder(value) -> bool:
     return isinstance(value, (str, os.PathLike)) and os.path.isdir(value)
 
 
-def named(net: Network, unit: int, layer: Layer) -> str:
-    """A unit as a title says it: by its class, or its number."""
-    return net.labels[unit] if layer.channels == len(net.labels) and max(layer.size) == 1 else f"unit {unit}"
-
-
 def row_of(net: Network, name: str, units: Sequence[int], filters: torch.Tensor) -> list[Cell]:
     """Filters of units as a row of cells."""
-    titles = [f"{name}\n{named(net, u, net.layers[name])}" for u in units]
+    titles = [f"{name}\n{unit_name(net, net.layers[name], u)}" for u in units]
     return [Cell(p, title) for p, title in zip(pictures(filters, net.pixels), titles, strict=True)]
 
 

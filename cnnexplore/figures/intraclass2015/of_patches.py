@@ -197,8 +197,8 @@ def table1(
         return done[row, key][column == "code"]
 
     settings = {
-        "table": "intraclass2015.table1", "net": net.code, "layer": layer, "gamma": gamma, "patches": repr(database),
-        "matching": repr(database.matching), "run": {k: repr(v) for k, v in run.items()},
+        "table": "intraclass2015.table1", "net": net.to_python(), "layer": layer, "gamma": gamma,
+        "patches": repr(database), "matching": repr(database.matching), "run": {k: repr(v) for k, v in run.items()},
     }  # fmt: skip
     jobs = [(row, column, key) for key in photographs for row in ROWS for column in ("pixels", "code")]
     values = measured(jobs, measure, kept, settings, "table 1", progress)

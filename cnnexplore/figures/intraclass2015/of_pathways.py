@@ -9,7 +9,7 @@ import numpy as np
 from ... import world
 from ...data import photograph
 from ...errors import SettingError
-from ...network import Network, class_name, unit_of
+from ...network import Network, resolve_unit, unit_name
 from ...preimage import maximize
 from ...representations import Features, features
 from ...styles import Completed, Pathway, Topics, as_pathway, complete, pathway_weight, topics
@@ -25,7 +25,7 @@ def classes_of(net: Network, classes: Sequence | None, count: int = 2) -> list[i
     """The classes asked for, by label or number, or the first ones that a network has. Raises SettingError."""
     if classes is None:
         return list(range(min(count, net.scores.channels)))
-    return [unit_of(net, net.scores, one) for one in classes]
+    return [resolve_unit(net, net.scores, one) for one in classes]
 
 
 def figure5(
@@ -54,7 +54,7 @@ def figure5(
         for u in units:
             for m, column in enumerate(at[1]):
                 result = made[u][n * len(at[1]) + m]
-                title = f"{class_name(net, u)}, rows {row + 1}-{row + k}, columns {column + 1}-{column + k}"
+                title = f"{unit_name(net, net.scores, u)}, rows {row + 1}-{row + k}, columns {column + 1}-{column + k}"
                 line.append(cell(result, title.replace(", rows", "\nrows"), box=_box(net, row, column, k)))
         lines.append(line)
     return Sheet(f"Classes at places of pool5, {net.name}", lines, {"windows": windows, "classes": units}, 1.7)
@@ -90,7 +90,7 @@ def figure7(
         )  # fmt: skip
         lines.append(
             [
-                cell(one, f"{class_name(net, u)}\nnetwork {mask + 1}, start {start + 1}")
+                cell(one, f"{unit_name(net, net.scores, u)}\nnetwork {mask + 1}, start {start + 1}")
                 for one, (mask, start) in zip(made, order, strict=True)
             ]
         )
@@ -120,7 +120,7 @@ def figure8(
     lines, far, C = [], [], pathway_weight(net) if C is None else C
     for image in _some(net, images):
         unit = int(net.activations(image, net.scores.name).flatten().argmax())
-        label = class_name(net, unit)
+        label = unit_name(net, net.scores, unit)
         depths = [1, 2, 3] if len(classifier_head(net).relus) > 1 else [1]
         ways = [None, *(Pathway.of(image, depth, relu) for depth in depths)]
         names = ["the whole network", "{m7}", "{m6, m7}", "{m5, m6, m7}"]

@@ -10,7 +10,7 @@ import numpy as np
 from ... import drawing
 from ...attribution import Attribution, attribution_methods, attributions, options_of
 from ...errors import ExploreError, SettingError
-from ...network import Layer, Network, necks
+from ...network import Layer, Network, bottleneck_layers
 from ...results import whole_scale
 from ...units import activation_maps
 from ..live.selection import Selection
@@ -56,7 +56,7 @@ class AttributionPanel(LookPanel):
         super().__init__(net, image, layer, selection)
 
     def _first_layer(self, net: Network) -> Layer:
-        maps = [layer for layer in necks(net, net.scores.name) if min(layer.size) > 1]
+        maps = [layer for layer in bottleneck_layers(net, net.scores.name) if min(layer.size) > 1]
         return maps[-1] if maps else next(iter(net.layers.values()))
 
     # what is on the screen

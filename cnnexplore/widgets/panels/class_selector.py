@@ -8,7 +8,7 @@ import ipywidgets as w
 import numpy as np
 
 from ...errors import SettingError
-from ...network import Network, class_name
+from ...network import Network, unit_name
 from ...styles import Pathway, Topics, as_pathway
 from ..live.selection import EACH, Selection
 
@@ -44,14 +44,14 @@ class ClassStyles:
         net, said = topics.features.net, topics.features.predicted
         masks = [topics.distinctive_mask(k, threshold, distinct) for k in range(len(topics))]
         unit = int(np.bincount(said[said >= 0]).argmax()) if said.max(initial=-1) >= 0 else None
-        label = "" if unit is None else class_name(net, unit)
+        label = "" if unit is None else unit_name(net, net.scores, unit)
         return unit, cls(net, {label: [Pathway.topic(mask) for mask in masks]})
 
     def known(self, net: Network, unit: int | None) -> list[Pathway]:
         """Those of a class of a network; none of another network, for masks belong to where they were found."""
         if net is not self.net:
             return []
-        label = class_name(net, unit) if unit is not None else ""
+        label = unit_name(net, net.scores, unit) if unit is not None else ""
         return self.by_class.get(label, self.by_class.get("", []))
 
 
@@ -113,7 +113,7 @@ class ClassSelector:
     def _follow(self) -> None:
         """Shows what is selected, also where another panel selected it."""
         net = self.selection.net
-        names = [(class_name(net, k), k) for k in range(net.scores.channels)]
+        names = [(unit_name(net, net.scores, k), k) for k in range(net.scores.channels)]
         known, style = self._known, self.selection.style
         options = [(EVERY, None), *((f"style {k}", k) for k in range(len(known)))]
         options += [(BESIDE, EACH)] if len(known) > 1 else []

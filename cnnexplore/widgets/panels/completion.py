@@ -8,7 +8,7 @@ import ipywidgets as w
 import numpy as np
 
 from ...errors import SettingError
-from ...network import Layer, Network, class_scores, unit_of
+from ...network import Layer, Network, class_score_layer, resolve_unit
 from ...preimage import Run, Values
 from ...preimage.maximization import paper_weight
 from ...preimage.settings import paper_jitter
@@ -74,7 +74,7 @@ class CompletionPanel(RunPanel):
     def _prepare(self) -> None:
         s, (mask, target, styles, _) = self.selection, self._first
         if target is not None:
-            s.target = unit_of(s.net, s.net.scores, target)
+            s.target = resolve_unit(s.net, s.net.scores, target)
         self.class_selector = ClassSelector(s, styles, free=_CONTEXT)
         self.mask = mask  # what the person chose; None: found by itself
         self._dig()
@@ -83,7 +83,7 @@ class CompletionPanel(RunPanel):
     def _dig(self) -> None:
         """The hole in the image that is selected; a C that was usual stays usual when another share is free."""
         s = self.selection
-        class_scores(s.net)
+        class_score_layer(s.net)
         usual = self.settings.C == self._usual(s.net.scores, s.net.size).C
         self.hole = Hole(s.net, s.image, self.mask)
         if usual:

@@ -131,7 +131,7 @@ class DecodingPanel:
     def to_python(self) -> str:
         """The line of Python that remakes the chosen filter as it is shown."""
         s, part = self.selection, self.gallery.part
-        text = f"cx.decode({s.net.code}, {s.layer!r}, {s.unit}, unpool={self.unpool!r})"
+        text = f"cx.decode({s.net.to_python()}, {s.layer!r}, {s.unit}, unpool={self.unpool!r})"
         return f"cx.threshold({text}, {self.gallery.share:g}, {part!r})" if part else text
 
     @property

@@ -14,7 +14,7 @@ from ... import drawing
 from ...data import bundled_images
 from ...decoding import Decoding, composition, contrast, decode
 from ...decoding.responses import Comparison, as_maps, codes, filter_responses
-from ...network import Network
+from ...network import Network, unit_name
 from ...results import whole_scale
 from ..live.runner import Runner
 from ..views.frame_view import FrameView, side_by_side
@@ -169,7 +169,11 @@ class FilterDetail:
         if found is None:
             return
         c = found.chosen
-        show(self.filter, self.draw(found.filters, c.net)[0], f"{c.layer}, {named(c.net, found.decoding, c.unit)}")
+        show(
+            self.filter,
+            self.draw(found.filters, c.net)[0],
+            f"{c.layer}, {unit_name(c.net, found.decoding.layer, c.unit)}",
+        )
         largest = max((abs(weight) for *_, weight in found.below), default=1.0)
         for place, (one, (*_, weight)) in enumerate(zip(found.thumbnails, found.below, strict=True)):
             if place < self.below.count:
@@ -205,7 +209,7 @@ class FilterDetail:
         found = self.found
         c = found.chosen
         names = " and ".join(dict.fromkeys(layer for layer, _, _ in found.below))
-        unit = named(c.net, found.decoding, c.unit)
+        unit = unit_name(c.net, found.decoding.layer, c.unit)
         what = f"made of these filters of {names}, by weight; click one to walk down" if names else "its own filter"
         self.below_title.value = f"<b>{c.layer}, {unit}</b> is {what}"
         self.below.layout.display = "" if found.below else "none"
@@ -254,10 +258,3 @@ def evidence(found: Found) -> np.ndarray:
     product[top : bottom + 1, left : right + 1] = seen.sum(0).cpu()
     scaled = 0.5 + 0.5 * product / product.abs().max().clamp(min=1e-30)
     return (255 * colormaps["RdBu_r"](scaled.numpy())[..., :3]).round().astype(np.uint8)
-
-
-def named(net: Network, decoding: Decoding, unit: int) -> str:
-    """What a unit is called."""
-    layer = decoding.layer
-    is_class = max(layer.size) == 1 and layer.channels == len(net.labels)
-    return net.labels[unit] if is_class else f"unit {unit}"

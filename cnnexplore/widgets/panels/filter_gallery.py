@@ -15,11 +15,11 @@ import torch.nn.functional as F
 from ...data import bundled_images
 from ...decoding import Decoding, by_class, by_shape, pictures, threshold
 from ...decoding.responses import codes
-from ...network import Layer, Network
+from ...network import Layer, Network, has_class_units
 from ..live.runner import Runner
 from ..live.task import Pausable
 from ..views.unit_grid import UnitGrid
-from .unit_gallery import by_interest, captions, labelled, thumbnail_side
+from .unit_gallery import by_interest, captions, thumbnail_side
 
 ORDERS = {
     "by response": "units that respond most to the images at hand come first",
@@ -102,7 +102,7 @@ class FilterGallery:
             return
 
         def left() -> list[int]:
-            order = self._known_order("as numbered" if labelled(net, layer) else "by response")
+            order = self._known_order("as numbered" if has_class_units(net, layer) else "by response")
             return [unit for unit in order if unit not in self._kept[where]]
 
         self.runner.begin(lambda: Filters(net, layer.name, unpool, left))
@@ -121,7 +121,7 @@ class FilterGallery:
         if first or self.grid.count != self._layer.channels or self.grid.done == 0:
             self._begin(some.filters.shape[1:])
             self.grid.order = self._known_order(
-                "as numbered" if labelled(some.where[0], self._layer) else "by response"
+                "as numbered" if has_class_units(some.where[0], self._layer) else "by response"
             )
             self.on_ready(self.grid.order)
         self.grid.put(some.units, self._pictures(some.units))

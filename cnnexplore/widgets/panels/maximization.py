@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import ipywidgets as w
 
-from ...network import Layer, unit_of
+from ...network import Layer, resolve_unit
 from ...preimage import Maximization, Run, Values
 from ...preimage.maximization import GAMMA, paper_weight
 from ...preimage.settings import paper_jitter
@@ -64,7 +64,7 @@ class MaximizePanel(RunPanel):
     def _prepare(self) -> None:
         s, (unit, position) = self.selection, self._first
         if unit is not None:
-            s.unit = unit_of(s.net, self._layer, unit)
+            s.unit = resolve_unit(s.net, self._layer, unit)
         if position is not None:
             s.position = tuple(position)
         self.patches = PatchControls(self.settings, *self._patches, s.net.size)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import ipywidgets as w
 
 from ...errors import SettingError
-from ...network import Layer, Network, class_name, unit_of
+from ...network import Layer, Network, resolve_unit, unit_name
 from ...preimage import Maximization, Run, Values
 from ...preimage.settings import paper_jitter
 from ...styles import Pathway, pathway_weight
@@ -69,7 +69,7 @@ class PathwayPanel(RunPanel):
         self.locations = LocationMap(s.net, places)
         self.relu_masks = ReluMaskView()
         if unit is not None:
-            s.target = unit_of(s.net, s.net.scores, unit)
+            s.target = resolve_unit(s.net, s.net.scores, unit)
         self.class_selector = ClassSelector(s, styles)
         s.observe(self._selected, ["target", "styles", "style"])
 
@@ -120,7 +120,7 @@ class PathwayPanel(RunPanel):
 
     def _says(self, run: Maximization) -> str:
         some = f" in {self.locations.text}" if self.locations.text else ""
-        return through(class_name(run.net, run.units[0]) + some, self._names)
+        return through(unit_name(run.net, run.net.scores, run.units[0]) + some, self._names)
 
     # what is on the screen
 

@@ -10,11 +10,11 @@ import ipywidgets as w
 import numpy as np
 
 from ...errors import SettingError
-from ...network import Layer, Network
+from ...network import Layer, Network, features_layer
 from ...preimage import Maximization, Run, Values
 from ...preimage.maximization import paper_weight
 from ...preimage.settings import paper_jitter
-from ...representations import Features, semantic_layer
+from ...representations import Features
 from ...styles import Pathway, Topics
 from ...styles.topic_visualization import DISTINCT, THRESHOLD, class_and_scale
 from ...zoo import load
@@ -177,7 +177,7 @@ class StylePanel(RunPanel):
         net = self.selection.net
         if self._searched is not None and net is not self._searched[0]:
             with self.run_view.show_errors():
-                self.controls.suit(net.layers[semantic_layer(net).name], net.size)
+                self.controls.suit(net.layers[features_layer(net).name], net.size)
                 self.chosen = None
                 self._look()
 
@@ -216,7 +216,7 @@ class StylePanel(RunPanel):
     def _features_code(self) -> str:
         if isinstance(self._given, Features) and self._given.net is self.selection.net:
             return "features"
-        return f"cx.features({self.selection.net.code}, {self._images_code})"
+        return f"cx.features({self.selection.net.to_python()}, {self._images_code})"
 
     @property
     def _images_code(self) -> str:

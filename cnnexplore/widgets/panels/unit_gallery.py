@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from ...network import Layer, Network
+from ...network import Layer, Network, has_class_units, unit_name
 from ...preimage import Frame, Maximization, best_responses
 from ...preimage.maximization import field_canvas
 from ..live.runner import Runner
@@ -137,19 +137,16 @@ class ThumbnailTask(Pausable):
 
 def by_interest(net: Network, layer: Layer) -> list[int]:
     """A layer's units, those first that respond most to the images at hand; classes as they are numbered."""
-    if labelled(net, layer):
+    if has_class_units(net, layer):
         return list(range(layer.channels))
     return best_responses(net, layer.name).argsort(descending=True, stable=True).tolist()
 
 
-def labelled(net: Network, layer: Layer) -> bool:
-    """Whether a layer's units are the network's classes."""
-    return max(layer.size) == 1 and layer.channels == len(net.labels)
-
-
 def captions(net: Network, layer: Layer) -> list[str]:
     """What to call each unit."""
-    return [f"{name} (unit {k})" for k, name in enumerate(net.labels)] if labelled(net, layer) else []
+    if not has_class_units(net, layer):
+        return []
+    return [f"{unit_name(net, layer, k)} (unit {k})" for k in range(layer.channels)]
 
 
 def thumbnail_side(canvas: tuple[int, int]) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from ... import drawing
 from ...data import Images
 from ...errors import SettingError
-from ...network import Layer, Network, unit_of
+from ...network import Layer, Network, resolve_unit
 from ...units import ReceptiveField, TopPatches, activation_maps, receptive_field, top_stream
 from ..live.selection import Selection
 from ..views.frame_view import FrameView
@@ -68,7 +68,7 @@ class UnitPanel(LookPanel):
     def _build(self) -> list[w.Widget]:
         s = self.selection
         if self._first is not None:
-            s.unit = unit_of(s.net, self._layer, self._first)
+            s.unit = resolve_unit(s.net, self._layer, self._first)
         self.grid = UnitGrid(rows=2.2)
         self.grid.on_select(lambda unit: setattr(self.selection, "unit", unit))
         self.grid.on_views = self._views
@@ -259,12 +259,12 @@ class UnitPanel(LookPanel):
         s, images = self.selection, ""
         if self._given is not None:
             images = f", {self._given!r}" if isinstance(self._given, str) else ", images"
-        found = f"cx.top_patches({s.net.code}, {s.layer!r}, {self.top.units[0]}{images}, k={self.k})"
+        found = f"cx.top_patches({s.net.to_python()}, {s.layer!r}, {self.top.units[0]}{images}, k={self.k})"
         kind, number = self._shown[2:]
         if kind == "filters":
-            return f"{found}\ncx.filters({s.net.code}, {s.layer!r})"
+            return f"{found}\ncx.filters({s.net.to_python()}, {s.layer!r})"
         if kind == "maps":
-            return f"top = {found}\ncx.activation_maps({s.net.code}, top.images[{number}], {s.layer!r})"
+            return f"top = {found}\ncx.activation_maps({s.net.to_python()}, top.images[{number}], {s.layer!r})"
         return found
 
 

@@ -188,7 +188,7 @@ def test_the_gradient_of_a_straight_edge():
 
 def test_layers():
     net = cx.load("dsift", device="cpu")
-    assert (net.name, net.code, net.size, net.labels) == ("dsift", "cx.load('dsift')", (224, 224), [])
+    assert (net.name, net.to_python(), net.size, net.labels) == ("dsift", "cx.load('dsift')", (224, 224), [])
     assert net.pixels == cx.load("hog", device="cpu").pixels
     found = [(v.name, v.channels, v.size, v.rf_size, v.rf_stride, v.rf_offset) for v in net.layers.values()]
     assert found == [

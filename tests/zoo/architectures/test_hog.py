@@ -210,7 +210,7 @@ def test_gradients_are_finite_everywhere(kind, bilinear):
 @pytest.mark.parametrize("name", ["hog", "hog-bilinear"])
 def test_layers(name):
     net = cx.load(name, device="cpu")
-    assert (net.name, net.code, net.size, net.labels) == (name, f"cx.load({name!r})", (224, 224), [])
+    assert (net.name, net.to_python(), net.size, net.labels) == (name, f"cx.load({name!r})", (224, 224), [])
     assert net.pixels == cx.Pixels("grey", (128,), (1,), 80)
     found = [(v.name, v.channels, v.size, v.rf_size, v.rf_stride, v.rf_offset) for v in net.layers.values()]
     assert found == [

@@ -164,7 +164,7 @@ def test_a_simplenn_network(tmp_path, small, old):
     assert net.pixels.order == "RGB"
     assert net.pixels.mean == pytest.approx(mean.mean((0, 1)), rel=1e-5)
     assert not net.module.training
-    assert net.code == f"cx.load({str(path)!r})"
+    assert net.to_python() == f"cx.load({str(path)!r})"
     picture = RNG.integers(0, 255, (20, 20, 3), np.uint8)
     assert net.activations(picture, "fc6").shape == (1, 5)
     assert net.activations(picture, "fc7").shape == (1, 2)

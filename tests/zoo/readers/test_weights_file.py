@@ -59,8 +59,8 @@ def test_a_file_that_describes_itself(write, tensors):
         assert net.pixels == PIXELS
         assert not net.module.training
         assert list(net.layers) == ["conv1", "pool1", "conv2", "pool2", "conv3", "relu3", "conv4", "prob"]
-    assert net.code == f"cx.load({str(path)!r})"
-    assert same_weights(eval(net.code, {"cx": cx}), tensors)
+    assert net.to_python() == f"cx.load({str(path)!r})"
+    assert same_weights(eval(net.to_python(), {"cx": cx}), tensors)
 
 
 def test_half_precision_is_read_as_float32(write, tensors):
@@ -155,7 +155,7 @@ def test_weights_from_a_file(write, tmp_path, tensors, refused):
         assert same_weights(net, ten)
         assert net.name == "lenet"
         assert net.labels == [str(k) for k in range(10)]
-        assert same_weights(eval(net.code, {"cx": cx}), ten)
+        assert same_weights(eval(net.to_python(), {"cx": cx}), ten)
     refused(cx.WeightsError, lambda: cx.load("lenet", weights=write()), "'conv4.weight'", "(3, 500, 1, 1)", "(10, 5")
     refused(cx.WeightsError, lambda: cx.load("lenet", weights=tmp_path / "none.pth"), "no weights file")
     refused(cx.WeightsError, lambda: cx.load(tmp_path / "ten.pth"), "which network", "weights=")

@@ -1,4 +1,4 @@
-"""Patched: the codes of an image with one window after another replaced, computing only what a window can change."""
+"""Activations of an image with one window after another replaced, computing only what a window can change."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .bottleneck import necks
+from .bottleneck import bottleneck_layers
 from .layers import Layer
 from .network import Network
 
@@ -55,7 +55,7 @@ def _cut(low: np.ndarray, high: np.ndarray, size: int, out: int, stage: tuple[in
     return _Cut(step * stride, length, first, last, step)
 
 
-class Patched:
+class PatchedActivations:
     """The codes of a layer for an image in which a window is replaced, for many windows.
 
     x: (1, C, H, W); layer: whose code is wanted; window: its (rows, columns). Up to the layer, only the part of each
@@ -83,7 +83,7 @@ class Patched:
         """The layers at which codes are spliced, and those whose codes are needed."""
         size = self.net.size
         chain = [Layer("", "", "", self.net.pixels.channels, size, (1, 1), (1, 1), (0, 0))]
-        for neck in necks(self.net, self.layer.name):
+        for neck in bottleneck_layers(self.net, self.layer.name):
             if all(_stage(chain[-1], neck, a) is not None for a in (0, 1)) and min(neck.size) > 1:
                 same = all(_stage(chain[-1], neck, a) == (1, 1, 0) for a in (0, 1))
                 if same and len(chain) > 1:
@@ -105,7 +105,7 @@ class Patched:
         far = (quick - slow).abs().max()
         return quick.shape == slow.shape and bool(far <= _NEAR * slow.abs().max())
 
-    def codes(self, places: Sequence[tuple[int, int]], patch: torch.Tensor) -> Iterator[torch.Tensor]:
+    def activations(self, places: Sequence[tuple[int, int]], patch: torch.Tensor) -> Iterator[torch.Tensor]:
         """The layer's codes, batch by batch in the order of `places`: (M, C, h, w) or (M, K) each.
 
         places: (row, column) of each window's first pixel; what lies outside the image is cut off. patch: what is put
@@ -187,7 +187,7 @@ class Patched:
         return splice
 
 
-def grid(size: tuple[int, int], window: tuple[int, int], stride: tuple[int, int]) -> list[tuple[int, int]]:
+def window_grid(size: tuple[int, int], window: tuple[int, int], stride: tuple[int, int]) -> list[tuple[int, int]]:
     """Where windows that slide over an image begin, (row, column); the last ones may stick out of the far edges."""
     counts = [max(0, math.ceil((n - w) / s)) + 1 for n, w, s in zip(size, window, stride, strict=True)]
     return [(r * stride[0], c * stride[1]) for r in range(counts[0]) for c in range(counts[1])]

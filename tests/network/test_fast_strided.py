@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import cnnexplore as cx
-from cnnexplore.network.strided import _Strided, hasten
+from cnnexplore.network.fast_strided import _Strided, use_fast_strided_backward
 
 
 def ways(conv, x, direction):
@@ -28,7 +28,7 @@ def test_it_is_the_stock_gradient(images, channels, units, kernel, stride, paddi
     x = torch.randn(images, channels, *size, dtype=torch.double)
     direction = torch.randn_like(conv(x))
     expected, y = ways(conv, x, direction)
-    hasten(conv)
+    use_fast_strided_backward(conv)
     got, mine = ways(conv, x, direction)
     assert torch.equal(y, mine)
     assert got.shape == x.shape
@@ -69,12 +69,12 @@ def test_others_keep_the_stock_way(conv, monkeypatch):
     x = torch.randn(1, conv.in_channels, 15, 15)
     direction = torch.randn_like(conv(x))
     expected, _ = ways(conv, x, direction)
-    hasten(conv)
+    use_fast_strided_backward(conv)
     assert passes(lambda: torch.testing.assert_close(ways(conv, x, direction)[0], expected), monkeypatch) == 0
 
 
 def test_weights_that_learn_get_their_gradient():
     conv = nn.Conv2d(3, 6, 3, 2)
-    hasten(conv)
+    use_fast_strided_backward(conv)
     conv(torch.randn(1, 3, 15, 15).requires_grad_()).sum().backward()
     assert conv.weight.grad is not None

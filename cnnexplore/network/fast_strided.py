@@ -8,7 +8,7 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 
 
-def hasten(module: nn.Module) -> None:
+def use_fast_strided_backward(module: nn.Module) -> None:
     """Gives the convolutions of a twin that read an image with a stride the quick way back, where it is one."""
     for part in module.modules():
         if isinstance(part, nn.Conv2d) and _quick(part):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import cnnexplore as cx
-from cnnexplore.network import Patched, grid, necks
+from cnnexplore.network import PatchedActivations, bottleneck_layers, window_grid
 
 SIDE = 45
 X = 100 * torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0)) - 50
@@ -74,13 +74,13 @@ NETS = {
 def test_any_window_anywhere(name, data):
     net = build(NETS[name]())
     last = list(net.layers)[-1]
-    layer = data.draw(st.sampled_from([last, *[n.name for n in necks(net, last)]]))
+    layer = data.draw(st.sampled_from([last, *[n.name for n in bottleneck_layers(net, last)]]))
     window = data.draw(st.tuples(*[st.integers(1, SIDE)] * 2))
     places = data.draw(st.lists(st.tuples(*[st.integers(-3, SIDE - 1)] * 2), min_size=1, max_size=5))
     places = [tuple(max(p, 1 - w) for p, w in zip(place, window, strict=True)) for place in places]
-    patched = Patched(net, X, layer, window, batch=3)
+    patched = PatchedActivations(net, X, layer, window, batch=3)
     patch = torch.randn(data.draw(st.sampled_from([1, len(places)])), 3, *data.draw(st.sampled_from([(1, 1), window])))
-    found = torch.cat(list(patched.codes(places, 50 * patch)))
+    found = torch.cat(list(patched.activations(places, 50 * patch)))
     for k, (row, column) in enumerate(places):
         x = X.clone()
         full = 50 * patch[k if len(patch) > 1 else 0].expand(3, *window)
@@ -94,14 +94,14 @@ def test_any_window_anywhere(name, data):
 
 
 def test_which_ones_are_spliced():
-    assert Patched(build(NETS["plain"]()), X, "conv2", (4, 4)).exact
-    assert Patched(build(NETS["blocks"]()), X, list(build(NETS["blocks"]()).layers)[-1], (4, 4)).exact
-    assert not Patched(build(NETS["seeing all"]()), X, "3", (4, 4)).exact
+    assert PatchedActivations(build(NETS["plain"]()), X, "conv2", (4, 4)).exact
+    assert PatchedActivations(build(NETS["blocks"]()), X, list(build(NETS["blocks"]()).layers)[-1], (4, 4)).exact
+    assert not PatchedActivations(build(NETS["seeing all"]()), X, "3", (4, 4)).exact
 
 
 def test_necks_are_the_layers_on_all_paths():
     net = build(NETS["blocks"]())
-    names = [layer.name for layer in necks(net, list(net.layers)[-1])]
+    names = [layer.name for layer in bottleneck_layers(net, list(net.layers)[-1])]
     inside = [name for name in net.layers if net.layers[name].path.startswith(("2.a", "2.b", "2.relu()", "4.a", "4.b"))]
     assert inside
     outside = [name for name in net.layers if name not in inside and net.layers[name].path != "4.relu()"]
@@ -123,13 +123,13 @@ def test_less_is_computed(monkeypatch):
 
     net = build([nn.Conv2d(3, 8, 5, 2), nn.ReLU(), nn.Conv2d(8, 8, 3, 1, 1), nn.ReLU(), nn.Conv2d(8, 8, 3)], 96)
     x = torch.randn(1, 3, 96, 96)
-    patched = Patched(net, x, "conv3", (8, 8))
-    places = grid((96, 96), (8, 8), (24, 24))
+    patched = PatchedActivations(net, x, "conv3", (8, 8))
+    places = window_grid((96, 96), (8, 8), (24, 24))
     flops = {}
     for exact in (True, False):
         patched.exact = exact
         with FlopCounterMode(display=False) as counter:
-            list(patched.codes(places, torch.zeros(1, 3, 1, 1)))
+            list(patched.activations(places, torch.zeros(1, 3, 1, 1)))
         flops[exact] = counter.get_total_flops()
     assert flops[True] < 0.15 * flops[False]
 
@@ -138,7 +138,7 @@ def test_less_is_computed(monkeypatch):
 def test_a_grid_covers_every_pixel(numbers):
     size, window, stride = numbers
     window, stride = min(window, size), min(stride, window)
-    places = sorted({row for row, _ in grid((size, 5), (window, 5), (stride, 5))})
+    places = sorted({row for row, _ in window_grid((size, 5), (window, 5), (stride, 5))})
     covered = np.zeros(size, int)
     for row in places:
         covered[row : row + window] += 1
