@@ -71,14 +71,13 @@ def uneven_pixels(request) -> cx.Network:
     """
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        module = nn.Sequential(
-            nn.Conv2d(3, 6, 3),
-            nn.ReLU(),
-            nn.Conv2d(6, 5, 3),
-            nn.AvgPool2d(2),
-            nn.ReLU(),
-            nn.Flatten(),
-            nn.Linear(80, 4),
-        ).append(nn.Linear(80, 4))
+        first, second, scores = nn.Conv2d(3, 6, 3), nn.Conv2d(6, 5, 3), nn.Linear(80, 4)
+        layers = first, nn.ReLU(), second, nn.AvgPool2d(2), nn.ReLU(), nn.Flatten(), scores
     pixels = cx.Pixels(request.param, mean=(120.0, 90.0, 60.0), std=(70.0, 35.0, 11.0))
-    return cx.Network(module.double(), size=(12, 12), pixels=pixels, labels=["ant", "bee", "cat", "dog"], name="uneven")
+    return cx.Network(
+        nn.Sequential(*layers).double(),
+        size=(12, 12),
+        pixels=pixels,
+        labels=["ant", "bee", "cat", "dog"],
+        name="uneven",
+    )

@@ -154,7 +154,8 @@ def test_occlusion_as_a_stream(net):
 
     frames = list(occlusions(subject_of(net, IMAGE, 3), window=6, stride=3, batch=10))
     assert [round(done, 3) for *_, done in frames] == [round(min(10 * k / 49, 1), 3) for k in range(1, 6)]
-    assert np.array_equal(frames[-1][1], cx.attribute(net, IMAGE, 3, "occlusion", window=6, stride=3).map)
+    whole = cx.attribute(net, IMAGE, 3, "occlusion", window=6, stride=3).map
+    np.testing.assert_allclose(frames[-1][1], whole, rtol=1e-4, atol=1e-5)  # of batches of another size
     assert (frames[0][1][6:] == 0).sum() > (frames[-1][1][6:] == 0).sum()
 
 
