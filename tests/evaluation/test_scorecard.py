@@ -49,6 +49,16 @@ def test_a_method_is_told_the_true_class_and_may_give_an_attribution(net, truth)
     assert asked == [True] * 12
 
 
+def test_the_gradient_is_by_the_pixel_value(uneven_pixels):
+    net = uneven_pixels
+    image = np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+    x = net.pixels_of(image).double().requires_grad_()
+    std = torch.tensor(net.pixels.std, dtype=torch.float64).view(1, -1, 1, 1)
+    net.module(x / std)[0, 2].backward()
+    found = scorecard.gradient_saliency(net, image, 2)
+    np.testing.assert_allclose(found, x.grad[0].abs().amax(0).numpy(), rtol=1e-6)
+
+
 def test_the_gradient_is_that_of_the_score_before_the_softmax():
     torch.manual_seed(0)
     weights = nn.Linear(3 * 8 * 8, 10)
