@@ -205,16 +205,16 @@ class Notebook:
               const panel = document.querySelectorAll(".cx-panel")[which], at = panel?.getBoundingClientRect();
               if (!at?.height) return false;
               const place = `${at.top} ${at.height}`, home = panel.closest(".jp-WindowedPanel-outer, .jp-Notebook");
-              const seen = home.getBoundingClientRect();
+              const seen = home.getBoundingClientRect(), last = (window.cxLastPlace ??= {});
               if (at.top > seen.bottom - 200 || at.bottom < seen.top + 200) {
                 panel.scrollIntoView({ block: "start" });
-                panel.still = 0;
+                last.still = 0;
                 return false;
               }
-              panel.still = place === panel.place ? (panel.still ?? 0) + 1 : 0;
-              panel.place = place;
-              return panel.still > 20 && [...panel.querySelectorAll(".cx-frame canvas")].every((c) =>
-                c.drawn || !c.offsetParent);
+              last.still = place === last.place ? (last.still ?? 0) + 1 : 0;
+              last.place = place;
+              return last.still > 20 && [...panel.querySelectorAll(".cx-frame canvas")].every((c) =>
+                c.dataset.frames || !c.offsetParent);
             }""",
             arg=which,
             polling="raf",
@@ -234,15 +234,22 @@ class Notebook:
 
     def state(self) -> dict:
         """What the first panel says: step, error, state."""
-        return self.page.evaluate("() => document.querySelector('.cx-run').run")
+        return self.page.evaluate("() => JSON.parse(document.querySelector('.cx-run').dataset.state)")
 
     def wait_state(self, test: str, timeout: float = 60) -> dict:
         """Waits until a JavaScript condition on the panel's `d` (step, error, state) holds."""
         self.page.wait_for_function(
-            f"() => {{ const d = document.querySelector('.cx-run')?.run; return d && ({test}); }}",
+            f"() => {{ const d = JSON.parse(document.querySelector('.cx-run')?.dataset.state ?? 'null'); "
+            f"return d && ({test}); }}",
             timeout=timeout * 1000,
         )
         return self.state()
+
+    def grid(self, test: str = "true", which: int = 0, timeout: float = 60) -> dict:
+        """Waits until a JavaScript condition on a unit grid's `g` (count, done, selected, columns, top) holds."""
+        state = f"JSON.parse(document.querySelectorAll('.cx-units')[{which}]?.dataset.state ?? 'null')"
+        self.page.wait_for_function(f"() => {{ const g = {state}; return g && ({test}); }}", timeout=timeout * 1000)
+        return self.page.evaluate(f"() => {state}")
 
     def pixels(self, which: int = 1) -> list[int]:
         """The RGBA values of a frame view (0 original, 1 estimate)."""
@@ -256,7 +263,7 @@ class Notebook:
 
     def drawn(self) -> int:
         """How many frames the estimate's view has drawn since it was made."""
-        return int(self.page.evaluate("() => document.querySelectorAll('.cx-frame canvas')[1].drawn ?? 0"))
+        return int(self.page.evaluate("() => document.querySelectorAll('.cx-frame canvas')[1].dataset.frames ?? 0"))
 
     def drag(self, canvas, start: tuple[float, float], end: tuple[float, float], steps: int = 6) -> None:
         """Drags the mouse on a canvas, from one place (x, y) to another, in parts of its size."""

@@ -57,7 +57,7 @@ def test_a_unit_is_chosen_by_a_click(folder, notebook, page, photograph):
 def test_maps_lead_to_their_unit_and_a_patch_to_its_image(folder, notebook, page, photograph):
     opened = open_panel(folder, notebook, "maps.ipynb", "cx.UnitPanel(net, 'conv2')")
     page.locator(".cx-panel select").nth(2).select_option("maps")
-    page.wait_for_function("() => document.querySelector('.cx-units').grid.done > 0")
+    opened.grid("g.done > 0")
     opened.wait_state("d.state === 'finished'", 60)
     photograph("unit-maps")
     page.locator(".cx-frame").filter(has_text="patches that excite").locator("canvas").nth(3).click()

@@ -48,7 +48,9 @@ def test_four_seeds_are_all_alive(opened, page, photograph):
     opened.wait_state("d.state === 'finished'")
     estimates = [np.array(opened.pixels(k)) for k in (1, 2, 3, 4)]
     assert all(np.abs(a - estimates[0]).mean() > 1 for a in estimates[1:])
-    drawn = page.evaluate("() => [...document.querySelectorAll('.cx-frame canvas')].slice(1, 5).map((c) => c.drawn)")
+    drawn = page.evaluate(
+        "() => [...document.querySelectorAll('.cx-frame canvas')].slice(1, 5).map((c) => Number(c.dataset.frames))"
+    )
     assert min(drawn) >= 2
     opened.show()
     photograph("inversion-seeds")

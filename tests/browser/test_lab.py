@@ -35,7 +35,7 @@ def long_run(course, shared, notebook):
     opened.run_all()
     opened.page.locator(".cx-panel").scroll_into_view_if_needed()  # what is out of sight is not drawn
     opened.wait_state("d.step > 3")
-    opened.page.wait_for_function("() => Number(document.querySelectorAll('.cx-frame canvas')[1].drawn) > 1")
+    opened.page.wait_for_function("() => Number(document.querySelectorAll('.cx-frame canvas')[1].dataset.frames) > 1")
     return opened
 
 
@@ -188,7 +188,7 @@ def test_another_layer_starts_by_itself_and_a_click_shows_what_a_unit_sees(long_
     page.get_by_text("what conv1 keeps").wait_for()
     long_run.wait_state("d.state === 'running' && d.step > 2")
     assert long_run.execute("print(panel.runner.run.layer.name)").strip() == "conv1"
-    page.locator(".cx-stage canvas").first.click(position={"x": 100, "y": 60})
+    page.locator(".cx-tile canvas").first.click(position={"x": 100, "y": 60})
     page.wait_for_function("() => document.querySelector('.cx-box').style.display === 'block'")
     box = page.evaluate("() => { const b = document.querySelector('.cx-box').style; return [b.width, b.height]; }")
     assert box == ["7px", "7px"]

@@ -18,23 +18,15 @@ def opened(folder, notebook):
     opened = notebook("maximize.ipynb")
     opened.run_all()
     opened.show()
-    grid(opened, "g.done >= 16")
+    opened.grid("g.done >= 16")
     return opened
-
-
-def grid(opened, test: str) -> dict:
-    """Waits until a JavaScript condition on the unit grid's `g` (count, done, selected, columns, place) holds."""
-    opened.page.wait_for_function(
-        f"() => {{ const g = document.querySelector('.cx-units')?.grid; return g && ({test}); }}", timeout=60_000
-    )
-    return opened.page.evaluate("() => document.querySelector('.cx-units').grid")
 
 
 def at(opened, place: int) -> tuple[float, float]:
     """The middle of a place of the grid, on the page."""
     box = opened.page.locator(".cx-units-port").bounding_box()
     shown = int(opened.execute("print(panel.grid.shown)"))
-    columns = grid(opened, "true")["columns"]
+    columns = opened.grid()["columns"]
     cell = shown + 4
     return box["x"] + 5 + (place % columns + 0.5) * cell, box["y"] + 4 + (place // columns + 0.5) * cell
 
@@ -42,14 +34,14 @@ def at(opened, place: int) -> tuple[float, float]:
 def test_a_click_and_the_arrow_keys_choose_a_unit_and_a_look_enlarges(opened, page, photograph):
     order = [int(k) for k in opened.execute("print(*panel.grid.order)").split()]
     page.mouse.click(*at(opened, 3))
-    grid(opened, f"g.selected === {order[3]}")
+    opened.grid(f"g.selected === {order[3]}")
     page.get_by_text(f"unit {order[3]} of conv2").wait_for()
     cell = page.evaluate("() => jupyterapp.shell.currentWidget.content.activeCellIndex")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowDown")
-    columns = grid(opened, "true")["columns"]
-    grid(opened, f"g.selected === {order[5 + columns]}")
+    columns = opened.grid()["columns"]
+    opened.grid(f"g.selected === {order[5 + columns]}")
     page.get_by_text(f"unit {order[5 + columns]} of conv2").wait_for()
     assert page.evaluate("() => jupyterapp.shell.currentWidget.content.activeCellIndex") == cell
     assert opened.execute("print(panel.selection.unit)").strip() == str(order[5 + columns])
@@ -90,10 +82,10 @@ def test_five_hundred_thumbnails_are_one_canvas_that_scrolls(folder, notebook, p
     )
     opened = notebook("many.ipynb")
     opened.run_all()
-    grid(opened, "g.done === 500")
+    opened.grid("g.done === 500")
     assert page.locator(".cx-units canvas").count() == 1
     page.evaluate("() => { document.querySelector('.cx-units-port').scrollTop = 1e6; }")
-    state = grid(opened, "g.top > 1000")
+    state = opened.grid("g.top > 1000")
     x, y = page.evaluate(
         """([columns, top]) => {
           const at = document.querySelector(".cx-units-port").getBoundingClientRect(), cell = 68, k = 499;

@@ -82,7 +82,7 @@ def test_everything_erased_is_told_and_the_last_picture_stays(panel, net, said, 
     p = panel(net, mask=(10, 10, 40, 40))
     assert p.wait(60)
     before = p.picture
-    p.original.receive({"kind": "stroke", "cells": [[20, 20], [60, 60]], "brush": 200, "erases": True})
+    p.original.receive({"kind": "stroke", "cells": [[20, 20], [60, 60]], "brush": 150, "erases": True})
     assert any("nothing is masked" in content.get("text", "") for content, _ in said)
     assert np.array_equal(p.picture, before)
 

@@ -35,7 +35,7 @@ def settled(p) -> None:
 
 
 def sprite(p, unit: int) -> np.ndarray:
-    return p.grid._sprites[unit]
+    return p.grid.picture(unit)
 
 
 def test_the_gallery_shows_every_filter_and_one_is_chosen(panel):

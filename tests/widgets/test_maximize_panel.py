@@ -84,10 +84,10 @@ def test_every_unit_gets_a_thumbnail_the_chosen_one_its_own(panel, net):
     unit = p.grid.order[-1]
     expected = cx.maximize(net, "conv1", unit, steps=_STEPS, progress=False).picture
     times = p.grid.side // expected.shape[0]
-    assert np.array_equal(p.grid._sprites[unit], expected.repeat(times, 0).repeat(times, 1))
+    assert np.array_equal(p.grid.picture(unit), expected.repeat(times, 0).repeat(times, 1))
     p.grid.selected = unit
     until(lambda: p.runner.run is not None and p.runner.run.units == [unit] and p.runner.state == "finished")
-    assert np.array_equal(p.grid._sprites[unit], p.picture.repeat(times, 0).repeat(times, 1))
+    assert np.array_equal(p.grid.picture(unit), p.picture.repeat(times, 0).repeat(times, 1))
 
 
 def test_thumbnails_are_kept_when_the_layer_is_left_and_can_wait(panel, net):
@@ -102,7 +102,7 @@ def test_thumbnails_are_kept_when_the_layer_is_left_and_can_wait(panel, net):
     p.layer.value = "conv2"
     until(lambda: p.grid.count == net.layers["conv2"].channels and p.grid.done >= len(kept))
     chosen = p.grid.order[0]  # the live run makes a better one
-    assert all(np.array_equal(p.grid._sprites[k], picture) for k, picture in kept.items() if k != chosen)
+    assert all(np.array_equal(p.grid.picture(k), picture) for k, picture in kept.items() if k != chosen)
     until(lambda: p.gallery.runner.run is not None)
     assert not set(p.gallery.runner.run.units) & set(kept), "what is there is not made again"
 

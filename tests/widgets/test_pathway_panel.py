@@ -55,7 +55,7 @@ def test_places_are_switched_by_dragging(panel, net, on_cpu):
     until(lambda: p.estimate.box != [])
     assert np.array_equal(remade(p), p.picture)
     assert np.array_equal(p.runner.run.pathways.each[0].masks(net).m5[0].numpy(), expected)
-    for row, column in np.argwhere(expected):
+    for row, column in np.argwhere(expected).tolist():
         p.locations.view.receive({"kind": "window", "window": [row, column, row + 1, column + 1]})
     assert p.locations.mask.all(), "with none open nothing could be seen"
     p.locations.view.receive({"kind": "window", "window": [0, 0, 3, 3]})
@@ -94,7 +94,7 @@ def test_styles_of_a_class(panel, net, on_cpu, said, refused):
     assert p.wait(60)
     assert np.array_equal(p.runner.run.pathways.each[0].masks(net).m7.numpy(), masks[1])
     p.class_selector.style_box.value = EACH
-    p.locations._switch(0, 0, 3, 3)
+    p.locations.view.receive({"kind": "window", "window": [0, 0, 3, 3]})
     assert p.wait(60)
     assert p.picture.shape[0] == 2
     assert p.estimate.caption == "church in 9 of 36 places; one row each: style 0, style 1"
@@ -117,7 +117,7 @@ def test_styles_of_a_class(panel, net, on_cpu, said, refused):
 def test_another_network_brings_its_own_places(panel, net, said, on_cpu):
     p = panel(net, 3, ensembles=1)
     assert p.wait(60)
-    p.locations._switch(0, 0, 2, 2)
+    p.locations.view.receive({"kind": "window", "window": [0, 0, 2, 2]})
     p.network.value = "lenet"
     until(lambda: p.runner.run is not None and p.runner.run.net.name == "lenet" and p.runner.state == "finished")
     assert p.locations.mask.shape == (4, 4)

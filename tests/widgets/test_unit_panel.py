@@ -86,7 +86,7 @@ def test_thumbnails_are_filters_or_maps_and_lead_to_the_unit(panel):
     until(lambda: p.runner.state == "finished" and p._shown[2] == "filters", 60)
     assert p.grid.done == p.grid.count
     tiles = cx.filters(net, "conv2").tiles(3)
-    assert np.array_equal(p.grid._sprites[3], fit_to_square(drawing.tiles(tiles, 5, paper=150), p.grid.side))
+    assert np.array_equal(p.grid.picture(3), fit_to_square(drawing.tiles(tiles, 5, paper=150), p.grid.side))
     p.grid.selected = 3
     until(lambda: p.runner.state == "finished" and p.top.units == [3], 60)
     assert p.to_python().endswith("cx.filters(cx.load('lenet'), 'conv2')")
@@ -101,11 +101,11 @@ def test_thumbnails_are_filters_or_maps_and_lead_to_the_unit(panel):
     peak = np.unravel_index(maps.maps[3].argmax(), maps.maps.shape[1:])
     assert p.whole.box[0] == np.floor(maps.layer.rf_box(*map(int, peak))[0])
     heat = drawing.heat(maps.maps, True, drawing.limits(maps.maps, True))  # of a convolution: signed
-    assert np.array_equal(p.grid._sprites[3], fit_to_square(heat[3], p.grid.side))
+    assert np.array_equal(p.grid.picture(3), fit_to_square(heat[3], p.grid.side))
     p.kind.value = "top patches"
     until(lambda: p.runner.state == "finished" and p._shown[2] == "top patches", 60)
     assert p.grid.done == p.grid.count
-    assert all(np.array_equal(p.grid._sprites[k], sprite[k]) for k in sprite)
+    assert all(np.array_equal(p.grid.picture(k), sprite[k]) for k in sprite)
 
 
 def test_a_click_on_a_patch_shows_its_image_and_maps_follow(panel):
@@ -129,7 +129,7 @@ def test_a_layer_offers_the_thumbnails_that_it_has(panel):
     until(lambda: p.runner.state == "finished" and p._shown[2] == "filters", 60)
     assert p.grid.done == p.grid.count
     colours = cx.filters(p.selection.net, "conv1").pictures()
-    assert np.array_equal(p.grid._sprites[2], fit_to_square(colours[2], p.grid.side))
+    assert np.array_equal(p.grid.picture(2), fit_to_square(colours[2], p.grid.side))
     p.selectors.layer.value = "pool2"
     until(lambda: p.runner.state == "finished" and p.top.layer.name == "pool2", 60)
     assert (p.kind.options, p.kind.value) == (("top patches", "maps"), "top patches")

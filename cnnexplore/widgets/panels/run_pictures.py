@@ -9,7 +9,7 @@ from ...network import Network
 from ...preimage import Frame, Run
 from ...results import png, whole_scale
 from ..live.frame_history import FrameHistory
-from ..views.frame_view import FrameView, pictures_of, raw, side_by_side
+from ..views.frame_view import FrameView, decoded_pictures, side_by_side
 from .patch_controls import PatchControls
 
 
@@ -49,18 +49,18 @@ class RunPictures:
             self.widget.children = [*self.views, self.patches.view] if self.patches.on else self.views
         self.estimate.caption = caption
         newest = self._history.newest
-        self.estimate.draw(pictures_of(run.x, run.net) if newest is None else newest)
+        self.estimate.draw(decoded_pictures(run.x, run.net) if newest is None else newest)
 
     def record(self, run: Run) -> None:
         """Keep the first picture of another run; call it in the thread of the loop, before the first step."""
         self._history.clear()
-        self._history.add(0, pictures_of(run.x, run.net))
+        self._history.add(0, decoded_pictures(run.x, run.net))
 
     def update(self, frame: Frame) -> None:
         """Offers the views another step's picture, which is only made if it is due."""
         stream = self.estimate.stream
         if self.shown is None:
-            stream.offer(lambda: raw(self._keep(frame)))
+            self.estimate.offer(lambda: self._keep(frame))
         if not stream.views and frame.step % 4 == 0:
             self._keep(frame)  # nobody looks now; somebody may look back later
         if self.patches is not None:
@@ -98,7 +98,9 @@ class RunPictures:
         kept = self._history.nearest(self.shown) if self.shown is not None else None
         if kept is not None:
             return kept[1]
-        return np.full((*self.net.size, 3), 128, np.uint8) if self.run is None else pictures_of(self.run.x, self.net)
+        return (
+            np.full((*self.net.size, 3), 128, np.uint8) if self.run is None else decoded_pictures(self.run.x, self.net)
+        )
 
     def poster(self, code: str) -> bytes:
         """A PNG of the original and the estimates in a row."""
@@ -109,7 +111,7 @@ class RunPictures:
         return png(side_by_side(row), code)
 
     def _keep(self, frame: Frame) -> np.ndarray:
-        picture = pictures_of(frame.x, frame.run.net)
+        picture = decoded_pictures(frame.x, frame.run.net)
         self._history.add(frame.step, picture)
         return picture
 

@@ -13,7 +13,7 @@ from ...preimage import Frame, Maximization, best_responses
 from ...preimage.maximization import field_canvas
 from ..live.runner import Runner
 from ..live.task import Pausable
-from ..views.frame_view import pictures_of
+from ..views.frame_view import decoded_pictures
 from ..views.unit_grid import UnitGrid, fit_to_square
 
 _STEPS, _STEPS_FLAT = 40, 80  # of a thumbnail: enough to tell the units apart; those that see everything are slow
@@ -68,7 +68,7 @@ class UnitGallery:
         self._steps += 1
         last = frame.step == frame.total
         if frame.step % _SHOW == 0 or last:
-            pictures = pictures_of(frame.x, frame.run.net)
+            pictures = decoded_pictures(frame.x, frame.run.net)
             pictures = pictures if pictures.ndim == 4 else pictures[None]
             fit = np.stack([fit_to_square(picture, self._side) for picture in pictures])
             self.grid.put(frame.run.units, fit)

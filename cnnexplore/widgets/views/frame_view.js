@@ -1,181 +1,271 @@
-// Pictures in a row that are drawn as they come, say which frame was drawn, and cost nothing while nobody looks.
-const make = (tag, name, parent) => {
-  const node = document.createElement(tag);
-  node.className = name;
-  parent.append(node);
-  return node;
-};
+// Pictures in a row. They are drawn as they arrive, and not at all while they are out of sight; the view tells the
+// kernel which frame it has drawn.
+import { bytesOf, context, copyPixels, listen, make, newViewId } from "./shared.js";
 
-export default {
-  render({ model, el }) {
-    const view = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
-    const figure = make("figure", "cx-frame", el);
-    const row = make("div", "cx-tiles", figure);
-    const caption = make("figcaption", "", figure);
-    const tiles = []; // of a batch, one picture each: { stage, canvas, box, pen, sheet }
+/** @typedef {import("./shared.js").Model} Model */
+/** @typedef {import("./shared.js").Message} Message */
+/** @typedef {[number, number]} Position row and column */
 
-    let pending = null, frame = null; // the newest frame that is not drawn yet, and the one on the screen
-    let drawn = 0, acknowledged = 0, acknowledgedAt = 0, live = false, visible = true, timer = null, gone = false;
-    let dragged = null; // where a window was begun, and the box as it is now
-    let stroke = null; // the cells that a brush has gone over, and the canvas that shows them
+/**
+ * One picture of a batch.
+ * @typedef {object} Tile
+ * @property {HTMLElement} frame
+ * @property {HTMLCanvasElement} canvas
+ * @property {HTMLElement} box the outline over the picture
+ * @property {CanvasRenderingContext2D} pen
+ * @property {ImageData | null} image
+ */
 
-    const fit = () => {
-      const scale = model.get("scale");
-      for (const { canvas } of tiles) {
-        canvas.style.width = `${canvas.width * scale}px`;
-        canvas.style.height = `${canvas.height * scale}px`;
-      }
-      const wide = tiles[0].canvas.width * scale + 10; // a batch stands in one row or, where that is too wide, two
-      const fits = tiles.length * wide <= 720 ? tiles.length : Math.ceil(tiles.length / 2);
-      row.style.maxWidth = `${wide * (model.get("columns") || fits)}px`;
-    };
-    const label = () => { caption.textContent = model.get("caption"); };
-    const outline = () => { // (top, left, bottom, right) in pixel centres, both ends included; cut at the picture's edge
-      const at = dragged?.box ?? model.get("box"), scale = model.get("scale");
-      for (const { canvas, box } of tiles) {
-        box.style.display = at.length === 4 ? "block" : "none";
-        if (at.length !== 4) continue;
-        const top = Math.max(at[0], 0), left = Math.max(at[1], 0);
-        const bottom = Math.min(at[2], canvas.height - 1), right = Math.min(at[3], canvas.width - 1);
-        Object.assign(box.style, {
-          top: `${top * scale}px`, left: `${left * scale}px`,
-          width: `${(right - left + 1) * scale}px`, height: `${(bottom - top + 1) * scale}px`,
-        });
-      }
-    };
-    const acknowledge = () => {
-      clearTimeout(timer);
-      timer = null;
-      if (acknowledged === drawn || gone) return;
-      acknowledged = drawn;
-      acknowledgedAt = performance.now();
-      model.send({ kind: "ack", view, seq: drawn });
-    };
-    const draw = () => {
-      if (!pending || gone) return;
-      frame = pending;
-      pending = null;
-      const { seq, w, h, n, rgb } = frame;
-      arrange(n, w, h);
-      for (const [k, tile] of tiles.entries()) {
-        if (tile.sheet?.width !== w || tile.sheet?.height !== h) { tile.sheet = new ImageData(w, h); tile.sheet.data.fill(255); }
-        const out = tile.sheet.data, end = (k + 1) * w * h * 3;
-        for (let i = k * w * h * 3, o = 0; i < end; i += 3, o += 4) { out[o] = rgb[i]; out[o + 1] = rgb[i + 1]; out[o + 2] = rgb[i + 2]; }
-        tile.pen.putImageData(tile.sheet, 0, 0);
-        tile.canvas.drawn = (tile.canvas.drawn ?? 0) + 1;
-      }
-      live = true;
-      drawn = seq;
-      if (drawn - acknowledged >= 6 || performance.now() - acknowledgedAt > 600) acknowledge();
-      else timer ??= setTimeout(acknowledge, 600);
-    };
-    const receive = (content, buffers) => {
-      if (content.kind !== "frame") return;
-      const waiting = pending !== null;
-      const b = buffers[0], { seq, w, h, n } = content;
-      pending = { seq, w, h, n, rgb: new Uint8Array(b.buffer, b.byteOffset, b.byteLength) };
-      if (!waiting && visible) requestAnimationFrame(draw);
-    };
-    const poster = async () => { // what a saved notebook shows before, or without, a kernel
-      const bytes = model.get("poster");
-      if (live || !bytes?.byteLength) return;
-      const picture = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
-      if (live || gone) return;
-      arrange(1, picture.width, picture.height);
-      tiles[0].pen.drawImage(picture, 0, 0);
-    };
-    const cell = (event, canvas) => {
-      const scale = model.get("scale"), at = canvas.getBoundingClientRect();
-      const inside = (v, n) => Math.min(Math.max(Math.floor(v / scale), 0), n - 1);
-      return [inside(event.clientY - at.top, canvas.height), inside(event.clientX - at.left, canvas.width)];
-    };
-    const press = (event, canvas) => {
-      if (event.button !== 0) return;
-      if (model.get("brush")) {
-        canvas.setPointerCapture(event.pointerId);
-        stroke = { cells: [], over: make("canvas", "cx-stroke", canvas.parentNode) };
-        Object.assign(stroke.over, { width: canvas.width, height: canvas.height });
-        Object.assign(stroke.over.style, { width: canvas.style.width, height: canvas.style.height });
-        stroke.pen = stroke.over.getContext("2d");
-        paint(event, canvas);
-      }
-      if (!model.get("windows")) return;
-      canvas.setPointerCapture(event.pointerId);
-      dragged = { from: cell(event, canvas) };
-      move(event, canvas);
-    };
-    const paint = (event, canvas) => {
-      const at = cell(event, canvas), { cells, pen } = stroke, from = cells[cells.length - 1] ?? at;
-      cells.push(at);
-      Object.assign(pen, { lineWidth: model.get("brush"), lineCap: "round", strokeStyle: model.get("erases") ? "#fff" : "#e0007a" });
-      pen.beginPath();
-      pen.moveTo(from[1] + 0.5, from[0] + 0.5);
-      pen.lineTo(at[1] + 0.51, at[0] + 0.5);
-      pen.stroke();
-    };
-    const move = (event, canvas) => {
-      if (stroke) paint(event, canvas);
-      if (!dragged) return;
-      const [a, b] = [dragged.from, cell(event, canvas)];
-      dragged.box = [Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.max(a[0], b[0]), Math.max(a[1], b[1])];
-      outline();
-    };
-    const release = () => {
-      if (stroke) {
-        model.send({ kind: "stroke", view, cells: stroke.cells, brush: model.get("brush"), erases: model.get("erases") });
-        setTimeout((over) => over.remove(), 400, stroke.over); // by then the kernel has answered with its picture
-        stroke = null;
-      }
-      if (!dragged) return;
-      const [top, left, bottom, right] = dragged.box;
-      model.send({ kind: "window", view, window: [top, left, bottom + 1, right + 1] });
-      dragged = null; // the box stays where it is until the kernel answers
-    };
-    const pick = (event, canvas) => {
-      if (model.get("windows") || model.get("brush")) return;
-      const [row, column] = cell(event, canvas);
-      model.send({ kind: "pick", view, row, column, item: tiles.findIndex((tile) => tile.canvas === canvas) });
-    };
-    const watcher = new IntersectionObserver((entries) => {
-      const now = entries[entries.length - 1].isIntersecting;
-      if (now && !visible && pending) requestAnimationFrame(draw);
-      visible = now;
-    });
-    function arrange(n, w, h) { // n tiles of w x h pixels
-      let changed = tiles.length !== n;
-      while (tiles.length > n) tiles.pop().stage.remove();
-      while (tiles.length < n) {
-        const stage = make("div", "cx-stage", row), canvas = make("canvas", "", stage), box = make("div", "cx-box", stage);
-        canvas.addEventListener("click", (event) => pick(event, canvas));
-        canvas.addEventListener("pointerdown", (event) => press(event, canvas));
-        canvas.addEventListener("pointermove", (event) => move(event, canvas));
-        canvas.addEventListener("pointerup", release);
-        canvas.addEventListener("pointercancel", () => { dragged = null; stroke?.over.remove(); stroke = null; outline(); });
-        tiles.push({ stage, canvas, box, pen: canvas.getContext("2d") });
-      }
-      for (const { canvas } of tiles) {
-        if (canvas.width === w && canvas.height === h) continue;
-        canvas.width = w;
-        canvas.height = h;
-        changed = true;
-      }
-      if (changed) { fit(); outline(); }
+/**
+ * A window that is being dragged.
+ * @typedef {object} Drag
+ * @property {Position} start
+ * @property {number[]} box top, left, bottom, right, all included
+ */
+
+/**
+ * A stroke of the brush.
+ * @typedef {object} Stroke
+ * @property {Position[]} cells
+ * @property {HTMLCanvasElement} overlay
+ * @property {CanvasRenderingContext2D} pen
+ */
+
+const ACK_FRAMES = 6; // an acknowledgement is due after so many frames,
+const ACK_MS = 600; // or so many milliseconds
+const RETURN_MS = 5000; // out of sight for longer, the view announces itself again: the kernel may have dropped it
+const MOST_CELLS = 8000; // of a stroke; the kernel ignores longer ones
+
+/**
+ * @param {{ model: Model, el: HTMLElement }} given
+ * @returns {() => void}
+ */
+function render({ model, el }) {
+  const view = newViewId();
+  const figure = make("figure", "cx-frame", el);
+  const row = make("div", "cx-tiles", figure);
+  const caption = make("figcaption", "", figure);
+  /** @type {Tile[]} */
+  const tiles = [];
+
+  /** @type {{ seq: number, w: number, h: number, n: number, rgb: Uint8Array } | null} */
+  let pending = null; // the newest frame that is not drawn yet
+  let drawn = 0, acknowledged = 0, acknowledgedAt = 0; // frame numbers; the time of the last acknowledgement
+  let live = false, closed = false;
+  let inView = true, visible = true, hiddenSince = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  /** @type {Drag | null} */
+  let drag = null;
+  /** @type {Stroke | null} */
+  let stroke = null;
+
+  const updateSize = () => {
+    const scale = model.get("scale");
+    for (const { canvas } of tiles) {
+      canvas.style.width = `${canvas.width * scale}px`;
+      canvas.style.height = `${canvas.height * scale}px`;
     }
+    const width = tiles[0].canvas.width * scale + 10; // a batch takes one row, or two where one would be too wide
+    const columns = tiles.length * width <= 720 ? tiles.length : Math.ceil(tiles.length / 2);
+    row.style.maxWidth = `${width * (model.get("columns") || columns)}px`;
+  };
 
-    arrange(1, model.get("width"), model.get("height"));
-    fit(); label(); outline(); poster();
-    watcher.observe(row);
-    const changes = { "change:scale": () => { fit(); outline(); }, "change:columns": fit, "change:caption": label, "change:box": outline, "change:poster": poster };
-    for (const [name, act] of Object.entries(changes)) model.on(name, act);
-    model.on("msg:custom", receive);
-    model.send({ kind: "ready", view });
-    return () => {
-      gone = true;
-      clearTimeout(timer);
-      watcher.disconnect();
-      for (const [name, act] of Object.entries(changes)) model.off(name, act);
-      model.off("msg:custom", receive);
-      model.send({ kind: "gone", view });
-    };
-  },
-};
+  const updateCaption = () => {
+    caption.textContent = model.get("caption");
+  };
+
+  const updateBox = () => { // top, left, bottom, right in pixel centres, all included; cut at the picture's edge
+    const at = drag ? drag.box : model.get("box"), scale = model.get("scale");
+    for (const { canvas, box } of tiles) {
+      box.style.display = at.length === 4 ? "block" : "none";
+      if (at.length !== 4) continue;
+      const top = Math.max(at[0], 0), left = Math.max(at[1], 0);
+      const bottom = Math.min(at[2], canvas.height - 1), right = Math.min(at[3], canvas.width - 1);
+      Object.assign(box.style, {
+        top: `${top * scale}px`,
+        left: `${left * scale}px`,
+        width: `${(right - left + 1) * scale}px`,
+        height: `${(bottom - top + 1) * scale}px`,
+      });
+    }
+  };
+
+  const acknowledge = () => {
+    clearTimeout(timer);
+    timer = undefined;
+    if (acknowledged === drawn || closed) return;
+    acknowledged = drawn;
+    acknowledgedAt = performance.now();
+    model.send({ kind: "ack", view, seq: drawn });
+  };
+
+  const draw = () => {
+    if (!pending || closed) return;
+    const { seq, w, h, n, rgb } = pending;
+    pending = null;
+    arrange(n, w, h);
+    for (const [k, tile] of tiles.entries()) {
+      if (tile.image?.width !== w || tile.image?.height !== h) tile.image = new ImageData(w, h);
+      copyPixels(rgb, k * w * h * 3, tile.image);
+      tile.pen.putImageData(tile.image, 0, 0);
+      tile.canvas.dataset.frames = String(Number(tile.canvas.dataset.frames ?? 0) + 1);
+    }
+    live = true;
+    drawn = seq;
+    const due = drawn - acknowledged >= ACK_FRAMES || performance.now() - acknowledgedAt > ACK_MS;
+    if (due) acknowledge();
+    else timer ??= setTimeout(acknowledge, ACK_MS);
+  };
+
+  /** @type {(content: Message, buffers: DataView[]) => void} */
+  const receive = (content, buffers) => {
+    if (content.kind !== "frame") return;
+    const waiting = pending !== null, { seq, w, h, n } = content;
+    pending = { seq, w, h, n, rgb: bytesOf(buffers[0]) };
+    if (!waiting && visible) requestAnimationFrame(draw);
+  };
+
+  const drawPoster = async () => { // what a saved notebook shows before a kernel runs, or without one
+    const bytes = model.get("poster");
+    if (live || !bytes?.byteLength) return;
+    const picture = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
+    if (live || closed) return;
+    arrange(1, picture.width, picture.height);
+    tiles[0].pen.drawImage(picture, 0, 0);
+  };
+
+  /** @type {(event: MouseEvent, canvas: HTMLCanvasElement) => Position} */
+  const cellAt = (event, canvas) => {
+    const scale = model.get("scale"), at = canvas.getBoundingClientRect();
+    /** @type {(value: number, count: number) => number} */
+    const inside = (value, count) => Math.min(Math.max(Math.floor(value / scale), 0), count - 1);
+    return [inside(event.clientY - at.top, canvas.height), inside(event.clientX - at.left, canvas.width)];
+  };
+
+  /** @type {(event: PointerEvent, canvas: HTMLCanvasElement) => void} */
+  const press = (event, canvas) => {
+    if (event.button !== 0 || !(model.get("brush") || model.get("windows"))) return;
+    canvas.setPointerCapture(event.pointerId);
+    if (model.get("brush")) {
+      const overlay = make("canvas", "cx-stroke", /** @type {Node} */ (canvas.parentNode));
+      Object.assign(overlay, { width: canvas.width, height: canvas.height });
+      Object.assign(overlay.style, { width: canvas.style.width, height: canvas.style.height });
+      stroke = { cells: [], overlay, pen: context(overlay) };
+    } else {
+      const start = cellAt(event, canvas);
+      drag = { start, box: [...start, ...start] };
+    }
+    move(event, canvas);
+  };
+
+  /** @type {(stroke: Stroke, to: Position) => void} */
+  const paint = ({ cells, pen }, to) => {
+    const from = cells[cells.length - 1] ?? to;
+    if (cells.length && from[0] === to[0] && from[1] === to[1]) return;
+    if (cells.length < MOST_CELLS) cells.push(to);
+    const strokeStyle = model.get("erases") ? "#fff" : "#e0007a";
+    Object.assign(pen, { lineWidth: model.get("brush"), lineCap: "round", strokeStyle });
+    pen.beginPath();
+    pen.moveTo(from[1] + 0.5, from[0] + 0.5);
+    pen.lineTo(to[1] + 0.51, to[0] + 0.5); // a line of no length would not be drawn
+    pen.stroke();
+  };
+
+  /** @type {(event: PointerEvent, canvas: HTMLCanvasElement) => void} */
+  const move = (event, canvas) => {
+    const to = cellAt(event, canvas);
+    if (stroke) paint(stroke, to);
+    if (!drag) return;
+    const [row, column] = drag.start;
+    drag.box = [Math.min(row, to[0]), Math.min(column, to[1]), Math.max(row, to[0]), Math.max(column, to[1])];
+    updateBox();
+  };
+
+  const release = () => {
+    if (stroke) {
+      const brush = model.get("brush"), erases = model.get("erases"), { cells, overlay } = stroke;
+      model.send({ kind: "stroke", view, cells, brush, erases });
+      setTimeout(() => overlay.remove(), 400); // by then the kernel has answered with its picture
+      stroke = null;
+    }
+    if (drag) {
+      const [top, left, bottom, right] = drag.box;
+      model.send({ kind: "window", view, window: [top, left, bottom + 1, right + 1] });
+      drag = null; // the box stays where it is until the kernel answers
+    }
+  };
+
+  const cancel = () => {
+    stroke?.overlay.remove();
+    drag = stroke = null;
+    updateBox();
+  };
+
+  /** @type {(event: MouseEvent, canvas: HTMLCanvasElement) => void} */
+  const pick = (event, canvas) => {
+    if (model.get("windows") || model.get("brush")) return;
+    const [row, column] = cellAt(event, canvas);
+    model.send({ kind: "pick", view, row, column, item: tiles.findIndex((tile) => tile.canvas === canvas) });
+  };
+
+  /** @type {(count: number, width: number, height: number) => void} */
+  function arrange(count, width, height) {
+    let changed = tiles.length !== count;
+    for (const tile of tiles.splice(count)) tile.frame.remove();
+    while (tiles.length < count) {
+      const frame = make("div", "cx-tile", row), canvas = make("canvas", "", frame), box = make("div", "cx-box", frame);
+      canvas.addEventListener("click", (event) => pick(event, canvas));
+      canvas.addEventListener("pointerdown", (event) => press(event, canvas));
+      canvas.addEventListener("pointermove", (event) => move(event, canvas));
+      canvas.addEventListener("pointerup", release);
+      canvas.addEventListener("pointercancel", cancel);
+      tiles.push({ frame, canvas, box, pen: context(canvas), image: null });
+    }
+    for (const { canvas } of tiles) {
+      if (canvas.width === width && canvas.height === height) continue;
+      canvas.width = width;
+      canvas.height = height;
+      changed = true;
+    }
+    if (changed) {
+      updateSize();
+      updateBox();
+    }
+  }
+
+  const updateVisibility = () => {
+    const now = inView && document.visibilityState === "visible", before = visible;
+    visible = now;
+    if (before && !now) hiddenSince = performance.now();
+    if (before || !now) return;
+    if (pending) requestAnimationFrame(draw);
+    if (performance.now() - hiddenSince > RETURN_MS) model.send({ kind: "ready", view });
+  };
+  const intersections = new IntersectionObserver((entries) => {
+    inView = entries[entries.length - 1].isIntersecting;
+    updateVisibility();
+  });
+
+  arrange(1, model.get("width"), model.get("height"));
+  updateSize();
+  updateCaption();
+  updateBox();
+  drawPoster();
+  intersections.observe(row);
+  document.addEventListener("visibilitychange", updateVisibility);
+  const scale = () => { updateSize(); updateBox(); };
+  const changes = { scale, columns: updateSize, caption: updateCaption, box: updateBox, poster: drawPoster };
+  const stopListening = listen(model, changes, receive);
+  model.send({ kind: "ready", view });
+  return () => {
+    closed = true;
+    clearTimeout(timer);
+    intersections.disconnect();
+    document.removeEventListener("visibilitychange", updateVisibility);
+    stopListening();
+    model.send({ kind: "gone", view });
+  };
+}
+
+export default { render };

@@ -3,40 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
+from typing import Any
 
-import anywidget
 import numpy as np
 import torch
 import traitlets
 
+from ...network import Network
 from ...results import whole_scale
-from ..live.post import handles_messages
-from ..live.stream import Message, Stream
+from ..live.stream import Message as Frame
+from ..live.stream import Stream
+from .messages import Message
+from .view import View
 
-STATIC = Path(__file__).parent
-
-
-def raw(pictures: np.ndarray) -> Message:
-    """The message of (H, W, 3) or (N, H, W, 3) uint8: raw RGB, lossless and the cheapest to make and to draw."""
-    n, h, w = (1, *pictures.shape[:2]) if pictures.ndim == 3 else pictures.shape[:3]
-    return {"w": w, "h": h, "n": n, "encoding": "rgb"}, [np.ascontiguousarray(pictures).data]
+_MOST_CELLS = 8000  # of a stroke, as in frame_view.js
+_MOST_FRAMES = 2**53  # JavaScript's largest exact integer
 
 
-class FrameView(anywidget.AnyWidget):
-    """A picture, or a batch in a row, fed by a Stream; whole multiples of the pictures' pixels, no blur.
+class FrameView(View):
+    """A picture, or a batch in a row, drawn at a whole multiple of its pixels without blur.
 
-    width, height: of one picture, before the first frame. caption: the line below. box: (top, left, bottom, right)
-    in pixel centres, drawn as a frame over each picture, or (). windows: a window can be dragged instead of a pixel
-    picked. brush: the width in pixels of a brush that can be drawn with, 0 for none; erases: whether it takes away.
-    columns: how many of a batch stand in a row, 0 for as many as fit. poster: the PNG that a saved notebook shows.
-    on_pick(row, column) is called when a pixel is clicked, on_item(k) with the number of its picture in a batch,
-    on_window(top, left, bottom, right), the last two excluded, when a window was dragged, on_stroke(cells, brush,
-    erases) when a brush went over (row, column) cells, on_views(n) when a view opens or closes.
+    Parameters
+    ----------
+    size : tuple of int
+        Height and width of one picture, before the first frame.
+    caption : str
+        The line below.
+    **traits
+        Values of the attributes below, or of any other trait of a widget.
+
+    Attributes
+    ----------
+    height, width : int
+        Size of one picture in pixels.
+    scale : int
+        Screen pixels per pixel of the picture; by default as many as make its longer side at least 200.
+    box : list of float
+        (top, left, bottom, right) in pixel centres, outlined in each picture; empty for none.
+    windows : bool
+        Whether the mouse drags a window; otherwise it picks a pixel.
+    brush : int
+        Width in pixels of the brush that the mouse draws with; 0 for none.
+    erases : bool
+        Whether the brush removes.
+    columns : int
+        Number of pictures in a row; 0 for as many as there is room for.
+    poster : bytes
+        PNG that a saved notebook shows.
+    stream : Stream
+        Decides which frames are sent.
+    on_pick : callable
+        Called with (row, column) of a pixel that is clicked.
+    on_item : callable
+        Called before it with the index of its picture in the batch.
+    on_window : callable
+        Called with (top, left, bottom, right) of a window that was dragged; the last two are excluded.
+    on_stroke : callable
+        Called with (positions, brush, erases) after a stroke of the brush.
+    on_views : callable
+        Called with the number of open views when it has changed.
     """
 
-    _esm = STATIC / "frame_view.js"
-    _css = STATIC / "frame_view.css"
+    _files = "frame_view"
     width = traitlets.Int(224).tag(sync=True)
     height = traitlets.Int(224).tag(sync=True)
     scale = traitlets.Int(1).tag(sync=True)
@@ -48,58 +77,105 @@ class FrameView(anywidget.AnyWidget):
     columns = traitlets.Int(0).tag(sync=True)
     poster = traitlets.Bytes(b"").tag(sync=True)
 
-    def __init__(self, size: tuple[int, int], caption: str = "", **traits):
+    def __init__(self, size: tuple[int, int], caption: str = "", **traits: Any):
         traits = {"scale": whole_scale(size), **traits}
         super().__init__(height=size[0], width=size[1], caption=caption, **traits)
-        self.stream = Stream(lambda content, buffers: self.send(content, buffers=buffers))
-        self.on_pick: Callable[[int, int], None] = lambda row, column: None
-        self.on_item: Callable[[int], None] = lambda k: None
-        self.on_window: Callable[[int, int, int, int], None] = lambda *window: None
-        self.on_stroke: Callable[[list, int, bool], None] = lambda cells, brush, erases: None
+        self.on_pick: Callable[[int, int], object] = lambda row, column: None
+        self.on_item: Callable[[int], object] = lambda k: None
+        self.on_window: Callable[[int, int, int, int], object] = lambda top, left, bottom, right: None
+        self.on_stroke: Callable[[list[tuple[int, int]], int, bool], object] = lambda positions, brush, erases: None
         self.on_views: Callable[[int], None] = lambda count: None
+        self._shape = (1, *size)  # number, height and width of the pictures that were drawn last
+        self.stream = Stream(lambda content, buffers: self.send(content, buffers=buffers))
         self.stream.open_views.on_change = lambda count: self.on_views(count)
-        self.on_msg(lambda _, content, buffers: self.receive(content))
 
     def resize(self, size: tuple[int, int], scale: int | None = None) -> None:
-        """Another picture size; the scale follows."""
+        """Change the size of the pictures and remove the box.
+
+        Parameters
+        ----------
+        size : tuple of int
+            Height and width in pixels.
+        scale : int, optional
+            Screen pixels per pixel; by default as many as make the longer side at least 200.
+        """
         self.box = []
         self.height, self.width = size
         self.scale = scale or whole_scale(size)
 
     def clear_box(self) -> None:
-        """Takes the frame away, also one that a person has just dragged, of which only the browser knows."""
+        """Remove the box, also one that was just dragged, of which only the browser knows."""
         self.box = [0.0] * 4
         self.box = []
 
     def draw(self, pictures: np.ndarray) -> None:
-        """Shows an (H, W, 3) uint8 picture, or an (N, H, W, 3) batch, now."""
-        self.stream.show(lambda: raw(pictures))
+        """Draw pictures now.
 
-    def offer(self, pictures: Callable[[], np.ndarray]) -> bool:
-        """Shows a loop's newest picture if that is due; it is only made then. Says whether it was."""
-        return self.stream.offer(lambda: raw(pictures()))
+        Parameters
+        ----------
+        pictures : ndarray of uint8
+            One, (H, W, 3), or a batch, (N, H, W, 3).
+        """
+        self._note_shape(pictures)
+        self.stream.show(partial(frame_message, pictures))
 
-    def receive(self, content: dict) -> None:
-        handles_messages()
-        kind = self.stream.received(content)
-        if kind == "pick":
-            self.on_item(int(content.get("item", 0)))
-            self.on_pick(int(content["row"]), int(content["column"]))
-        elif kind == "window":
-            self.on_window(*map(int, content["window"]))
-        elif kind == "stroke":
-            cells = [(int(row), int(column)) for row, column in content["cells"]]
-            self.on_stroke(cells, int(content["brush"]), bool(content["erases"]))
+    def offer(self, make: Callable[[], np.ndarray]) -> bool:
+        """Draw the newest picture of a loop if a frame is due.
+
+        Parameters
+        ----------
+        make : callable
+            Makes one picture, (H, W, 3) uint8, or a batch; called only if it is sent.
+
+        Returns
+        -------
+        bool
+            Whether it was sent.
+        """
+
+        def message() -> Frame:
+            pictures = make()
+            self._note_shape(pictures)
+            return frame_message(pictures)
+
+        return self.stream.offer(message)
+
+    def _note_shape(self, pictures: np.ndarray) -> None:
+        self._shape = (1, *pictures.shape[:2]) if pictures.ndim == 3 else pictures.shape[:3]
+
+    def _read(self, message: Message) -> Callable[[], object] | None:
+        n, height, width = self._shape
+        if message.kind == "pick":
+            item = message.integer("item", 0, n - 1, default=0)
+            row, column = message.integer("row", 0, height - 1), message.integer("column", 0, width - 1)
+            return lambda: (self.on_item(item), self.on_pick(row, column))
+        if message.kind == "window":
+            return partial(self.on_window, *message.window("window", height, width))
+        if message.kind == "stroke":
+            cells = message.positions("cells", height, width, _MOST_CELLS)
+            return partial(self.on_stroke, cells, message.integer("brush", 1, height + width), message.flag("erases"))
+        if message.kind in ("ready", "gone"):
+            return partial(self.stream.received, {"kind": message.kind, "view": message.text("view")})
+        if message.kind == "ack":
+            seq = message.integer("seq", 0, _MOST_FRAMES)
+            return partial(self.stream.received, {"kind": "ack", "view": message.text("view"), "seq": seq})
+        return None
 
 
-def pictures_of(x: torch.Tensor, net) -> np.ndarray:
-    """The picture of an estimate, (H, W, 3) uint8, or of a batch of them, (N, H, W, 3)."""
+def frame_message(pictures: np.ndarray) -> Frame:
+    """Return the message of (H, W, 3) or (N, H, W, 3) uint8: raw RGB, lossless and the cheapest to make and to draw."""
+    n, h, w = (1, *pictures.shape[:2]) if pictures.ndim == 3 else pictures.shape[:3]
+    return {"w": w, "h": h, "n": n}, [np.ascontiguousarray(pictures).data]
+
+
+def decoded_pictures(x: torch.Tensor, net: Network) -> np.ndarray:
+    """Return the pictures of network inputs (N, C, H, W): (N, H, W, 3) uint8, or (H, W, 3) of a single one."""
     pictures = net.pixels.decode(x).cpu().numpy()
     return pictures[0] if len(pictures) == 1 else pictures
 
 
 def side_by_side(pictures: list[np.ndarray], gap: int = 10, scale: int | None = None) -> np.ndarray:
-    """Pictures of one size on a white sheet, enlarged by a whole factor (default: as on the screen)."""
+    """Return pictures of one size on a white background, enlarged by a whole factor (default: as on the screen)."""
     scale = scale or whole_scale(pictures[0].shape[:2])
     large = [p.repeat(scale, 0).repeat(scale, 1) for p in pictures]
     white = np.full((large[0].shape[0], gap, 3), 255, np.uint8)

@@ -1,173 +1,272 @@
-// What a run is doing: error and step, a scrub bar, the energy terms on a log scale, one line of status.
-const LINES = [["#c2410c", "#fb923c"], ["#2563eb", "#60a5fa"]]; // data, priors: on light and on dark ground
-const NAMES = { error: ["relative error", "C × data term"], response: ["response", "C × response"] };
+// The progress of a run: its metric and step, a scrub bar, the energy terms on a log scale, one line of status.
+import { bytesOf, context, cssVariable, listen, make, publish } from "./shared.js";
 
-export default {
-  render({ model, el }) {
-    const make = (tag, name, parent) => {
-      const node = document.createElement(tag);
-      node.className = name;
-      parent.append(node);
-      return node;
-    };
-    const root = make("div", "cx-run", el);
-    const row = make("div", "cx-row", root);
-    const error = make("span", "cx-error", row);
-    const count = make("span", "cx-count", row);
-    const scrub = make("input", "cx-scrub", row);
-    Object.assign(scrub, { type: "range", min: 0, max: 0, value: 0, step: 1, disabled: true });
-    scrub.setAttribute("aria-label", "look back through the frames");
-    scrub.title = "look back through the frames; the run pauses";
-    const chart = make("canvas", "cx-chart", root);
-    chart.setAttribute("role", "img");
-    const status = make("div", "cx-status", root);
-    const sentence = make("span", "cx-sentence", status);
-    const details = make("details", "cx-details", status);
-    make("summary", "", details).textContent = "traceback";
-    const trace = make("pre", "", details);
-    details.hidden = true;
+/** @typedef {import("./shared.js").Model} Model */
+/** @typedef {import("./shared.js").Message} Message */
 
-    let steps = [], data = [], prior = [], figures = [], marks = [], total = 0, state = "", looking = null, again = null;
-    let metric = "error", unit = "", means = ""; // what the run is judged by
+/**
+ * What the chart shows.
+ * @typedef {object} Trace
+ * @property {number[]} steps
+ * @property {number[]} data the data term, or the response, times C
+ * @property {number[]} prior the sum of the priors
+ * @property {number[]} values the metric
+ * @property {[number, string][]} marks the steps at which a setting changed, and to what
+ * @property {number} total the number of steps of the run
+ */
 
-    const css = (name, fallback) => getComputedStyle(root).getPropertyValue(name).trim() || fallback;
-    const paint = () => {
-      again = null;
-      const width = chart.clientWidth || 480, height = chart.clientHeight || 110, dpr = window.devicePixelRatio || 1;
-      if (chart.width !== Math.round(width * dpr)) { chart.width = Math.round(width * dpr); chart.height = Math.round(height * dpr); }
-      const pen = chart.getContext("2d");
-      pen.setTransform(dpr, 0, 0, dpr, 0, 0);
-      pen.clearRect(0, 0, width, height);
-      const ink = css("--jp-ui-font-color2", "#555"), faint = css("--jp-border-color2", "#ddd");
-      const left = 46, right = width - 92, top = 8, bottom = height - 18;
-      const values = [...data, ...prior].filter((v) => v > 0);
-      const high = Math.ceil(Math.log10(values.length ? Math.max(...values) : 1) + 1e-9);
-      let low = Math.floor(Math.log10(values.length ? Math.min(...values) : 0.1));
-      low = Math.max(Math.min(low, high - 1), high - 6);
-      const last = Math.max(total, 1);
-      const x = (step) => left + ((right - left) * step) / last;
-      const y = (v) => bottom - ((bottom - top) * (Math.log10(Math.max(v, 10 ** low)) - low)) / (high - low);
-      pen.font = `11px ${css("--jp-ui-font-family", "sans-serif")}`;
-      pen.textBaseline = "middle";
-      pen.textAlign = "right";
-      for (let p = low; p <= high; p++) {
-        pen.strokeStyle = faint;
-        pen.beginPath(); pen.moveTo(left, y(10 ** p)); pen.lineTo(right, y(10 ** p)); pen.stroke();
-        pen.fillStyle = ink;
-        if (high - low <= 3 || (p - low) % 2 === 0) pen.fillText(p >= 0 && p < 5 ? String(10 ** p) : p > -4 && p < 0 ? (10 ** p).toFixed(-p) : `1e${p}`, left - 6, y(10 ** p));
-      }
-      pen.textBaseline = "alphabetic";
-      pen.textAlign = "left"; pen.fillText("energy, by step", left, height - 4);
-      pen.textAlign = "right"; pen.fillText(String(last), right, height - 4);
-      pen.textAlign = "left";
-      for (const [step, text] of marks) {
-        pen.strokeStyle = ink;
-        pen.setLineDash([2, 3]);
-        pen.beginPath(); pen.moveTo(x(step), top); pen.lineTo(x(step), bottom); pen.stroke();
-        pen.setLineDash([]);
-      }
-      const written = [];
-      for (const [step, text] of [...marks].reverse()) { // newest first; what would overlap is left out
-        const wide = pen.measureText(text).width, at = Math.min(x(step) + 3, right - wide);
-        if (written.some(([a, b]) => at < b + 6 && at + wide > a - 6)) continue;
-        written.push([at, at + wide]);
-        pen.fillStyle = ink;
-        pen.fillText(text, at, top + 8);
-      }
-      const ends = [];
-      for (const [k, series] of [data, prior].entries()) {
-        if (!series.length) continue;
-        const colour = LINES[k][Number(document.body.dataset.jpThemeLight === "false")];
-        pen.strokeStyle = colour;
-        pen.lineWidth = 1.75;
-        pen.beginPath();
-        series.forEach((v, i) => (i ? pen.lineTo(x(steps[i]), y(v)) : pen.moveTo(x(steps[i]), y(v))));
-        pen.stroke();
-        ends.push([y(series[series.length - 1]), k ? "priors" : NAMES[metric][1], colour]);
-      }
-      pen.lineWidth = 1;
-      if (ends.length === 2 && Math.abs(ends[0][0] - ends[1][0]) < 13) {
-        const [a, b] = ends[0][0] <= ends[1][0] ? [0, 1] : [1, 0], mid = Math.min(Math.max((ends[0][0] + ends[1][0]) / 2, 14), bottom - 9);
-        ends[a][0] = mid - 7; ends[b][0] = mid + 7;
-      }
-      pen.textBaseline = "middle";
-      for (const [at, text, colour] of ends) { pen.fillStyle = colour; pen.fillText(text, right + 6, Math.min(Math.max(at, 7), bottom - 2)); }
-      if (looking !== null) {
-        pen.strokeStyle = css("--jp-brand-color1", "#1976d2");
-        pen.beginPath(); pen.moveTo(x(looking), top); pen.lineTo(x(looking), bottom); pen.stroke();
-      }
-      chart.setAttribute("aria-label", `energy terms after ${steps.length} steps`);
-    };
-    const repaint = (soon) => { again ??= setTimeout(() => requestAnimationFrame(paint), soon); };
-    const words = () => {
-      const done = steps.length ? steps[steps.length - 1] : 0, at = looking ?? done;
-      const e = at > 0 ? figures[Math.min(at, figures.length) - 1] : NaN;
-      error.textContent = `${NAMES[metric][0]} ${Number.isFinite(e) ? e.toFixed(3 - (metric === "response")) + unit : "–"}`;
-      error.title = means;
-      count.textContent = `step ${at} / ${total}`;
-      scrub.max = done;
-      scrub.disabled = done === 0;
-      if (looking === null) scrub.value = done;
-      root.run = { step: done, [metric]: Number.isFinite(e) ? e : null, state, marks };
-    };
-    const receive = (content, buffers) => {
-      if (content.kind === "trace") {
-        if (content.reset) { steps = []; data = []; prior = []; figures = []; marks = []; looking = null; }
-        if (content.metric) ({ metric, unit, means } = content);
-        total = content.total;
-        if (content.marks) marks = content.marks;
-        const b = buffers?.[0];
-        if (b) {
-          const flat = new Float32Array(b.buffer.slice(b.byteOffset, b.byteOffset + b.byteLength));
-          for (let i = 0; i + 3 < flat.length; i += 4) {
-            if (steps.length && flat[i] <= steps[steps.length - 1]) continue; // already here
-            steps.push(flat[i]); data.push(flat[i + 1]); prior.push(flat[i + 2]); figures.push(flat[i + 3]);
-          }
-        }
-        if (content.text) sentence.textContent = content.text;
-        words();
-        repaint(0);
-      } else if (content.kind === "status") {
-        state = content.state;
-        sentence.textContent = content.text;
-        status.classList.toggle("cx-wrong", content.state === "failed");
-        details.hidden = !content.trace;
-        trace.textContent = content.trace ?? "";
-        if (content.live) looking = null;
-        words();
-        repaint(0);
-      } else if (content.kind === "copy") {
-        const legacy = () => {
-          const area = make("textarea", "", root);
-          area.value = content.text;
-          area.select();
-          document.execCommand("copy");
-          area.remove();
-        };
-        if (navigator.clipboard) navigator.clipboard.writeText(content.text).catch(legacy);
-        else legacy();
-      } else if (content.kind === "download") {
-        const link = document.createElement("a");
-        link.href = URL.createObjectURL(new Blob([buffers[0]], { type: "image/png" }));
-        link.download = content.name;
-        link.click();
-        setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-      }
-    };
-    let asked = null;
-    const look = () => {
-      looking = Number(scrub.value);
-      if (looking >= Number(scrub.max)) looking = null;
-      words();
-      repaint(0);
-      asked ??= requestAnimationFrame(() => { asked = null; model.send({ kind: "scrub", step: Number(scrub.value) }); });
-    };
-    scrub.addEventListener("input", look);
-    model.on("msg:custom", receive);
-    const sizes = new ResizeObserver(() => repaint(50));
-    sizes.observe(chart);
-    words();
-    model.send({ kind: "ready" });
-    return () => { sizes.disconnect(); clearTimeout(again); model.off("msg:custom", receive); };
-  },
+const COLOURS = [["#c2410c", "#fb923c"], ["#2563eb", "#60a5fa"]]; // data, priors: on a light and on a dark background
+/** @type {Record<string, { title: string, line: string, digits: number }>} */
+const METRICS = {
+  error: { title: "relative error", line: "C × data term", digits: 3 },
+  response: { title: "response", line: "C × response", digits: 2 },
 };
+
+/** @type {() => Trace} */
+const emptyTrace = () => ({ steps: [], data: [], prior: [], values: [], marks: [], total: 0 });
+
+/**
+ * A power of ten as a label of the axis.
+ * @param {number} power
+ * @returns {string}
+ */
+function powerLabel(power) {
+  if (power >= 0 && power < 5) return String(10 ** power);
+  return power > -4 && power < 0 ? (10 ** power).toFixed(-power) : `1e${power}`;
+}
+
+/**
+ * Draws the energy terms by step.
+ * @param {HTMLCanvasElement} chart
+ * @param {Trace} trace
+ * @param {string} dataLabel
+ * @param {number | null} cursor the step that is looked back at
+ */
+function drawChart(chart, { steps, data, prior, marks, total }, dataLabel, cursor) {
+  const width = chart.clientWidth || 480, height = chart.clientHeight || 110, dpr = window.devicePixelRatio || 1;
+  if (chart.width !== Math.round(width * dpr)) {
+    chart.width = Math.round(width * dpr);
+    chart.height = Math.round(height * dpr);
+  }
+  const pen = context(chart);
+  pen.setTransform(dpr, 0, 0, dpr, 0, 0);
+  pen.clearRect(0, 0, width, height);
+  const ink = cssVariable(chart, "--jp-ui-font-color2", "#555");
+  const faint = cssVariable(chart, "--jp-border-color2", "#ddd");
+  const left = 46, right = width - 92, top = 8, bottom = height - 18;
+  const positive = [...data, ...prior].filter((v) => v > 0);
+  const high = Math.ceil(Math.log10(positive.length ? Math.max(...positive) : 1) + 1e-9);
+  const least = Math.floor(Math.log10(positive.length ? Math.min(...positive) : 0.1));
+  const low = Math.max(Math.min(least, high - 1), high - 6);
+  const last = Math.max(total, 1);
+  /** @type {(step: number) => number} */
+  const x = (step) => left + ((right - left) * step) / last;
+  /** @type {(value: number) => number} */
+  const y = (value) => bottom - ((bottom - top) * (Math.log10(Math.max(value, 10 ** low)) - low)) / (high - low);
+  /** @type {(step: number, colour: string) => void} */
+  const vertical = (step, colour) => {
+    pen.strokeStyle = colour;
+    pen.beginPath();
+    pen.moveTo(x(step), top);
+    pen.lineTo(x(step), bottom);
+    pen.stroke();
+  };
+
+  pen.font = `11px ${cssVariable(chart, "--jp-ui-font-family", "sans-serif")}`;
+  pen.textBaseline = "middle";
+  pen.textAlign = "right";
+  for (let power = low; power <= high; power++) {
+    pen.strokeStyle = faint;
+    pen.beginPath();
+    pen.moveTo(left, y(10 ** power));
+    pen.lineTo(right, y(10 ** power));
+    pen.stroke();
+    pen.fillStyle = ink;
+    if (high - low <= 3 || (power - low) % 2 === 0) pen.fillText(powerLabel(power), left - 6, y(10 ** power));
+  }
+  pen.textBaseline = "alphabetic";
+  pen.fillText(String(last), right, height - 4);
+  pen.textAlign = "left";
+  pen.fillText("energy, by step", left, height - 4);
+
+  pen.setLineDash([2, 3]);
+  for (const [step] of marks) vertical(step, ink);
+  pen.setLineDash([]);
+  /** @type {[number, number][]} */
+  const taken = [];
+  pen.fillStyle = ink;
+  for (const [step, text] of [...marks].reverse()) { // newest first; a label that would overlap another is left out
+    const wide = pen.measureText(text).width, at = Math.min(x(step) + 3, right - wide);
+    if (taken.some(([start, end]) => at < end + 6 && at + wide > start - 6)) continue;
+    taken.push([at, at + wide]);
+    pen.fillText(text, at, top + 8);
+  }
+
+  const dark = Number(document.body.dataset.jpThemeLight === "false");
+  const labels = [];
+  pen.lineWidth = 1.75;
+  for (const [k, series] of [data, prior].entries()) {
+    if (!series.length) continue;
+    const colour = COLOURS[k][dark];
+    pen.strokeStyle = colour;
+    pen.beginPath();
+    series.forEach((value, i) => (i ? pen.lineTo(x(steps[i]), y(value)) : pen.moveTo(x(steps[i]), y(value))));
+    pen.stroke();
+    labels.push({ at: y(series[series.length - 1]), text: k ? "priors" : dataLabel, colour });
+  }
+  pen.lineWidth = 1;
+  if (labels.length === 2 && Math.abs(labels[0].at - labels[1].at) < 13) {
+    const [upper, lower] = labels[0].at <= labels[1].at ? labels : [labels[1], labels[0]];
+    const middle = Math.min(Math.max((upper.at + lower.at) / 2, 14), bottom - 9);
+    upper.at = middle - 7;
+    lower.at = middle + 7;
+  }
+  pen.textBaseline = "middle";
+  for (const { at, text, colour } of labels) {
+    pen.fillStyle = colour;
+    pen.fillText(text, right + 6, Math.min(Math.max(at, 7), bottom - 2));
+  }
+  if (cursor !== null) vertical(cursor, cssVariable(chart, "--jp-brand-color1", "#1976d2"));
+  chart.setAttribute("aria-label", `energy terms after ${steps.length} steps`);
+}
+
+/**
+ * @param {string} text
+ * @param {HTMLElement} root
+ */
+function copyToClipboard(text, root) {
+  const fallback = () => { // without https there is no navigator.clipboard
+    const area = make("textarea", "", root);
+    area.value = text;
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  };
+  if (navigator.clipboard) navigator.clipboard.writeText(text).catch(fallback);
+  else fallback();
+}
+
+/**
+ * @param {string} name
+ * @param {DataView} png
+ */
+function download(name, png) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([/** @type {BlobPart} */ (png)], { type: "image/png" }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+/**
+ * @param {{ model: Model, el: HTMLElement }} given
+ * @returns {() => void}
+ */
+function render({ model, el }) {
+  const root = make("div", "cx-run", el);
+  const row = make("div", "cx-row", root);
+  const error = make("span", "cx-error", row);
+  const count = make("span", "cx-count", row);
+  const scrub = make("input", "cx-scrub", row);
+  Object.assign(scrub, { type: "range", min: 0, max: 0, value: 0, step: 1, disabled: true });
+  scrub.setAttribute("aria-label", "look back through the frames");
+  scrub.title = "look back through the frames; the run pauses";
+  const chart = make("canvas", "cx-chart", root);
+  chart.setAttribute("role", "img");
+  const status = make("div", "cx-status", root);
+  const sentence = make("span", "cx-sentence", status);
+  const details = make("details", "cx-details", status);
+  make("summary", "", details).textContent = "traceback";
+  const traceback = make("pre", "", details);
+  details.hidden = true;
+
+  let trace = emptyTrace(), state = "", metric = "error", unit = "", meaning = "";
+  /** @type {number | null} */
+  let cursor = null; // the step that is looked back at
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let paintTimer;
+  let scrubRequest = 0;
+
+  const paint = () => {
+    paintTimer = undefined;
+    drawChart(chart, trace, METRICS[metric].line, cursor);
+  };
+  const repaint = (delay = 0) => {
+    paintTimer ??= setTimeout(() => requestAnimationFrame(paint), delay);
+  };
+
+  const updateText = () => {
+    const { steps, values, marks, total } = trace, { title, digits } = METRICS[metric];
+    const done = steps.length ? steps[steps.length - 1] : 0, at = cursor ?? done;
+    const value = at > 0 ? values[Math.min(at, values.length) - 1] : NaN, known = Number.isFinite(value);
+    error.textContent = `${title} ${known ? value.toFixed(digits) + unit : "–"}`;
+    error.title = meaning;
+    count.textContent = `step ${at} / ${total}`;
+    scrub.max = String(done);
+    scrub.disabled = done === 0;
+    if (cursor === null) scrub.value = String(done);
+    publish(root, { step: done, [metric]: known ? value : null, state, marks });
+  };
+
+  /** @type {(buffer: DataView) => void} */
+  const append = (buffer) => { // rows of step, data term, priors, metric
+    const rows = new Float32Array(bytesOf(buffer).slice().buffer), { steps } = trace;
+    for (let i = 0; i + 3 < rows.length; i += 4) {
+      if (steps.length && rows[i] <= steps[steps.length - 1]) continue; // already here
+      steps.push(rows[i]);
+      trace.data.push(rows[i + 1]);
+      trace.prior.push(rows[i + 2]);
+      trace.values.push(rows[i + 3]);
+    }
+  };
+
+  /** @type {(content: Message, buffers: DataView[]) => void} */
+  const receive = (content, buffers) => {
+    if (content.kind === "trace") {
+      if (content.reset) {
+        trace = emptyTrace();
+        cursor = null;
+        ({ metric, unit, meaning } = content);
+      }
+      trace.total = content.total;
+      if (content.marks) trace.marks = content.marks;
+      if (buffers?.[0]) append(buffers[0]);
+      if (content.text) sentence.textContent = content.text;
+    } else if (content.kind === "status") {
+      state = content.state;
+      sentence.textContent = content.text;
+      status.classList.toggle("cx-wrong", state === "failed");
+      details.hidden = !content.trace;
+      traceback.textContent = content.trace ?? "";
+      if (content.live) cursor = null;
+    } else if (content.kind === "copy") return copyToClipboard(content.text, root);
+    else if (content.kind === "download") return download(content.name, buffers[0]);
+    updateText();
+    repaint();
+  };
+
+  const lookBack = () => {
+    const step = Number(scrub.value);
+    cursor = step < Number(scrub.max) ? step : null;
+    updateText();
+    repaint();
+    scrubRequest ||= requestAnimationFrame(() => {
+      scrubRequest = 0;
+      model.send({ kind: "scrub", step: Number(scrub.value) });
+    });
+  };
+
+  scrub.addEventListener("input", lookBack);
+  const sizes = new ResizeObserver(() => repaint(50));
+  sizes.observe(chart);
+  updateText();
+  const stopListening = listen(model, {}, receive);
+  model.send({ kind: "ready" });
+  return () => {
+    sizes.disconnect();
+    clearTimeout(paintTimer);
+    stopListening();
+  };
+}
+
+export default { render };

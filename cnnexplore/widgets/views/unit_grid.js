@@ -1,187 +1,283 @@
-// A layer's units as thumbnails: sprite sheets, of which one canvas paints the rows that are in sight.
+// Thumbnails of a layer's units. Sprite sheets hold all of them; one canvas paints the rows that are in sight.
+import { bytesOf, context, copyPixels, cssVariable, listen, make, newViewId, publish } from "./shared.js";
+
+/** @typedef {import("./shared.js").Model} Model */
+/** @typedef {import("./shared.js").Message} Message */
+
 const PAGE = 16; // a sheet holds PAGE x PAGE sprites
-const GAP = 4;
-const make = (tag, name, parent) => {
-  const node = document.createElement(tag);
-  node.className = name;
-  parent.append(node);
-  return node;
-};
+const GAP = 4; // pixels between thumbnails
+const ACK_MS = 250; // sprites are acknowledged at most so often
 
-export default {
-  render({ model, el }) {
-    const view = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
-    const root = make("div", "cx-units", el);
-    root.setAttribute("data-lm-suppress-shortcuts", "true"); // arrow keys are the grid's here, not JupyterLab's
-    const head = make("div", "cx-units-head", root);
-    const title = make("span", "cx-units-title", head);
-    const right = make("span", "cx-units-note", head);
-    const note = make("span", "", right);
-    const act = make("button", "cx-units-act", right);
-    const bar = make("div", "cx-units-bar", root);
-    const filled = make("div", "", bar);
-    const port = make("div", "cx-units-port", root);
-    port.tabIndex = 0;
-    port.setAttribute("role", "listbox");
-    port.setAttribute("aria-label", "units");
-    const tall = make("div", "cx-units-tall", port);
-    const canvas = make("canvas", "cx-units-canvas", tall);
-    const pen = canvas.getContext("2d");
-    const lens = make("div", "cx-units-lens", document.body); // over everything, so that no edge cuts it
-    const large = make("canvas", "", lens);
-    const words = make("div", "", lens);
+/**
+ * @param {{ model: Model, el: HTMLElement }} given
+ * @returns {() => void}
+ */
+function render({ model, el }) {
+  const view = newViewId();
+  const root = make("div", "cx-units", el);
+  root.setAttribute("data-lm-suppress-shortcuts", "true"); // the grid takes the arrow keys, JupyterLab does not
+  const head = make("div", "cx-units-head", root);
+  const title = make("span", "cx-units-title", head);
+  const right = make("span", "cx-units-note", head);
+  const note = make("span", "", right);
+  const action = make("button", "cx-units-act", right);
+  const bar = make("div", "cx-units-bar", root);
+  const progress = make("div", "", bar);
+  const port = make("div", "cx-units-port", root);
+  port.tabIndex = 0;
+  port.setAttribute("role", "listbox");
+  port.setAttribute("aria-label", "units");
+  const content = make("div", "cx-units-tall", port);
+  const canvas = make("canvas", "cx-units-canvas", content);
+  const pen = context(canvas);
+  const lens = make("div", "cx-units-lens", document.body); // a child of the page, so that no cell's edge cuts it
+  const lensCanvas = make("canvas", "", lens);
+  const lensCaption = make("div", "", lens);
 
-    let sheets = [], have = new Set(), places = [], place = new Map(), columns = 1, hovered = -1, due = null, gone = false;
-    let cell = 1, side = 1, shown = 1;
+  /** @type {HTMLCanvasElement[]} */
+  let sheets = [];
+  /** @type {Set<number>} */
+  let received = new Set(); // units of which there is a thumbnail
+  /** @type {number[]} */
+  let order = []; // units, as they are shown
+  /** @type {Map<number, number>} */
+  let indexOf = new Map(); // where a unit is in that order
+  let side = 1, shown = 1, cell = 1, columns = 1, hovered = -1; // sizes in pixels; the unit under the mouse
+  let frameRequest = 0, acknowledgedAt = 0, closed = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let ackTimer;
 
-    const css = (name, fallback) => getComputedStyle(root).getPropertyValue(name).trim() || fallback;
-    const caption = (unit) => model.get("captions")[unit] ?? `unit ${unit}`;
-    const sprite = (unit) => {
-      const page = Math.floor(unit / PAGE ** 2), k = unit % PAGE ** 2;
-      return { page, x: (k % PAGE) * side, y: Math.floor(k / PAGE) * side };
-    };
-    const clear = () => {
-      side = model.get("side");
-      shown = model.get("shown");
-      cell = shown + GAP;
-      sheets = [];
-      have = new Set();
-    };
-    const order = () => {
-      const count = model.get("count"), given = model.get("order");
-      places = given.length === count ? given : [...Array(count).keys()];
-      place = new Map(places.map((unit, k) => [unit, k]));
-      layout();
-    };
-    const layout = () => {
-      columns = Math.max(1, Math.floor((port.clientWidth - GAP) / cell));
-      tall.style.height = `${Math.ceil(places.length / columns) * cell + GAP}px`;
-      port.style.maxHeight = `${Math.round(cell * model.get("rows") + GAP)}px`;
-      repaint();
-    };
-    const repaint = () => { due ??= requestAnimationFrame(paint); };
-    function paint() {
-      due = null;
-      if (gone) return;
-      const width = port.clientWidth, height = port.clientHeight, dpr = window.devicePixelRatio || 1, top = port.scrollTop;
-      if (canvas.width !== Math.round(width * dpr) || canvas.height !== Math.round(height * dpr)) {
-        canvas.width = Math.round(width * dpr);
-        canvas.height = Math.round(height * dpr);
-        canvas.style.width = `${width}px`;
-        canvas.style.height = `${height}px`;
-      }
-      pen.setTransform(dpr, 0, 0, dpr, 0, 0);
-      pen.clearRect(0, 0, width, height);
-      pen.imageSmoothingQuality = "high";
-      pen.imageSmoothingEnabled = shown * dpr < side;
-      const empty = css("--jp-layout-color2", "#eee"), brand = css("--jp-brand-color1", "#1976d2"), ink = css("--jp-ui-font-color2", "#555");
-      const first = Math.floor(top / cell) * columns, last = Math.min(places.length, Math.ceil((top + height) / cell) * columns);
-      const frame = (x, y, colour, wide) => {
-        pen.strokeStyle = colour;
-        pen.lineWidth = wide;
-        pen.strokeRect(x - wide / 2, y - wide / 2, shown + wide, shown + wide);
-      };
-      for (let k = first; k < last; k++) {
-        const unit = places[k], x = GAP + (k % columns) * cell, y = GAP + Math.floor(k / columns) * cell - top;
-        const { page, x: sx, y: sy } = sprite(unit);
-        if (have.has(unit)) pen.drawImage(sheets[page], sx, sy, side, side, x, y, shown, shown);
-        else { pen.fillStyle = empty; pen.fillRect(x, y, shown, shown); }
-        if (unit === model.get("selected")) frame(x, y, brand, 3);
-        else if (unit === hovered) frame(x, y, ink, 1);
-      }
-      canvas.painted = (canvas.painted ?? 0) + 1;
-      root.grid = { count: places.length, done: have.size, selected: model.get("selected"), columns, top, place: Object.fromEntries(place) };
+  /** @type {(unit: number) => string} */
+  const captionOf = (unit) => model.get("captions")[unit] ?? `unit ${unit}`;
+
+  /** @type {(unit: number) => { page: number, x: number, y: number }} */
+  const spriteOf = (unit) => {
+    const page = Math.floor(unit / PAGE ** 2), k = unit % PAGE ** 2;
+    return { page, x: (k % PAGE) * side, y: Math.floor(k / PAGE) * side };
+  };
+
+  /** @type {(newSide: number, newShown: number) => void} */
+  const clear = (newSide, newShown) => {
+    side = newSide;
+    shown = newShown;
+    cell = shown + GAP;
+    sheets = [];
+    received = new Set();
+  };
+
+  const updateOrder = () => {
+    const count = model.get("count"), given = model.get("order");
+    order = given.length === count ? given : [...Array(count).keys()];
+    indexOf = new Map(order.map((unit, k) => [unit, k]));
+    updateLayout();
+  };
+
+  const updateLayout = () => {
+    columns = Math.max(1, Math.floor((port.clientWidth - GAP) / cell));
+    content.style.height = `${Math.ceil(order.length / columns) * cell + GAP}px`;
+    port.style.maxHeight = `${Math.round(cell * model.get("rows") + GAP)}px`;
+    repaint();
+  };
+
+  const repaint = () => {
+    frameRequest ||= requestAnimationFrame(paint);
+  };
+
+  function paint() {
+    frameRequest = 0;
+    if (closed) return;
+    const width = port.clientWidth, height = port.clientHeight, dpr = window.devicePixelRatio || 1;
+    const top = port.scrollTop, selected = model.get("selected");
+    if (canvas.width !== Math.round(width * dpr) || canvas.height !== Math.round(height * dpr)) {
+      canvas.width = Math.round(width * dpr);
+      canvas.height = Math.round(height * dpr);
+      canvas.style.width = `${width}px`;
+      canvas.style.height = `${height}px`;
     }
-    const say = () => {
-      const selected = model.get("selected"), count = model.get("count"), share = count ? have.size / count : 0;
-      title.textContent = selected >= 0 ? caption(selected) : "";
-      note.textContent = model.get("note");
-      act.textContent = model.get("action");
-      act.hidden = !model.get("action");
-      filled.style.width = `${share < 1 ? 100 * share : 0}%`;
-      bar.title = `${have.size} of ${count}`;
+    pen.setTransform(dpr, 0, 0, dpr, 0, 0);
+    pen.clearRect(0, 0, width, height);
+    pen.imageSmoothingQuality = "high";
+    pen.imageSmoothingEnabled = shown * dpr < side;
+    const empty = cssVariable(root, "--jp-layout-color2", "#eee");
+    const ink = cssVariable(root, "--jp-ui-font-color2", "#555");
+    const brand = cssVariable(root, "--jp-brand-color1", "#1976d2");
+    const first = Math.floor(top / cell) * columns;
+    const last = Math.min(order.length, Math.ceil((top + height) / cell) * columns);
+    /** @type {(x: number, y: number, colour: string, thickness: number) => void} */
+    const frame = (x, y, colour, thickness) => {
+      pen.strokeStyle = colour;
+      pen.lineWidth = thickness;
+      pen.strokeRect(x - thickness / 2, y - thickness / 2, shown + thickness, shown + thickness);
     };
-    const receive = (content, buffers) => {
-      if (content.kind === "clear") { clear(); order(); say(); return; }
-      if (content.kind !== "sprites" || content.side !== side) return;
-      const b = buffers[0], rgb = new Uint8Array(b.buffer, b.byteOffset, b.byteLength), size = side * side * 3;
-      const tile = new ImageData(side, side), out = tile.data.fill(255);
-      content.units.forEach((unit, n) => {
-        for (let i = n * size, o = 0; i < (n + 1) * size; i += 3, o += 4) { out[o] = rgb[i]; out[o + 1] = rgb[i + 1]; out[o + 2] = rgb[i + 2]; }
-        const { page, x, y } = sprite(unit);
-        if (!sheets[page]) sheets[page] = Object.assign(document.createElement("canvas"), { width: PAGE * side, height: PAGE * side });
-        sheets[page].getContext("2d").putImageData(tile, x, y);
-        have.add(unit);
-      });
-      if (content.units.includes(hovered)) enlarge(hovered);
-      say();
-      repaint();
-    };
-    const under = (event) => {
-      const at = port.getBoundingClientRect();
-      const x = event.clientX - at.left - port.clientLeft - GAP, y = event.clientY - at.top - port.clientTop + port.scrollTop - GAP;
-      const column = Math.floor(x / cell), k = Math.floor(y / cell) * columns + column;
-      return x >= 0 && y >= 0 && column < columns && k < places.length ? places[k] : -1;
-    };
-    const enlarge = (unit) => {
-      hovered = unit;
-      lens.style.display = unit >= 0 && have.has(unit) ? "block" : "none";
-      repaint();
-      if (unit < 0 || !have.has(unit)) return;
-      const { page, x, y } = sprite(unit), times = Math.ceil(160 / side);
-      Object.assign(large, { width: side, height: side });
-      large.getContext("2d").drawImage(sheets[page], x, y, side, side, 0, 0, side, side);
-      large.style.width = large.style.height = `${side * times}px`;
-      words.textContent = caption(unit);
-      const at = port.getBoundingClientRect(), k = place.get(unit), room = side * times + 16;
-      const left = at.left + GAP + (k % columns) * cell, top = at.top + GAP + Math.floor(k / columns) * cell - port.scrollTop;
-      lens.style.left = `${left + shown + 8 + room > window.innerWidth ? left - room - 4 : left + shown + 8}px`;
-      lens.style.top = `${Math.max(8, Math.min(top + shown / 2 - room / 2, window.innerHeight - room - 30))}px`;
-    };
-    const choose = (unit) => {
-      if (unit < 0 || unit === model.get("selected")) return;
-      model.set("selected", unit);
-      model.save_changes();
-    };
-    const reveal = () => { // the selected one, if the box hides it
-      const k = place.get(model.get("selected"));
-      if (k === undefined) return;
-      const top = Math.floor(k / columns) * cell;
-      if (top < port.scrollTop) port.scrollTop = top;
-      else if (top + cell + GAP > port.scrollTop + port.clientHeight) port.scrollTop = top + cell + GAP - port.clientHeight;
-    };
-    const key = (event) => {
-      const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns, Home: -1e9, End: 1e9 };
-      if (!(event.key in steps) || !places.length) return;
-      event.preventDefault();
-      event.stopPropagation();
-      const now = place.get(model.get("selected")) ?? 0, last = places.length - 1, to = now + steps[event.key];
-      const beyond = Math.abs(steps[event.key]) === columns && (to < 0 || to > last); // no row there
-      enlarge(-1);
-      choose(places[beyond ? now : Math.min(Math.max(to, 0), last)]);
-    };
-    const selected = () => { say(); reveal(); repaint(); };
+    for (let k = first; k < last; k++) {
+      const unit = order[k], x = GAP + (k % columns) * cell, y = GAP + Math.floor(k / columns) * cell - top;
+      if (received.has(unit)) {
+        const sprite = spriteOf(unit);
+        pen.drawImage(sheets[sprite.page], sprite.x, sprite.y, side, side, x, y, shown, shown);
+      } else {
+        pen.fillStyle = empty;
+        pen.fillRect(x, y, shown, shown);
+      }
+      if (unit === selected) frame(x, y, brand, 3);
+      else if (unit === hovered) frame(x, y, ink, 1);
+    }
+    publish(root, { count: order.length, done: received.size, selected, columns, top });
+  }
 
-    clear(); order(); say();
-    act.addEventListener("click", () => model.send({ kind: "action", view }));
-    port.addEventListener("scroll", () => { enlarge(-1); repaint(); });
-    port.addEventListener("mousemove", (event) => { const unit = under(event); if (unit !== hovered) enlarge(unit); });
-    port.addEventListener("mouseleave", () => enlarge(-1));
-    port.addEventListener("click", (event) => { port.focus(); choose(under(event)); });
-    port.addEventListener("keydown", key);
-    const sizes = new ResizeObserver(layout);
-    sizes.observe(port);
-    const changes = { "change:order": order, "change:selected": selected, "change:captions": say, "change:note": say, "change:action": say };
-    for (const [name, act] of Object.entries(changes)) model.on(name, act);
-    model.on("msg:custom", receive);
-    model.send({ kind: "ready", view });
-    return () => {
-      gone = true;
-      sizes.disconnect();
-      lens.remove();
-      for (const [name, act] of Object.entries(changes)) model.off(name, act);
-      model.off("msg:custom", receive);
-      model.send({ kind: "gone", view });
-    };
-  },
-};
+  const updateText = () => {
+    const selected = model.get("selected"), count = model.get("count"), share = count ? received.size / count : 0;
+    title.textContent = selected >= 0 ? captionOf(selected) : "";
+    note.textContent = model.get("note");
+    action.textContent = model.get("action");
+    action.hidden = !model.get("action");
+    progress.style.width = `${share < 1 ? 100 * share : 0}%`;
+    bar.title = `${received.size} of ${count}`;
+  };
+
+  const acknowledge = () => {
+    clearTimeout(ackTimer);
+    ackTimer = undefined;
+    acknowledgedAt = performance.now();
+    if (!closed) model.send({ kind: "ack", view });
+  };
+
+  /** @type {(units: number[], rgb: Uint8Array) => void} */
+  const store = (units, rgb) => {
+    const tile = new ImageData(side, side);
+    units.forEach((unit, n) => {
+      copyPixels(rgb, n * side * side * 3, tile);
+      const { page, x, y } = spriteOf(unit);
+      if (!sheets[page]) {
+        sheets[page] = document.createElement("canvas");
+        sheets[page].width = sheets[page].height = PAGE * side;
+      }
+      context(sheets[page]).putImageData(tile, x, y);
+      received.add(unit);
+    });
+    if (units.includes(hovered)) enlarge(hovered);
+  };
+
+  /** @type {(content: Message, buffers: DataView[]) => void} */
+  const receive = (content, buffers) => {
+    if (content.kind === "clear") {
+      clear(content.side, content.shown); // the traits of the same change can come later than this message
+      updateOrder();
+    } else if (content.kind === "sprites") {
+      if (performance.now() - acknowledgedAt > ACK_MS) acknowledge();
+      else ackTimer ??= setTimeout(acknowledge, ACK_MS);
+      if (content.side !== side) return;
+      store(content.units, bytesOf(buffers[0]));
+      repaint();
+    } else return;
+    updateText();
+  };
+
+  const updateSide = () => {
+    if (model.get("side") === side && model.get("shown") === shown) return; // "clear" has brought it
+    clear(model.get("side"), model.get("shown"));
+    updateOrder();
+    updateText();
+    model.send({ kind: "ready", view }); // thumbnails of this size came too early and were dropped
+  };
+
+  /** @type {(event: MouseEvent) => number} */
+  const unitAt = (event) => {
+    const at = port.getBoundingClientRect();
+    const x = event.clientX - at.left - port.clientLeft - GAP;
+    const y = event.clientY - at.top - port.clientTop + port.scrollTop - GAP;
+    const column = Math.floor(x / cell), k = Math.floor(y / cell) * columns + column;
+    return x >= 0 && y >= 0 && column < columns && k < order.length ? order[k] : -1;
+  };
+
+  /** @type {(unit: number) => void} */
+  const enlarge = (unit) => {
+    hovered = unit;
+    lens.style.display = unit >= 0 && received.has(unit) ? "block" : "none";
+    repaint();
+    if (unit < 0 || !received.has(unit)) return;
+    const { page, x, y } = spriteOf(unit), times = Math.ceil(160 / side);
+    Object.assign(lensCanvas, { width: side, height: side });
+    context(lensCanvas).drawImage(sheets[page], x, y, side, side, 0, 0, side, side);
+    lensCanvas.style.width = lensCanvas.style.height = `${side * times}px`;
+    lensCaption.textContent = captionOf(unit);
+    const at = port.getBoundingClientRect(), k = indexOf.get(unit) ?? 0, size = side * times + 16;
+    const left = at.left + GAP + (k % columns) * cell;
+    const top = at.top + GAP + Math.floor(k / columns) * cell - port.scrollTop;
+    lens.style.left = `${left + shown + 8 + size > window.innerWidth ? left - size - 4 : left + shown + 8}px`;
+    lens.style.top = `${Math.max(8, Math.min(top + shown / 2 - size / 2, window.innerHeight - size - 30))}px`;
+  };
+
+  /** @type {(unit: number) => void} */
+  const select = (unit) => {
+    if (unit < 0 || unit === model.get("selected")) return;
+    model.set("selected", unit);
+    model.save_changes();
+  };
+
+  const scrollToSelected = () => {
+    const k = indexOf.get(model.get("selected"));
+    if (k === undefined) return;
+    const top = Math.floor(k / columns) * cell, bottom = top + cell + GAP;
+    if (top < port.scrollTop) port.scrollTop = top;
+    else if (bottom > port.scrollTop + port.clientHeight) port.scrollTop = bottom - port.clientHeight;
+  };
+
+  /** @type {(event: KeyboardEvent) => void} */
+  const pressKey = (event) => {
+    /** @type {Record<string, number>} */
+    const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns, Home: -1e9, End: 1e9 };
+    if (!(event.key in steps) || !order.length) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const now = indexOf.get(model.get("selected")) ?? 0, last = order.length - 1, to = now + steps[event.key];
+    const noSuchRow = Math.abs(steps[event.key]) === columns && (to < 0 || to > last);
+    enlarge(-1);
+    select(order[noSuchRow ? now : Math.min(Math.max(to, 0), last)]);
+  };
+
+  const updateSelected = () => {
+    updateText();
+    scrollToSelected();
+    repaint();
+  };
+
+  clear(model.get("side"), model.get("shown"));
+  updateOrder();
+  updateText();
+  action.addEventListener("click", () => model.send({ kind: "action", view }));
+  port.addEventListener("scroll", () => {
+    enlarge(-1);
+    repaint();
+  });
+  port.addEventListener("mousemove", (event) => {
+    const unit = unitAt(event);
+    if (unit !== hovered) enlarge(unit);
+  });
+  port.addEventListener("mouseleave", () => enlarge(-1));
+  port.addEventListener("click", (event) => {
+    port.focus();
+    select(unitAt(event));
+  });
+  port.addEventListener("keydown", pressKey);
+  const sizes = new ResizeObserver(updateLayout);
+  sizes.observe(port);
+  const stopListening = listen(
+    model,
+    {
+      count: updateOrder, order: updateOrder, side: updateSide, shown: updateSide, selected: updateSelected,
+      captions: updateText, note: updateText, action: updateText,
+    },
+    receive,
+  );
+  model.send({ kind: "ready", view });
+  return () => {
+    closed = true;
+    clearTimeout(ackTimer);
+    sizes.disconnect();
+    lens.remove();
+    stopListening();
+    model.send({ kind: "gone", view });
+  };
+}
+
+export default { render };

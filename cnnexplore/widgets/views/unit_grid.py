@@ -1,31 +1,67 @@
-"""UnitGrid: many small pictures to choose from, filled in as they come."""
+"""UnitGrid: thumbnails to choose from, filled in as they are made."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
-import anywidget
 import numpy as np
 import traitlets
 
 from ... import drawing
-from .frame_view import STATIC
+from ..live.open_views import OpenViews
+from .messages import MalformedMessage, Message
+from .view import View
 
-_CHUNK = 64  # sprites in one message, at most
+_CHUNK = 64  # thumbnails in one message, at most
 
 
-class UnitGrid(anywidget.AnyWidget):
-    """A grid of `count` thumbnails of `side` x `side` pixels, of which one is selected by click or arrow keys.
+class UnitGrid(View):
+    """A grid of square thumbnails, of which a click or the arrow keys select one.
 
-    captions: a name for each (default: "unit 7"). order: which is shown first, second, ... (default: as numbered).
-    shown: how large on the screen, 64 pixels at most unless given. rows: how many are in sight before it scrolls.
-    selected: a number, or -1. note: a line beside the selected one's caption; action: the word of a button behind it,
-    or "". on_action() is called when that is pressed, on_views(n) when a view opens or closes.
+    Parameters
+    ----------
+    count : int
+        Number of thumbnails.
+    side : int
+        Their size in pixels.
+    captions : sequence of str
+        A name for each; "unit 7" where there is none.
+    **traits
+        Values of the attributes below, or of any other trait of a widget.
+
+    Attributes
+    ----------
+    order : list of int
+        The thumbnails in the order in which they are shown; empty for as numbered.
+    shown : int
+        Size on the screen, by default `side`, at most 64.
+    rows : float
+        Number of rows in sight; the rest is scrolled.
+    selected : int
+        The selected thumbnail, or -1.
+    note : str
+        Text beside the caption of the selected thumbnail.
+    action : str
+        Text of a button behind it; empty for none.
+    on_action : callable
+        Called without arguments when that button is pressed.
+    on_views : callable
+        Called with the number of open views when it has changed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> grid = UnitGrid(3, 8, captions=["edge", "corner"])
+    >>> grid.put([0, 2], np.zeros((2, 8, 8, 3), np.uint8))
+    >>> grid.done
+    2
     """
 
-    _esm = STATIC / "unit_grid.js"
-    _css = STATIC / "unit_grid.css"
+    _files = "unit_grid"
+    _from_browser = frozenset({"selected"})
     count = traitlets.Int(0).tag(sync=True)
     side = traitlets.Int(64).tag(sync=True)
     shown = traitlets.Int(64).tag(sync=True)
@@ -36,68 +72,128 @@ class UnitGrid(anywidget.AnyWidget):
     note = traitlets.Unicode("").tag(sync=True)
     action = traitlets.Unicode("").tag(sync=True)
 
-    def __init__(self, count: int = 0, side: int = 64, captions: Sequence[str] = (), **traits):
+    def __init__(self, count: int = 0, side: int = 64, captions: Sequence[str] = (), **traits: Any):
         traits.setdefault("shown", min(side, 64))
         super().__init__(count=count, side=side, captions=list(captions), **traits)
         self._sprites: dict[int, np.ndarray] = {}
-        self._views: set[str] = set()
-        self._lock = threading.Lock()  # pictures come from a loop's thread, views from the kernel's
-        self.on_action: Callable[[], None] = lambda: None
+        self._lock = threading.Lock()  # thumbnails come from a loop's thread, messages from the kernel's
+        self.on_action: Callable[[], object] = lambda: None
         self.on_views: Callable[[int], None] = lambda count: None
-        self.on_msg(lambda _, content, buffers: self.receive(content))
+        self.open_views = OpenViews(lambda count: self.on_views(count))
+
+    @property
+    def done(self) -> int:
+        """Number of thumbnails that are filled in."""
+        return len(self._sprites)
 
     def put(self, index: int | Sequence[int], rgb: np.ndarray) -> None:
-        """Fills in one picture, (H, W, 3) uint8, or several, (N, H, W, 3) with N indices; any size is made to fit."""
-        indices = [int(index)] if np.ndim(index) == 0 else [int(k) for k in index]
+        """Fill in thumbnails.
+
+        Parameters
+        ----------
+        index : int or sequence of int
+            Which one, or which N.
+        rgb : ndarray of uint8
+            One picture, (H, W, 3), or N, (N, H, W, 3), of any size; it is made to fit.
+
+        Raises
+        ------
+        IndexError
+            If the grid has no such thumbnail.
+        """
+        indices = [int(index)] if isinstance(index, (int, np.integer)) else [int(k) for k in index]
         pictures = rgb[None] if rgb.ndim == 3 else rgb
+        self.open_views.expire()
         with self._lock:
             for k, picture in zip(indices, pictures, strict=True):
                 if not 0 <= k < self.count:
                     raise IndexError(f"{k} is no place in a grid of {self.count}; expected 0 to {self.count - 1}.")
                 self._sprites[k] = fit_to_square(picture, self.side)
-            if self._views:
+            if len(self.open_views):
                 self._transfer(indices)
 
-    def on_select(self, act: Callable[[int], None]) -> None:
-        """Has act(index) called whenever another one is selected, by hand or by program."""
+    def picture(self, index: int) -> np.ndarray | None:
+        """Return a thumbnail, (side, side, 3) uint8; None if it is not filled in.
+
+        Parameters
+        ----------
+        index : int
+            Which one.
+        """
+        return self._sprites.get(index)
+
+    def on_select(self, act: Callable[[int], object]) -> None:
+        """Call a function whenever another thumbnail is selected, by the user or by the program.
+
+        Parameters
+        ----------
+        act : callable
+            Called with its index.
+        """
         self.observe(lambda change: act(change.new) if change.new >= 0 else None, "selected")
 
-    @property
-    def done(self) -> int:
-        """How many pictures are filled in."""
-        return len(self._sprites)
-
     def reset(self, count: int, side: int, captions: Sequence[str] = (), order: Sequence[int] = ()) -> None:
-        """Empties the grid for `count` other pictures; nothing is selected."""
+        """Empty the grid for other thumbnails; nothing is selected.
+
+        Parameters
+        ----------
+        count, side : int
+            Their number, and their size in pixels.
+        captions : sequence of str
+            A name for each.
+        order : sequence of int
+            The order in which they are shown; empty for as numbered.
+        """
         with self._lock:
             self._sprites = {}
         with self.hold_sync():
             self.count, self.captions, self.order = count, list(captions), [int(k) for k in order]
             self.side, self.shown = side, min(side, 64)
             self.selected = -1
-        self.send({"kind": "clear"})
+        self.send({"kind": "clear", "side": side, "shown": self.shown})
 
     def _transfer(self, indices: list[int]) -> None:
         for first in range(0, len(indices), _CHUNK):
             some = indices[first : first + _CHUNK]
             sheet = np.concatenate([self._sprites[k] for k in some])
+            self.open_views.send()
             self.send({"kind": "sprites", "side": self.side, "units": some}, buffers=[sheet.data])
 
-    def receive(self, content: dict) -> None:
-        kind, view = content.get("kind"), str(content.get("view", ""))
-        if kind == "action":
-            self.on_action()
-        elif kind in ("ready", "gone"):
-            with self._lock:
-                self._views.discard(view)
-                if kind == "ready":
-                    self._views.add(view)
-                    self._transfer(list(self._sprites))
-            self.on_views(len(self._views))
+    def _read(self, message: Message) -> Callable[[], object] | None:
+        if message.kind == "ready":
+            return partial(self._view_ready, message.text("view"))
+        if message.kind == "ack":
+            return partial(self.open_views.answer, message.text("view"))
+        if message.kind == "gone":
+            return partial(self.open_views.gone, message.text("view"))
+        return (lambda: self.on_action()) if message.kind == "action" else None
+
+    def _view_ready(self, view: str) -> None:
+        self.open_views.ready(view)
+        with self._lock:
+            self._transfer(list(self._sprites))
+
+    def _check(self, name: str, value: object) -> object:
+        if isinstance(value, bool) or not isinstance(value, int) or not -1 <= value < self.count:
+            raise MalformedMessage(name)
+        return value
 
 
 def fit_to_square(picture: np.ndarray, side: int) -> np.ndarray:
-    """An (H, W, 3) uint8 picture in the middle of a square, enlarged by a whole factor or made smaller to fit."""
+    """Put a picture in the middle of a grey square.
+
+    Parameters
+    ----------
+    picture : ndarray of uint8
+        Shape (H, W, 3). It is enlarged by a whole factor, or reduced to fit.
+    side : int
+        Size of the square in pixels.
+
+    Returns
+    -------
+    ndarray of uint8
+        Shape (side, side, 3).
+    """
     h, w = picture.shape[:2]
     if max(h, w) > side:
         picture = drawing.thumbnail(picture, side)

@@ -1,0 +1,110 @@
+// Helpers of all views. source.py puts this file in front of each view's own, without the words "export".
+
+/**
+ * The part of an anywidget model that the views use.
+ * @typedef {object} Model
+ * @property {(name: string) => any} get
+ * @property {(name: string, value: unknown) => void} set
+ * @property {() => void} save_changes
+ * @property {(content: object) => void} send
+ * @property {(name: string, callback: (...args: any[]) => void) => void} on
+ * @property {(name: string, callback: (...args: any[]) => void) => void} off
+ */
+
+/**
+ * A custom message of the kernel. Its other fields depend on its kind.
+ * @typedef {{ kind: string } & Record<string, any>} Message
+ */
+
+/**
+ * Appends a new element to a parent.
+ * @template {keyof HTMLElementTagNameMap} T
+ * @param {T} tag
+ * @param {string} className
+ * @param {Node} parent
+ * @returns {HTMLElementTagNameMap[T]}
+ */
+export function make(tag, className, parent) {
+  const node = document.createElement(tag);
+  node.className = className;
+  parent.appendChild(node);
+  return node;
+}
+
+/**
+ * The 2D context of a canvas.
+ * @param {HTMLCanvasElement} canvas
+ * @returns {CanvasRenderingContext2D}
+ */
+export function context(canvas) {
+  return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+}
+
+/**
+ * A name for a view that no other view of the kernel has.
+ * @returns {string}
+ */
+export function newViewId() {
+  return `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
+}
+
+/**
+ * The value of a CSS variable, as JupyterLab's theme sets it.
+ * @param {Element} element
+ * @param {string} name
+ * @param {string} fallback where no theme sets it
+ * @returns {string}
+ */
+export function cssVariable(element, name, fallback) {
+  return getComputedStyle(element).getPropertyValue(name).trim() || fallback;
+}
+
+/**
+ * The bytes of a message's buffer.
+ * @param {DataView} buffer
+ * @returns {Uint8Array}
+ */
+export function bytesOf(buffer) {
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+}
+
+/**
+ * Copies RGB pixels into an opaque image of as many pixels.
+ * @param {Uint8Array} rgb
+ * @param {number} start index of the first byte
+ * @param {ImageData} image
+ */
+export function copyPixels(rgb, start, image) {
+  const out = image.data;
+  for (let o = 0, i = start; o < out.length; i += 3, o += 4) {
+    out[o] = rgb[i];
+    out[o + 1] = rgb[i + 1];
+    out[o + 2] = rgb[i + 2];
+    out[o + 3] = 255;
+  }
+}
+
+/**
+ * Publishes a view's state as JSON in the attribute data-state, for tests and other programs.
+ * @param {HTMLElement} element
+ * @param {object} state
+ */
+export function publish(element, state) {
+  element.dataset.state = JSON.stringify(state);
+}
+
+/**
+ * Listens to changes of traits and to custom messages.
+ * @param {Model} model
+ * @param {Record<string, () => void>} changes what to call when a trait has changed, by its name
+ * @param {(content: Message, buffers: DataView[]) => void} receive
+ * @returns {() => void} ends the listening
+ */
+export function listen(model, changes, receive) {
+  for (const [name, update] of Object.entries(changes)) model.on(`change:${name}`, update);
+  model.on("msg:custom", receive);
+  return () => {
+    for (const [name, update] of Object.entries(changes)) model.off(`change:${name}`, update);
+    model.off("msg:custom", receive);
+  };
+}

@@ -1,0 +1,167 @@
+"""What all views share: closed ones are freed, and messages that no view can have sent are ignored."""
+
+from __future__ import annotations
+
+import gc
+import math
+import time
+import weakref
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import cnnexplore as cx
+from cnnexplore.widgets.live.open_views import OpenViews
+from cnnexplore.widgets.views.frame_view import FrameView
+from cnnexplore.widgets.views.run_view import RunView
+from cnnexplore.widgets.views.unit_grid import UnitGrid
+
+MAKERS = {
+    "frame_view": lambda: FrameView((12, 20)),
+    "run_view": lambda: RunView(),
+    "unit_grid": lambda: UnitGrid(30, 8),
+}
+FIELDS = ["view", "seq", "row", "column", "item", "window", "cells", "brush", "erases", "step", "selected", "x"]
+KINDS = ["ready", "gone", "ack", "pick", "window", "stroke", "scrub", "action", "frame", ""]
+
+numbers = st.integers(-3, 25) | st.integers() | st.floats() | st.sampled_from([10**400, -(10**400), 2**63, math.nan])
+values = st.recursive(
+    numbers | st.none() | st.booleans() | st.text(max_size=8) | st.just("x" * 10_000),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+plausible = st.fixed_dictionaries(  # nearly right, so that most of the checks are reached
+    {"kind": st.sampled_from(KINDS)},
+    optional={
+        "view": st.sampled_from(["a", "b", ""]) | values,
+        "row": numbers,
+        "column": numbers,
+        "seq": numbers,
+        "step": numbers,
+        "window": st.lists(numbers, min_size=3, max_size=5) | values,
+        "cells": st.lists(st.lists(numbers, min_size=1, max_size=3), max_size=4) | values,
+        "brush": numbers,
+        "erases": st.booleans() | values,
+    },
+)
+messages = plausible | st.dictionaries(st.sampled_from(["kind", *FIELDS]), values, max_size=5) | values
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_closed_views_are_freed(name):
+    views = [MAKERS[name]() for _ in range(50)]
+    alive = [weakref.ref(view) for view in views]
+    for view in views:
+        view.layout.close()
+        view.close()
+    del views, view
+    gc.collect()
+    assert [ref() for ref in alive] == [None] * 50
+
+
+@pytest.fixture(scope="module")
+def run():
+    """A run of three steps."""
+    run = cx.Inversion(cx.load("lenet", device="cpu"), cx.digit(3), "conv1", steps=3)
+    for _ in run.frames():
+        pass
+    return run
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_malformed_messages_are_ignored_in_no_time(name, run):
+    view, calls = MAKERS[name](), []
+    if name == "run_view":
+        view.set_run(run)
+    if name == "frame_view":
+        view.draw(np.zeros((2, 12, 20, 3), np.uint8))
+    for callback in ("on_pick", "on_item", "on_window", "on_stroke", "on_scrub"):
+        if hasattr(view, callback):
+            setattr(view, callback, lambda *given, callback=callback: calls.append((callback, given)))
+
+    @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @given(messages)
+    def send(content):
+        start = time.perf_counter()
+        view.receive(content)
+        slow.append(time.perf_counter() - start)
+
+    slow: list[float] = []
+    send()
+    assert len(slow) >= 300
+    assert np.quantile(slow, 0.99) < 0.05
+    for callback, given_ in calls:
+        if callback == "on_pick":
+            assert 0 <= given_[0] < 12
+            assert 0 <= given_[1] < 20
+        elif callback == "on_item":
+            assert given_[0] in (0, 1)
+        elif callback == "on_window":
+            top, left, bottom, right = given_
+            assert 0 <= top < bottom <= 12
+            assert 0 <= left < right <= 20
+        elif callback == "on_stroke":
+            cells, brush, erases = given_
+            assert all(0 <= row < 12 and 0 <= column < 20 for row, column in cells)
+            assert (brush >= 1, isinstance(erases, bool)) == (True, True)
+        elif callback == "on_scrub":
+            assert 0 <= given_[0] <= run.total
+
+
+def test_a_stroke_that_no_mouse_can_have_drawn_is_ignored_at_once():
+    view, strokes = FrameView((12, 20)), []
+    view.on_stroke = lambda *stroke: strokes.append(stroke)
+    start = time.perf_counter()
+    view.receive({"kind": "stroke", "cells": [[1, 1]] * 1_000_000, "brush": 3, "erases": False})
+    assert time.perf_counter() - start < 0.05
+    assert strokes == []
+    view.receive({"kind": "stroke", "cells": [[1, 1], [2.0, 3]], "brush": 3, "erases": True})
+    assert strokes == [([(1, 1), (2, 3)], 3, True)]
+
+
+@pytest.mark.parametrize("value", ["3", None, 30, -2, 10**400, math.nan, [3], {}, True, 2.5])
+def test_the_browser_can_only_select_what_the_grid_has(value):
+    grid, chosen = UnitGrid(30, 8), []
+    grid.on_select(chosen.append)
+    grid.set_state({"selected": value})
+    grid.set_state({"count": 5, "captions": "x", "_esm": "alert(1)", "nothing": 0})
+    assert (grid.count, grid.selected, chosen) == (30, -1, [])
+    grid.set_state({"selected": 29})
+    assert chosen == [29]
+
+
+def test_picks_are_of_the_pictures_that_are_drawn():
+    view, picks = FrameView((12, 20)), []
+    view.on_pick = lambda *place: picks.append(place)
+    view.draw(np.zeros((40, 50, 3), np.uint8))
+    view.receive({"kind": "pick", "row": 39, "column": 49})
+    view.receive({"kind": "pick", "row": 40, "column": 49})
+    assert picks == [(39, 49)]
+
+
+def test_thumbnails_are_sent_again_to_a_view_that_comes_later_and_to_one_that_says_so(monkeypatch):
+    grid, sent = UnitGrid(5, 8), []
+    monkeypatch.setattr(grid, "send", lambda content, buffers=None: sent.append(content))
+    grid.receive({"kind": "ready", "view": "a"})
+    grid.put([1, 3], np.zeros((2, 8, 8, 3), np.uint8))
+    assert [content["units"] for content in sent] == [[1, 3]]
+    grid.receive({"kind": "ready", "view": "a"})  # its traits had not arrived yet
+    assert [content["units"] for content in sent] == [[1, 3], [1, 3]]
+    grid.reset(4, 16)
+    assert sent[-1] == {"kind": "clear", "side": 16, "shown": 16}
+
+
+def test_a_page_that_closes_without_a_word_is_dropped():
+    grid, views, now = UnitGrid(100, 8), [], [0.0]
+    grid.open_views = OpenViews(views.append, lambda: now[0])
+    for view in ("alive", "ghost"):
+        grid.receive({"kind": "ready", "view": view})
+    for k in range(40):
+        now[0] += 1
+        grid.put(k, np.zeros((8, 8, 3), np.uint8))
+        grid.receive({"kind": "ack", "view": "alive"})
+    assert views == [1, 2, 1]
+    grid.receive({"kind": "gone", "view": "alive"})
+    assert views == [1, 2, 1, 0]
