@@ -18,8 +18,8 @@ DEVIATION = 60.0  # about that of photographs
 class PatchPrior:
     """gamma times the mean squared distance between dense patches and their matches, in squared deviations.
 
-    matchers: one per image of the batch, or one for all; called with an (H, W, C) picture in 0..255, each gives a
-    `Warp`: the sum, count and square of the patches that match it. size: of the estimate, which is the canvas's
+    matchers: one per image of the batch, or one for all; called with an (H, W, C) picture in 0..255, each gives
+    the sum, count and square of the patches that match it, as `MatchedPatches`. size: of the estimate, the canvas's
     centre. every: after how many steps the matches are looked for anew; between, they stay. coloured: whether the
     matches come in colours, 0..255. If not, both are normalised: the estimate by its own mean and deviation per
     channel, whose part in the gradient is exact, so that its colours as a whole stay free; in colours, the distances

@@ -2,9 +2,9 @@
 
 from .completion import Completed, Completion, complete
 from .cone import Cone, cone
-from .matching import PatchIndex, Warp
 from .number_of_topics import TopicCurve, topic_curve
-from .patches import PatchDatabase
+from .patch_database import PatchDatabase
+from .patch_index import MatchedPatches, PatchIndex
 from .pathway import Pathway, as_pathway, pathway_weight
 from .retrieval import Retrieved, retrieve
 from .salient import salient_part
@@ -15,6 +15,7 @@ __all__ = [
     "Completed",
     "Completion",
     "Cone",
+    "MatchedPatches",
     "PatchDatabase",
     "PatchIndex",
     "Pathway",
@@ -22,7 +23,6 @@ __all__ = [
     "Topic",
     "TopicCurve",
     "Topics",
-    "Warp",
     "as_pathway",
     "complete",
     "cone",

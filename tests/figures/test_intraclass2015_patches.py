@@ -60,7 +60,7 @@ def test_figure3_shows_what_was_matched(net, patches):
     sheet = cx.figure("intraclass2015.3", net, IMAGE, patches=patches, **QUICK)
     assert len(sheet.rows[0]) == 5
     inverted = sheet.results[0].picture
-    warped = patches.index(IMAGE).warp(inverted, patches.matching.stride, coloured=True)
+    warped = patches.index(IMAGE).match(inverted, stride=patches.matching.stride, original_colours=True)
     assert np.array_equal(sheet.rows[0][3].picture, np.clip(warped.mean + 0.5, 0, 255).astype(np.uint8))
     assert sheet.data["inverted"] == of_patches.pixel_error(IMAGE, inverted)
     assert not np.array_equal(sheet.rows[0][2].picture, sheet.rows[0][3].picture)
@@ -105,6 +105,6 @@ def test_table1_measures_what_it_says(net, tmp_path):
 
 def test_table1_leaves_the_images_out_of_the_database(net):
     known = pictures(8)
-    database = of_patches.database_of(net, known, "relu2", without=[known[2]], progress=False)
+    database = of_patches.database_of(net, known, "relu2", exclude=[known[2]], progress=False)
     assert len(database) == 7
     assert not any(np.array_equal(picture, known[2]) for picture in database.pictures)

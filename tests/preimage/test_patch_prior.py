@@ -12,7 +12,7 @@ from cnnexplore.network import Pixels
 from cnnexplore.preimage import Settings, Values
 from cnnexplore.preimage.patch_prior import PatchPrior
 from cnnexplore.preimage.priors import Scale
-from cnnexplore.styles.matching import PatchIndex
+from cnnexplore.styles.patch_index import PatchIndex
 
 SIDE = 24
 SCALE = Scale(80, SIDE * SIDE)
@@ -30,12 +30,12 @@ def prior(order="RGB", coloured=False, count=1, **more):
     pixels = Pixels(order)
 
     def matcher(picture):
-        return index.warp(picture, 5, count, coloured)
+        return index.match(picture, stride=5, count=count, original_colours=coloured)
 
     return PatchPrior(matcher, (SIDE, SIDE), pixels, coloured=coloured, **more), index, pixels
 
 
-def energy(x, index, warp, pixels, coloured, deviation=60.0):
+def energy(x, index, matches, pixels, coloured, deviation=60.0):
     """The mean over patches and numbers of || I~_p - D~_p ||^2, patch by patch in float64, for fixed matches."""
     total, numbers = 0.0, 0
     if coloured:
@@ -43,8 +43,8 @@ def energy(x, index, warp, pixels, coloured, deviation=60.0):
     else:
         mean, spread = x.mean((1, 2), keepdim=True), x.var((1, 2), keepdim=True, correction=0).sqrt()
         seen = (x - mean) / spread
-    for (top, left), which in zip(warp.places, warp.index, strict=True):
-        matched = torch.from_numpy(index.patches(which, coloured).mean(0)).double().permute(2, 0, 1)
+    for (top, left), which in zip(matches.positions, matches.indices, strict=True):
+        matched = torch.from_numpy(index.patches(which, original_colours=coloured).mean(0)).double().permute(2, 0, 1)
         matched = matched.flip(0) if pixels.order == "BGR" else matched
         away = seen[:, top : top + 8, left : left + 8] - matched / (deviation if coloured else 1)
         total, numbers = total + away.square().sum(), numbers + away.numel()
@@ -64,7 +64,8 @@ def test_value_and_gradient_are_those_of_the_formula(order, coloured, count):
         picture = x[k] + torch.tensor(pixels.mean)[:, None, None]
         picture = (picture.flip(0) if order == "BGR" else picture).permute(1, 2, 0).numpy()
         y = x[k].double().requires_grad_()
-        written = 2.5 * energy(y, index, index.warp(picture, 5, count, coloured), pixels, coloured)
+        matches = index.match(picture, stride=5, count=count, original_colours=coloured)
+        written = 2.5 * energy(y, index, matches, pixels, coloured)
         (slope,) = torch.autograd.grad(written, y)
         assert float(value[k]) == pytest.approx(written.item(), rel=1e-4)
         assert torch.allclose(gradient[k].double(), slope, atol=1e-4 * float(slope.abs().max()))

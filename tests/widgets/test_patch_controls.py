@@ -68,7 +68,7 @@ def test_what_matched_is_shown(panel, on_cpu, monkeypatch):
 def test_a_layer_without_places_is_a_sentence_and_the_panel_goes_on(panel, said, on_cpu):
     p = panel(cx.InversionPanel, "lenet", layer="conv4", patches=[cx.digit(1)])
     assert p.wait(60)
-    assert any("has no places" in str(content.get("text")) for content, _ in said)
+    assert any("has no map" in str(content.get("text")) for content, _ in said)
     p.patches.switch.value = False
     assert p.wait(60)
     assert p.runner.state == "finished"

@@ -14,7 +14,7 @@ from ...errors import LayerError
 from ...network import Network
 from ...preimage import Inversion, PreImage, invert, maximize
 from ...styles import PatchDatabase
-from ...styles.matching import plain
+from ...styles.patch_index import no_norm
 from ..parts import original, several, some_image
 from ..sheet import Cell, Sheet
 from ..table import Table, measured
@@ -80,9 +80,9 @@ def figure3(net: Network, image=None, layer: str | None = None, patches=None, **
     index, m = database.index(image), database.matching
     channels = database.pictures.shape[-1]
     estimate = inverted.picture[..., :channels]
-    shown = index.warp(estimate, m.stride, coloured=True)
-    as_is = plain(channels)
-    unlike = database.index(image, as_is).warp(estimate, m.stride, coloured=True, norm=as_is)
+    shown = index.match(estimate, stride=m.stride, original_colours=True)
+    as_is = no_norm(channels)
+    unlike = database.index(image, norm=as_is).match(estimate, stride=m.stride, original_colours=True, norm=as_is)
     average = database.average(image)
     cells = [
         original(net, image, "the image"),
@@ -172,7 +172,7 @@ def table1(
     kept: a file from which a measurement that was killed goes on.
     """
     layer, photographs = last_map(net, layer), several(images)
-    database = database_of(net, patches, layer, without=list(photographs.values()), progress=progress)
+    database = database_of(net, patches, layer, exclude=list(photographs.values()), progress=progress)
     mean = database.pictures.mean((0, 1, 2), dtype=np.float64)
     options = {
         ROWS[0]: {},

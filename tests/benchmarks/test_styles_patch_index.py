@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import cnnexplore as cx
-from cnnexplore.styles.matching import grid, normalised
+from cnnexplore.styles.patch_index import dense_positions, normalized
 
 SIDE, MANY, STRIDE = 227, 100_000, 4
 SOME = slice(None, None, 8)  # of the photograph's patches: brute force takes minutes for all
@@ -48,14 +48,14 @@ def brute(index: cx.PatchIndex, picture: np.ndarray, places: np.ndarray) -> np.n
 @pytest.mark.parametrize("side", [32, 67])
 def test_a_photograph_against_100000_patches(side, pictures, benchmark, report):
     first, *known = pictures
-    whole, random = grid((SIDE, SIDE), (side, side), 1), np.random.default_rng(0)
+    whole, random = dense_positions((SIDE, SIDE), (side, side), 1), np.random.default_rng(0)
     each = -(-MANY // len(known))
     places = [whole[random.permutation(len(whole))[:each]] for _ in known]
     began = time.perf_counter()
     index = cx.PatchIndex(known, places, side)
     built = time.perf_counter() - began
     assert len(index) >= MANY
-    picture, dense = normalised(first), grid((SIDE, SIDE), (side, side), STRIDE)
+    picture, dense = normalized(first), dense_positions((SIDE, SIDE), (side, side), STRIDE)
     found = benchmark.pedantic(lambda: index.nearest(picture, dense)[0][:, 0], rounds=3, warmup_rounds=1)
     seconds = benchmark.stats.stats.median
     began = time.perf_counter()
