@@ -15,7 +15,7 @@ _ROOMS = {
     "cnnexplore.preimage": (
         "Inversion", "Maximization", "Caricature", "PreImage", "invert", "maximize", "caricature", "masks", "solvers",
     ),
-    "cnnexplore.decoding": ("Decoding", "decode", "decode_activation", "threshold"),
+    "cnnexplore.decoding": ("Decoding", "decode", "decode_activation"),
     "cnnexplore.attribution": ("Attribution", "attribute", "attribution_methods"),
     "cnnexplore.units": (
         "activation_maps", "discrepancy_maps", "filters", "minimal_image", "receptive_field",

@@ -43,12 +43,20 @@ def overlay(picture: np.ndarray, values: np.ndarray, opacity: float = 0.6, signe
     return np.round((1 - weight) * grey + weight * heat(values, signed)).astype(np.uint8)
 
 
-def natural(values: np.ndarray) -> np.ndarray:
-    """A signed pattern (3, H, W) or (1, H, W), such as a projection, as a picture (H, W, 3) about middle grey."""
+def signed_picture(values: np.ndarray, quantile: float = 1.0) -> np.ndarray:
+    """Signed patterns (..., 3 or 1, H, W), such as filters, as pictures (..., H, W, 3) uint8 about middle grey.
+
+    Each pattern has its own range, up to this quantile of its magnitudes: 1.0 is the largest.
+    """
     values = np.asarray(values, np.float64)
-    values = np.repeat(values, 3, 0) if values.shape[0] == 1 else values
-    most = np.quantile(np.abs(values), 0.999) or np.abs(values).max() or 1.0
-    return np.round(127.5 + 127.5 * (values / most).clip(-1, 1)).astype(np.uint8).transpose(1, 2, 0)
+    size = np.abs(values)
+    most = size.max((-3, -2, -1), keepdims=True)
+    if quantile < 1:
+        inner = np.quantile(size, quantile, (-3, -2, -1), keepdims=True)
+        most = np.where(inner > 0, inner, most)
+    picture = np.round(127.5 + 127.5 * (values / np.where(most > 0, most, 1)).clip(-1, 1)).astype(np.uint8)
+    picture = np.moveaxis(picture, -3, -1)
+    return np.ascontiguousarray(np.broadcast_to(picture, (*picture.shape[:-1], 3)))
 
 
 def shown(figure) -> bytes:

@@ -56,6 +56,14 @@ def image_to_python(image: object) -> str:
     return repr(os.fspath(image)) if isinstance(image, (str, os.PathLike)) else "image"
 
 
+def unit_to_python(unit: object, units: list[int]) -> str:
+    """The Python of a unit argument: None, a label, or the numbers that it was resolved to."""
+    if unit is None or isinstance(unit, str):
+        return repr(unit)
+    single = len(units) == 1 and not hasattr(unit, "__len__")
+    return repr(units[0] if single else units)
+
+
 def value_to_python(value: object) -> str:
     """The Python of a setting; floats in their shortest form."""
     return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else repr(value)

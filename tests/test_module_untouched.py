@@ -88,7 +88,7 @@ CALLS = {
     "receptive_field": lambda net, folder: cx.receptive_field(net, "conv", 1, [IMAGE, 255 - IMAGE], progress=False),
     "top_patches": lambda net, folder: cx.top_patches(net, "conv2", None, [IMAGE], progress=False).projections(1),
     "unit_segments": lambda net, folder: cx.unit_segments(net, "conv2", 1, [IMAGE], progress=False),
-    "Decoding": lambda net, folder: [list(cx.Decoding(net, "conv2", unpool="nearest")) for _ in range(2)],
+    "Decoding": lambda net, folder: cx.decode(net, "conv2", unpool="nearest").threshold().plot(),
     "decode": lambda net, folder: cx.decode(net, "conv2"),
     "decode_activation": lambda net, folder: cx.decode_activation(net, "conv2", net.activations(IMAGE, "conv2")),
     "features": lambda net, folder: codes(net, IMAGE, 255 - IMAGE),
@@ -129,7 +129,7 @@ ELSEWHERE = dict.fromkeys(PANELS, "tests/widgets")
 TAKE_NO_MODULE = {
     "ExploreError", "LayerNotFound", "LayerError", "ImageError", "SettingError", "NetworkError", "WeightsError",
     "DivergedError", "Layer", "Pixels", "load", "networks", "masks", "solvers", "photograph", "photographs", "digit",
-    "scene", "world", "attribution_methods", "annotated", "UnitGrid", "digits", "threshold", "PatchIndex",
+    "scene", "world", "attribution_methods", "annotated", "UnitGrid", "digits", "PatchIndex",
     "Features", "Topic", "Topics", "TopicCurve", "Embedding", "Retrieved", "Cone", "topics", "topic_curve", "embed",
 }  # fmt: skip
 RUN_NOTHING = {"Network.to_python", "Network.device", "Network.picture", "Network.pixels_of"}

@@ -1,14 +1,16 @@
 """Filter decoding with substitution: any unit as a filter in the space of the image."""
 
-from .filters import Decoding, decode, decode_activation
-from .hierarchy import Composition, composition
+from .activation import decode_activation
+from .composition import Composition, composition
+from .decoder import Decoder
+from .filters import Decoding, decode, threshold
 from .order import by_class, by_response, by_shape, class_means, groups, similarity
-from .pictures import pictures, threshold
 from .responses import Comparison, compare, contrast
 
 __all__ = [
     "Comparison",
     "Composition",
+    "Decoder",
     "Decoding",
     "by_class",
     "by_response",
@@ -20,7 +22,6 @@ __all__ = [
     "decode",
     "decode_activation",
     "groups",
-    "pictures",
     "similarity",
     "threshold",
 ]

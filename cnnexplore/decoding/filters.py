@@ -2,100 +2,202 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+from tqdm.auto import tqdm
 
-from ..errors import LayerError, SettingError
-from ..network import Network, resolve_units
-from ..network.graph import Operation
-from .patch import Patch, is_map, of_whole
-from .substitution import Decoded, substitute
-from .unpooling import check
+from .. import drawing
+from ..errors import SettingError
+from ..network import Layer, Network, Pixels, unit_name
+from ..results import Result, unit_to_python
+from .decoder import Decoder
 
-MEMORY = 256 * 2**20  # bytes that the maps of the units that are decoded at once may take
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PARTS = ("both", "positive", "negative")
+_SHOWN = 64  # filters in a picture
 
 
-class Decoding:
-    """A layer's units on their way to filters in image space, a few at a time.
+@dataclass(frozen=True, eq=False)
+class Decoding(Result):
+    """Decoded filters of a layer's units.
 
-    units: a channel, a list of channels, or None for all; each stands in the middle of its map. box: (top, left,
-    bottom, right), the pixels of the network's input that the filters cover, both ends included.
-    Raises LayerNotFound, LayerError for a layer that cannot be decoded, SettingError.
+    Attributes
+    ----------
+    filters : np.ndarray
+        (U, 3 or 1, h, w) float32, in RGB order. A filter's convolution with an image (in the network's units) estimates
+        the unit's responses; biases are left out.
+    units : list of int
+        The units.
+    layer : Layer
+        Their layer.
+    names : list of str
+        The units' names: class labels, or "unit 7".
+    box : tuple of int
+        (top, left, bottom, right), the pixels of the network's input that the filters cover, both ends included, for a
+        unit in the middle of its map.
+    unpool : str
+        How maps were carried up through poolings.
+    python : str
+        The call that makes this result again.
     """
 
-    def __init__(self, net: Network, layer: str, units: int | Sequence[int] | None = None, unpool: str = "bilinear"):
-        self.net, self.layer, self.unpool = net, net.layers[layer], check(unpool)
-        self.units = resolve_units(net, self.layer, units)
-        self.operation = net.operations()[self.layer.name]
-        if self.layer.channels not in self.operation.shape[1:2]:
-            raise LayerError(f"{layer} has no channels of its own in its second dimension; choose a layer that has.")
-        first, elements = self._substituted(self.units[:1])
-        self.box = (first.top, first.left, *(p + n - 1 for p, n in zip(first[1:], first.values.shape[2:], strict=True)))
-        self.at_once = max(1, MEMORY // (4 * elements))
+    filters: np.ndarray = field(repr=False)
+    units: list[int]
+    layer: Layer
+    names: list[str] = field(repr=False)
+    box: tuple[int, int, int, int]
+    unpool: str
+    python: str = field(default="", repr=False)
 
     def __len__(self) -> int:
         return len(self.units)
 
-    def __iter__(self) -> Iterator[tuple[list[int], torch.Tensor]]:
-        """Pairs (units, their filters (K, C, h, w)), in order."""
-        for k in range(0, len(self.units), self.at_once):
-            units = self.units[k : k + self.at_once]
-            yield units, self._substituted(units).patch.values
+    def pictures(self) -> np.ndarray:
+        """Each filter as a picture, (U, h, w, 3) uint8; zero in middle grey, each to its own range."""
+        return drawing.signed_picture(self.filters)
 
-    def start(self, units: list[int]) -> Patch:
-        """1 for each unit, in the middle of its map."""
-        shape = self.operation.shape
-        values = torch.zeros(len(units), shape[1], device=self.net.device)
-        values[range(len(units)), units] = 1
-        if is_map(shape):
-            return Patch(values[:, :, None, None], shape[2] // 2, shape[3] // 2)
-        return Patch(values[:, None])
+    @property
+    def picture(self) -> np.ndarray:
+        """The first 64 filters in one picture, (H, W, 3) uint8."""
+        shown = self.pictures()[:_SHOWN]
+        return drawing.tiles(shown, math.ceil(math.sqrt(len(shown))))
 
-    @torch.no_grad()
-    def _substituted(self, units: list[int]) -> Decoded:
-        return substitute(self.operation, self.start(units), self.unpool, self.layer.name)
+    def plot(self) -> Figure:
+        """A matplotlib figure of the first 64 filters, each with the unit's name."""
+        title = f"{self.layer.name}: decoded filters"
+        if len(self) > _SHOWN:
+            title += f" ({_SHOWN} of {len(self)})"
+        return drawing.panels(list(self.pictures()[:_SHOWN]), self.names[:_SHOWN], 8, 1.1, title)
+
+    def threshold(self, share: float = 0.3, part: str = "both") -> Decoding:
+        """Only where the filters are strong: 1, -1 and elsewhere 0, as in the paper's figure 4.
+
+        Parameters
+        ----------
+        share : float
+            How strong, 0 to 1: a part of the filter's largest magnitude.
+        part : {"both", "positive", "negative"}
+            Which sign is kept.
+
+        Returns
+        -------
+        Decoding
+            The same units, with filters of 1, -1 and 0.
+
+        Raises
+        ------
+        SettingError
+            If `share` is outside 0 to 1 or `part` is unknown.
+        """
+        python = f"{self.python}.threshold({share:g}, {part!r})" if self.python else ""
+        return replace(self, filters=threshold(self.filters, share, part), python=python)
 
 
 def decode(
-    net: Network, layer: str, units: int | Sequence[int] | None = None, unpool: str = "bilinear"
-) -> torch.Tensor:
-    """A layer's units as filters in the space of the image: their convolution with it estimates their responses.
+    net: Network, layer: str, unit: object = None, *, unpool: str = "bilinear", progress: bool = True
+) -> Decoding:
+    """Decode units to filters in the space of the image, from the weights alone.
 
-    units: a channel, a list of channels, or None for all. unpool: "nearest", "bilinear" or "bicubic". A unit stands in
-    the middle of its map; its filter is as large as its receptive field, or as the part of it inside the image.
-    Returns (K, C, h, w) in what the network is fed (`net.feed`), channels in its order; without biases.
-    Raises LayerNotFound, LayerError for a layer that cannot be decoded, SettingError. Source: decoding2015, section 3.
+    A unit stands in the middle of its map. Each of its weights is replaced by the filter of the unit below, times the
+    weight, down to the image. A filter is as large as the unit's receptive field, or as the part of it inside the
+    image.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    layer : str
+        The layer's name.
+    unit : int, str, list, integer array or None
+        The units: numbers, class labels where the layer is the class scores, or None (default) for all.
+    unpool : {"bilinear", "nearest", "bicubic"}
+        How a map is carried up through a pooling.
+    progress : bool
+        Whether to show a progress bar if it takes longer than 2 seconds.
+
+    Returns
+    -------
+    Decoding
+        The filters, (U, 3 or 1, h, w), with their picture.
+
+    Raises
+    ------
+    LayerNotFound
+        If the network has no such layer.
+    LayerError
+        If the layer cannot be decoded, because it is computed with an operation that has no rule.
+    SettingError
+        If the layer has no such unit, or `unpool` is unknown.
+
+    References
+    ----------
+    Rafegas and Vanrell, Understanding learned CNN features through filter decoding with substitution, 2015, section 3.
+
+    Examples
+    --------
+    >>> import cnnexplore as cx
+    >>> net = cx.load("lenet-smooth")
+    >>> found = cx.decode(net, "conv2", [0, 7])
+    >>> found.filters.shape, found.picture.shape
+    ((2, 1, 14, 14), (14, 29, 3))
     """
-    return torch.cat([filters for _, filters in Decoding(net, layer, units, unpool)])
+    decoder = Decoder(net, layer, unit, unpool)
+    parts = []
+    bar = {"desc": f"decoding, {decoder.layer.name}", "unit": "filter", "disable": not progress, "delay": 2}
+    with tqdm(total=len(decoder), **bar) as shown:
+        for units, filters in decoder:
+            parts.append(in_rgb(filters, net.pixels))
+            shown.update(len(units))
+    where = decoder.layer
+    names = [unit_name(net, where, one) for one in decoder.units]
+    python = f"cx.decode({net.to_python()}, {where.name!r}, {unit_to_python(unit, decoder.units)}, unpool={unpool!r})"
+    return Decoding(np.concatenate(parts), decoder.units, where, names, decoder.box, unpool, python)
 
 
-@torch.no_grad()
-def decode_activation(net: Network, layer: str, code: torch.Tensor, unpool: str = "bilinear") -> torch.Tensor:
-    """An image from a layer's code by substitution of every value.
+def in_rgb(filters: torch.Tensor, pixels: Pixels) -> np.ndarray:
+    """Filters (..., C, h, w) in the network's channel order as a numpy array in RGB order."""
+    found = filters.float().cpu().numpy()
+    return np.ascontiguousarray(found[..., ::-1, :, :]) if pixels.order == "BGR" else found
 
-    code: (N, C, h, w), or (N, K) where the layer has no spatial extent, as `net.activations` gives it. Returns
-    (N, C, H, W) of the network's input size; its shape is meant, not its range. Raises LayerNotFound, LayerError for
-    a layer that cannot be decoded, SettingError for a code of another shape. Source: decoding2015, equation 1.
+
+def threshold(filters: np.ndarray, share: float = 0.3, part: str = "both") -> np.ndarray:
+    """1 where a filter is strongly positive, -1 where it is strongly negative, 0 elsewhere.
+
+    Parameters
+    ----------
+    filters : np.ndarray
+        (U, C, h, w).
+    share : float
+        How strong, 0 to 1: a part of the filter's largest magnitude.
+    part : {"both", "positive", "negative"}
+        Which sign is kept.
+
+    Returns
+    -------
+    np.ndarray
+        (U, C, h, w) of 1, -1 and 0.
+
+    Raises
+    ------
+    SettingError
+        If `share` is outside 0 to 1 or `part` is unknown.
+
+    References
+    ----------
+    Rafegas and Vanrell, Understanding learned CNN features through filter decoding with substitution, 2015, figure 4.
     """
-    name = net.layers[layer].name
-    operation = net.operations()[name]
-    code = torch.as_tensor(code, dtype=torch.float32, device=net.device)
-    if tuple(code.shape[1:]) != tuple(operation.shape[1:]) or operation.shape[0] != 1:
-        expected = " x ".join(map(str, operation.shape[1:]))
-        raise SettingError(f"the code has shape {tuple(code.shape)}; expected N x {expected}, what {name} computes.")
-    check(unpool)
-    found = [_image(operation, part, unpool, name) for part in code.split(16)]
-    return torch.cat(found)
-
-
-def _image(operation: Operation, code: torch.Tensor, method: str, name: str) -> torch.Tensor:
-    below, _ = substitute(operation, of_whole(code[:, None], operation.shape), method, name)
-    out = code.new_zeros(len(code), *_input(operation).shape[1:])
-    h, w = below.values.shape[2:]
-    out[:, :, below.top : below.top + h, below.left : below.left + w] = below.values
-    return out
-
-
-def _input(operation: Operation) -> Operation:
-    return next(one for one in operation.ancestors() if one.name == "input")
+    number = isinstance(share, (int, float, np.integer, np.floating)) and not isinstance(share, bool)
+    if not number or not 0 <= share <= 1:
+        raise SettingError(f"share is {share!r}; expected a number from 0 to 1, of the largest magnitude.")
+    if part not in PARTS:
+        raise SettingError(f"part is {part!r}; expected one of {', '.join(map(repr, PARTS))}.")
+    size = np.abs(filters)
+    strong = np.where(size >= share * size.max((1, 2, 3), keepdims=True), np.sign(filters), 0)
+    low, high = {"both": (-1, 1), "positive": (0, 1), "negative": (-1, 0)}[part]
+    return strong.clip(low, high).astype(filters.dtype)

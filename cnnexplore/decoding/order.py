@@ -1,27 +1,49 @@
-"""A layer's filters in an order that says something: by shape, by class, by response."""
+"""Orders of a layer's filters: by shape, by class, by response."""
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
 from ..errors import SettingError
 
-_MOST_ORDERED = 1000  # filters: beyond, the best order of a tree takes minutes
+_MOST_ORDERED = 1000  # filters: with more of them, the optimal order of a tree takes minutes
 
 
-def similarity(filters: torch.Tensor) -> torch.Tensor:
-    """How alike filters are: the correlation of every two, -1 to 1. filters: (K, C, h, w). Returns (K, K)."""
-    flat = filters.flatten(1).double()
-    flat = flat - flat.mean(1, keepdim=True)
-    flat = flat / flat.norm(dim=1, keepdim=True).clamp(min=1e-12)
-    return (flat @ flat.T).clamp(-1, 1).to(filters.dtype)
+def similarity(filters: np.ndarray) -> np.ndarray:
+    """The correlation of every two filters.
+
+    Parameters
+    ----------
+    filters : np.ndarray
+        (U, C, h, w).
+
+    Returns
+    -------
+    np.ndarray
+        (U, U), -1 to 1; 0 for a filter without contrast.
+    """
+    flat = np.asarray(filters, np.float64).reshape(len(filters), -1)
+    flat = flat - flat.mean(1, keepdims=True)
+    flat = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)
+    return (flat @ flat.T).clip(-1, 1)
 
 
-def by_shape(filters: torch.Tensor) -> list[int]:
-    """Filters so that neighbours look alike: the leaves of a tree of similarity, in their best order."""
+def by_shape(filters: np.ndarray) -> list[int]:
+    """Order filters so that neighbours look alike: the leaves of a tree of average linkage, optimally ordered.
+
+    Parameters
+    ----------
+    filters : np.ndarray
+        (U, C, h, w).
+
+    Returns
+    -------
+    list of int
+        The filters' numbers.
+    """
     if len(filters) < 3:
         return list(range(len(filters)))
     from scipy.cluster.hierarchy import leaves_list
@@ -29,63 +51,127 @@ def by_shape(filters: torch.Tensor) -> list[int]:
     return leaves_list(_tree(filters)).tolist()
 
 
-def groups(filters: torch.Tensor, count: int) -> list[list[int]]:
-    """Filters in at most `count` groups of similar shape; groups and their members in the order of `by_shape`.
+def groups(filters: np.ndarray, count: int) -> list[list[int]]:
+    """Cluster filters into groups of similar shape.
 
-    Raises SettingError if there are fewer filters than that.
+    Parameters
+    ----------
+    filters : np.ndarray
+        (U, C, h, w).
+    count : int
+        How many groups at most, 1 to U.
+
+    Returns
+    -------
+    list of list of int
+        The filters' numbers by group; groups and their members in the order of `by_shape`.
+
+    Raises
+    ------
+    SettingError
+        If there are fewer filters than that.
     """
-    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= len(filters):
+    try:
+        number = 0 if isinstance(count, bool) else operator.index(count)
+    except TypeError:
+        number = 0
+    if not 1 <= number <= len(filters):
         raise SettingError(f"count is {count!r}; expected how many groups, 1 to {len(filters)}.")
     if len(filters) < 3:
-        return [[k] for k in range(len(filters))] if count == len(filters) else [list(range(len(filters)))]
+        return [[k] for k in range(len(filters))] if number == len(filters) else [list(range(len(filters)))]
     from scipy.cluster.hierarchy import fcluster, leaves_list
 
     tree = _tree(filters)
-    number = fcluster(tree, count, "maxclust")
+    which = fcluster(tree, number, "maxclust")
     found: dict[int, list[int]] = {}
     for k in leaves_list(tree).tolist():
-        found.setdefault(number[k], []).append(k)
+        found.setdefault(int(which[k]), []).append(k)
     return list(found.values())
 
 
-def _tree(filters: torch.Tensor) -> np.ndarray:
+def _tree(filters: np.ndarray) -> np.ndarray:
     from scipy.cluster.hierarchy import linkage
     from scipy.spatial.distance import squareform
 
-    apart = 1 - similarity(filters.double()).cpu().numpy()
+    apart = 1 - similarity(filters)
     apart = (apart + apart.T) / 2
     np.fill_diagonal(apart, 0)
     return linkage(squareform(apart.clip(0), checks=False), "average", optimal_ordering=len(apart) <= _MOST_ORDERED)
 
 
-def class_means(responses: torch.Tensor, labels: Sequence[int]) -> torch.Tensor:
+def class_means(responses: np.ndarray, labels: Sequence[int] | np.ndarray) -> np.ndarray:
     """The mean response of each unit to the images of each class.
 
-    responses: (N, K), or (N, K, h, w) of which the largest counts. labels: N numbers from 0. Returns (classes, K).
+    Parameters
+    ----------
+    responses : np.ndarray
+        (N, U), or (N, U, h, w), of which the largest over positions counts.
+    labels : sequence of int
+        (N,), the images' classes, numbered from 0.
+
+    Returns
+    -------
+    np.ndarray
+        (classes, U).
+
+    Raises
+    ------
+    SettingError
+        If there is not one label for each image.
     """
-    peaks, labels = _peaks(responses), torch.as_tensor(labels, device=responses.device)
-    if labels.shape != peaks.shape[:1]:
-        raise SettingError(f"{len(labels)} labels were given for {len(peaks)} images; expected one for each.")
-    return torch.stack([peaks[labels == k].mean(0) for k in range(int(labels.max()) + 1)])
+    peaks, classes = _peaks(responses), np.asarray(labels)
+    if classes.shape != peaks.shape[:1]:
+        raise SettingError(f"{len(classes)} labels were given for {len(peaks)} images; expected one for each.")
+    return np.stack([peaks[classes == k].mean(0) for k in range(int(classes.max()) + 1)])
 
 
-def by_class(responses: torch.Tensor, labels: Sequence[int]) -> dict[int, list[int]]:
-    """Units by the class that they answer most: class -> units, the most selective first.
+def by_class(responses: np.ndarray, labels: Sequence[int] | np.ndarray) -> dict[int, list[int]]:
+    """Group units by the class that they respond to most.
 
-    responses, labels: as for `class_means`. A unit's selectivity is how far its mean response to the class stands out
-    of those to all classes, in standard deviations.
+    A unit's selectivity is the distance of its mean response to that class from its mean over all classes, in standard
+    deviations.
+
+    Parameters
+    ----------
+    responses : np.ndarray
+        (N, U), or (N, U, h, w), of which the largest over positions counts.
+    labels : sequence of int
+        (N,), the images' classes, numbered from 0.
+
+    Returns
+    -------
+    dict of int to list of int
+        Class -> its units, the most selective first.
+
+    Raises
+    ------
+    SettingError
+        If there is not one label for each image.
     """
-    means = class_means(responses, labels)
+    means = class_means(responses, labels).astype(np.float64)
     best = means.argmax(0)
-    outstanding = (means.amax(0) - means.mean(0)) / means.std(0).clamp(min=1e-12)
-    order = outstanding.argsort(descending=True, stable=True).tolist()
-    return {k: [unit for unit in order if int(best[unit]) == k] for k in range(len(means))}
+    spread = means.std(0, ddof=1) if len(means) > 1 else np.zeros(means.shape[1])
+    selectivity = (means.max(0) - means.mean(0)) / np.maximum(spread, 1e-12)
+    order = np.argsort(-selectivity, kind="stable").tolist()
+    return {k: [unit for unit in order if best[unit] == k] for k in range(len(means))}
 
 
-def by_response(responses: torch.Tensor) -> list[int]:
-    """Units by their largest response to any of the images, the strongest first. responses: as for `class_means`."""
-    return _peaks(responses).amax(0).argsort(descending=True, stable=True).tolist()
+def by_response(responses: np.ndarray) -> list[int]:
+    """Order units by their largest response to any of the images, the strongest first.
+
+    Parameters
+    ----------
+    responses : np.ndarray
+        (N, U), or (N, U, h, w).
+
+    Returns
+    -------
+    list of int
+        The units' numbers.
+    """
+    return np.argsort(-_peaks(responses).max(0), kind="stable").tolist()
 
 
-def _peaks(responses: torch.Tensor) -> torch.Tensor:
-    return responses.flatten(2).amax(2) if responses.dim() > 2 else responses
+def _peaks(responses: np.ndarray) -> np.ndarray:
+    responses = np.asarray(responses)
+    return responses.reshape(*responses.shape[:2], -1).max(2)

@@ -1,9 +1,10 @@
-"""How each tensor operation hands what stands for its result on to what it was computed from."""
+"""Substitution rules: how a patch of an operation's result is carried to the operations that it is computed from."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,21 +15,23 @@ from .patch import Patch, cut, is_map, of_whole, whole
 from .unpooling import unpool
 
 
-class Unknown(Exception):
-    """Names an operation that substitution has no rule for."""
+class UnknownOperation(Exception):
+    """An operation that substitution has no rule for; the message names it."""
 
 
 Below = list[tuple[Operation, Patch]]
 Rule = Callable[[Operation, Patch, str], Below]
 
 
-def _argument(operation: Operation, place: int, name: str, default=None):
+def _argument(operation: Operation, place: int, name: str, default: Any = None) -> Any:
+    """An argument by its place or its name, as PyTorch recorded it."""
     if len(operation.args) > place:
         return operation.args[place]
     return operation.kwargs.get(name, default)
 
 
 def _same(operation: Operation, patch: Patch, method: str) -> Below:
+    """Element-wise functions change nothing."""
     return [(operation.inputs[0], patch)]
 
 
@@ -36,7 +39,7 @@ def _convolution(operation: Operation, patch: Patch, method: str) -> Below:
     weight = operation.args[1]
     stride, padding, dilation = (pair(operation.args[k]) for k in (3, 4, 5))
     if operation.args[6] or isinstance(weight, Operation) or weight.dim() != 4:
-        raise Unknown("a convolution that is transposed, not two-dimensional or has a computed filter")
+        raise UnknownOperation("a convolution that is transposed, not two-dimensional or has a computed filter")
     shape = operation.inputs[0].shape
     below = F.conv_transpose2d(patch.values, weight.to(patch.values), None, stride, 0, 0, operation.args[8], dilation)
     top, left = (p * s - q for p, s, q in zip(patch[1:], stride, padding, strict=True))
@@ -44,15 +47,15 @@ def _convolution(operation: Operation, patch: Patch, method: str) -> Below:
 
 
 def _pool(operation: Operation, patch: Patch, method: str) -> Below:
-    """Max and average pooling alike: what stands for a value is the value at every pixel of its window."""
+    """Max and average pooling: the map is up-sampled to the grid that was pooled."""
     kernel = pair(operation.args[1])
     stride = pair(_argument(operation, 2, "stride") or kernel)
     padding = pair(_argument(operation, 3, "padding", 0))
     if operation.name.startswith(("max", "mkldnn")):
         dilation = pair(_argument(operation, 4, "dilation", 1))
-        kernel = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True))
+        kernel = pair([d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)])
     shape = operation.inputs[0].shape
-    size = tuple((n - 1) * s + k for n, s, k in zip(patch.values.shape[2:], stride, kernel, strict=True))
+    size = pair([(n - 1) * s + k for n, s, k in zip(patch.values.shape[2:], stride, kernel, strict=True)])
     below = unpool(patch.values, kernel, stride, size, method)
     top, left = (p * s - q for p, s, q in zip(patch[1:], stride, padding, strict=True))
     return [(operation.inputs[0], cut(below, top, left, shape))]
@@ -64,42 +67,43 @@ def _resized(operation: Operation, patch: Patch, method: str) -> Below:
     values = patch.values if is_map(operation.shape) else patch.values.reshape(len(patch.values), -1, 1, 1)
     if is_map(operation.shape):
         values = whole(patch, operation.shape)[:, 0]
-    step = tuple(b / s for b, s in zip(source.shape[2:], values.shape[2:], strict=True))
-    return [(source, Patch(unpool(values, step, step, tuple(source.shape[2:]), method)))]
+    rows, columns = source.shape[2:]
+    step = rows / values.shape[2], columns / values.shape[3]
+    return [(source, Patch(unpool(values, step, step, (rows, columns), method)))]
 
 
 def _mean(operation: Operation, patch: Patch, method: str) -> Below:
     source = operation.inputs[0]
     dims = _argument(operation, 1, "dim") or []
     if not is_map(source.shape) or {d % 4 for d in dims} != {2, 3}:
-        raise Unknown("a mean over other than all rows and columns")
+        raise UnknownOperation("a mean over other than all rows and columns")
     return _resized(operation, patch, method)
 
 
 def _linear(operation: Operation, patch: Patch, method: str) -> Below:
-    """addmm(bias, x, W'), mm(x, W') and linear(x, W): a convolution whose filters have one position."""
+    """addmm(bias, x, W'), mm(x, W') and linear(x, W): a convolution with filters of one position."""
     known = [k for k, value in enumerate(operation.args) if isinstance(value, Operation)]
     if len(known) != 1 or operation.kwargs or len(operation.args) < known[0] + 2:
-        raise Unknown("a product of two computed maps")
+        raise UnknownOperation("a product of two computed maps")
     source, weight = operation.args[known[0]], operation.args[known[0] + 1]
     weight = weight if operation.name == "linear" else weight.T
     return [(source, Patch(patch.values @ weight.to(patch.values)))]
 
 
 def _sum(operation: Operation, patch: Patch, method: str) -> Below:
-    """Branches add; a subtrahend is negated; constants are biases and drop out."""
+    """Both terms get the patch; a subtrahend is negated; constants are biases and are dropped."""
     found = []
     for k, term in enumerate(operation.args[:2]):
         if isinstance(term, Operation):
             sign = -1 if operation.name == "sub" and k == 1 else 1
             factor = sign * (operation.kwargs.get("alpha", 1) if k == 1 else 1)
             scaled = patch if factor == 1 else patch._replace(values=patch.values * factor)
-            found.append((term, _spread(scaled, operation.shape, term.shape)))
+            found.append((term, _reduced(scaled, operation.shape, term.shape)))
     return found
 
 
-def _spread(patch: Patch, shape: tuple[int, ...], smaller: tuple[int, ...]) -> Patch:
-    """Where a term was repeated to fit: its sum over the repetitions."""
+def _reduced(patch: Patch, shape: tuple[int, ...], smaller: tuple[int, ...]) -> Patch:
+    """The patch of a term that was broadcast: the sum over its repetitions."""
     if shape == smaller:
         return patch
     values = whole(patch, shape)
@@ -110,27 +114,27 @@ def _spread(patch: Patch, shape: tuple[int, ...], smaller: tuple[int, ...]) -> P
 
 
 def _scaled(operation: Operation, patch: Patch, method: str) -> Below:
-    """Times a constant; a computed factor of fewer values is a gate or a norm, and counts as open."""
+    """A product with a constant; a computed factor of fewer values is a gate or a norm, and counts as 1."""
     one, other = operation.args[:2]
     if isinstance(one, Operation) and isinstance(other, Operation):
         if operation.name != "div" and math.prod(one.shape) == math.prod(other.shape):
-            raise Unknown("a product of two computed maps")
+            raise UnknownOperation("a product of two computed maps")
         larger = one if operation.name == "div" or math.prod(one.shape) > math.prod(other.shape) else other
         return [(larger, patch)]
     source, factor = (one, other) if isinstance(one, Operation) else (other, one)
     if operation.name == "div":
         if source is other:
-            raise Unknown("a constant divided by a map")
+            raise UnknownOperation("a constant divided by a map")
         factor = 1 / factor
     if source.shape != operation.shape:
-        raise Unknown("a map that is repeated by a product")
+        raise UnknownOperation("a map that is repeated by a product")
     return [(source, _times(patch, factor, operation.shape))]
 
 
-def _times(patch: Patch, factor, shape: tuple[int, ...]) -> Patch:
+def _times(patch: Patch, factor: torch.Tensor | float, shape: tuple[int, ...]) -> Patch:
     if isinstance(factor, torch.Tensor):
         factor = factor.to(patch.values)
-        if is_map(shape) and factor.dim() > 1 and factor.shape[-2:].numel() > 1:  # its own value at each position
+        if is_map(shape) and factor.dim() > 1 and factor.shape[-2:].numel() > 1:  # one factor per position
             return of_whole(whole(patch, shape) * factor, shape)
     return patch._replace(values=patch.values * factor)
 
@@ -157,7 +161,7 @@ _EPS = {
 
 
 def _own_norm(operation: Operation, patch: Patch, method: str) -> Below:
-    """Normalisation by the image's own spread, which a filter does not have: only the learned gain counts."""
+    """Normalisation by the image's own statistics: only the learned gain counts."""
     place = {"native_layer_norm": 2, "native_group_norm": 1}[operation.name]
     weight = operation.args[place]
     if weight is not None and operation.name == "native_group_norm":
@@ -183,7 +187,7 @@ def _concatenated(operation: Operation, patch: Patch, method: str) -> Below:
 
 
 def _taken(operation: Operation, patch: Patch, method: str) -> Below:
-    """A part that was taken out: back in its place among zeros."""
+    """A slice of a result: the patch at the slice's position in zeros."""
     source = operation.inputs[0]
     values = whole(patch, operation.shape)
     below = values.new_zeros(len(values), *source.shape)
@@ -191,7 +195,8 @@ def _taken(operation: Operation, patch: Patch, method: str) -> Below:
         dim, start, end, step = (_argument(operation, k, "", d) for k, d in ((1, 0), (2, None), (3, None), (4, 1)))
         parts = [slice(None)] * len(source.shape)
         parts[dim] = slice(start, end, step)
-        below[(slice(None), *parts)] = values
+        at = (slice(None), *parts)
+        below[at] = values
     else:
         sizes, dim = operation.args[1], _argument(operation, 2, "dim", 0) % len(source.shape)
         first = operation.output * sizes if isinstance(sizes, int) else sum(sizes[: operation.output])
@@ -220,10 +225,10 @@ def _permuted(operation: Operation, patch: Patch, method: str) -> Below:
 
 
 def _padded(operation: Operation, patch: Patch, method: str) -> Below:
-    """What lies in the padding has no place below."""
+    """The part of the patch in the padding is dropped."""
     source, pads = operation.inputs[0], list(operation.args[1])
     if not is_map(source.shape) or any(pads[4:]):
-        raise Unknown("padding other than of rows and columns")
+        raise UnknownOperation("padding other than of rows and columns")
     pads += [0, 0]
     return [(source, cut(patch.values, patch.top - pads[2], patch.left - pads[0], source.shape))]
 

@@ -1,14 +1,18 @@
-"""Unpooling: a map carried to the grid that was pooled, by nearest, bilinear or bicubic interpolation."""
+"""Unpooling: up-sampling a map to the grid that was pooled, by nearest, bilinear or bicubic interpolation."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 
 from ..errors import SettingError
 
+Kernel = Callable[[torch.Tensor], torch.Tensor]
+
 
 def _nearest(distance: torch.Tensor) -> torch.Tensor:
-    return (distance <= 0.5 + 1e-9).to(distance.dtype)  # half way between two cells: both
+    return (distance <= 0.5 + 1e-9).to(distance.dtype)  # half way between two cells: the mean of both
 
 
 def _bilinear(distance: torch.Tensor) -> torch.Tensor:
@@ -16,25 +20,29 @@ def _bilinear(distance: torch.Tensor) -> torch.Tensor:
 
 
 def _bicubic(distance: torch.Tensor) -> torch.Tensor:
-    """Keys's kernel with a = -0.5, as MATLAB's and Pillow's."""
+    """Keys' kernel with a = -0.5, that of MATLAB and Pillow."""
     d = distance
     near = 1.5 * d**3 - 2.5 * d**2 + 1
     far = -0.5 * d**3 + 2.5 * d**2 - 4 * d + 2
     return torch.where(d <= 1, near, torch.where(d < 2, far, 0))
 
 
-METHODS = {"nearest": _nearest, "bilinear": _bilinear, "bicubic": _bicubic}
+METHODS: dict[str, Kernel] = {
+    "nearest": _nearest,
+    "bilinear": _bilinear,
+    "bicubic": _bicubic,
+}
 
 
 def check(method: str) -> str:
-    """The method itself. Raises SettingError for an unknown one."""
+    """Return the method, or raise SettingError for an unknown one."""
     if method not in METHODS:
         raise SettingError(f"unpool is {method!r}; expected one of {', '.join(map(repr, METHODS))}.")
     return method
 
 
 def interpolation(cells: int, kernel: float, stride: float, size: int, method: str) -> torch.Tensor:
-    """The matrix (size, cells) that carries one axis of a map to the axis that was pooled.
+    """The matrix (size, cells) that up-samples one axis of a map to the axis that was pooled.
 
     Pooled cell i has its centre at i stride + (kernel - 1) / 2, counted from where the first window begins; beyond the
     outer cells, the map is mirrored at its edge.
@@ -52,6 +60,6 @@ def interpolation(cells: int, kernel: float, stride: float, size: int, method: s
 def unpool(
     maps: torch.Tensor, kernel: tuple[float, float], stride: tuple[float, float], size: tuple[int, int], method: str
 ) -> torch.Tensor:
-    """Maps (..., h, w) carried to (..., *size), the pixels that their pooling windows cover."""
+    """Maps (..., h, w) up-sampled to (..., *size), the pixels that their pooling windows cover."""
     rows, columns = (interpolation(maps.shape[a], kernel[a], stride[a], size[a], method).to(maps) for a in (-2, -1))
     return rows @ maps @ columns.T

@@ -130,7 +130,7 @@ def rules(net: Network, images=None, target=None, layer: str | None = None, unit
     rows = []
     for image in _images(net, images):
         found = [attribute(net, image, target, rule, layer, unit) for rule in named]
-        patterns = [drawing.natural(a.raw[::-1] if net.pixels.order == "BGR" else a.raw) for a in found]
+        patterns = [drawing.signed_picture(a.raw[::-1] if net.pixels.order == "BGR" else a.raw, 0.999) for a in found]
         cells = [Cell(p, said, result=a) for p, said, a in zip(patterns, named.values(), found, strict=True)]
         rows.append([Cell(found[0].image, found[0].about), *cells])
     return Sheet(f"Backward rules, {net.name}", rows)

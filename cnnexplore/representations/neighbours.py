@@ -81,8 +81,7 @@ def neighbours(
     image : array, PIL.Image.Image, str or os.PathLike
         One image, as `Network.pixels_of` takes it.
     layer : str, optional
-        The layer of which activations are compared. Default: the last layer without a map before the class scores,
-        or the scores where there is none.
+        The layer of which activations are compared. Default: the one that the class scores are computed from.
     images : list, str, os.PathLike, torch data set or Images, optional
         The images to search: a list, a folder or a data set. Default: the bundled images.
     k : int

@@ -72,7 +72,7 @@ class TopPatches:
         x = self.net.pixels_of([self.images[int(k)] for k in self.indices[row]])
         count, places = len(x), [tuple(p) for p in self.positions[row].tolist()]
         back = project(self.net, self.layer, x, [self.units[row]] * count, places, rule).cpu().numpy()
-        return _cut(np.stack([drawing.natural(one) for one in back]), self.boxes(unit), 128)
+        return _cut(drawing.signed_picture(back, 0.999), self.boxes(unit), 128)
 
     def plot(self, rule: str = "deconvnet", most: int = 6):
         """A matplotlib figure: of each of the first units the patches, and below them their projections."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from click.testing import CliRunner
 
 import cnnexplore as cx
 from cnnexplore.cli import cli
-from cnnexplore.decoding import compare, decode, pictures
+from cnnexplore.decoding import compare, decode
 from cnnexplore.figures import decoding2015
 from cnnexplore.zoo.architectures.characters import PARTS
 
@@ -35,8 +34,8 @@ def characters():
 def test_figure1_frames_the_class_that_answers_most(lenet, some):
     sheet = cx.figure("decoding2015.1", lenet, some)
     assert [len(row) for row in sheet.rows] == [12] * 10
-    found = compare(lenet, "conv4", some[0])
-    peaks = found.filters.flatten(1)
+    found = compare(lenet, "conv4", None, some[0])
+    peaks = found.filters[:, :, 0, 0]
     for unit, row in enumerate(sheet.rows):
         largest = [float(peaks[20 * k : 20 * k + 20, unit].max()) for k in range(10)]
         assert [cell.framed for cell in row[2:]] == [v == max(largest) for v in largest]
@@ -44,7 +43,7 @@ def test_figure1_frames_the_class_that_answers_most(lenet, some):
         assert np.array_equal(row[2 + 4].picture, lenet.picture(lenet.pixels_of(some[0][best])))
         assert row[2 + 4].title == f"{largest[4] / max(map(abs, largest)):.2f}"
         assert row[1].title == str(unit)
-    means = np.array([peaks[20 * k : 20 * k + 20].mean(0).numpy() for k in range(10)])
+    means = np.array([peaks[20 * k : 20 * k + 20].mean(0) for k in range(10)])
     assert np.allclose(sheet.data["means"], means, rtol=1e-4)
 
 
@@ -52,9 +51,9 @@ def test_figure3_shows_both_responses(lenet):
     sheet = decoding2015.figure3(lenet, cx.digit(3), columns=4)
     assert [len(row) for row in sheet.rows] == [1, 8, 2, 2]
     assert set(sheet.data) == {"conv2", "conv3", "conv4"}
-    found = compare(lenet, "conv2", [cx.digit(3)])
+    found = compare(lenet, "conv2", None, [cx.digit(3)])
     assert f"{float(found.errors[0]):.4f}" in sheet.rows[1][1].title
-    assert torch.equal(found.filters, sheet.data["conv2"].filters)
+    assert np.array_equal(found.filters, sheet.data["conv2"].filters)
 
 
 def test_figure4_shows_filters_of_a_class_and_their_images(lenet, some):
@@ -62,8 +61,8 @@ def test_figure4_shows_filters_of_a_class_and_their_images(lenet, some):
     units = sheet.data["units"]
     assert sorted(units["conv1"]) == list(range(20))
     assert units["conv4"] == list(range(10))
-    responses = sheet.data["comparisons"]["conv3"].network.flatten(1)
-    means = torch.stack([responses[20 * k : 20 * k + 20].mean(0) for k in range(10)])
+    responses = sheet.data["comparisons"]["conv3"].network[:, :, 0, 0]
+    means = np.stack([responses[20 * k : 20 * k + 20].mean(0) for k in range(10)])
     assert all(int(means[:, unit].argmax()) == 5 for unit in units["conv3"])
     assert len(units["conv3"]) > 1
     width = [len(row) for row in sheet.rows]
@@ -73,7 +72,7 @@ def test_figure4_shows_filters_of_a_class_and_their_images(lenet, some):
 def test_figure5_shows_the_family(characters, tmp_path):
     sheet = cx.figure("decoding2015.5", characters)
     assert [len(row) for row in sheet.rows] == [4, 14, 14, 8, 8]
-    assert np.array_equal(sheet.rows[3][2].picture, pictures(decode(characters, "conv3"), characters.pixels)[2])
+    assert np.array_equal(sheet.rows[3][2].picture, decode(characters, "conv3").pictures()[2])
     assert [cell.title for cell in sheet.rows[3]] == [f"conv3\n{name}" for name in "CDLNOUXZ"]
     assert sheet.rows[4][0].picture.shape == (4 * 4 - 1, 4 * 4 - 1, 3)  # 14 channels of 3 x 3 with lines between
     sheet.save(tmp_path / "5.png")
@@ -119,7 +118,7 @@ def test_table1_is_equation_3(lenet, some):
     table = cx.figure("decoding2015.table1", lenet, some[0], unpools=("nearest", "bilinear"), progress=False)
     assert table.rows == ["conv2", "conv3", "conv4"]
     for layer in table.rows:
-        errors = compare(lenet, layer, some[0], None, "nearest").errors
+        errors = compare(lenet, layer, None, some[0], unpool="nearest").errors
         assert np.allclose(table.values[layer, "nearest"], errors, rtol=1e-3, atol=1e-6)
     assert "(1.20)" in str(table)
     assert f"{table.mean('conv3', 'bilinear'):.2f} ± " in str(table)

@@ -144,7 +144,7 @@ def test_neighbours_by_looking_at_all(net):
     assert n._repr_png_().startswith(b"\x89PNG")
 
 
-def test_the_features_are_what_the_class_scores_come_from(net):
+def test_neighbours_compare_the_features_by_default(net):
     assert cx.neighbours(net, IMAGES[0], None, IMAGES[:2], k=1, progress=False).layer == "relu2"
     assert cx.neighbours(cx.load("worldnet"), IMAGES[0], None, IMAGES[:2], k=1, progress=False).layer == "relu7"
 

@@ -12,7 +12,6 @@ from torch import nn
 from waiting import until
 
 import cnnexplore as cx
-from cnnexplore.decoding import pictures
 from cnnexplore.widgets.panels.filter_detail import weighed
 from cnnexplore.widgets.views.unit_grid import fit_to_square
 
@@ -42,8 +41,7 @@ def test_the_gallery_shows_every_filter_and_one_is_chosen(panel):
     p = panel("lenet")
     settled(p)
     assert (p.selection.layer, p.grid.count) == ("conv2", 50)
-    filters = cx.decode(p.selection.net, "conv2")
-    shown = pictures(filters.half().float(), p.selection.net.pixels)
+    shown = cx.decode(p.selection.net, "conv2").pictures()
     for unit in (0, 17, 49):
         difference = sprite(p, unit).astype(int) - fit_to_square(shown[unit], p.grid.side)
         assert np.abs(difference).max() <= 1  # kept in half precision
@@ -51,7 +49,7 @@ def test_the_gallery_shows_every_filter_and_one_is_chosen(panel):
     assert sorted(p.grid.order) == list(range(50))
     assert p.status.status["text"].startswith("50 filters of conv2")
     assert p.to_python() == f"cx.decode(cx.load('lenet'), 'conv2', {p.selection.unit}, unpool='bilinear')"
-    assert np.array_equal(pictures(eval(p.to_python(), {"cx": cx}), p.selection.net.pixels)[0], p.picture)
+    assert np.array_equal(eval(p.to_python(), {"cx": cx}).picture, p.picture)
 
 
 def test_controls_act_at_once(panel):
@@ -65,8 +63,8 @@ def test_controls_act_at_once(panel):
     few = (sprite(p, 3) == 255).sum()
     p.share_box.value = 0.8
     assert 0 < (sprite(p, 3) == 255).sum() < few
-    assert p.to_python().startswith("cx.threshold(cx.decode(")
-    assert np.array_equal(pictures(eval(p.to_python(), {"cx": cx}), p.selection.net.pixels)[0], p.picture)
+    assert p.to_python().endswith(".threshold(0.8, 'positive')")
+    assert np.array_equal(eval(p.to_python(), {"cx": cx}).picture, p.picture)
     p.part_box.value = "whole"
     assert np.array_equal(sprite(p, 3), whole)
     p.unpool_box.value = "nearest"
@@ -115,13 +113,13 @@ def test_the_responses_are_those_of_the_image(panel):
     settled(p)
     net = p.selection.net
     code = net.activations(p.selection.image, "conv2")[0, 11]
-    assert torch.allclose(p.detail.found.one.network[0, 0], code, atol=1e-4)
+    assert np.allclose(p.detail.found.one.network[0, 0], code, atol=1e-4)
     row, column = divmod(int(code.argmax()), 8)
     assert p.detail.image.box == [float(v) for v in net.layers["conv2"].rf_box(row, column)]
     before = p.detail.found
     p.selectors.image.value = "digit 7"
     until(lambda: p.detail.found is not before)
-    assert torch.allclose(p.detail.found.one.network[0, 0], net.activations(cx.digit(7), "conv2")[0, 11], atol=1e-4)
+    assert np.allclose(p.detail.found.one.network[0, 0], net.activations(cx.digit(7), "conv2")[0, 11], atol=1e-4)
     p.selection.set(layer="conv4", unit=3)
     settled(p)
     assert "more than" in p.detail.said.value

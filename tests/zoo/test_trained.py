@@ -108,7 +108,7 @@ def test_lenet_smooths_decoded_filters_answer_for_their_units(shared):
     labels = torch.from_numpy(labels)
     assert accuracy(net.module, x, labels) >= 0.99
     for unpool in ("nearest", "bilinear", "bicubic"):
-        answers = x.flatten(1) @ cx.decode(net, "conv4", unpool=unpool).flatten(1).T
+        answers = x.flatten(1) @ torch.from_numpy(cx.decode(net, "conv4", unpool=unpool).filters).flatten(1).T
         means = torch.stack([answers[labels == k].mean(0) for k in range(10)])
         assert int((means.argmax(0) == torch.arange(10)).sum()) >= 9
     table = cx.figure("decoding2015.table1", net, shared / "data", progress=False)

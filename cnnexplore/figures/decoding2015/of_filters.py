@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
-from ...decoding import by_class, by_shape, compare, composition, decode, pictures, threshold
+from ... import drawing
+from ...decoding import Comparison, by_class, by_shape, compare, composition, decode
 from ...network import Layer, Network, unit_name
 from ..diagram import Diagram, Edge, Node
 from ..sheet import Cell, Sheet
@@ -25,17 +25,18 @@ def figure4(
     """
     names = weighted(net, layers)
     images, labels = labelled(net, images)
-    rows, data = [], {"comparisons": {}, "units": {}}
+    rows: list[list[Cell]] = []
+    data: dict[str, dict] = {"comparisons": {}, "units": {}}
     for name in names:
         where = net.layers[name]
         deep = name in names[-2:]
         if not deep:
-            filters = decode(net, name, None, unpool)
+            filters = decode(net, name, unpool=unpool, progress=False).filters
             units = by_shape(filters)[: 5 * columns]
             cells = row_of(net, name, units, filters[units])
             rows += [cells[k : k + columns] for k in range(0, len(cells), columns)]
         else:
-            found = data["comparisons"][name] = compare(net, name, images, None, unpool)
+            found = data["comparisons"][name] = compare(net, name, None, images, unpool=unpool, progress=False)
             units = list(range(min(columns, where.channels)))
             if name != names[-1]:
                 units = (by_class(found.network, labels)[about] or units)[:columns]
@@ -44,12 +45,21 @@ def figure4(
     return Sheet(f"Decoded filters of {net.name}", rows, data)
 
 
-def _deep(net: Network, where: Layer, found, units, images, unpool, share, tops: int) -> list[list[Cell]]:
-    filters = decode(net, where.name, units, unpool)
+def _deep(
+    net: Network,
+    where: Layer,
+    found: Comparison,
+    units: list[int],
+    images: Sequence,
+    unpool: str,
+    share: float,
+    tops: int,
+) -> list[list[Cell]]:
+    filters = decode(net, where.name, units, unpool=unpool, progress=False)
     titles = [f"{where.name}\n{unit_name(net, where, u)}" for u in units]
     rows = [
-        [Cell(p, title) for p, title in zip(pictures(threshold(filters, share), net.pixels), titles, strict=True)],
-        [Cell(p, "decoded") for p in pictures(filters, net.pixels)],
+        [Cell(p, title) for p, title in zip(filters.threshold(share).pictures(), titles, strict=True)],
+        [Cell(p, "decoded") for p in filters.pictures()],
     ]
     best = [found.top(u, tops) for u in units]
     for side, said in ((0, "network"), (1, "filter")):
@@ -67,21 +77,22 @@ def figure5(
     """
     rows, data = [], {}
     for name in weighted(net, layers):
-        units = range(min(columns, net.layers[name].channels))
-        filters = data[name] = decode(net, name, units, unpool)
-        rows.append(row_of(net, name, units, filters))
+        units = list(range(min(columns, net.layers[name].channels)))
+        data[name] = decode(net, name, units, unpool=unpool, progress=False)
+        rows.append(row_of(net, name, units, data[name].filters))
         weights = getattr(net.module.get_submodule(net.layers[name].path), "weight", None)
         if name != weighted(net)[0] and weights is not None and weights.dim() == 4:
-            rows.append([Cell(_mosaic(weights[u].detach(), net.pixels), "its filter") for u in units])
+            rows.append([Cell(_mosaic(weights[u].detach().cpu().numpy()), "its filter") for u in units])
     return Sheet(f"Decoded filters of {net.name}", rows, data)
 
 
-def _mosaic(weights: torch.Tensor, pixels) -> np.ndarray:
+def _mosaic(weights: np.ndarray) -> np.ndarray:
     """The channels of one filter (C, k, k), up to 36 of the strongest, in a square with lines between."""
     if len(weights) > 36:
-        weights = weights[weights.flatten(1).norm(dim=1).topk(36).indices.sort().values]
+        strength = np.linalg.norm(weights.reshape(len(weights), -1), axis=1)
+        weights = weights[np.sort(np.argsort(-strength, kind="stable")[:36])]
     side = int(np.ceil(len(weights) ** 0.5))
-    tiles = pictures(weights[None].flatten(2)[:, None], pixels)[0].reshape(*weights.shape, 3)
+    tiles = drawing.signed_picture(weights.reshape(1, 1, len(weights), -1))[0].reshape(*weights.shape, 3)
     k = weights.shape[-1] + 1
     sheet = np.full((side * k - 1, side * k - 1, 3), 40, np.uint8)
     for n, tile in enumerate(tiles):
@@ -103,7 +114,7 @@ def figure6(
     edges: list[Edge] = []
     waiting = [(where, u) for u in levels[where]]
     for name, unit in waiting:  # grows while it is walked
-        for made in composition(net, name, unit, unpool)[:1]:
+        for made in composition(net, name, unit, unpool=unpool)[:1]:
             own = made.strongest(strongest)
             strong = [(u, weight) for u, weight in own if abs(weight) >= 0.1 * abs(own[0][1])]
             for below, weight in strong:
@@ -115,7 +126,7 @@ def figure6(
     nodes = []
     for name in order:
         found = sorted(levels[name])
-        shown = pictures(decode(net, name, found, unpool), net.pixels)
+        shown = decode(net, name, found, unpool=unpool, progress=False).pictures()
         titles = [f"{name} {unit_name(net, net.layers[name], u)}" for u in found]
         nodes += [Node(name, u, title, p) for u, title, p in zip(found, titles, shown, strict=True)]
     return Diagram(f"What {where} of {net.name} is made of", order, nodes, edges)

@@ -10,9 +10,10 @@ from tqdm.auto import tqdm
 
 from ... import drawing, world
 from ...data import digits, photograph
-from ...decoding import Decoding, class_means, compare, decode, pictures, threshold
-from ...decoding.responses import codes, errors, filter_responses
-from ...network import Network, unit_name
+from ...decoding import Decoder, class_means, compare, decode
+from ...decoding.filters import in_rgb
+from ...decoding.responses import activations, errors, filter_responses
+from ...network import Network, as_maps, unit_name
 from ..sheet import Cell, Sheet
 from ..table import Table
 from .subjects import is_folder, labelled, picture, row_of, weighted
@@ -31,20 +32,20 @@ def figure1(
     images, labels = labelled(net, images)
     where = net.layers[layer or weighted(net)[-1]]
     units = list(range(min(most, where.channels)))
-    found = compare(net, where.name, images, units, unpool)
-    peaks = found.filters.flatten(2).amax(2)
+    found = compare(net, where.name, units, images, unpool=unpool, progress=False)
+    peaks = found.filters.max((2, 3))
     classes = sorted(set(labels))
     of = {k: [n for n, label in enumerate(labels) if label == k] for k in classes}
     best = [[of[k][int(peaks[of[k], u].argmax())] for k in classes] for u in units]
-    largest = torch.stack([peaks[of[k]].amax(0) for k in classes])
-    filters = decode(net, where.name, units, unpool)
-    shown, strong = pictures(filters, net.pixels), pictures(threshold(filters, share), net.pixels)
+    largest = np.stack([peaks[of[k]].max(0) for k in classes])
+    filters = decode(net, where.name, units, unpool=unpool, progress=False)
+    shown, strong = filters.pictures(), filters.threshold(share).pictures()
     rows = []
     for u in units:
         name = unit_name(net, where, u)
         row = [Cell(strong[u], "strong"), Cell(shown[u], name)]
         for k, n in enumerate(best[u]):
-            value = float(largest[k, u] / largest[:, u].abs().max())
+            value = float(largest[k, u] / np.abs(largest[:, u]).max())
             row.append(Cell(picture(net, images[n]), f"{value:.2f}", framed=k == int(largest[:, u].argmax())))
         rows.append(row)
     data = {"largest": largest, "means": class_means(found.filters, labels)}
@@ -64,16 +65,16 @@ def figure3(
     names = weighted(net, layers)
     rows, data = [[Cell(picture(net, image), "the image")]], {}
     for name in names[0 if layers else 1 :]:
-        found = data[name] = compare(net, name, [image], None, unpool)
+        found = data[name] = compare(net, name, None, [image], unpool=unpool, progress=False)
         one, other = (_unit_range(maps[0]) for maps in (found.network, found.filters))
         mean = float(found.errors[0])
-        if one[0].numel() == 1:
+        if one[0].size == 1:
             row = [Cell(_heat(_arranged(m.flatten())), said) for m, said in ((one, "network"), (other, "filters"))]
             row[0] = Cell(row[0].picture, f"{name}, all units\nnetwork")
             row[1] = Cell(row[1].picture, f"error {mean:.4f}\nfilters")
         else:
             row = []
-            for unit in one.flatten(1).std(1).argsort(descending=True)[:columns].tolist():
+            for unit in np.argsort(-one.reshape(len(one), -1).std(1), kind="stable")[:columns].tolist():
                 row.append(Cell(_heat(one[unit]), f"{name}, unit {unit}\nnetwork"))
                 row.append(Cell(_heat(other[unit]), f"error {mean:.4f}\nfilter" if len(row) == 1 else "\nfilter"))
         rows.append(row)
@@ -89,42 +90,41 @@ def figure7(
     units, those that answer most. data: the code of each layer.
     """
     where = net.layers[layer or weighted(net)[-1]]
-    decoding = Decoding(net, where.name, unit, unpool)
-    filters = next(iter(decoding))[1]
+    decoder = Decoder(net, where.name, unit, unpool)
     x = torch.zeros(1, net.pixels.channels, *net.size, device=net.device)
-    top, left, bottom, right = decoding.box
-    x[:, :, top : bottom + 1, left : right + 1] = filters
+    top, left, bottom, right = decoder.box
+    x[:, :, top : bottom + 1, left : right + 1] = decoder.filters()
     names = [n for n in weighted(net) if net.layers.depth(net.layers[n]) <= net.layers.depth(where)]
     with torch.no_grad():
         data = net.probe(*names)(x)
-    rows = [[Cell(pictures(x, net.pixels)[0], f"{where.name}\n{unit_name(net, where, unit)}")]]
+    rows = [[Cell(drawing.signed_picture(in_rgb(x, net.pixels))[0], f"{where.name}\n{unit_name(net, where, unit)}")]]
     for name in names:
-        code = data[name][0].float()
-        maps = _unit_range(code if code.dim() == 3 else code.view(-1, 1, 1))
-        peaks = maps.flatten(1).amax(1)
+        activation = as_maps(data[name], net.layers[name])[0].float().cpu().numpy()
+        maps = _unit_range(activation)
+        peaks = maps.max((1, 2))
         units = list(range(len(maps)))
         if len(units) > columns:
-            units = peaks.topk(columns).indices.tolist()
-        rows.append(row_of(net, name, units, decode(net, name, units, unpool)))
+            units = np.argsort(-peaks, kind="stable")[:columns].tolist()
+        rows.append(row_of(net, name, units, decode(net, name, units, unpool=unpool, progress=False).filters))
         rows.append(
-            [Cell(_heat(maps[u]), f"{float(code[u].max()):.2g}", framed=u == int(peaks.argmax())) for u in units]
+            [Cell(_heat(maps[u]), f"{activation[u].max():.2g}", framed=u == int(peaks.argmax())) for u in units]
         )
     return Sheet(f"{net.name} answers to its own decoded filter", rows, data)
 
 
-def _heat(maps: torch.Tensor) -> np.ndarray:
+def _heat(maps: np.ndarray) -> np.ndarray:
     """(h, w) in 0..1 -> (h, w, 3)."""
-    return drawing.heat(maps.cpu().numpy(), span=(0, 1))
+    return drawing.heat(maps, span=(0, 1))
 
 
-def _arranged(values: torch.Tensor) -> torch.Tensor:
+def _arranged(values: np.ndarray) -> np.ndarray:
     """The answers of many units that have one position each, as a map of units."""
     columns = next(k for k in range(int(len(values) ** 0.5), 0, -1) if len(values) % k == 0)
-    return values.view(columns, -1)
+    return values.reshape(columns, -1)
 
 
-def _unit_range(maps: torch.Tensor) -> torch.Tensor:
-    return (maps - maps.min()) / (maps.max() - maps.min()).clamp(min=1e-12)
+def _unit_range(maps: np.ndarray) -> np.ndarray:
+    return (maps - maps.min()) / max(maps.max() - maps.min(), 1e-12)
 
 
 def _example(net: Network):
@@ -157,14 +157,15 @@ def table1(
     decoded = {}
     for name in names:
         for unpool in unpools:
-            decoding = Decoding(net, name, None, unpool)
-            decoded[name, unpool] = decoding, torch.cat([filters for _, filters in decoding])
+            decoder = Decoder(net, name, None, unpool)
+            decoded[name, unpool] = decoder, decoder.filters()
     values: dict[tuple[str, str], list[float]] = {place: [] for place in decoded}
     with tqdm(total=len(several), desc="table 1", unit="image", disable=not progress) as bar:
-        for x, code in codes(net, names, several):
-            for (name, unpool), (decoding, filters) in decoded.items():
-                found = errors(code[name], filter_responses(decoding, filters, x))
-                values[name, unpool] += found.tolist()
+        for x, found in activations(net, names, several):
+            network = {name: one.cpu().numpy() for name, one in found.items()}
+            for (name, unpool), (decoder, filters) in decoded.items():
+                convolved = filter_responses(decoder, filters, x).cpu().numpy()
+                values[name, unpool] += errors(network[name], convolved).tolist()
             bar.update(len(x))
     is_lenet = [net.layers[n].channels for n in _PUBLISHED1 if n in net.layers] == [50, 500, 10]
     lines = _PUBLISHED1.items() if is_lenet else ()

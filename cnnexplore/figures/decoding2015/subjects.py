@@ -6,11 +6,9 @@ import os
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
-from ... import world
+from ... import drawing, world
 from ...data import digits
-from ...decoding import pictures
 from ...errors import SettingError
 from ...network import Network, unit_name
 from ..sheet import Cell
@@ -53,10 +51,10 @@ def is_folder(value) -> bool:
     return isinstance(value, (str, os.PathLike)) and os.path.isdir(value)
 
 
-def row_of(net: Network, name: str, units: Sequence[int], filters: torch.Tensor) -> list[Cell]:
-    """Filters of units as a row of cells."""
+def row_of(net: Network, name: str, units: Sequence[int], filters: np.ndarray) -> list[Cell]:
+    """Filters of units, (U, C, h, w), as a row of cells."""
     titles = [f"{name}\n{unit_name(net, net.layers[name], u)}" for u in units]
-    return [Cell(p, title) for p, title in zip(pictures(filters, net.pixels), titles, strict=True)]
+    return [Cell(p, title) for p, title in zip(drawing.signed_picture(filters), titles, strict=True)]
 
 
 def picture(net: Network, image) -> np.ndarray:

@@ -132,7 +132,7 @@ class DecodingPanel:
         """The line of Python that remakes the chosen filter as it is shown."""
         s, part = self.selection, self.gallery.part
         text = f"cx.decode({s.net.to_python()}, {s.layer!r}, {s.unit}, unpool={self.unpool!r})"
-        return f"cx.threshold({text}, {self.gallery.share:g}, {part!r})" if part else text
+        return f"{text}.threshold({self.gallery.share:g}, {part!r})" if part else text
 
     @property
     def picture(self) -> np.ndarray:
@@ -140,13 +140,16 @@ class DecodingPanel:
         s = self.selection
         if s.unit is None:
             raise SettingError("no filter is chosen yet; click one.")
-        return self.gallery.drawn(decode(s.net, s.layer, s.unit, self.unpool), s.net)[0]
+        return self.gallery.drawn(self._decoded(s.unit))[0]
 
     def poster(self) -> bytes:
         """A PNG of the first filters in their order, for where no kernel runs."""
-        units = self.grid.order[:8] or range(min(8, self._layer.channels))
+        units = self.grid.order[:8] or list(range(min(8, self._layer.channels)))
+        return png(side_by_side(list(self.gallery.drawn(self._decoded(units))), scale=2))
+
+    def _decoded(self, units: int | list[int]) -> np.ndarray:
         s = self.selection
-        return png(side_by_side(list(self.gallery.drawn(decode(s.net, s.layer, units, self.unpool), s.net)), scale=2))
+        return decode(s.net, s.layer, units, unpool=self.unpool, progress=False).filters
 
     def _copy(self) -> None:
         with self.status.show_errors():

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import ipywidgets as w
 import numpy as np
-import torch
 
 from ... import drawing
 from ...data import bundled_images
-from ...decoding import Decoding, composition, contrast, decode
-from ...decoding.responses import Comparison, as_maps, codes, filter_responses
+from ...decoding import Comparison, Decoder, composition, contrast, decode
+from ...decoding.filters import in_rgb
+from ...decoding.responses import activations, compare_filters
 from ...network import Network, unit_name
 from ...results import whole_scale
 from ..live.runner import Runner
@@ -48,13 +48,13 @@ class Found:
     """
 
     chosen: Chosen
-    decoding: Decoding
-    filters: torch.Tensor
+    decoder: Decoder
+    filters: np.ndarray
     one: Comparison
     many: Comparison
     images: list
     below: list[tuple[str, int, float]]
-    thumbnails: list[torch.Tensor]
+    thumbnails: list[np.ndarray]
 
 
 class Look:
@@ -68,44 +68,39 @@ class Look:
     def frames(self) -> Iterator[Found]:
         self._stopped.clear()
         c = self.chosen
-        decoding = Decoding(c.net, c.layer, c.unit, c.unpool)
-        filters = next(iter(decoding))[1]
+        decoder = Decoder(c.net, c.layer, c.unit, c.unpool)
+        filters = decoder.filters()
         images = bundled_images(c.net)
         if self._stopped.is_set():
             return
-        one = self._compared(decoding, filters, codes(c.net, [decoding.layer.name], [c.image]))
-        many = self._compared(decoding, filters, self._of_bundled(decoding, images))
+        one = compare_filters(decoder, filters, activations(c.net, [decoder.layer.name], [c.image]))
+        many = compare_filters(decoder, filters, self._of_bundled(decoder, images))
         if self._stopped.is_set():
             return
         below = [
             (made.layer, unit, weight)
-            for made in composition(c.net, c.layer, c.unit, c.unpool)
+            for made in composition(c.net, c.layer, c.unit, unpool=c.unpool)
             for unit, weight in made.strongest(_BELOW)
         ]
         below = sorted(below, key=lambda part: -abs(part[2]))[:_BELOW]
-        thumbnails: dict[tuple[str, int], torch.Tensor] = {}
+        thumbnails: dict[tuple[str, int], np.ndarray] = {}
         for name in dict.fromkeys(layer for layer, _, _ in below):
             units = [unit for layer, unit, _ in below if layer == name]
-            for unit, one_filter in zip(units, decode(c.net, name, units, c.unpool), strict=True):
+            decoded = decode(c.net, name, units, unpool=c.unpool, progress=False)
+            for unit, one_filter in zip(units, decoded.filters, strict=True):
                 thumbnails[name, unit] = one_filter
         self.step = 1
         shown = [thumbnails[layer, unit] for layer, unit, _ in below]
-        yield Found(c, decoding, filters, one, many, images, below, shown)
+        yield Found(c, decoder, in_rgb(filters, c.net.pixels), one, many, images, below, shown)
 
-    def _of_bundled(self, decoding: Decoding, images: list) -> list:
-        """Inputs and codes of the bundled images; those of the last layer are kept for its next unit."""
-        name = decoding.layer.name
+    def _of_bundled(self, decoder: Decoder, images: list) -> list:
+        """Inputs and activations of the bundled images; those of the last layer are kept for its next unit."""
+        name = decoder.layer.name
         weights = sum(p._version for p in self.chosen.net.module.parameters())
         key = (self.chosen.net, name, weights)
         if self._keep.get("key") != key:
-            self._keep.update(key=key, codes=list(codes(self.chosen.net, [name], images)))
-        return self._keep["codes"]
-
-    def _compared(self, decoding: Decoding, filters: torch.Tensor, inputs) -> Comparison:
-        name, unit = decoding.layer.name, decoding.units
-        parts = [(as_maps(code[name])[:, unit], filter_responses(decoding, filters, x)) for x, code in inputs]
-        network, convolved = (torch.cat(maps) for maps in zip(*parts, strict=True))
-        return Comparison(decoding.layer, unit, decoding.unpool, network, convolved)
+            self._keep.update(key=key, batches=list(activations(self.chosen.net, [name], images)))
+        return self._keep["batches"]
 
     def pause(self) -> None:
         """One step is not worth waiting in the middle of."""
@@ -120,7 +115,7 @@ class Look:
 class FilterDetail:
     """The chosen filter large, on its image, its responses, what it is made of and its top images.
 
-    draw(filters, net): how filters are shown. walk(layer, unit) is called when one is chosen that it is made of.
+    draw(filters): how filters are shown. walk(layer, unit) is called when one is chosen that it is made of.
     """
 
     def __init__(self, key: str | None, draw: Callable, tell: Callable[..., None], walk: Callable[[str, int], None]):
@@ -169,20 +164,16 @@ class FilterDetail:
         if found is None:
             return
         c = found.chosen
-        show(
-            self.filter,
-            self.draw(found.filters, c.net)[0],
-            f"{c.layer}, {unit_name(c.net, found.decoding.layer, c.unit)}",
-        )
+        show(self.filter, self.draw(found.filters)[0], f"{c.layer}, {unit_name(c.net, found.decoder.layer, c.unit)}")
         largest = max((abs(weight) for *_, weight in found.below), default=1.0)
         for place, (one, (*_, weight)) in enumerate(zip(found.thumbnails, found.below, strict=True)):
             if place < self.below.count:
-                self.below.put(place, weighed(self.draw(one[None], c.net)[0], weight / largest))
+                self.below.put(place, weighed(self.draw(one[None])[0], weight / largest))
 
     def _responses(self) -> None:
         found, one = self.found, self.found.one
-        c, layer = found.chosen, found.decoding.layer
-        network, convolved = (contrast(maps)[0, 0].cpu().numpy() for maps in (one.network, one.filters))
+        c, layer = found.chosen, found.decoder.layer
+        network, convolved = (contrast(maps)[0, 0] for maps in (one.network, one.filters))
         show(self.image, c.net.picture(c.net.pixels_of(c.image)), "image")
         flat = max(layer.size) == 1
         self.network.layout.display = "none" if flat else ""
@@ -191,8 +182,8 @@ class FilterDetail:
         else:
             show(self.network, drawing.heat(network), "the network's response")
             show(self.convolved, drawing.heat(convolved), "the filter's response")
-        many = [maps.flatten(1).amax(1).double() for maps in (found.many.network, found.many.filters)]
-        agree = float(torch.corrcoef(torch.stack(many))[0, 1].nan_to_num())
+        many = [maps.reshape(len(maps), -1).max(1) for maps in (found.many.network, found.many.filters)]
+        agree = correlation(*many)
         if flat:
             place = [int((m < float(v.max())).sum()) for m, v in zip(many, (one.network, one.filters), strict=True)]
             said = f"the image excites the unit more than {place[0]}, and the filter more than {place[1]}, of "
@@ -201,7 +192,7 @@ class FilterDetail:
             where = np.unravel_index(int(one.network[0, 0].argmax()), layer.size)
             self.image.box = receptive_box(layer, tuple(int(k) for k in where))
             self.image.caption = "image; the unit responds most in the frame"
-            same = float(torch.corrcoef(torch.stack([one.network.flatten(), one.filters.flatten()]))[0, 1].nan_to_num())
+            same = correlation(one.network, one.filters)
             said = f"correlation of the two maps {same:.2f}, mean square error {float(one.errors[0]):.4f}"
         self.said.value = f"{said}; over {len(found.images)} images at hand the two responses correlate by {agree:.2f}."
 
@@ -209,7 +200,7 @@ class FilterDetail:
         found = self.found
         c = found.chosen
         names = " and ".join(dict.fromkeys(layer for layer, _, _ in found.below))
-        unit = unit_name(c.net, found.decoding.layer, c.unit)
+        unit = unit_name(c.net, found.decoder.layer, c.unit)
         what = f"made of these filters of {names}, by weight; click one to walk down" if names else "its own filter"
         self.below_title.value = f"<b>{c.layer}, {unit}</b> is {what}"
         self.below.layout.display = "" if found.below else "none"
@@ -251,10 +242,17 @@ def evidence(found: Found) -> np.ndarray:
     """Where the image speaks for the filter and where against it: their product, summed over channels."""
     from matplotlib import colormaps
 
-    net, (top, left, bottom, right) = found.chosen.net, found.decoding.box
+    net, (top, left, bottom, right) = found.chosen.net, found.decoder.box
     x = net.feed(net.pixels_of(found.chosen.image))[0]
-    product = torch.zeros(net.size)
-    seen = x[:, top : bottom + 1, left : right + 1].float() * found.filters[0]
-    product[top : bottom + 1, left : right + 1] = seen.sum(0).cpu()
-    scaled = 0.5 + 0.5 * product / product.abs().max().clamp(min=1e-30)
-    return (255 * colormaps["RdBu_r"](scaled.numpy())[..., :3]).round().astype(np.uint8)
+    product = np.zeros(net.size, np.float32)
+    seen = in_rgb(x[:, top : bottom + 1, left : right + 1], net.pixels) * found.filters[0]
+    product[top : bottom + 1, left : right + 1] = seen.sum(0)
+    scaled = 0.5 + 0.5 * product / max(np.abs(product).max(), 1e-30)
+    return (255 * colormaps["RdBu_r"](scaled)[..., :3]).round().astype(np.uint8)
+
+
+def correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """The correlation of two arrays of one shape; 0 where one is constant."""
+    a, b = (np.asarray(values, np.float64).ravel() for values in (one, other))
+    a, b = a - a.mean(), b - b.mean()
+    return float(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-30))

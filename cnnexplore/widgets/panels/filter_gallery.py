@@ -12,9 +12,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ... import drawing
 from ...data import bundled_images
-from ...decoding import Decoding, by_class, by_shape, pictures, threshold
-from ...decoding.responses import codes
+from ...decoding import Decoder, by_class, by_shape, threshold
+from ...decoding.filters import in_rgb
+from ...decoding.responses import activations
 from ...network import Layer, Network, has_class_units
 from ..live.runner import Runner
 from ..live.task import Pausable
@@ -37,7 +39,7 @@ class Some(NamedTuple):
 
     where: tuple[Network, str, str]
     units: list[int]
-    filters: torch.Tensor
+    filters: np.ndarray
 
 
 class Filters(Pausable):
@@ -55,14 +57,14 @@ class Filters(Pausable):
         self._stopped = False
         if self._units is None:
             self._units = self._left()
-        decoding = Decoding(*self.where[:2], self._units[self.step :] or None, self.where[2])
-        decoding.at_once = min(decoding.at_once, _AT_ONCE)
+        decoder = Decoder(*self.where[:2], self._units[self.step :] or None, self.where[2])
+        decoder.at_once = min(decoder.at_once, _AT_ONCE)
         self.total = len(self._units)
-        for units, filters in decoding if self.step < self.total else ():
+        for units, filters in decoder if self.step < self.total else ():
             if not self._goes_on():
                 return
             self.step += len(units)
-            yield Some(self.where, units, small(filters))
+            yield Some(self.where, units, small(filters, self.where[0]))
 
 
 class FilterGallery:
@@ -78,7 +80,7 @@ class FilterGallery:
         self.runner.on_result, self.runner.on_state, self.runner.on_error = self._frame, self._state, self._error
         self.share, self.part, self.order = 0.3, "", "by response"
         self.on_ready: Callable[[list[int]], None] = lambda order: None
-        self._kept: OrderedDict[tuple, dict[int, torch.Tensor]] = OrderedDict()
+        self._kept: OrderedDict[tuple, dict[int, np.ndarray]] = OrderedDict()
         self._orders: dict[tuple, list[int]] = {}
         self._where: tuple | None = None
         self._lock = threading.RLock()
@@ -151,11 +153,11 @@ class FilterGallery:
 
     def _pictures(self, units: list[int]) -> np.ndarray:
         kept = self._kept[self._where]
-        return self.drawn(torch.stack([kept[unit] for unit in units]).float(), self._where[0])
+        return self.drawn(np.stack([kept[unit] for unit in units]).astype(np.float32))
 
-    def drawn(self, filters: torch.Tensor, net: Network) -> np.ndarray:
+    def drawn(self, filters: np.ndarray) -> np.ndarray:
         """Filters as pictures, whole or where they are strong, as is chosen now."""
-        return pictures(threshold(filters, self.share, self.part) if self.part else filters, net.pixels)
+        return drawing.signed_picture(threshold(filters, self.share, self.part) if self.part else filters)
 
     def reorder(self) -> None:
         """The chosen order; by shape once all filters are there."""
@@ -178,25 +180,25 @@ class FilterGallery:
 
     def _by_shape(self) -> list[int]:
         kept = self._kept[self._where]
-        return by_shape(torch.stack([kept[unit] for unit in range(len(kept))]).float())
+        return by_shape(np.stack([kept[unit] for unit in range(len(kept))]))
 
     def _by_class(self) -> list[int]:
         """By the class that the network itself sees in the images at hand."""
         net, layer = self._where[0], self._layer.name
         last = list(net.layers)[-1]
-        found = [(code[net.layers[layer].name], code[last].flatten(1).argmax(1))
-                 for _, code in codes(net, list(dict.fromkeys((layer, last))), bundled_images(net))]  # fmt: skip
-        responses, classes = (torch.cat(parts) for parts in zip(*found, strict=True))
-        seen = {int(k): n for n, k in enumerate(sorted(set(classes.tolist())))}
+        found = [(one[net.layers[layer].name].cpu().numpy(), one[last].flatten(1).argmax(1).cpu().numpy())
+                 for _, one in activations(net, list(dict.fromkeys((layer, last))), bundled_images(net))]  # fmt: skip
+        responses, classes = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        seen = {int(k): n for n, k in enumerate(np.unique(classes))}
         groups = by_class(responses, [seen[int(k)] for k in classes])
         return [unit for units in groups.values() for unit in units]
 
 
-def small(filters: torch.Tensor) -> torch.Tensor:
-    """Filters no larger than is kept of them, in half precision on the host."""
+def small(filters: torch.Tensor, net: Network) -> np.ndarray:
+    """Filters no larger than is kept of them, in half precision and RGB order."""
     side = max(filters.shape[2:])
     scaled = filters / filters.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-30)
     if side > _SIDE:
         size = [max(1, math.ceil(n * _SIDE / side)) for n in filters.shape[2:]]
         scaled = F.interpolate(scaled, size, mode="bilinear", antialias=True, align_corners=False)
-    return scaled.half().cpu()
+    return in_rgb(scaled, net.pixels).astype(np.float16)

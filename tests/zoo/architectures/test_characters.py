@@ -18,7 +18,7 @@ def net():
 def test_its_sizes_are_the_papers(net):
     shapes = {name: tuple(p.shape) for name, p in net.module.named_parameters()}
     assert shapes == {"conv1.weight": (4, 1, 5, 5), "conv2.weight": (14, 4, 5, 5), "conv3.weight": (8, 14, 3, 3)}
-    sizes = [tuple(cx.decode(net, name).shape) for name in ("conv1", "conv2", "conv3")]
+    sizes = [cx.decode(net, name).filters.shape for name in ("conv1", "conv2", "conv3")]
     assert sizes == [(4, 1, 5, 5), (14, 1, 9, 9), (8, 1, 14, 14)]
     assert net.labels == list(CHARACTERS)
     used = {part for made_of in CHARACTERS.values() for part in made_of} - {None}
@@ -30,7 +30,7 @@ def test_its_sizes_are_the_papers(net):
 @pytest.mark.parametrize("method", METHODS)
 def test_a_decoded_character_excites_what_it_is_made_of(net, method, shown):
     """At each layer, each part's and each bar's own unit answers most where the character has it."""
-    images = cx.decode(net, "conv3", unpool=method)
+    images = torch.from_numpy(cx.decode(net, "conv3", unpool=method).filters)
     if shown == "as a picture":
         top = images.amax((1, 2, 3), keepdim=True)
         images = net.feed(net.pixels_of([(255 * i).byte().numpy()[0] for i in (images / top).clamp(min=0)]))
@@ -51,8 +51,10 @@ def test_a_decoded_character_excites_what_it_is_made_of(net, method, shown):
 
 def test_a_decoded_part_or_bar_excites_its_own_unit(net):
     conv1, conv2 = net.module.conv1, net.module.conv2
-    assert F.conv2d(cx.decode(net, "conv1"), conv1.weight).flatten(1).argmax(1).tolist() == list(range(4))
-    parts = conv2(conv1(cx.decode(net, "conv2"))).flatten(1)
+    assert F.conv2d(torch.from_numpy(cx.decode(net, "conv1").filters), conv1.weight).flatten(1).argmax(
+        1
+    ).tolist() == list(range(4))
+    parts = conv2(conv1(torch.from_numpy(cx.decode(net, "conv2").filters))).flatten(1)
     assert parts.argmax(1).tolist() == list(range(14))
 
 
