@@ -22,11 +22,14 @@ settings.load_profile("cnnexplore")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one file share fixtures, so one process runs them; browser tests share one server."""
+    """One process runs the tests of a file, which share fixtures, and all browser tests; a slow test stands alone."""
     for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            browser = item.path.parent.name == "browser"
-            item.add_marker(pytest.mark.xdist_group("browser" if browser else str(item.path)))
+        if item.path.parent.name == "browser":
+            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.xdist_group("browser"))
+        elif not item.get_closest_marker("xdist_group"):
+            alone = item.get_closest_marker("slow")
+            item.add_marker(pytest.mark.xdist_group(item.nodeid if alone else str(item.path)))
 
 
 @pytest.fixture(scope="session")
