@@ -12,7 +12,7 @@ import pytest
 from cnnexplore.widgets.views import source
 from cnnexplore.widgets.views.source import javascript
 
-HERE = Path(__file__).parent
+FOLDER = Path(source.__file__).parent
 VIEWS = ["frame_view", "run_view", "unit_grid"]
 
 
@@ -29,7 +29,7 @@ def test_a_view_is_one_module_that_imports_nothing(name):
     text = javascript(name)
     assert not re.search(r"^\s*import ", text, re.MULTILINE)
     assert re.findall(r"^export .*", text, re.MULTILINE) == ["export default { render };"]
-    shared = (Path(source.__file__).parent / "shared.js").read_text(encoding="utf-8")
+    shared = (FOLDER / "shared.js").read_text(encoding="utf-8")
     for helper in re.findall(r"^export function (\w+)", shared, re.MULTILINE):
         assert len(re.findall(rf"^function {helper}\b", text, re.MULTILINE)) == 1
 
@@ -43,5 +43,5 @@ def test_node_can_parse_a_view(name, tmp_path):
 
 
 def test_typescript_finds_no_wrong_type():
-    done = subprocess.run([program("tsc"), "-p", str(HERE / "tsconfig.json")], capture_output=True, text=True)
+    done = subprocess.run([program("tsc"), "-p", str(FOLDER / "jsconfig.json")], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
