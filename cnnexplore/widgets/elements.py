@@ -33,8 +33,9 @@ def sentence(text: str, colour: str = MUTED) -> str:
     return f'<span style="line-height:1.3;color:var(--jp-{colour})">{escaped(text)}</span>'
 
 
-def button(name: str, icon: str, tooltip: str, act: Callable[[], None], width: int = 72) -> w.Button:
-    """A button that calls a function without arguments."""
+def button(name: str, icon: str, tooltip: str, act: Callable[[], None], width: int | None = None) -> w.Button:
+    """A button that calls a function without arguments; as wide as its name needs, or so many pixels."""
+    width = width or 40 + 8 * len(name)
     made = w.Button(description=name, icon=icon, tooltip=tooltip, layout=w.Layout(width=f"{width}px"))
     made.on_click(lambda _: act())
     return made

@@ -52,9 +52,9 @@ def first_frame(notebook: Notebook) -> float:
         """async () => {
           const canvas = document.querySelectorAll(".cx-frame canvas")[1];
           const start = [...document.querySelectorAll(".cx-panel button")].find((b) => b.innerText.includes("start"));
-          const before = canvas.drawn ?? 0, begin = performance.now();
+          const before = canvas.dataset.frames ?? 0, begin = performance.now();
           start.click();
-          while ((canvas.drawn ?? 0) === before) await new Promise((go) => setTimeout(go, 1));
+          while ((canvas.dataset.frames ?? 0) === before) await new Promise((go) => setTimeout(go, 1));
           return performance.now() - begin;
         }"""
     )
@@ -84,21 +84,21 @@ def test_five_hundred_thumbnails_scroll(opened, benchmark, report):
         "grid.put(range(500), np.random.default_rng(0).integers(0, 255, (500, 64, 64, 3), dtype=np.uint8))\n"
         "panel.widget.children = (grid, *panel.widget.children)"
     )
-    opened.page.wait_for_function("() => document.querySelector('.cx-units')?.grid?.done === 500")
+    opened.grid("g.done === 500")
 
     def scroll() -> list[float]:
         """Painted frames of the grid and of the page in a second of scrolling."""
         return opened.page.evaluate(
             """async () => {
               const port = document.querySelector(".cx-units-port"), canvas = port.querySelector("canvas");
-              const before = canvas.painted, begin = performance.now();
+              const before = Number(canvas.dataset.frames), begin = performance.now();
               let frames = 0;
               while (performance.now() - begin < 1000) {
                 await new Promise(requestAnimationFrame);
                 frames++;
                 port.scrollTop = (port.scrollTop + 23) % (port.scrollHeight - port.clientHeight);
               }
-              return [canvas.painted - before, frames];
+              return [Number(canvas.dataset.frames) - before, frames];
             }"""
         )
 

@@ -121,6 +121,7 @@ function render({ model, el }) {
       if (unit === selected) frame(x, y, brand, 3);
       else if (unit === hovered) frame(x, y, ink, 1);
     }
+    canvas.dataset.frames = String(Number(canvas.dataset.frames ?? 0) + 1);
     publish(root, { count: order.length, done: received.size, selected, columns, top });
   }
 
