@@ -112,7 +112,7 @@ CALLS = {
     "salient_part": lambda net, folder: cx.salient_part(net, IMAGE),
     "Completion": lambda net, folder: fill(net),
     "Completion.to_python": lambda net, folder: fill(net).to_python(),
-    "Completion.context": lambda net, folder: fill(net).context,
+    "Completion.class_name": lambda net, folder: fill(net).class_name,
     "Completion.probability": lambda net, folder: fill(net).probability(IMAGE),
     "Completion.result": lambda net, folder: (run := fill(net), run.advance(), run.result().picture),
     "figure": lambda net, folder: [
@@ -163,7 +163,7 @@ def wish(net):
 
 
 def fill(net):
-    return cx.Completion(net, IMAGE, (4, 4, 12, 12), cx.Pathway.location(2, 3, 5), 1, steps=2, jitter=2, M=1.0)
+    return cx.Completion(net, IMAGE, (4, 4, 12, 12), cx.Pathway.location(2, 3, 5), target=1, steps=2, jitter=2, M=1.0)
 
 
 def result(net):

@@ -1,16 +1,12 @@
-"""Diagram: units in columns by layer, with a line from each to the units that it is composed of."""
+"""Diagram: units in columns by layer, with a line from each to what it is made of."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..results import Result
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from .sheet import Drawn
 
 
 @dataclass(frozen=True)
@@ -25,7 +21,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Edge:
-    """The weight with which a unit (layer, unit) contributes to one above it."""
+    """A unit (layer, unit) above is made of one below, with a weight."""
 
     above: tuple[str, int]
     below: tuple[str, int]
@@ -33,44 +29,16 @@ class Edge:
 
 
 @dataclass(frozen=True)
-class Diagram(Result):
-    """A figure: units in one column per layer, the deepest layer on the right.
-
-    The width of a line grows with the size of its weight; negative weights are red.
-
-    Attributes
-    ----------
-    title : str
-        Title of the figure.
-    layers : list of str
-        The layers from left to right.
-    nodes : list of Node
-        The units with their pictures.
-    edges : list of Edge
-        The weights between them.
-    python : str
-        The call that makes the figure again.
-    """
+class Diagram(Drawn):
+    """A figure: the deepest layer is on the right. Lines are as thick as their weight is large, red below zero."""
 
     title: str
     layers: list[str]
     nodes: list[Node]
     edges: list[Edge]
-    python: str = field(default="", repr=False)
 
-    def plot(self, inches: float = 1.1) -> Figure:
-        """A matplotlib figure.
-
-        Parameters
-        ----------
-        inches : float
-            The height of a unit's picture.
-
-        Returns
-        -------
-        matplotlib.figure.Figure
-            The units, connected by lines.
-        """
+    def plot(self, inches: float = 1.1):
+        """A matplotlib figure, each unit `inches` high."""
         from matplotlib.figure import Figure
         from matplotlib.patches import ConnectionPatch
 
@@ -90,7 +58,7 @@ class Diagram(Result):
                 axis.set_title(node.title, fontsize=7, pad=3)
                 axis.set_xticks([])
                 axis.set_yticks([])
-        largest: dict[tuple[str, int], float] = {}
+        largest = {}
         for edge in self.edges:
             largest[edge.above] = max(abs(edge.weight), largest.get(edge.above, 0.0))
         for edge in self.edges:

@@ -3,54 +3,35 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 
 from ..errors import DivergedError, SettingError
 from ..network import Network
 from ..preimage import PreImage, invert, masks
-from .parts import (
-    figure_layers,
-    image_or_default,
-    in_rows,
-    input_cell,
-    named_images,
-    result_cell,
-    single,
-    window_box,
-    windowed_layers,
-)  # fmt: skip
+from .parts import cell, chosen, in_rows, layers_of, original, several, some_image, window_of
 from .sheet import Sheet
-from .table import Table, measure_all
+from .table import Table, measured
 
 VARIANT = "inverting2015"
 
 
 def inverted(
-    net: Network,
-    image: Any,
-    layer: str,
-    variation: float | None = None,
-    steps: int = 400,
-    rate: float = 0.05,
-    **run: Any,
+    net: Network, image, layer: str, variation: float | None = None, steps: int = 400, rate: float = 0.05, **run
 ) -> PreImage:
-    """Invert by the method of 2015.
+    """The inversion by the method of 2015, with a weight of the total variation in place of the one for that depth.
 
-    variation: weight of the total variation (default: the published one for that depth). steps: with fewer than the
-    published 400, the rate falls after half and three quarters of them at the latest. rate: the published one suits
-    AlexNet. Where the gradient is steeper, so that the run diverges or ends further away than an activation of zeros,
-    a quarter of it is tried.
+    steps: with fewer than the published 400 the rate falls after half and three quarters of them at the latest. The
+    published rate is one for AlexNet; where a network is steeper, so that the run diverges or ends further away than a
+    code of zeros is, a quarter of it is tried.
     """
     variant = VARIANT if variation is None else f"{VARIANT}:{variation:g}"
-    result: PreImage | None = None
+    result = None
     while True:
         try:
             schedule = _shortened(steps, rate)
-            found = invert(net, image, layer, variant=variant, steps=steps, rate=rate, schedule=schedule, **run)
-            result = single(found)
+            result = invert(net, image, layer, variant=variant, steps=steps, rate=rate, schedule=schedule, **run)
             if result.error < 1:
                 return result
         except DivergedError:
@@ -62,43 +43,41 @@ def inverted(
 
 
 def _shortened(steps: int, rate: float) -> dict[int, dict[str, float]]:
-    """The schedule with which the rate falls within `steps`: none for 400 steps or more."""
-    published = (100, 300)  # where the variant lets it fall
+    """The changes of rate with which it falls in time: none for 400 steps or more."""
+    published = (100, 300)  # where it falls by itself
     falls = (min(100, steps // 2), min(300, 3 * steps // 4))
     due = {step: sum(step >= f for f in falls) - sum(step >= f for f in published) for step in (*falls, *published)}
     return {} if falls == published else {k: {"rate": rate * 0.1 ** due[k]} for k in sorted(due) if 0 < k < steps}
 
 
-def figure6(
-    net: Network, image: Any = None, layers: Sequence[str] | None = None, columns: int = 7, **run: Any
-) -> Sheet:
+def figure6(net: Network, image=None, layers: Sequence[str] | None = None, columns: int = 7, **run) -> Sheet:
     """Inversions of all layers by the method of 2015, with total variation 1, 10 or 100 by depth."""
-    image = image_or_default(image)
-    cells = [result_cell(inverted(net, image, name, **run), name) for name in figure_layers(net, layers)]
-    return Sheet(f"Inversions of {net.name}, as in 2015", in_rows([input_cell(net, image), *cells], columns))
+    image = some_image(image)
+    cells = [cell(inverted(net, image, name, **run), name) for name in chosen(net, layers)]
+    return Sheet(f"Inversions of {net.name}, as in 2015", in_rows([original(net, image), *cells], columns))
 
 
 def figure9(
     net: Network,
-    image: Any = None,
+    image=None,
     layers: Sequence[str] | None = None,
     window: int = 5,
     variation: float = 100,
     columns: int = 7,
-    **run: Any,
+    **run,
 ) -> Sheet:
-    """Reconstructions from the central window of each layer's map, with its receptive field in white.
+    """Reconstructions from the central window of each layer's map, with its field of view in white.
 
-    variation: the weight of the total variation, the same for all layers, so that the rest of the image stays grey.
+    variation: the weight of the total variation, the same for all layers, so that what is not seen is left grey.
     """
-    image = image_or_default(image)
-    found = windowed_layers(net, layers, window)
+    image = some_image(image)
+    found = chosen(net, layers) if layers else [n for n in layers_of(net) if min(net.layers[n].size) >= window]
     cells = []
     for name in found:
         result = inverted(net, image, name, variation, mask=masks.central(window), **run)
-        cells.append(result_cell(result, name, box=window_box(net.layers[name], net.size, window)))
+        cells.append(cell(result, name, box=window_of(net.layers[name], net.size, window)))
     title = f"From the central {window} x {window} of {net.name}, as in 2015"
-    return Sheet(title, in_rows([input_cell(net, image), *cells], columns))
+    return Sheet(title, in_rows([original(net, image), *cells], columns))
 
 
 # Mean error in percent of CNN-A (CaffeNet) over 100 images, by layer and lambda.
@@ -118,23 +97,22 @@ _PUBLISHED3 = {
 
 def table3(
     net: Network,
-    images: Sequence[Any] | None = None,
+    images: Sequence | None = None,
     layers: Sequence[str] | None = None,
     variations: Sequence[float] = (1, 10, 100),
-    log: str | os.PathLike[str] | None = None,
+    kept: str | os.PathLike | None = None,
     progress: bool = True,
-    **run: Any,
+    **run,
 ) -> Table:
     """The trade-off: mean error by layer and weight of the total variation, beside the published one of CaffeNet.
 
-    All runs use the published algorithm, gradient descent with momentum. As in the paper, an error is
-    ||Phi(x) - Phi0|| over the mean distance between the activations of two of the images, so at least two are needed;
-    its lambda is half of a weight. log: a file from which an interrupted measurement is resumed.
+    As in the paper an error is ||Phi(x) - Phi0|| over the mean distance between the codes of two of the images, so at
+    least two are needed; its lambda is half of a weight. kept: a file from which a measurement that was killed goes on.
     """
-    photographs = named_images(images)
+    photographs = several(images)
     if len(photographs) < 2:
         raise SettingError("errors are in units of the distance between images; give a list of two images or more.")
-    names = figure_layers(net, layers)
+    names = chosen(net, layers)
     by_row = {f"TV {weight:g}": weight for weight in variations}
     jobs = [(row, name, key) for name in names for row in by_row for key in photographs]
 
@@ -142,23 +120,23 @@ def table3(
         return inverted(net, photographs[key], name, by_row[row], progress=False, **run).error
 
     settings = {"table": "inverting2015.table3", "net": net.to_python(), "run": {k: repr(v) for k, v in run.items()}}
-    relative = measure_all(jobs, measure, log, settings, "table 3", progress)
+    relative = measured(jobs, measure, kept, settings, "table 3", progress)
     units = {name: _units(net, list(photographs.values()), name) for name in names}
     values = {(row, name): [e * u for e, u in zip(v, units[name], strict=True)] for (row, name), v in relative.items()}
     is_caffe = "norm1" in net.layers and net.layers["norm1"].channels == 96
     lines = _PUBLISHED3.items() if is_caffe else ()
     published = {(f"TV {w}", name): v for w, line in lines for name, v in zip(_LAYERS3, line, strict=True)}
-    title = f"Error in % of the distance between two images' activations, over {len(photographs)} images, {net.name}"
+    title = f"Error in % of the distance between two images' codes, over {len(photographs)} images, {net.name}"
     return Table(title, list(by_row), names, values, published)
 
 
-def _units(net: Network, images: list[Any], layer: str) -> list[float]:
-    """||Phi0|| of each image over the mean distance between the activations of two of them: N_Phi of the paper."""
-    activations = torch.cat([net.activations(image, layer).flatten(1).double().cpu() for image in images])
-    apart = float(torch.pdist(activations).mean())
+def _units(net: Network, images: list, layer: str) -> list[float]:
+    """||Phi0|| of each image over the mean distance between the codes of two of them: N_Phi of the paper."""
+    codes = torch.cat([net.activations(image, layer).flatten(1).double().cpu() for image in images])
+    apart = float(torch.pdist(codes).mean())
     if apart == 0:
-        raise SettingError(f"the images have the same activation at {layer}; give images that differ.")
-    return (activations.norm(dim=1) / apart).tolist()
+        raise SettingError(f"the images have the same code at {layer}; give images that differ.")
+    return (codes.norm(dim=1) / apart).tolist()
 
 
-FIGURES: dict[str, Callable[..., Any]] = {"6": figure6, "9": figure9, "table3": table3}
+FIGURES = {"6": figure6, "9": figure9, "table3": table3}

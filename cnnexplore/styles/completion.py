@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -21,73 +22,142 @@ from ..preimage.run import Run
 from ..preimage.settings import Settings, Values, paper_jitter
 from ..preimage.solvers import Spectral
 from ..results import image_to_python
-from .hole import Hole
+from .masked_photograph import MaskedPhotograph
 from .pathway import as_pathway
 
-EASE = 0.04  # how far from the seam the class has its full say, as a part of the image's side
-STARTS = ("surroundings", "noise", "image")
+EDGE = 0.04  # width of the soft edge at the seam, as a part of the input's side
+INITS = ("surroundings", "noise", "image")
 
 
-def usual_weight(layer: Layer, hole: Hole) -> float:
-    """What a maximisation takes, over the share of the pixels that are free: fewer say less."""
-    return paper_weight(layer, hole.net.size) / float(hole.free.mean())
+def completion_weight(layer: Layer, masked: MaskedPhotograph) -> float:
+    """The usual C: that of a maximisation over the share of the pixels that are filled."""
+    return paper_weight(layer, masked.net.size) / float(masked.update_mask.mean())
 
 
 @dataclass(frozen=True)
 class Completed(PreImage):
-    """A completed photograph. picture: (H, W, 3) uint8 of the photograph's own size, unchanged outside the mask.
+    """A completed photograph.
 
-    before, after: the probability of the class, in the photograph as it was and as it is. mask: (H, W) bool. x: what
-    the network sees of it.
+    Attributes
+    ----------
+    x : torch.Tensor
+        (1, C, h, w), what the network sees of it, in the network's units.
+    net : Network
+        The network.
+    history : np.ndarray
+        Structured array with the energy and its terms, one record per step.
+    layer : str
+        The layer of the class scores.
+    python : str
+        The Python that makes it again.
+    error : float
+        Not a number.
+    response : float
+        The class score, through the pathway if there is one, over M.
+    about : str
+        The class.
+    masked : MaskedPhotograph
+        The photograph and its mask.
+    before, after : float
+        The probability of the class in the photograph as it was, and as it is now, by the network without a pathway.
     """
 
-    hole: Hole = field(repr=False, kw_only=True)
+    masked: MaskedPhotograph = field(repr=False, kw_only=True)
     before: float = math.nan
     after: float = math.nan
 
     @property
     def picture(self) -> np.ndarray:
-        return self.hole.filled(self.x)
+        """(H, W, 3) uint8, of the photograph's own size; unchanged outside the mask."""
+        return self.masked.fill(self.x)
 
     @property
     def mask(self) -> np.ndarray:
-        return self.hole.mask
+        """(H, W) bool, what was filled."""
+        return self.masked.mask
 
     def _title(self) -> str:
         return f"{self.about}: probability {self.before:.2f} → {self.after:.2f}"
 
 
 class Completion(Run):
-    """The run that fills the masked part of an image so that a class responds most; no other pixel changes.
+    """The run that fills the masked part of an image so that a class score is large; no other pixel changes.
 
-    image: anything that `Network.pixels_of` takes, one, of any size. mask: where to fill (see `Hole`); None: the part
-    that the predicted class depends on most (`salient_part`). style: a topic, of which passes what is more of it than
-    of others, a cx.Pathway or a mask m7; a list of them, or of seeds, runs as one batch. target: a class's number or
-    label (default: what the network says of the image with the hole filled from around it, for that is all that is
-    known). start: of the fill: "surroundings", "noise" or "image", each with a little noise of the seed. C: None means
-    what a maximisation takes over the share of the pixels that are free; towards the seam the class has less and less
-    to say.
-    Raises SettingError, ImageError, NetworkError, DivergedError. Source: intraclass2015, section 5.2.
+    The weight of the class falls to 0 towards the seam.
+
+    Parameters
+    ----------
+    net : Network
+        A classifier.
+    image : image
+        What `Network.pixels_of` takes, one image of any size.
+    mask : array_like, picture, str, (int, int, int, int) or MaskedPhotograph, optional
+        True where to fill, (H, W) as the image or as the network's input; a picture in which white is true; or a box
+        (top, left, bottom, right) in the image's pixels. Default: `salient_part`.
+    topic : Topic, Pathway, array_like or list of them, optional
+        The style: a topic, through its distinctive units; a pathway; or a mask m7, one number per unit of fc7. A list
+        runs as one batch. Default: the whole network.
+    target : int or str, optional
+        The class, by number or label. Default: the predicted class of the image with the mask filled smoothly from
+        around it, as only the surroundings are known.
+    C : float, optional
+        Weight of the class score. Default: that of `maximize` over the share of the pixels that are filled.
+    alpha, beta : float
+        Exponents of the bounded-range and total-variation priors.
+    jitter : int, optional
+        Largest random shift of the image in a step, in pixels. Default: the paper's, by the layer.
+    steps : int, optional
+        Steps of the solver. Default: as `maximize`.
+    seed : int or list of int
+        Seed of the noise. A list runs as one batch.
+    init : {"surroundings", "noise", "image"}
+        What the fill starts from, with a little noise: the surroundings, smoothly continued; noise; or the image.
+    M : float, optional
+        The score that counts as a response of 1. Default: the largest of the bundled images, through the pathway.
+    solver : str, optional
+        The solver, one of `cx.solvers`. Default: as `maximize`.
+    rate : float
+        The solver's step size.
+    refine : int
+        Steps of refinement after the solver's.
+    schedule : dict, optional
+        Settings that change: {step: {name: value}}.
+    settings : Settings, optional
+        Settings that can be changed while it runs, in place of C, alpha, beta, jitter and rate.
+
+    Raises
+    ------
+    SettingError
+        If a setting is out of its range, the mask does not fit, or there is no such class.
+    ImageError
+        If the image cannot be read.
+    NetworkError
+        If the network is no classifier, or has no layers for the pathway.
+
+    References
+    ----------
+    Wei, Zhou, Torralba and Freeman, Understanding intra-class knowledge inside CNN, 2015, section 5.2.
     """
 
     _usual_refine = 50
-    _kind = Completed
+    _kind: type[PreImage] = Completed
 
     @torch.inference_mode(False)
     def __init__(
         self,
         net: Network,
-        image,
-        mask=None,
-        style=None,
-        target=None,
+        image: Any,
+        mask: Any = None,
+        topic: Any = None,
+        *,
+        target: int | str | None = None,
         C: float | None = None,
         alpha: float = 6,
         beta: float = 2,
         jitter: int | None = None,
         steps: int | None = None,
         seed: int | list[int] = 0,
-        start: str = "surroundings",
+        init: str = "surroundings",
         M: float | None = None,
         solver: str | None = None,
         rate: float = 0.05,
@@ -95,28 +165,28 @@ class Completion(Run):
         schedule: dict[int, dict[str, float]] | None = None,
         settings: Settings | None = None,
     ):
-        if start not in STARTS:
-            raise SettingError(f"start is {start!r}; expected one of {', '.join(map(repr, STARTS))}.")
+        if init not in INITS:
+            raise SettingError(f"init is {init!r}; expected one of {', '.join(map(repr, INITS))}.")
         where = class_score_layer(net)
-        self.image, self.start = image, start
-        self.hole = mask if isinstance(mask, Hole) else Hole(net, image, mask)
-        around = self.hole.surroundings()
+        self.image, self.init = image, init
+        self.masked = mask if isinstance(mask, MaskedPhotograph) else MaskedPhotograph(net, image, mask)
+        around = self.masked.inpaint()
         scores = net.probe(where.name)
         with torch.no_grad():
             context = scores(net.feed(around))[where.name]
         shape = context.shape
         self.unit = int(context.flatten().argmax()) if target is None else resolve_unit(net, where, target)
-        several = isinstance(style, (list, tuple))
-        styles = [None if one is None else as_pathway(one) for one in (style if several else [style])]
-        pathway = None if styles == [None] else styles if several else styles[0]
-        seeds = paired(seeds_of(seed), styles=len(styles))
+        several = isinstance(topic, (list, tuple))
+        pathways = [None if one is None else as_pathway(one) for one in (topic if several else [topic])]
+        pathway = None if pathways == [None] else pathways if several else pathways[0]
+        seeds = paired(seeds_of(seed), topics=len(pathways))
         self.batched = several or isinstance(seed, (list, tuple))
         self.M = M
         scale = measures(net, where.name, [self.unit], pathway) if M is None else torch.tensor([M])
         if not bool((scale > 0).all()):
-            raise SettingError(f"M is {M!r}; expected the positive response that counts as 1.")
+            raise SettingError(f"M is {M!r}; expected the positive score that counts as a response of 1.")
         if settings is None:
-            C = usual_weight(where, self.hole) if C is None else C
+            C = completion_weight(where, self.masked) if C is None else C
             settings = Settings(Values(C, alpha, beta, paper_jitter(where) if jitter is None else jitter, rate))
         weights = torch.zeros(len(seeds), *shape[1:], device=net.device)
         weights[:, self.unit] = 1
@@ -130,89 +200,174 @@ class Completion(Run):
             refine=refine,
             solver=solver,
             schedule=schedule,
-            init=self._begin(around, seeds),
+            init=self._first(around, seeds),
             pathway=pathway,
-            update_mask=self.hole.eased(EASE),
+            update_mask=self.masked.soft_update_mask(EDGE),
         )
 
-    def _begin(self, around: torch.Tensor, seeds: list[int]) -> torch.Tensor:
-        """The images that the run begins with, (N, C, H, W)."""
-        net = self.hole.net
+    def _first(self, around: torch.Tensor, seeds: list[int]) -> torch.Tensor:
+        """The images that the run starts from, (N, C, h, w)."""
+        net = self.masked.net
         scale = Scale(net.pixels.norm, math.prod(net.size))
         noise = noise_of([torch.Generator().manual_seed(seed) for seed in seeds], net.pixels.channels, net.size, scale)
         faint = Spectral(noise).init(noise).to(net.device)
         x = net.pixels_of(self.image)
-        under = {"surroundings": around, "image": x, "noise": torch.zeros_like(x)}[self.start]
-        return torch.where(torch.from_numpy(self.hole.free).to(net.device), under + faint, x)
+        base = {"surroundings": around, "image": x, "noise": torch.zeros_like(x)}[self.init]
+        return torch.where(torch.from_numpy(self.masked.update_mask).to(net.device), base + faint, x)
 
     @property
-    def context(self) -> str:
-        """The class that is put in, by name."""
+    def class_name(self) -> str:
+        """The class that the photograph is filled with."""
         return unit_name(self.net, self.net.scores, self.unit)
 
     def result(self) -> Completed | list[Completed]:
         """The completion as it is now; a list for a batch."""
         responses = (-self.data_term(self.x)[0]).tolist()
         before = self.probability(self.image)
-        made = [self.hole.filled(x[None]) for x in self.x]
-        return self._results(
+        filled = [self.masked.fill(x[None]) for x in self.x]
+        found = self._results(
             lambda k: {
                 "response": responses[k],
-                "about": self.context,
-                "hole": self.hole,
+                "about": self.class_name,
+                "masked": self.masked,
                 "before": before,
-                "after": self.probability(made[k]),
+                "after": self.probability(filled[k]),
             }
         )
+        return cast("Completed | list[Completed]", found)
 
-    def probability(self, image) -> float:
-        """How probable the class is in an image, as the network is, through no pathway."""
+    def probability(self, image: Any) -> float:
+        """The probability of the class in an image, by the network without a pathway.
+
+        Parameters
+        ----------
+        image : image
+            What `Network.pixels_of` takes.
+        """
         scores = self.net.activations(image, self.layer.name).flatten(1).float()
         return float(scores.softmax(1)[0, self.unit])
 
     def to_python(self, image: str = "", item: int | None = None, step: int | None = None) -> str:
-        """The line of Python that remakes the completion as it is now, or as it was after `step` steps.
+        """The Python that makes the completion as it is now, or as it was after some steps.
 
-        image: the Python of the image (default: its path, or the name `image`). item: which one of a batch.
+        Parameters
+        ----------
+        image : str
+            The Python of the image. Default: its path, or the name `image`.
+        item : int, optional
+            Which one of a batch. Default: all.
+        step : int, optional
+            After how many steps. Default: now.
         """
-        more = {"target": repr(self.context if self.context in self.net.labels else self.unit)}
-        if self.hole.code:
-            more["mask"] = self.hole.code
-        if self.start != "surroundings":
-            more["start"] = repr(self.start)
+        more = {"target": repr(self.class_name if self.class_name in self.net.labels else self.unit)}
+        if self.masked.to_python():
+            more["mask"] = self.masked.to_python()
+        if self.init != "surroundings":
+            more["init"] = repr(self.init)
         if self.M is not None:
             more["M"] = repr(self.M)
-        return call_of(self, "complete", image or image_to_python(self.image), step, item, **more).replace(
-            "pathway=", "style="
-        )
+        python = call_of(self, "complete", image or image_to_python(self.image), step, item, **more)
+        return python.replace("pathway=", "topic=")
 
 
 def complete(
     net: Network,
-    image,
-    mask=None,
-    style=None,
-    target=None,
+    image: Any,
+    mask: Any = None,
+    topic: Any = None,
+    *,
+    target: int | str | None = None,
     C: float | None = None,
     alpha: float = 6,
     beta: float = 2,
     jitter: int | None = None,
     steps: int | None = None,
     seed: int | list[int] = 0,
-    start: str = "surroundings",
+    init: str = "surroundings",
     M: float | None = None,
     solver: str | None = None,
-    *,
     rate: float = 0.05,
     refine: int = 50,
     schedule: dict[int, dict[str, float]] | None = None,
     progress: bool = True,
 ) -> Completed | list[Completed]:
-    """The photograph with its masked part filled by an object of a class and style (intraclass2015, section 5.2).
+    """Fill the masked part of a photograph with an object of a class and style.
 
-    Arguments as for `Completion`; a list of styles or seeds runs as one batch and gives a list. progress: show a bar.
+    Only the masked pixels are optimised, so that the class score is large. To insert an object, give a mask; the class
+    is what the surroundings suggest. To modify one, leave the mask out: the part that the predicted class depends on
+    most is filled again.
+
+    Parameters
+    ----------
+    net : Network
+        A classifier.
+    image : image
+        What `Network.pixels_of` takes, one image of any size.
+    mask : array_like, picture, str or (int, int, int, int), optional
+        True where to fill, (H, W) as the image or as the network's input; a picture in which white is true; or a box
+        (top, left, bottom, right) in the image's pixels. Default: `salient_part`.
+    topic : Topic, Pathway, array_like or list of them, optional
+        The style: a topic, through its distinctive units; a pathway; or a mask m7, one number per unit of fc7. A list
+        runs as one batch. Default: the whole network.
+    target : int or str, optional
+        The class, by number or label. Default: the predicted class of the image with the mask filled smoothly from
+        around it.
+    C : float, optional
+        Weight of the class score. Default: that of `maximize` over the share of the pixels that are filled.
+    alpha : float
+        Exponent of the bounded-range prior.
+    beta : float
+        Exponent of the total-variation prior.
+    jitter : int, optional
+        Largest random shift of the image in a step, in pixels. Default: the paper's, by the layer.
+    steps : int, optional
+        Steps of the solver. Default: as `maximize`.
+    seed : int or list of int
+        Seed of the noise. A list runs as one batch.
+    init : {"surroundings", "noise", "image"}
+        What the fill starts from, with a little noise: the surroundings, smoothly continued; noise; or the image.
+    M : float, optional
+        The score that counts as a response of 1. Default: the largest of the bundled images, through the pathway.
+    solver : str, optional
+        The solver, one of `cx.solvers`. Default: as `maximize`.
+    rate : float
+        The solver's step size.
+    refine : int
+        Steps of refinement after the solver's.
+    schedule : dict, optional
+        Settings that change: {step: {name: value}}.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    Completed or list of Completed
+        The completed photograph; a list for a list of topics or seeds.
+
+    Raises
+    ------
+    SettingError
+        If a setting is out of its range, the mask does not fit, or there is no such class.
+    ImageError
+        If the image cannot be read.
+    NetworkError
+        If the network is no classifier, or has no layers for the pathway.
+    DivergedError
+        If the estimate is no longer finite.
+
+    References
+    ----------
+    Wei, Zhou, Torralba and Freeman, Understanding intra-class knowledge inside CNN, 2015, section 5.2.
+
+    Examples
+    --------
+    >>> net, image = cx.load("worldnet"), cx.scene(7).image
+    >>> filled = cx.complete(net, image, (20, 20, 70, 70), target="bird", M=10, steps=3, refine=0, progress=False)
+    >>> bool((filled.picture[~filled.mask] == image[~filled.mask]).all())
+    True
     """
     run = Completion(
-        net, image, mask, style, target, C, alpha, beta, jitter, steps, seed, start, M, solver, rate, refine, schedule
-    )
-    return run._finish("complete", progress)
+        net, image, mask, topic, target=target, C=C, alpha=alpha, beta=beta, jitter=jitter, steps=steps, seed=seed,
+        init=init, M=M, solver=solver, rate=rate, refine=refine, schedule=schedule,
+    )  # fmt: skip
+    return cast("Completed | list[Completed]", run._finish("complete", progress))

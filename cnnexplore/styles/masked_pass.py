@@ -182,7 +182,20 @@ class _Reader(TorchFunctionMode):
 
 
 def relu_masks(net: Network, image: Any) -> ReluMasks:
-    """The masks that the relus make of an image: m5 where pool5 is positive; m6 and m7 where the network has them."""
+    """The masks of an image's own ReLUs: m5 where pool5 is positive; m6 and m7 where the network has them.
+
+    Parameters
+    ----------
+    net : Network
+        Any network with a classifier head.
+    image : image
+        What `Network.pixels_of` takes, one image.
+
+    Raises
+    ------
+    NetworkError
+        If the network has no classifier head.
+    """
     head = classifier_head(net)
     mode = _Reader(head)
     with torch.inference_mode(False), torch.no_grad():
@@ -192,4 +205,4 @@ def relu_masks(net: Network, image: Any) -> ReluMasks:
     found = dict(zip(("m7", "m6"), reversed(head.relus), strict=False))
     given = {name: mode.open[relu[0]][0] for name, relu in found.items() if relu is not None}
     assert mode.pool is not None  # the head has a first product
-    return ReluMasks(mode.pool[0].view(head.shape), **given)
+    return ReluMasks(mode.pool[0].view(head.shape), given.get("m6"), given.get("m7"))

@@ -1,9 +1,10 @@
-"""Pathway: fixed relu masks m5, m6 and m7 that an optimisation goes through (intraclass2015, section 4)."""
+"""Pathway: fixed ReLU masks m5, m6 and m7 that an optimisation goes through (intraclass2015, section 4)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,36 +15,59 @@ from ..preimage import masks as named_masks
 from ..preimage.maximization import paper_weight
 from ..results import image_to_python
 from .classifier_head import classifier_head
+from .mask_text import as_mask, mask_to_text, text_to_mask
 from .masked_pass import MaskedPass, ReluMasks, masked_passes, relu_masks
-from .packed import binary, packed, unpacked
 
 _DEPTHS = {1: ("m7",), 2: ("m6", "m7"), 3: ("m5", "m6", "m7")}
 
 
 class Pathway:
-    """Which numbers of pool5, fc6 and fc7 pass, whatever the image, in the place of the relus' own choice.
+    """Fixed masks in place of the ReLUs: which units of pool5, fc6 and fc7 are open, whatever the image.
 
-    m5: (h, w) or (C, h, w) of pool5, what the first fully-connected layer is given; m6 and m7: one per unit of the
-    last two hidden layers, m7 before the class scores. Each is true where it passes: an array, a name of `cx.masks`,
-    text such as "110 110 000", or None for what passes of itself. relu: whether the relus stay in force, so that masks
-    only close units, as dropout does; else a unit of m6 or m7 passes whatever its sign, as equation 4 has it.
-    Joined with `&`, what passes must pass both.
-    Raises SettingError, and where it is used NetworkError for a network without such layers.
-    Source: intraclass2015, equation 4.
+    A unit of m6 or m7 that is open lets its value through whatever its sign, as equation 4 has it, unless `relu` is
+    set. `a & b` opens what both open.
+
+    Parameters
+    ----------
+    m5 : array_like, str or callable, optional
+        Mask of the input of the first fully-connected layer (pool5), (h, w) or (C, h, w): true or 1 is open. As text,
+        rows such as "110 110 000"; or one of `cx.masks`. Default: as it is.
+    m6 : array_like, str or callable, optional
+        Mask of the last hidden layer but one (fc6), one number per unit. Default: its ReLU.
+    m7 : array_like, str or callable, optional
+        Mask of the last hidden layer before the class scores (fc7), one number per unit. Default: its ReLU.
+    relu : bool
+        Keep the ReLUs in force, so that masks can only close units, as dropout does.
+
+    Raises
+    ------
+    SettingError
+        If a mask is no mask. Where the pathway is used, also if it does not fit the network.
+
+    References
+    ----------
+    Wei, Zhou, Torralba and Freeman, Understanding intra-class knowledge inside CNN, 2015, equation 4.
+
+    Examples
+    --------
+    >>> net = cx.load("worldnet")
+    >>> pathway = cx.Pathway.location(1, 1, 3) & cx.Pathway.ensemble(5)
+    >>> pathway.to_python()
+    'cx.Pathway.location(1, 1, 3) & cx.Pathway.ensemble(5)'
+    >>> r = cx.maximize(net, net.scores.name, "church", pathway=pathway, M=10, steps=3, progress=False)
     """
 
-    def __init__(self, m5=None, m6=None, m7=None, relu: bool = False):
+    def __init__(self, m5: Any = None, m6: Any = None, m7: Any = None, *, relu: bool = False):
         self.relu = bool(relu)
         self._parts: dict[str, list[Callable[[Network], torch.Tensor]]] = {}
-        given = {"m5": m5, "m6": m6, "m7": m7}
-        said = []
-        for name, value in given.items():
+        arguments = []
+        for name, value in {"m5": m5, "m6": m6, "m7": m7}.items():
             if value is not None:
                 named = callable(value)
                 mask = value if named else _Array(name, value)
                 self._parts[name] = [_Shaped(name, mask)]
-                said.append(f"{name}={'cx.masks.' * named}{mask!r}")
-        self._python = f"cx.Pathway({', '.join([*said, *(['relu=True'] if relu else [])])})"
+                arguments.append(f"{name}={'cx.masks.' * named}{mask!r}")
+        self._python = f"cx.Pathway({', '.join([*arguments, *(['relu=True'] if relu else [])])})"
 
     def __repr__(self) -> str:
         return self._python.removeprefix("cx.")
@@ -51,19 +75,19 @@ class Pathway:
     def __and__(self, other: Pathway) -> Pathway:
         if not isinstance(other, Pathway):
             return NotImplemented
-        gated = [one for one in (self, other) if one.relu or {"m6", "m7"} & set(one._parts)]
-        if len({one.relu for one in gated}) > 1:
+        with_relus = [one for one in (self, other) if one.relu or {"m6", "m7"} & set(one._parts)]
+        if len({one.relu for one in with_relus}) > 1:
             raise SettingError(
                 f"{self!r} and {other!r} cannot be joined: the relus stay in force in one of them and not in the other."
             )
         names = dict.fromkeys([*self._parts, *other._parts])
         parts = {name: [*self._parts.get(name, ()), *other._parts.get(name, ())] for name in names}
-        return _made(parts, any(one.relu for one in gated), f"{self._python} & {other._python}")
+        return _build(parts, any(one.relu for one in with_relus), f"{self._python} & {other._python}")
 
-    def closing(self) -> Pathway:
-        """The same masks with the relus in force: they only close units, as dropout does."""
+    def with_relu(self) -> Pathway:
+        """The same masks with the ReLUs in force: they only close units, as dropout does."""
         python = f"({self._python})" if " & " in self._python else self._python
-        return self if self.relu else _made(self._parts, True, f"{python}.closing()")
+        return self if self.relu else _build(self._parts, True, f"{python}.with_relu()")
 
     def to_python(self) -> str:
         """The Python that makes this pathway again."""
@@ -85,86 +109,150 @@ class Pathway:
         return masked_passes(net, layer, [ReluMasks() if one is None else one.masks(net) for one in pathways])
 
     def masks(self, net: Network) -> ReluMasks:
-        """The masks for a network, as tensors. Raises SettingError, NetworkError."""
-        found = {}
+        """The masks for a network.
+
+        Parameters
+        ----------
+        net : Network
+            Any network with a classifier head.
+
+        Returns
+        -------
+        ReluMasks
+            m5, m6 and m7 as tensors.
+
+        Raises
+        ------
+        SettingError
+            If a mask does not fit the network.
+        NetworkError
+            If the network has no such layers.
+        """
+        found: dict[str, torch.Tensor] = {}
         for name, parts in self._parts.items():
             for part in parts:
                 mask = part(net)
                 found[name] = mask & found[name] if name in found else mask
-        return ReluMasks(**found, relu=self.relu)
+        return ReluMasks(found.get("m5"), found.get("m6"), found.get("m7"), self.relu)
 
     @classmethod
     def location(cls, row: int, column: int, k: int = 3) -> Pathway:
-        """Only the k x k positions of pool5 from (row, column) on (section 4.1)."""
+        """Open only k x k positions of pool5 (section 4.1).
+
+        Parameters
+        ----------
+        row, column : int
+            The first row and column that are open.
+        k : int
+            Rows and columns that are open.
+        """
         python = f"cx.Pathway.location({row!r}, {column!r}, {k!r})"
-        return _made({"m5": [_Window(named_masks.window(row, column, row + k, column + k))]}, False, python)
+        return _build({"m5": [_Window(named_masks.window(row, column, row + k, column + k))]}, False, python)
 
     @classmethod
-    def topic(cls, topic) -> Pathway:
-        """Only the units of a topic at fc7 (section 4.2).
+    def topic(cls, topic: Any) -> Pathway:
+        """Open only the units of a topic at fc7 (section 4.2).
 
-        topic: what has a `mask`, as the topics of cx.topics, or the mask itself, one per unit.
+        Parameters
+        ----------
+        topic : Topic or array_like
+            One of `topics`, or a mask m7, one number per unit.
         """
         return cls(m7=getattr(topic, "mask", topic))
 
     @classmethod
-    def ensemble(cls, seed: int = 0, keep: float = 0.5, relu: bool = False) -> Pathway:
-        """One of the networks that dropout trains: random units of fc6 and fc7 (section 4.3).
+    def ensemble(cls, seed: int = 0, keep: float = 0.5, *, relu: bool = False) -> Pathway:
+        """Open random units of fc6 and fc7: one of the networks that dropout trains (section 4.3).
 
-        keep: which part of them; of each layer exactly that many, rounded. Any computer draws the same for a seed.
+        Every computer draws the same units for a seed.
+
+        Parameters
+        ----------
+        seed : int
+            Which of the networks, 0 or more.
+        keep : float
+            Part of the units of each layer that is open, above 0 and at most 1; the number is rounded.
+        relu : bool
+            Keep the ReLUs in force.
         """
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
             raise SettingError(f"seed is {seed!r}; expected a whole number, 0 or more.")
-        if isinstance(keep, bool) or not isinstance(keep, (int, float)) or not 0 < keep <= 1:
+        if isinstance(keep, bool) or not isinstance(keep, (int, float, np.number)) or not 0 < keep <= 1:
             raise SettingError(f"keep is {keep!r}; expected which part of the units to keep, above 0 and at most 1.")
-        said = [repr(int(seed)), *([f"keep={keep!r}"] if keep != 0.5 else []), *(["relu=True"] if relu else [])]
+        keep = float(keep)
+        arguments = [repr(int(seed)), *([f"keep={keep!r}"] if keep != 0.5 else []), *(["relu=True"] if relu else [])]
         parts = {name: [_Random(name, int(seed), keep)] for name in ("m6", "m7")}
-        return _made(parts, relu, f"cx.Pathway.ensemble({', '.join(said)})")
+        return _build(parts, relu, f"cx.Pathway.ensemble({', '.join(arguments)})")
 
     @classmethod
-    def of(cls, image, depth: int = 3, relu: bool = False) -> Pathway:
-        """What an image itself opens, its binary code (section 4.4).
+    def of(cls, image: Any, depth: int = 3, *, relu: bool = False) -> Pathway:
+        """Open what an image itself opens, its hierarchical binary code (section 4.4).
 
-        image: anything that `Network.pixels_of` takes, one. depth: 1 fixes m7, 2 also m6, 3 also m5.
+        Parameters
+        ----------
+        image : image
+            What `Network.pixels_of` takes, one image.
+        depth : {1, 2, 3}
+            1 fixes m7, 2 also m6, 3 also m5.
+        relu : bool
+            Keep the ReLUs in force.
         """
         if depth not in _DEPTHS or isinstance(depth, bool):
             raise SettingError(f"depth is {depth!r}; expected 1 for m7, 2 for m6 and m7, 3 for m5, m6 and m7.")
-        parts = {name: [_Own(name, image)] for name in _DEPTHS[depth]}
+        parts = {name: [_OfImage(name, image)] for name in _DEPTHS[depth]}
         more = ", relu=True" if relu else ""
-        return _made(parts, relu, f"cx.Pathway.of({image_to_python(image)}, {depth!r}{more})")
+        return _build(parts, relu, f"cx.Pathway.of({image_to_python(image)}, {depth!r}{more})")
 
 
-def as_pathway(style) -> Pathway:
-    """A style as a pathway: a Pathway, a topic, whose own units pass, or a mask m7. Raises SettingError."""
-    if isinstance(style, Pathway):
-        return style
+def as_pathway(topic: Any) -> Pathway:
+    """A style as a pathway.
+
+    Parameters
+    ----------
+    topic : Pathway, Topic or array_like
+        A pathway, which is returned; a topic, through its distinctive units; or a mask m7, one number per unit.
+
+    Raises
+    ------
+    SettingError
+        If it is none of these.
+    """
+    if isinstance(topic, Pathway):
+        return topic
     try:
-        return Pathway.topic(getattr(style, "distinctive_mask", style))
+        return Pathway.topic(getattr(topic, "distinctive_mask", topic))
     except SettingError as error:
         raise SettingError(
-            f"style is {type(style).__name__}; expected a topic, a cx.Pathway, or a mask of fc7, one per unit."
+            f"topic is {type(topic).__name__}; expected a topic, a cx.Pathway, or a mask of fc7, one number per unit."
         ) from error
 
 
 def pathway_weight(net: Network) -> float:
-    """C for a class through a part of a network, which says less than the whole: four times the paper's."""
+    """The usual C for a class through a pathway: four times the paper's, as its scores depend less on the image.
+
+    Parameters
+    ----------
+    net : Network
+        A classifier.
+    """
     return 4 * paper_weight(net.scores, net.size)
 
 
-def _made(parts: dict[str, list], relu: bool, python: str) -> Pathway:
+def _build(parts: dict[str, Any], relu: bool, python: str) -> Pathway:
     pathway = Pathway(relu=relu)
     pathway._parts, pathway._python = parts, python
     return pathway
 
 
 def _shape(net: Network, name: str) -> tuple[int, ...]:
+    """The shape of a mask of a network."""
     head = classifier_head(net)
     return head.shape if name == "m5" else (head.relu(name)[1],)
 
 
 @dataclass(frozen=True)
 class _Shaped:
-    """A mask that is made for the network's shape, or has one that must fit it."""
+    """A mask that must fit the network's shape, or is computed for it."""
 
     name: str
     mask: _Array | Callable[[tuple[int, ...]], np.ndarray]
@@ -187,13 +275,15 @@ class _Shaped:
 
 @dataclass(frozen=True)
 class _Window:
+    """A window of positions of pool5."""
+
     window: named_masks.window
 
     def __call__(self, net: Network) -> torch.Tensor:
         rows, columns = classifier_head(net).grid
         shape = classifier_head(net).shape
         w = self.window
-        whole = all(isinstance(v, int) for v in (w.top, w.left, w.bottom, w.right))
+        whole = all(isinstance(v, (int, np.integer)) for v in (w.top, w.left, w.bottom, w.right))
         if not whole or not (0 <= w.top < w.bottom <= rows and 0 <= w.left < w.right <= columns):
             raise SettingError(
                 f"rows {w.top} to {w.bottom - 1} and columns {w.left} to {w.right - 1} are not within pool5 of "
@@ -203,17 +293,19 @@ class _Window:
 
 
 class _Array:
-    """A mask that was given as numbers or text; its Python is text."""
+    """A mask that was given as numbers or text; its repr is text."""
 
-    def __init__(self, name: str, value):
-        self.array = unpacked(value, name) if isinstance(value, str) else binary(value, name)
+    def __init__(self, name: str, value: Any):
+        self.array = text_to_mask(value, name) if isinstance(value, str) else as_mask(value, name)
 
     def __repr__(self) -> str:
-        return repr(packed(self.array))
+        return repr(mask_to_text(self.array))
 
 
 @dataclass(frozen=True)
 class _Random:
+    """Random units of a layer."""
+
     name: str
     seed: int
     keep: float
@@ -225,12 +317,14 @@ class _Random:
 
 
 @dataclass(frozen=True)
-class _Own:
+class _OfImage:
+    """The units that an image itself opens."""
+
     name: str
-    image: object
+    image: Any
 
     def __call__(self, net: Network) -> torch.Tensor:
         _shape(net, self.name)
         if len(net.pixels_of(self.image)) != 1:
-            raise SettingError("several images were given; expected one, whose code the pathway is.")
+            raise SettingError("several images were given; expected one, whose masks make the pathway.")
         return getattr(relu_masks(net, self.image), self.name)

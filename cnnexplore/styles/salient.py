@@ -1,6 +1,8 @@
-"""The key part of an object: where a class's score depends most on the pixels (intraclass2015, section 5.2)."""
+"""The salient part of an image: where the score of a class depends most on the pixels (intraclass2015, 5.2)."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -8,18 +10,48 @@ from ..errors import SettingError
 from ..network import Network, class_score_layer, read_image, resolve_unit, seen_part, unit_gradient
 
 
-def salient_part(net: Network, image, target=None, area: float = 0.12) -> np.ndarray:
-    """The pixels on which a class depends most, without holes: (H, W) bool, of the image's own size.
+def salient_part(net: Network, image: Any, target: int | str | None = None, *, area: float = 0.12) -> np.ndarray:
+    """Find the part of an image that a class depends on most, as one region without holes.
 
-    |d fc8_t / dI|, the largest over the channels, is smoothed and cut at a threshold so that `area` of the network's
-    input is above it; of that the part with the largest sum is kept and its holes are filled.
-    target: a class's number or label (default: the predicted one). Raises SettingError, ImageError.
-    Source: intraclass2015, section 5.2.
+    |d score / d pixel|, the largest over the colours, is smoothed and thresholded so that `area` of the network's input
+    is above the threshold. The connected region with the largest sum is kept, closed, and its holes are filled.
+
+    Parameters
+    ----------
+    net : Network
+        A classifier.
+    image : image
+        What `Network.pixels_of` takes, one image of any size.
+    target : int or str, optional
+        The class, by number or label. Default: the predicted class.
+    area : float
+        The part of the input above the threshold, between 0 and 1.
+
+    Returns
+    -------
+    np.ndarray
+        (H, W) bool, of the image's own size.
+
+    Raises
+    ------
+    SettingError
+        If there is no such class, `area` is out of its range, or the score does not depend on the image.
+    ImageError
+        If the image cannot be read.
+
+    References
+    ----------
+    Wei, Zhou, Torralba and Freeman, Understanding intra-class knowledge inside CNN, 2015, section 5.2.
+
+    Examples
+    --------
+    >>> cx.salient_part(cx.load("worldnet"), cx.scene(7).image).shape
+    (96, 96)
     """
     from scipy.ndimage import binary_fill_holes, gaussian_filter, label
     from skimage.morphology import closing, disk
 
-    if isinstance(area, bool) or not isinstance(area, (int, float)) or not 0 < area < 1:
+    if isinstance(area, bool) or not isinstance(area, (int, float, np.number)) or not 0 < area < 1:
         raise SettingError(f"area is {area!r}; expected which part of the image to mark, between 0 and 1.")
     if isinstance(image, (list, tuple)):
         raise SettingError("a list of images was given; expected one.")
@@ -28,14 +60,20 @@ def salient_part(net: Network, image, target=None, area: float = 0.12) -> np.nda
     units = None if target is None else [resolve_unit(net, layer, target)]
     slope = unit_gradient(net, layer.name, net.pixels_of(rgb), units)[0].float().abs().amax(0).cpu().numpy()
     if not slope.any():
-        raise SettingError("the class's score does not depend on the image, so no part of it stands out; give a mask.")
+        raise SettingError("the class's score does not depend on the image, so no part of it is salient; give a mask.")
     smooth = gaussian_filter(slope, max(slope.shape) / 20)
-    parts, count = label(smooth >= np.quantile(smooth, 1 - area))
-    largest = 1 + int(np.argmax([smooth[parts == k].sum() for k in range(1, count + 1)]))
-    found = binary_fill_holes(closing(parts == largest, disk(max(1, max(slope.shape) // 16))))
-    top, left, bottom, right = seen_part(tuple(rgb.shape[1:]), net.size)
-    rows = np.arange(bottom - top) * net.size[0] // (bottom - top)
-    columns = np.arange(right - left) * net.size[1] // (right - left)
-    mask = np.zeros(rgb.shape[1:], bool)
-    mask[top:bottom, left:right] = found[rows][:, columns]
-    return mask
+    regions, count = label(smooth >= np.quantile(smooth, 1 - area))
+    largest = 1 + int(np.argmax([smooth[regions == k].sum() for k in range(1, count + 1)]))
+    found = binary_fill_holes(closing(regions == largest, disk(max(1, max(slope.shape) // 16))))
+    rows, columns = rgb.shape[1:]
+    return enlarge(found, seen_part((rows, columns), net.size), (rows, columns))
+
+
+def enlarge(mask: np.ndarray, part: tuple[int, int, int, int], size: tuple[int, int]) -> np.ndarray:
+    """A mask of a network's input in an image's own pixels, (H, W) bool; part: what the network sees of the image."""
+    top, left, bottom, right = part
+    rows = np.arange(bottom - top) * mask.shape[0] // (bottom - top)
+    columns = np.arange(right - left) * mask.shape[1] // (right - left)
+    whole = np.zeros(size, bool)
+    whole[top:bottom, left:right] = mask[rows][:, columns]
+    return whole

@@ -41,7 +41,7 @@ def test_a_painted_mask_fills_and_nothing_else_changes(opened, page, photograph)
     page.wait_for_function("() => document.querySelectorAll('.cx-stroke').length === 0")
     opened.wait_state("d.state === 'finished'")
     assert said(opened, "panel.mask.sum() > 1000, panel.mask[10, 10], panel.mask[14, 24:72].all()") == "True False True"
-    outside = "~panel.runner.run.hole.mask"
+    outside = "~panel.runner.run.masked.mask"
     assert said(opened, f"(panel.picture[{outside}] == scene[{outside}]).all()") == "True"
     code = opened.copied().replace("cx.load('worldnet-robust')", "net").replace("image,", "scene,")
     assert said(opened, f"abs({code}.picture.astype(int) - panel.picture).max()").splitlines()[-1] == "0"

@@ -1,4 +1,4 @@
-"""Completion: not a bit changes outside the mask, at any size; the class rises; the code remakes the picture."""
+"""Completion: not a bit changes outside the mask, at any size; the class rises; its Python makes it again."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from scipy.ndimage import binary_fill_holes, label
 
 import cnnexplore as cx
 from cnnexplore.styles import nearest_topic
-from cnnexplore.styles.hole import Hole
+from cnnexplore.styles.masked_photograph import MaskedPhotograph
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_a_photograph_of_any_size_keeps_its_own_pixels(net, size):
     assert made.picture.shape == photo.shape
     assert np.array_equal(made.picture[~mask], photo[~mask])
     assert (made.picture[mask] != photo[mask]).any(1).mean() > 0.9
-    low = made.hole.free
+    low = made.masked.update_mask
     assert torch.equal(made.x[0][:, ~low], net.pixels_of(photo)[0][:, ~low])
 
 
@@ -76,15 +76,15 @@ def test_any_mask_any_size(net, seed, h, w):
     rng = np.random.default_rng(seed)
     photo = rng.integers(0, 256, (h, w, 3), dtype=np.uint8)
     mask = rng.random((h, w)) < 0.6
-    hole = Hole(net, photo, mask)
+    masked = MaskedPhotograph(net, photo, mask)
     x = torch.from_numpy(rng.normal(0, 60, (1, 3, 96, 96)).astype(np.float32))
-    out = hole.filled(x)
+    out = masked.fill(x)
     assert np.array_equal(out[~mask], photo[~mask])
-    assert not (hole.mask & ~mask).any()
-    again = Hole(net, photo, eval(hole.code))
-    assert np.array_equal(again.mask, hole.mask)
-    assert hole.eased(0.05)[~hole.free].max(initial=0) == 0
-    assert hole.eased(0.05)[hole.free].min() > 0
+    assert not (masked.mask & ~mask).any()
+    again = MaskedPhotograph(net, photo, eval(masked.to_python()))
+    assert np.array_equal(again.mask, masked.mask)
+    assert masked.soft_update_mask(0.05)[~masked.update_mask].max(initial=0) == 0
+    assert masked.soft_update_mask(0.05)[masked.update_mask].min() > 0
 
 
 def test_the_class_rises(net):
@@ -99,11 +99,11 @@ def test_the_class_rises(net):
     assert np.mean(rises) > 0.5
 
 
-def test_the_class_is_what_the_rest_of_the_scene_says(net, scene):
+def test_the_class_is_that_of_the_surroundings(net, scene):
     run = cx.Completion(net, scene, BOX)
-    around = net.picture(run.hole.surroundings())
-    assert run.context == net.predict(around, 1)[0][0]
-    assert repr(run.context) in run.to_python()
+    around = net.picture(run.masked.inpaint())
+    assert run.class_name == net.predict(around, 1)[0][0]
+    assert repr(run.class_name) in run.to_python()
 
 
 def test_styles_and_seeds_are_one_batch(net, scene):
@@ -118,14 +118,14 @@ def test_styles_and_seeds_are_one_batch(net, scene):
     assert not np.array_equal(seeds[0].picture, seeds[1].picture)
 
 
-@pytest.mark.parametrize("start", ["surroundings", "noise", "image"])
-def test_the_code_remakes_the_completion(net, start, tmp_path):
+@pytest.mark.parametrize("init", ["surroundings", "noise", "image"])
+def test_the_python_makes_the_completion_again(net, init, tmp_path):
     path = tmp_path / "photo.png"
     photo = np.random.default_rng(1).integers(0, 256, (120, 150, 3), dtype=np.uint8)
     Image.fromarray(photo).save(path)
     mask = np.random.default_rng(2).random((120, 150)) < 0.5
     made = cx.complete(
-        net, path, mask, cx.Pathway.ensemble(3), 2, C=0.3, steps=3, refine=1, seed=4, start=start, M=2.0,
+        net, path, mask, cx.Pathway.ensemble(3), target=2, C=0.3, steps=3, refine=1, seed=4, init=init, M=2.0,
         schedule={2: {"C": 1.0}}, progress=False,
     )  # fmt: skip
     again = eval(made.to_python())
@@ -137,18 +137,18 @@ def test_a_mask_may_be_a_picture(net, scene, tmp_path):
     mask = boxed((96, 96))
     Image.fromarray(mask).save(tmp_path / "mask.png")
     for one in (tmp_path / "mask.png", Image.fromarray(mask), mask * np.uint8(255), torch.from_numpy(mask), BOX):
-        assert np.array_equal(Hole(net, scene, one).mask, mask)
+        assert np.array_equal(MaskedPhotograph(net, scene, one).mask, mask)
     large = np.kron(scene, np.ones((3, 3, 1), np.uint8))
-    assert np.array_equal(Hole(net, large, mask).mask, np.kron(mask, np.ones((3, 3))) > 0)
+    assert np.array_equal(MaskedPhotograph(net, large, mask).mask, np.kron(mask, np.ones((3, 3))) > 0)
 
 
-def test_surroundings_of_a_smooth_picture_close_the_hole(net):
+def test_a_smooth_picture_is_inpainted_as_it_was(net):
     ramp = np.repeat(np.linspace(40, 200, 96)[:, None], 96, 1)
     photo = np.stack([ramp, ramp / 2, 255 - ramp], 2).astype(np.uint8)
-    x = Hole(net, photo, (30, 30, 60, 60)).surroundings()
+    x = MaskedPhotograph(net, photo, (30, 30, 60, 60)).inpaint()
     assert (net.pixels_of(photo) - x).abs().max() < 3
-    whole = Hole(net, photo, np.ones((96, 96), bool))
-    assert not whole.surroundings().any()
+    whole = MaskedPhotograph(net, photo, np.ones((96, 96), bool))
+    assert not whole.inpaint().any()
 
 
 def test_the_salient_part_is_one_piece_without_holes_and_on_the_object(net):
@@ -164,7 +164,7 @@ def test_the_salient_part_is_one_piece_without_holes_and_on_the_object(net):
     inside, chance = np.mean(found, 0)
     assert inside > 1.5 * chance
     run = cx.Completion(net, cx.scene(0).image, steps=1)
-    assert np.array_equal(run.hole.mask, cx.salient_part(net, cx.scene(0).image))
+    assert np.array_equal(run.masked.mask, cx.salient_part(net, cx.scene(0).image))
     assert "mask=" not in run.to_python()
     photo = np.kron(cx.scene(0).image, np.ones((2, 2, 1), np.uint8))
     assert cx.salient_part(net, photo).shape == (192, 192)
@@ -180,16 +180,16 @@ def test_what_cannot_be_gets_a_sentence(net, scene, refused):
     refused(cx.SettingError, run(np.full((96, 96), 0.5)), "mask")
     refused(cx.ImageError, run("nowhere.png"), "nowhere.png")
     refused(cx.SettingError, run("96x96:zz"), "mask")
-    refused(cx.SettingError, run(start="grass"), "start", "'surroundings'")
-    refused(cx.SettingError, run(style="fluffy"), "style", "str")
-    refused(cx.SettingError, run(style=np.ones(7)), "m7", "7", "256")
+    refused(cx.SettingError, run(init="grass"), "init", "'surroundings'")
+    refused(cx.SettingError, run(topic="fluffy"), "topic", "str")
+    refused(cx.SettingError, run(topic=np.ones(7)), "m7", "7", "256")
     refused(cx.SettingError, run(target="unicorn"), "unicorn")
     refused(cx.SettingError, run(M=0), "M")
-    refused(cx.SettingError, run(style=[None, None], seed=[1, 2, 3]), "2 styles and 3 seeds")
+    refused(cx.SettingError, run(topic=[None, None], seed=[1, 2, 3]), "2 topics and 3 seeds")
     refused(cx.SettingError, lambda: cx.Completion(net, [scene], BOX), "list of images")
     refused(cx.SettingError, lambda: cx.salient_part(net, scene, area=1), "area")
     with pytest.raises(cx.NetworkError):
-        cx.Completion(cx.load("hog"), scene, (0, 0, 9, 9), style=cx.Pathway.ensemble(0))
+        cx.Completion(cx.load("hog"), scene, (0, 0, 9, 9), topic=cx.Pathway.ensemble(0))
 
 
 def test_a_style_changes_the_fill_more_than_a_seed_does():
@@ -199,7 +199,15 @@ def test_a_style_changes_the_fill_more_than_a_seed_does():
     topics = cx.topics(found, 3)
     styles = [topic for topic in topics for _ in (0, 1)]
     fills = cx.complete(
-        net, cx.scene(12).image, (20, 20, 80, 76), styles, "church", seed=[0, 1] * 3, steps=40, refine=5, progress=False
+        net,
+        cx.scene(12).image,
+        (20, 20, 80, 76),
+        styles,
+        target="church",
+        seed=[0, 1] * 3,
+        steps=40,
+        refine=5,
+        progress=False,
     )
     assert min(fill.after for fill in fills) > 0.9 > 0.1 > fills[0].before
     assert nearest_topic(topics, [fill.picture for fill in fills]).tolist() == [0, 0, 1, 1, 2, 2]

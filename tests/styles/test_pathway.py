@@ -119,7 +119,9 @@ def literal(phi, weights, biases, x, unit, m5, m6, m7, relu=False):
 
 def check(net, phi, weights, biases, unit, m5, m6, m7, relu):
     x = net.pixels_of(IMAGE)
-    run = cx.Maximization(net, net.scores.name, unit, M=1.0, pathway=cx.Pathway(m5, m6, m7, relu), jitter=1, steps=1)
+    run = cx.Maximization(
+        net, net.scores.name, unit, M=1.0, pathway=cx.Pathway(m5, m6, m7, relu=relu), jitter=1, steps=1
+    )
     data, gradient = run.data_term(x)
     fed = net.feed(x)
     score, slope = literal(phi, weights, biases, fed, unit, m5, m6, m7, relu)
@@ -270,7 +272,7 @@ def test_random_halves_are_halves_and_differ():
         cx.Pathway(m5=RNG.random((6, 4, 4)) < 0.5, m6=RNG.random(12) < 0.5, m7=RNG.random(10) < 0.5, relu=True),
         cx.Pathway.location(1, 0, 2) & cx.Pathway.ensemble(5, keep=0.25),
         cx.Pathway.ensemble(1, relu=True),
-        (cx.Pathway.ensemble(1) & cx.Pathway.location(0, 0, 2)).closing(),
+        (cx.Pathway.ensemble(1) & cx.Pathway.location(0, 0, 2)).with_relu(),
         cx.Pathway(m5=cx.masks.channels(1, 3)),
         cx.Pathway(m7=torch.ones(10)),
     ],

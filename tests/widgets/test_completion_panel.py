@@ -33,19 +33,19 @@ def test_the_mask_is_found_until_one_is_drawn(panel, net, on_cpu):
     p = panel(net)
     assert p.wait(60)
     scene = p.selection.image
-    assert np.array_equal(p.runner.run.hole.mask, cx.salient_part(net, scene))
+    assert np.array_equal(p.runner.run.masked.mask, cx.salient_part(net, scene))
     assert "mask=" not in p.to_python()
     assert np.array_equal(remade(p), p.picture)
     run = p.runner.run
-    assert p.original.caption == f"drag or paint what is to be filled: {run.hole.free.mean():.0%}"
+    assert p.original.caption == f"drag or paint what is to be filled: {run.masked.update_mask.mean():.0%}"
     until(lambda: "→" in p.estimate.caption)
     made = eval(p.to_python(), {"cx": cx})
-    assert p.estimate.caption == f"{run.context}, filled in: {made.before:.0%} → {made.after:.0%}"
+    assert p.estimate.caption == f"{run.class_name}, filled in: {made.before:.0%} → {made.after:.0%}"
     p.original.receive({"kind": "window", "window": [20, 30, 60, 80]})
     assert p.wait(60)
     mask = np.zeros((96, 96), bool)
     mask[20:60, 30:80] = True
-    assert np.array_equal(p.runner.run.hole.mask, mask)
+    assert np.array_equal(p.runner.run.masked.mask, mask)
     assert np.array_equal(p.picture[~mask], scene[~mask])
     until(lambda: (p.painter.tinted != scene).any(2).sum() > 0)
     assert np.array_equal((p.painter.tinted != scene).any(2), mask)
@@ -72,7 +72,7 @@ def test_brush_and_eraser(panel, net, on_cpu):
     assert not p.mask[70, 38:42].any()
     assert p.mask[70, 22]
     assert p.wait(60)
-    assert np.array_equal(p.runner.run.hole.mask, p.mask)
+    assert np.array_equal(p.runner.run.masked.mask, p.mask)
     assert np.array_equal(remade(p), p.picture)
     p.painter.tool.value = "box"
     assert p.original.brush == 0
@@ -91,7 +91,7 @@ def test_class_style_and_seeds(panel, net, on_cpu):
     styles = [np.arange(256) % 2 == 0, cx.Pathway.ensemble(1)]
     p = panel(net, mask=(20, 20, 70, 70), target="church", styles=styles, seeds=2)
     assert p.wait(60)
-    assert p.runner.run.context == "church"
+    assert p.runner.run.class_name == "church"
     p.class_selector.style_box.value = EACH
     assert p.wait(60)
     assert p.picture.shape[0] == 4
@@ -100,7 +100,7 @@ def test_class_style_and_seeds(panel, net, on_cpu):
     p.fill.value = "noise"
     p.class_selector.class_box.value = None
     assert p.wait(60)
-    until(lambda: p.runner.state == "finished" and "start='noise'" in p.to_python())
+    until(lambda: p.runner.state == "finished" and "init='noise'" in p.to_python())
     assert np.array_equal(remade(p), p.picture)
 
 
@@ -124,7 +124,7 @@ def test_another_image_or_network_finds_its_own_mask(panel, net, on_cpu):
     assert p.wait(60)
     p.image.value = "b"
     until(lambda: p.runner.run is not None and p.runner.state == "finished" and p.mask is None)
-    assert np.array_equal(p.runner.run.hole.mask, cx.salient_part(net, cx.scene(4).image))
+    assert np.array_equal(p.runner.run.masked.mask, cx.salient_part(net, cx.scene(4).image))
     p.network.value = "worldnet-robust"
     until(lambda: p.runner.run is not None and p.runner.run.net.name == "worldnet-robust")
     assert p.wait(60)

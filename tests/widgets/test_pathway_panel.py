@@ -105,7 +105,7 @@ def test_styles_of_a_class(panel, net, on_cpu, said, refused):
     assert np.array_equal(remade(p), p.picture)
     p.relus.value = True
     assert p.wait(60)
-    until(lambda: p.runner.state == "finished" and ".closing()" in p.to_python())
+    until(lambda: p.runner.state == "finished" and ".with_relu()" in p.to_python())
     assert np.array_equal(remade(p), p.picture)
     p.class_selector.class_box.value = 0
     assert p.selection.target == 0

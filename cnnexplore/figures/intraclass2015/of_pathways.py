@@ -14,7 +14,7 @@ from ...preimage import maximize
 from ...representations import Features, features
 from ...styles import Completed, Pathway, Topics, as_pathway, complete, pathway_weight, topics
 from ...styles.classifier_head import classifier_head
-from ..parts import input_cell, result_cell
+from ..parts import cell, original
 from ..sheet import Cell, Sheet
 
 TINT = np.array([224, 0, 122])
@@ -55,7 +55,7 @@ def figure5(
             for m, column in enumerate(at[1]):
                 result = made[u][n * len(at[1]) + m]
                 title = f"{unit_name(net, net.scores, u)}, rows {row + 1}-{row + k}, columns {column + 1}-{column + k}"
-                line.append(result_cell(result, title.replace(", rows", "\nrows"), box=_box(net, row, column, k)))
+                line.append(cell(result, title.replace(", rows", "\nrows"), box=_box(net, row, column, k)))
         lines.append(line)
     return Sheet(f"Classes at places of pool5, {net.name}", lines, {"windows": windows, "classes": units}, 1.7)
 
@@ -90,7 +90,7 @@ def figure7(
         )  # fmt: skip
         lines.append(
             [
-                result_cell(one, f"{unit_name(net, net.scores, u)}\nnetwork {mask + 1}, start {start + 1}")
+                cell(one, f"{unit_name(net, net.scores, u)}\nnetwork {mask + 1}, start {start + 1}")
                 for one, (mask, start) in zip(made, order, strict=True)
             ]
         )
@@ -122,12 +122,12 @@ def figure8(
         unit = int(net.activations(image, net.scores.name).flatten().argmax())
         label = unit_name(net, net.scores, unit)
         depths = [1, 2, 3] if len(classifier_head(net).relus) > 1 else [1]
-        ways = [None, *(Pathway.of(image, depth, relu) for depth in depths)]
+        ways = [None, *(Pathway.of(image, depth, relu=relu) for depth in depths)]
         names = ["the whole network", "{m7}", "{m6, m7}", "{m5, m6, m7}"]
         made = maximize(net, net.scores.name, unit, C=C, steps=steps, seed=seed, pathway=ways, progress=progress)
         far.append(distances(net, [image, *(one.picture for one in made)])[0, 1:])
-        cells = [result_cell(one, name) for one, name in zip(made, names, strict=False)]
-        lines.append([input_cell(net, image, f"{label}\nwhose code is used"), *cells])
+        cells = [cell(one, name) for one, name in zip(made, names, strict=False)]
+        lines.append([original(net, image, f"{label}\nwhose code is used"), *cells])
     return Sheet(f"The code of an image, {net.name}", lines, {"distances": np.array(far)}, 1.7)
 
 
@@ -155,11 +155,11 @@ def figure10(
         probe = complete(net, one, hole, target=unit, steps=0, refine=0, M=1.0, progress=False)
         ways, names, shown = styles_of(net, probe.about, styles)
         made = complete(
-            net, one, hole, ways, probe.about if probe.about in net.labels else unit, C=C, steps=steps,
+            net, one, hole, ways, target=probe.about if probe.about in net.labels else unit, C=C, steps=steps,
             seed=seed, progress=progress,
         )  # fmt: skip
         fills = [filled(result, name) for result, name in zip(made, names, strict=True)]
-        first, second = Cell(probe.hole.photograph, what), Cell(tinted(made[0]), "to be filled")
+        first, second = Cell(probe.masked.photograph, what), Cell(tinted(made[0]), "to be filled")
         if shown is None:
             lines.append([first, second, *fills])
         else:
@@ -179,7 +179,7 @@ def filled(result: Completed, name: str) -> Cell:
 
 def tinted(result: Completed) -> np.ndarray:
     """The photograph with the mask over it."""
-    picture = result.hole.photograph.copy()
+    picture = result.masked.photograph.copy()
     picture[result.mask] = (0.45 * picture[result.mask] + 0.55 * TINT).astype(np.uint8)
     return picture
 

@@ -14,8 +14,8 @@ from ...preimage.maximization import paper_weight
 from ...preimage.settings import paper_jitter
 from ...results import png
 from ...styles import Completion
-from ...styles.completion import STARTS, usual_weight
-from ...styles.hole import Hole
+from ...styles.completion import INITS, completion_weight
+from ...styles.masked_photograph import MaskedPhotograph
 from ...zoo import DEFAULT, load
 from ..live.selection import Selection
 from ..views.mask_painter import MaskPainter
@@ -65,9 +65,9 @@ class CompletionPanel(RunPanel):
     ):
         net = net or (selection.net if selection is not None else None)
         net = net if isinstance(net, Network) else load(net or DEFAULT)
-        if fill not in STARTS:
-            raise SettingError(f"fill is {fill!r}; expected one of {', '.join(map(repr, STARTS))}.")
-        self._first, self.hole = (mask, target, styles, fill), None
+        if fill not in INITS:
+            raise SettingError(f"fill is {fill!r}; expected one of {', '.join(map(repr, INITS))}.")
+        self._first, self.masked = (mask, target, styles, fill), None
         given = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter}
         super().__init__(net, image, None, given, steps, seed, seeds, start, selection)
 
@@ -85,24 +85,24 @@ class CompletionPanel(RunPanel):
         s = self.selection
         class_score_layer(s.net)
         usual = self.settings.C == self._usual(s.net.scores, s.net.size).C
-        self.hole = Hole(s.net, s.image, self.mask)
+        self.masked = MaskedPhotograph(s.net, s.image, self.mask)
         if usual:
-            self.settings.update(C=usual_weight(s.net.scores, self.hole))
+            self.settings.update(C=completion_weight(s.net.scores, self.masked))
 
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
         scores = self.selection.net.scores
-        C = paper_weight(scores, size) if self.hole is None else usual_weight(scores, self.hole)
+        C = paper_weight(scores, size) if self.masked is None else completion_weight(scores, self.masked)
         return Values(C, jitter=paper_jitter(scores))
 
     def _looked_at(self) -> tuple:
         return self.selection.net, id(self.selection.image), self.class_selector.looked_for
 
     def _make(self) -> Callable[[], Run]:
-        hole, image = self.hole, self.selection.image
-        style, seed, self._columns = crossed(self.class_selector.styles, self.starts.noises)
-        settings = {"style": style, "seed": seed, "steps": self.starts.steps, "settings": self.settings}
-        target, start = self.class_selector.target, self.fill.value
-        return lambda: Completion(hole.net, image, hole, target=target, start=start, **settings)
+        masked, image = self.masked, self.selection.image
+        topic, seed, self._columns = crossed(self.class_selector.styles, self.starts.noises)
+        settings = {"topic": topic, "seed": seed, "steps": self.starts.steps, "settings": self.settings}
+        target, init = self.class_selector.target, self.fill.value
+        return lambda: Completion(masked.net, image, masked, target=target, init=init, **settings)
 
     def _begin(self, go: bool = True) -> None:
         with self.run_view.show_errors():
@@ -112,7 +112,7 @@ class CompletionPanel(RunPanel):
         return run.to_python(self.selection.image_python, step=step)
 
     def _says(self, run: Completion) -> str:
-        return through(f"{run.context}, filled in", self.class_selector.names)
+        return through(f"{run.class_name}, filled in", self.class_selector.names)
 
     # what is on the screen
 
@@ -120,7 +120,7 @@ class CompletionPanel(RunPanel):
         self.layer.layout.display = "none"
         self.painter = MaskPainter(self.original)
         self.painter.on_change, self.painter.on_find = self._painted, self._find
-        self.fill = w.Dropdown(options=list(STARTS), value=self._first[3], description="begin")
+        self.fill = w.Dropdown(options=list(INITS), value=self._first[3], description="begin")
         self.fill.tooltip = "what the fill begins as: its surroundings, noise, or the image as it is"
         self.fill.layout.width, self.fill.style.description_width = "180px", "38px"
         self.fill.observe(lambda change: self._begin(), "value")
@@ -130,15 +130,15 @@ class CompletionPanel(RunPanel):
 
     def _new_run(self, run: Completion) -> None:
         self.estimate.columns = self._columns if len(run.seeds) > self._columns > 0 else 0
-        self.painter.show(run.net.picture(run.net.pixels_of(run.image)), run.hole.free)
-        self.original.caption = f"drag or paint what is to be filled: {run.hole.free.mean():.0%}"
+        self.painter.show(run.net.picture(run.net.pixels_of(run.image)), run.masked.update_mask)
+        self.original.caption = f"drag or paint what is to be filled: {run.masked.update_mask.mean():.0%}"
         self._before = run.probability(run.image)
 
     def _state(self, state: str) -> None:
         super()._state(state)
         run = self.runner.run
         if state in ("paused", "finished") and run is not None:
-            after = dict.fromkeys(f"{run.probability(run.hole.filled(x[None])):.0%}" for x in run.x)
+            after = dict.fromkeys(f"{run.probability(run.masked.fill(x[None])):.0%}" for x in run.x)
             self.estimate.caption = f"{self._says(run)}: {self._before:.0%} → {', '.join(after)}"
 
     # what a person does
@@ -168,7 +168,7 @@ class CompletionPanel(RunPanel):
             if run is None:
                 raise SettingError("there is no run yet; press start.")
             shown = self.picture
-            made = [run.hole.pasted(one) for one in ([shown] if shown.ndim == 3 else shown)]
+            made = [run.masked.paste(one) for one in ([shown] if shown.ndim == 3 else shown)]
             whole = made[0] if shown.ndim == 3 else picture_row(np.stack(made))
             self.run_view.download(f"{self.selection.net.name}-completed.png", png(whole, self.to_python()))
 

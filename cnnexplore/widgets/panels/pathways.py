@@ -87,7 +87,7 @@ class PathwayPanel(RunPanel):
         relu = self.relus.value
         rows = dict(zip(self.class_selector.names, self.class_selector.styles, strict=True))
         if relu:
-            rows = {name: one and one.closing() for name, one in rows.items()}
+            rows = {name: one and one.with_relu() for name, one in rows.items()}
         if self.ensembles.value:
             drops = {f"network {k + 1}": Pathway.ensemble(k, relu=relu) for k in range(self.ensembles.value)}
             rows = {

@@ -1,4 +1,4 @@
-"""Masks as text, so that the Python of a result can hold them."""
+"""Masks as text, so that the Python of a result can contain them; and the check that numbers are a mask."""
 
 from __future__ import annotations
 
@@ -6,36 +6,41 @@ import base64
 import math
 import re
 import zlib
+from typing import Any
 
 import numpy as np
 
 from ..errors import SettingError
 
-_PACKED = re.compile(r"(\d+(?:x\d+)*):(.+)", re.ASCII)
-_MOST = 2**26  # numbers in a mask; more is a mistake or a bomb
+_COMPRESSED = re.compile(r"(\d+(?:x\d+)*):(.+)", re.ASCII)
+_MOST = 2**26  # numbers in a mask; a text that claims more is a mistake or a decompression bomb
+_SHORT = 144  # numbers of a mask that is written as rows of digits
 
 
-def packed(mask: np.ndarray) -> str:
-    """A mask as text: rows of 0 and 1 if it is small, else its shape and its compressed bits."""
-    if mask.ndim <= 2 and mask.size <= 144:
+def mask_to_text(mask: np.ndarray) -> str:
+    """A boolean mask as text: rows of 0 and 1 if it is small, else its shape and its compressed bits."""
+    if mask.ndim <= 2 and mask.size <= _SHORT:
         return " ".join("".join("01"[int(v)] for v in row) for row in np.atleast_2d(mask))
     bits = zlib.compress(np.packbits(mask).tobytes(), 9)
     return f"{'x'.join(map(str, mask.shape))}:{base64.b85encode(bits).decode()}"
 
 
-def is_packed(text: str) -> bool:
-    """Whether a text looks like a packed mask; a path does not."""
-    return bool(_PACKED.fullmatch(text)) or (bool(text.split()) and not set(text) - set("01 "))
+def is_mask_text(text: str) -> bool:
+    """Whether a text looks like a mask, not like a path."""
+    return bool(_COMPRESSED.fullmatch(text)) or (bool(text.split()) and not set(text) - set("01 "))
 
 
-def unpacked(text: str, name: str) -> np.ndarray:
+def text_to_mask(text: str, name: str) -> np.ndarray:
     """The mask of a text, bool. Raises SettingError, which calls it by its name, if the text is no mask."""
     rows = text.split()
     if rows and not set(text) - set("01 ") and len({len(row) for row in rows}) == 1:
         array = np.array([[digit == "1" for digit in row] for row in rows])
         return array[0] if len(rows) == 1 else array
     try:
-        sides, bits = _PACKED.fullmatch(text).groups()
+        match = _COMPRESSED.fullmatch(text)
+        if match is None:
+            raise ValueError("neither rows of digits nor a shape and bits")
+        sides, bits = match.groups()
         shape = tuple(int(side) for side in sides.split("x"))
         count = math.prod(shape)
         if not 0 < count <= _MOST:
@@ -44,14 +49,14 @@ def unpacked(text: str, name: str) -> np.ndarray:
         if len(data) != (count + 7) // 8:
             raise ValueError("cut short")
         return np.unpackbits(np.frombuffer(data, np.uint8), count=count).astype(bool).reshape(shape)
-    except (AttributeError, ValueError, zlib.error) as error:
+    except (ValueError, zlib.error) as error:
         raise SettingError(
-            f'{name} is the text {text[:20]!r}; expected rows of 0 and 1, such as "110 110 000", or what the code of a '
-            "pathway or completion has."
+            f'{name} is the text {text[:20]!r}; expected rows of 0 and 1, such as "110 110 000", or the text that the '
+            "Python of a pathway or completion contains."
         ) from error
 
 
-def binary(value, name: str) -> np.ndarray:
+def as_mask(value: Any, name: str) -> np.ndarray:
     """An array, tensor or nested list of true and false, or of 1 and 0, as bool. Raises SettingError."""
     try:
         array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
