@@ -1,4 +1,4 @@
-"""A small world of drawn things, in which everything that a network could have seen is known."""
+"""A procedural world: drawn scenes of ten classes whose ground truth is known exactly."""
 
 from .classes import AXES, CLASSES, STYLES
 from .dataset import HELD_OUT_SEED, World, dataset

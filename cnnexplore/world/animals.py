@@ -1,15 +1,17 @@
-"""Fish and bird, facing right. A frame of -1..1 each way, y down."""
+"""Fish and bird, facing right. Coordinates run from -1 to 1, y down."""
 
 from __future__ import annotations
 
+from .brush import Brush, Look
 
-def _eye(b, x, y, size=0.1):
+
+def _eye(b: Brush, x: float, y: float, size: float = 0.1) -> None:
     b.oval(b.pen("eye", "glass", "white", tone=1.2), x, y, size)
     b.oval(b.pen("eye", "glass", "black", tone=0.6), x + 0.25 * size, y, 0.58 * size)
     b.oval(b.pen("eye", "glass", "white", tone=1.5), x + 0.45 * size, y - 0.25 * size, 0.2 * size)
 
 
-def fish(b, look):
+def fish(b: Brush, look: Look) -> None:
     """Styles slim, round, angel; status: mouth and fins open or closed; content: how many bands."""
     d, wide = look.draws, look.status == "open"
     body, belly = b.pen("body", "scales", look.colour), b.pen("body", "scales", look.colour, tone=1.45)
@@ -40,7 +42,7 @@ def fish(b, look):
     b.blob(
         head, ((nose, 0), (0.5, -0.72 * high), (0.36, -0.5 * high), (0.42, 0), (0.36, 0.5 * high), (0.5, 0.72 * high))
     )
-    b.bow(b.pen("head", "skin", look.colour, tone=0.55), 0.3, 0, 0.14, 0.55 * high, -70, 70, 0.05)
+    b.arc(b.pen("head", "skin", look.colour, tone=0.55), 0.3, 0, 0.14, 0.55 * high, -70, 70, 0.05)
     mouth = b.pen("mouth", "skin", "black" if look.colour != "black" else "red")
     lip = b.pen("mouth", "skin", "pink" if look.colour != "pink" else "red")
     if wide:
@@ -52,7 +54,7 @@ def fish(b, look):
     _eye(b, nose - 0.26, -0.24 * high - 0.02, 0.115)
 
 
-def _wing(b, look, x, y, up):
+def _wing(b: Brush, look: Look, x: float, y: float, up: bool) -> None:
     """A raised or resting wing whose shoulder is at (x, y)."""
     main, tip = b.pen("wing", "feathers", look.colour, tone=0.72), b.pen("wing", "feathers", look.colour, tone=0.5)
     if up:
@@ -81,8 +83,8 @@ def _wing(b, look, x, y, up):
         )
 
 
-def _held(b, look, x, y):
-    """What the bird carries in its beak."""
+def _catch(b: Brush, look: Look, x: float, y: float) -> None:
+    """A worm or twig in the beak."""
     if look.content == "worm":
         b.line(
             b.pen("catch", "skin", "pink"),
@@ -94,8 +96,8 @@ def _held(b, look, x, y):
         b.oval(b.pen("catch", "leaves", "green"), x + 0.2, y - 0.1, 0.12, 0.06, -30)
 
 
-def bird(b, look):
-    """Styles songbird, owl, heron; status: wings spread or folded; content: what the beak holds."""
+def bird(b: Brush, look: Look) -> None:
+    """Styles songbird, owl, heron; status: wings spread or folded; content: what is in the beak."""
     d, up = look.draws, look.status == "spread"
     body = b.pen("body", "feathers", look.colour)
     breast = b.pen("breast", "feathers", ("white", "orange", "yellow", "grey")[int(d[0] * 4)], tone=1.1)
@@ -119,7 +121,7 @@ def bird(b, look):
         b.poly(dusk, (0.7, -0.24, 0.98, -0.24, 0.7, -0.15))
         _wing(b, look, -0.02 if up else 0.12, 0.12, up)
         _eye(b, 0.53, -0.33, 0.095)
-        _held(b, look, 0.92, -0.24)
+        _catch(b, look, 0.92, -0.24)
     elif look.style == "owl":
         wing, edge = b.pen("wing", "feathers", look.colour, tone=0.72), b.pen("wing", "feathers", look.colour, tone=0.5)
         for s in (-1, 1):
@@ -146,7 +148,7 @@ def bird(b, look):
             b.oval(b.pen("eye", "glass", "black", tone=0.6), s * 0.18, -0.45, 0.085)
             b.line(leg, (s * 0.14, 0.82, s * 0.14, 0.97), 0.12)
         b.poly(beak, (-0.08, -0.36, 0.08, -0.36, 0, -0.16))
-        _held(b, look, 0.02, -0.2)
+        _catch(b, look, 0.02, -0.2)
     else:
         for x, bend in ((-0.16, 0.06), (0.02, -0.04)):
             b.line(leg, (x, 0.3, x + bend, 0.66, x, 0.97, x + 0.15, 0.98), 0.05)
@@ -165,4 +167,4 @@ def bird(b, look):
         b.poly(tail, (0.5, -0.92, 0.1, -0.94, 0.42, -0.82))
         _wing(b, look, 0.02 if not up else -0.12, 0.1, up)
         _eye(b, 0.56, -0.82, 0.06)
-        _held(b, look, 0.84, -0.7)
+        _catch(b, look, 0.84, -0.7)

@@ -1,23 +1,25 @@
-"""House and church. A frame of -1..1 each way, y down, the foot at 1."""
+"""House and church. Coordinates run from -1 to 1, y down; the lowest point is at 1."""
 
 from __future__ import annotations
 
+from .brush import Brush, Look
 
-def _pane(b, glass, frame, x, y, w, h):
+
+def _pane(b: Brush, glass: int, frame: int, x: float, y: float, w: float, h: float) -> None:
     """A window with its frame and bar."""
     b.rect(frame, x - w - 0.04, y - h - 0.04, x + w + 0.04, y + h + 0.05)
     b.rect(glass, x - w, y - h, x + w, y + h)
     b.rect(frame, x - 0.018, y - h, x + 0.018, y + h)
 
 
-def _lancet(b, glass, frame, x, y, w, h):
+def _lancet(b: Brush, glass: int, frame: int, x: float, y: float, w: float, h: float) -> None:
     """A tall window with a round top."""
     for pen, more in ((frame, 0.045), (glass, 0)):
         b.rect(pen, x - w - more, y - h, x + w + more, y + h + more)
         b.oval(pen, x, y - h, w + more, w * 1.3 + more, start=180, stop=360)
 
 
-def house(b, look):
+def house(b: Brush, look: Look) -> None:
     """Styles gable, flat, barn; status lit or dark; content: how many windows."""
     d, lit = look.draws, look.status == "lit"
     stuff = ("brick", "plaster", "boards")[int(d[0] * 3)]
@@ -70,7 +72,7 @@ def house(b, look):
         _pane(b, glass, frame, x, y, 0.13, 0.15)
 
 
-def church(b, look):
+def church(b: Brush, look: Look) -> None:
     """Styles dome, spire, two towers; status: the door open or closed; content: how many windows in a row."""
     d = look.draws
     stuff = ("stone", "plaster", "brick")[int(d[0] * 3)]
@@ -83,11 +85,11 @@ def church(b, look):
     frame = b.pen("window", "stone", "white", "smooth", 0.85)
     glass = b.pen("window", "glass", ("blue", "purple", "black")[int(d[2] * 3)], tone=0.6)
 
-    def cross(x, y, size=0.1):
+    def cross(x: float, y: float, size: float = 0.1) -> None:
         b.rect(gold, x - 0.025, y - 2 * size, x + 0.025, y + 0.03)
         b.rect(gold, x - 0.65 * size, y - 1.5 * size, x + 0.65 * size, y - 1.5 * size + 0.045)
 
-    def row(left, right, y, w, h):
+    def row(left: float, right: float, y: float, w: float, h: float) -> None:
         step = (right - left) / look.content
         for i in range(look.content):
             _lancet(b, glass, frame, left + (i + 0.5) * step, y, min(w, 0.3 * step), h)

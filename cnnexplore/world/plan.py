@@ -1,19 +1,24 @@
-"""What a scene will show, drawn from its seed before anything is painted; the words of a caller are checked here."""
+"""The plan of a scene: everything that is drawn from its seed before it is rendered, with arguments checked."""
 
 from __future__ import annotations
 
 import difflib
 import math
 import numbers
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from ..errors import SettingError
-from .chance import Chance, below, folded, mix
-from .classes import AXES, CLASSES, KINDS, STYLES, Look
+from .brush import Look
+from .classes import AXES, CLASSES, SPECS, STYLES
+from .random_stream import RandomStream, below, fold_seed, mix
 
 
 class Plan(NamedTuple):
-    """mirror: -1 when the object looks to the left; u, v: where in the free room it stands, 0..1 each."""
+    """Everything that a scene shows.
+
+    mirror: -1 if the object faces left. u, v: its place within the free space, 0..1 each.
+    """
 
     seed: int
     bits: int
@@ -22,14 +27,14 @@ class Plan(NamedTuple):
     look: Look
     scale: float
     angle: float
-    ground: str
+    background: str
     mirror: int
     u: float
     v: float
 
 
-def whole(value, what: str, low: int, high: int | None = None) -> int:
-    """value as an int, or a SettingError."""
+def checked_int(value: Any, what: str, low: int, high: int | None = None) -> int:
+    """The value as an int. Raises SettingError if it is none from low to high."""
     if isinstance(value, numbers.Integral) and not isinstance(value, bool):
         value = int(value)
         if low <= value and (high is None or value <= high):
@@ -38,8 +43,8 @@ def whole(value, what: str, low: int, high: int | None = None) -> int:
     raise SettingError(f"the {what} is {value!r}, but expected a whole number {bounds}; give one.")
 
 
-def one_of(value, choices, what: str):
-    """value when it is among the choices, or a SettingError with the nearest."""
+def checked_choice(value: Any, choices: Sequence[Any], what: str) -> Any:
+    """The choice that equals the value. Raises SettingError that names the most similar choice."""
     if not isinstance(value, bool) and isinstance(value, str | numbers.Number) and value in choices:
         return choices[choices.index(value)]
     close = difflib.get_close_matches(str(value), [str(c) for c in choices], 1, 0.4)
@@ -47,7 +52,8 @@ def one_of(value, choices, what: str):
     raise SettingError(f"{value!r} is not a {what}; {hint}")
 
 
-def _within(value, low: float, high: float, what: str) -> float:
+def _checked_float(value: Any, low: float, high: float, what: str) -> float:
+    """The value as a float. Raises SettingError if it is none from low to high."""
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -57,36 +63,47 @@ def _within(value, low: float, high: float, what: str) -> float:
     raise SettingError(f"{what} is {value!r}, but expected a number from {low:g} to {high:g}; give one.")
 
 
-# The class and the style come from plain integers, so that a data set knows them without drawing anything.
-def class_index(bits, count):
+# The class and the style are hashes of the seed, so that a data set knows them without drawing anything.
+
+
+def class_index(bits: Any, count: Any) -> Any:
+    """The class of a scene among `count`; elementwise for arrays."""
     return below(mix(bits, 11), count)
 
 
-def style_index(bits, count):
+def style_index(bits: Any, count: Any) -> Any:
+    """The style of a scene among `count`; elementwise for arrays."""
     return below(mix(bits, 12), count)
 
 
-def plan(seed, name=None, style=None, size=96, **axes) -> Plan:
-    """Everything that is chosen about a scene; what is not given is drawn from the seed. Raises SettingError."""
-    seed, size = whole(seed, "seed", 0), whole(size, "size", 16, 1024)
-    bits = folded(seed)
-    name = CLASSES[class_index(bits, len(CLASSES))] if name is None else one_of(name, CLASSES, "class of the world")
+def plan_scene(seed: int, name: str | None = None, style: str | None = None, size: int = 96, **axes: Any) -> Plan:
+    """The plan of a scene; what is not given is drawn from the seed. Raises SettingError."""
+    seed, size = checked_int(seed, "seed", 0), checked_int(size, "size", 16, 1024)
+    bits = fold_seed(seed)
+    name = (
+        CLASSES[class_index(bits, len(CLASSES))]
+        if name is None
+        else checked_choice(name, CLASSES, "class of the world")
+    )
     styles, ranges = STYLES[name], AXES[name]
-    style = styles[style_index(bits, len(styles))] if style is None else one_of(style, styles, f"style of {name}")
+    style = (
+        styles[style_index(bits, len(styles))] if style is None else checked_choice(style, styles, f"style of {name}")
+    )
     for axis in axes:
-        one_of(axis, tuple(ranges), "axis of variation")
-    chance, values = Chance(bits, 1), {}
-    for axis, allowed in ranges.items():  # always drawn, so that fixing one moves no other
-        drawn = chance.between(*allowed) if axis in ("scale", "angle") else chance.pick(allowed)
+        checked_choice(axis, tuple(ranges), "axis of variation")
+    random = RandomStream(bits, 1)
+    values: dict[str, Any] = {}
+    for axis, allowed in ranges.items():  # always drawn, so that a fixed axis does not change the others
+        drawn = random.between(*allowed) if axis in ("scale", "angle") else random.choice(allowed)
         given = axes.get(axis)
         if given is None:
             values[axis] = drawn
         elif axis in ("scale", "angle"):
-            values[axis] = _within(given, *allowed, f"the {axis} of a {name}")
+            values[axis] = _checked_float(given, allowed[0], allowed[1], f"the {axis} of a {name}")
         else:
-            values[axis] = one_of(given, allowed, f"{axis} of a {name}")
-    ground = chance.weighted(KINDS[name].grounds)
-    mirror, u, v = chance.sign(), chance.unit(), chance.unit()
-    draws = tuple(chance.unit() for _ in range(8))
+            values[axis] = checked_choice(given, allowed, f"{axis} of a {name}")
+    background = random.weighted_choice(SPECS[name].backgrounds)
+    mirror, u, v = random.sign(), random.uniform(), random.uniform()
+    draws = tuple(random.uniform() for _ in range(8))
     look = Look(style, values["colour"], values["status"], values["content"], draws)
-    return Plan(seed, bits, size, name, look, values["scale"], values["angle"], ground, mirror, u, v)
+    return Plan(seed, bits, size, name, look, values["scale"], values["angle"], background, mirror, u, v)

@@ -1,13 +1,16 @@
-"""Tree and flower. A frame of -1..1 each way, y down, the foot at 1."""
+"""Tree and flower. Coordinates run from -1 to 1, y down; the lowest point is at 1."""
 
 from __future__ import annotations
 
 import math
 
+from .brush import Brush, Look
+
 _FRUIT = {"apples": "red", "lemons": "yellow", "plums": "purple"}
 
 
-def _fruit(b, look, places, size=0.085):
+def _fruit(b: Brush, look: Look, places: list[tuple[float, float]], size: float = 0.085) -> None:
+    """Fruit of the kind that the look names, at the places."""
     if look.content == "none":
         return
     colour = _FRUIT[look.content]
@@ -17,7 +20,7 @@ def _fruit(b, look, places, size=0.085):
         b.oval(gleam, x - 0.3 * size, y - 0.3 * size, 0.3 * size)
 
 
-def tree(b, look):
+def tree(b: Brush, look: Look) -> None:
     """Styles round, conifer, palm; status leafy or bare; content: which fruit."""
     d, bare = look.draws, look.status == "bare"
     bark = b.pen("trunk", "bark", "brown" if d[0] < 0.75 else "grey", tone=0.85)
@@ -88,7 +91,7 @@ def tree(b, look):
         _fruit(b, look, [(-0.16, -0.28), (0.08, -0.24), (-0.04, -0.14), (0.17, -0.33)], 0.1)
 
 
-def _bud(b, style, x, y, size, dark, petal, green):
+def _bud(b: Brush, style: str, x: float, y: float, size: float, dark: int, petal: int, green: int) -> None:
     """A closed blossom, size its radius."""
     if style == "daisy":  # a fan of folded petals
         for i, turn in enumerate((-130, -50, -110, -70, -90)):
@@ -108,7 +111,7 @@ def _bud(b, style, x, y, size, dark, petal, green):
         b.blob(petal, [(x + (0.7 * u - 0.07) * size, y + 0.92 * v * size) for u, v in egg])
         for side in (-0.4, 0.4):
             b.poly(green, (x + side * size, y + 0.05 * size, x, y + 0.75 * size, x, y + 0.3 * size))
-    else:  # a heavy green ball with a crown of tips
+    else:  # a green ball with a crown of tips
         for turn in range(-165, 0, 30):
             c, s = math.cos(math.radians(turn)), math.sin(math.radians(turn))
             b.oval(petal, x + 0.6 * size * c, y + 0.1 * size + 0.6 * size * s, 0.32 * size, 0.13 * size, turn)
@@ -117,7 +120,7 @@ def _bud(b, style, x, y, size, dark, petal, green):
             b.oval(dark, x + side * size, y - 0.1 * size, 0.1 * size, 0.26 * size, 60 * side)
 
 
-def _bloom(b, look, x, y, size, lean):
+def _bloom(b: Brush, look: Look, x: float, y: float, size: float, lean: float) -> None:
     """One blossom, size its radius."""
     tones = (0.8, 1.0, 1.18)
     dark, petal, light = (b.pen("petal", "petals", look.colour, tone=t) for t in tones)
@@ -154,11 +157,12 @@ def _bloom(b, look, x, y, size, lean):
             b.oval(b.pen("centre", "seeds", "brown", "dotted", 0.5), x, y, 0.36 * size)
 
 
-def flower(b, look):
+def flower(b: Brush, look: Look) -> None:
     """Styles daisy, tulip, sunflower; status: open or closed; content: how many blossoms."""
     d = look.draws
     stem = b.pen("stem", "leaves", "green", "smooth", 0.8)
     leaf, vein = b.pen("leaf", "leaves", "green", "veined", 0.95), b.pen("leaf", "leaves", "green", "veined", 0.7)
+    heads: list[tuple[float, float, float]]
     heads = {1: [(0, -0.42, 0.56)], 2: [(-0.42, -0.5, 0.44), (0.45, -0.15, 0.42)],
              3: [(-0.56, -0.2, 0.38), (0.58, -0.12, 0.38), (0.02, -0.58, 0.4)]}[look.content]  # fmt: skip
     for x, y, _ in heads:

@@ -1,9 +1,11 @@
-"""Car and boat, facing right. A frame of -1..1 each way, y down, the foot at 1 (a boat's water line is there)."""
+"""Car and boat, facing right. Coordinates run from -1 to 1, y down; the ground, or the water line, is at 1."""
 
 from __future__ import annotations
 
+from .brush import Brush, Look
 
-def _head(b, x, y, size, i):
+
+def _head(b: Brush, x: float, y: float, size: float, i: int) -> None:
     """A passenger's head and shoulders."""
     b.oval(b.pen("passenger", "fabric", ("red", "blue", "green")[i % 3]), x, y + 1.9 * size, 1.35 * size, 1.2 * size)
     b.oval(b.pen("passenger", "skin", ("pink", "brown", "orange")[i % 3], tone=1.25), x, y, size)
@@ -11,13 +13,14 @@ def _head(b, x, y, size, i):
     b.oval(hair, x - 0.1 * size, y - 0.35 * size, size, 0.75 * size, start=180, stop=360)
 
 
-def _wheel(b, x, y, size):
+def _wheel(b: Brush, x: float, y: float, size: float) -> None:
+    """A tyre with its rim and hub."""
     b.oval(b.pen("wheel", "rubber", "black"), x, y, size)
     b.oval(b.pen("wheel", "metal", "grey", tone=1.4), x, y, 0.56 * size)
     b.oval(b.pen("wheel", "metal", "grey", tone=0.7), x, y, 0.2 * size)
 
 
-# style: outline of the body, of the glass-house, of its panes, where heads may be, the door's left and right
+# style: outlines of the body, of the cabin and of its panes, places of heads, the door's left and right
 _CARS = {
     "sedan": (
         (-1, 0.7, -0.98, 0.3, -0.62, 0.18, 0.6, 0.2, 0.95, 0.35, 1, 0.7),
@@ -51,7 +54,7 @@ _CARS = {
 }  # fmt: skip
 
 
-def car(b, look):
+def car(b: Brush, look: Look) -> None:
     """Styles sedan, van, pickup, beetle; status: the door open or closed; content: how many passengers."""
     d = look.draws
     outline, cabin, panes, seats, (left, right) = _CARS[look.style]
@@ -104,8 +107,8 @@ def car(b, look):
         _wheel(b, x, 0.78, 0.22)
 
 
-def boat(b, look):
-    """Styles sail, steamer, rowing; status: under way or at rest; content: how many aboard."""
+def boat(b: Brush, look: Look) -> None:
+    """Styles sail, steamer, rowing; status: under way or at rest; content: how many passengers."""
     d, going = look.draws, look.status == "under way"
     hull = b.pen("hull", "boards" if look.style != "steamer" else "metal", look.colour)
     keel = b.pen("hull", "paint", ("red", "black", "white", "green")[int(d[0] * 4)], tone=0.8)

@@ -1,14 +1,16 @@
-"""Cup and clock. A frame of -1..1 each way, y down, the foot at 1."""
+"""Cup and clock. Coordinates run from -1 to 1, y down; the lowest point is at 1."""
 
 from __future__ import annotations
 
 import math
 
+from .brush import Brush, Look
+
 _DRINKS = {"coffee": ("brown", 0.6), "tea": ("orange", 0.85), "milk": ("white", 1.2), "juice": ("red", 1.0)}
 
 
-def cup(b, look):
-    """Styles mug, teacup, goblet; status: steaming or still; content: what is in it."""
+def cup(b: Brush, look: Look) -> None:
+    """Styles mug, teacup, goblet; status: steaming or still; content: the drink."""
     d = look.draws
     pattern = ("smooth", "striped", "dotted", "chequered", "smooth")[int(d[0] * 5)]
     stuff = "glass" if look.style == "goblet" else "ceramic"
@@ -19,7 +21,7 @@ def cup(b, look):
     handle = b.pen("handle", "ceramic", look.colour, "smooth", 0.85)
     top, wide, deep = {"mug": (-0.35, 0.6, 0.16), "teacup": (-0.1, 0.74, 0.2), "goblet": (-0.45, 0.5, 0.13)}[look.style]
     if look.style == "mug":
-        b.bow(handle, 0.6, 0.3, 0.36, 0.36, -110, 110, 0.15)
+        b.arc(handle, 0.6, 0.3, 0.36, 0.36, -110, 110, 0.15)
         b.poly(body, (-wide, top, wide, top, 0.56, 0.85, 0.4, 0.97, -0.4, 0.97, -0.56, 0.85))
         b.poly(light, (-0.5, top + 0.18, -0.38, top + 0.2, -0.34, 0.86, -0.47, 0.82))
         b.poly(dark, (0.45, top, wide, top, 0.56, 0.85, 0.4, 0.97, 0.34, 0.97))
@@ -28,7 +30,7 @@ def cup(b, look):
         b.oval(b.pen("saucer", "ceramic", look.colour, "smooth", 0.6), 0, 0.87, 0.98, 0.13)
         b.oval(plate, 0, 0.83, 0.98, 0.13)
         b.oval(b.pen("saucer", "ceramic", look.colour, "smooth", 1.3), 0, 0.82, 0.6, 0.06)
-        b.bow(handle, 0.66, 0.16, 0.3, 0.24, -120, 110, 0.11)
+        b.arc(handle, 0.66, 0.16, 0.3, 0.24, -120, 110, 0.11)
         b.rect(dark, -0.25, 0.6, 0.25, 0.84)
         b.oval(body, 0, top, wide, 0.86, start=0, stop=180)
         b.blob(light, (-0.6, top + 0.2, -0.46, top + 0.22, -0.3, 0.58, -0.42, 0.5))
@@ -54,13 +56,16 @@ def cup(b, look):
             b.line(steam, [(x + 0.07 * math.sin(i), y - high * i / 9) for i in range(10)], 0.17, 0.07)
 
 
-def clock(b, look):
+def clock(b: Brush, look: Look) -> None:
     """Styles wall, alarm, grandfather; status: the face lit or dark; content: the hour, 1 to 12."""
     d, lit = look.draws, look.status == "lit"
     wooden = look.style == "grandfather" or (look.style == "wall" and d[0] < 0.4)
     stuff = "wood" if wooden else "metal"
     case, edge = (b.pen("case", stuff, look.colour, tone=t) for t in (1.0, 0.62))
     brass = b.pen("bell", "metal", "yellow")
+    x: float
+    y: float
+    r: float
     x, y, r = {"wall": (0, 0, 0.96), "alarm": (0, 0.12, 0.74), "grandfather": (0, -0.5, 0.34)}[look.style]
     if look.style == "alarm":
         for s in (-1, 1):
