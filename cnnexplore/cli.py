@@ -73,8 +73,8 @@ def figure(name, net, images, out, steps, layers) -> None:
     out = out or Path(f"{name}.{'csv' if table else 'png'}")
     options = {"steps": steps, "layers": layers.split(",") if layers else None}
     options = {key: value for key, value in options.items() if value is not None}
-    if "kept" in inspect.signature(figures.find(name)).parameters:
-        options["kept"] = out.with_suffix(".jsonl")
+    if "log" in inspect.signature(figures.find(name)).parameters:
+        options["log"] = out.with_suffix(".jsonl")
     image = list(images) if table or len(images) > 1 else (images[0] if images else None)
     made = figures.figure(name, zoo.load(net) if net else None, image or None, **options)
     made.save(out)

@@ -1,62 +1,166 @@
-"""The papers' figures and tables, each by one call, on any network; every one returns the data behind the picture."""
+"""The papers' figures and tables, each by one call, on any network, with the data behind the picture."""
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import inspect
 from collections.abc import Callable
+from functools import cache
+from typing import Any
 
 from ..errors import SettingError
+from ..network import Network
+from ..preimage import caricature, invert, maximize
+from ..results import image_to_python, value_to_python
+from ..styles import complete, visualize_topic
 from ..zoo import DEFAULT, load
 from . import decoding2015, intraclass2015, inverting2015, lecture2017, preimage2016
 from .diagram import Diagram
 from .sheet import Cell, Sheet
 from .table import Table
 
-__all__ = ["Cell", "Diagram", "Sheet", "Table", "figure", "names"]
+__all__ = ["Cell", "Diagram", "Sheet", "Table", "figure", "find", "names", "settings"]
 
-PAPERS = {
+PAPERS: dict[str, dict[str, Callable[..., Any]]] = {
     "decoding2015": decoding2015.FIGURES,
     "intraclass2015": intraclass2015.FIGURES,
     "inverting2015": inverting2015.FIGURES,
     "lecture2017": lecture2017.FIGURES,
     "preimage2016": preimage2016.FIGURES,
 }
-_STYLED = ("intraclass2015.1", "intraclass2015.6")  # need images of which the network knows styles
+_STYLED = ("intraclass2015.1", "intraclass2015.6")  # need a network that separates styles
 
 
 def names() -> dict[str, str]:
-    """What can be made: "paper.number" -> one line on what it shows."""
+    """List the figures and tables.
+
+    Returns
+    -------
+    dict of str to str
+        "paper.number" to one line about what it shows.
+    """
     return {
         f"{paper}.{number}": (make.__doc__ or "").split("\n")[0].rstrip(".")
-        for paper, made in PAPERS.items()
-        for number, make in made.items()
+        for paper, makers in PAPERS.items()
+        for number, make in makers.items()
     }
 
 
-def figure(name: str, net=None, image=None, **options) -> Sheet | Diagram | Table:
-    """The figure or table "paper.number" (see `names`) for a network and an image, or images.
+def figure(name: str, net: Network | None = None, image: Any = None, **options: Any) -> Sheet | Diagram | Table:
+    """Make a figure or table of a paper.
 
-    net, image: ones that come with the package, and suit the figure, unless given. options: what the function of that
-    figure takes, such as steps, layers or seed. Raises SettingError for an unknown name, and what the figure's method
-    raises.
+    Parameters
+    ----------
+    name : str
+        "paper.number", such as "preimage2016.5" or "inverting2015.table3"; `cnnexplore figure` lists all of them.
+    net : Network, optional
+        The network to show (default: an embedded one that suits the figure).
+    image : optional
+        An image that `Network.pixels_of` takes, a list of images, or a data set, as the figure needs it (default:
+        images that come with the package).
+    **options
+        Settings of the figure's own function, such as `layers`, and settings of its method, such as `steps`, `seed`
+        or `progress`.
+
+    Returns
+    -------
+    Sheet, Diagram or Table
+        The figure with the results behind it.
+
+    Raises
+    ------
+    SettingError
+        If the name or a setting is unknown; the figure's method raises further errors.
+
+    Examples
+    --------
+    >>> import cnnexplore as cx
+    >>> sheet = cx.figure("lecture2017.filters", cx.load("lenet"))
+    >>> sheet.picture.shape[2]
+    3
+    >>> sheet.to_python()
+    "cx.figure('lecture2017.filters', cx.load('lenet'))"
     """
-    make = find(name)
-    parameters = inspect.signature(make).parameters
+    make, known = find(name), settings(name)
     for option in options:
-        if option not in parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-            takes = ", ".join(list(parameters)[1:])
-            raise SettingError(f"the figure {name!r} has no setting {option!r}; it takes {takes}.")
-    net = load("worldnet-styles" if name in _STYLED else DEFAULT) if net is None else net
-    return make(net, **options) if image is None else make(net, image, **options)
+        if option not in known:
+            raise SettingError(f"the figure {name!r} has no setting {option!r}; it takes {', '.join(known)}.")
+    python = _to_python(name, net, image, options)
+    if net is None:
+        net = load("worldnet-styles" if name in _STYLED else DEFAULT)
+    made = make(net, **options) if image is None else make(net, image, **options)
+    return dataclasses.replace(made, python=python)
 
 
-def find(name: str) -> Callable:
-    """What makes the figure or table of that name. Raises SettingError for an unknown one."""
+def find(name: str) -> Callable[..., Sheet | Diagram | Table]:
+    """Find the function that makes a figure or table.
+
+    Parameters
+    ----------
+    name : str
+        "paper.number".
+
+    Returns
+    -------
+    callable
+        The function.
+
+    Raises
+    ------
+    SettingError
+        If the name is unknown.
+    """
     paper, _, number = name.partition(".")
-    made = PAPERS.get(paper, {})
-    if number not in made:
+    makers = PAPERS.get(paper, {})
+    if number not in makers:
         close = difflib.get_close_matches(name, names(), 1, 0.5)
         hint = f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(names())}."
         raise SettingError(f"there is no figure {name!r}; {hint}")
-    return made[number]
+    return makers[number]
+
+
+def settings(name: str) -> list[str]:
+    """List the settings that a figure or table takes.
+
+    Parameters
+    ----------
+    name : str
+        "paper.number".
+
+    Returns
+    -------
+    list of str
+        The figure's own settings, then those of the pre-image runs behind it, if any.
+    """
+    own: list[str] = []
+    for parameter in list(inspect.signature(find(name)).parameters.values())[1:]:
+        own += _run_settings() if parameter.kind is parameter.VAR_KEYWORD else [parameter.name]
+    return list(dict.fromkeys(own))
+
+
+@cache
+def _run_settings() -> list[str]:
+    """The keyword-only settings of all functions that make pre-images."""
+    methods: list[Callable[..., Any]] = [invert, maximize, caricature, complete, visualize_topic]
+    found = [p for method in methods for p in inspect.signature(method).parameters.values()]
+    return list(dict.fromkeys(p.name for p in found if p.kind is p.KEYWORD_ONLY))
+
+
+def _to_python(name: str, net: Network | None, image: Any, options: dict[str, Any]) -> str:
+    """The call of `figure`; what has no short Python is called by the name of its argument."""
+    arguments = [repr(name)]
+    if net is not None:
+        arguments.append(net.to_python())
+    if image is not None:
+        text = image_to_python(image) if not isinstance(image, (list, tuple)) else _value_to_python("image", image)
+        arguments.append(text if net is not None else f"image={text}")
+    arguments += [f"{key}={_value_to_python(key, value)}" for key, value in options.items() if key != "log"]
+    return f"cx.figure({', '.join(arguments)})"
+
+
+def _value_to_python(name: str, value: Any) -> str:
+    """Numbers, text and lists of them as they are; anything else by its argument's name."""
+    parts = value if isinstance(value, (list, tuple)) else [value]
+    plain = all(part is None or isinstance(part, (bool, int, float, str)) for part in parts)
+    return value_to_python(value) if plain else name

@@ -1,12 +1,16 @@
-"""Diagram: units in columns by layer, with a line from each to what it is made of."""
+"""Diagram: units in columns by layer, with a line from each to the units that it is composed of."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .sheet import Drawn
+from ..results import Result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Edge:
-    """A unit (layer, unit) above is made of one below, with a weight."""
+    """The weight with which a unit (layer, unit) contributes to one above it."""
 
     above: tuple[str, int]
     below: tuple[str, int]
@@ -29,16 +33,44 @@ class Edge:
 
 
 @dataclass(frozen=True)
-class Diagram(Drawn):
-    """A figure: the deepest layer is on the right. Lines are as thick as their weight is large, red below zero."""
+class Diagram(Result):
+    """A figure: units in one column per layer, the deepest layer on the right.
+
+    The width of a line grows with the size of its weight; negative weights are red.
+
+    Attributes
+    ----------
+    title : str
+        Title of the figure.
+    layers : list of str
+        The layers from left to right.
+    nodes : list of Node
+        The units with their pictures.
+    edges : list of Edge
+        The weights between them.
+    python : str
+        The call that makes the figure again.
+    """
 
     title: str
     layers: list[str]
     nodes: list[Node]
     edges: list[Edge]
+    python: str = field(default="", repr=False)
 
-    def plot(self, inches: float = 1.1):
-        """A matplotlib figure, each unit `inches` high."""
+    def plot(self, inches: float = 1.1) -> Figure:
+        """A matplotlib figure.
+
+        Parameters
+        ----------
+        inches : float
+            The height of a unit's picture.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            The units, connected by lines.
+        """
         from matplotlib.figure import Figure
         from matplotlib.patches import ConnectionPatch
 
@@ -58,7 +90,7 @@ class Diagram(Drawn):
                 axis.set_title(node.title, fontsize=7, pad=3)
                 axis.set_xticks([])
                 axis.set_yticks([])
-        largest = {}
+        largest: dict[tuple[str, int], float] = {}
         for edge in self.edges:
             largest[edge.above] = max(abs(edge.weight), largest.get(edge.above, 0.0))
         for edge in self.edges:

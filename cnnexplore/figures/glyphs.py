@@ -3,38 +3,46 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
 
 from ..errors import SettingError
 from ..network import Layer, Network
+from ..zoo.architectures.dsift import Dsift
 
 KINDS = {"HogDescriptor": "hog", "SiftDescriptor": "dsift"}
 
 
-def descriptor_of(net: Network) -> Layer | None:
-    """The layer with the descriptors of HOG or dense SIFT, or None in any other network."""
-    last = list(net.layers.values())[-1]
-    return last if last.kind in KINDS else None
+def has_descriptors(net: Network) -> bool:
+    """Whether the network is HOG or dense SIFT."""
+    return list(net.layers.values())[-1].kind in KINDS
 
 
-def histograms(net: Network, image) -> np.ndarray:
-    """What the descriptors say of each cell: (rows, columns, K), K directions from right to down, 180 degrees in all.
-
-    HOG: its undirected orientations. Dense SIFT: opposite directions added, the mean over the descriptors that hold
-    the cell, each of them without the weight of its window. Raises SettingError for another network.
-    """
-    layer = descriptor_of(net)
-    if layer is None:
+def descriptor_layer(net: Network) -> Layer:
+    """The layer with the descriptors of HOG or dense SIFT. Raises SettingError for another network."""
+    if not has_descriptors(net):
         raise SettingError(f"{net.name} has no descriptors to draw; expected HOG or dense SIFT.")
-    code = net.activations(image, layer.name)[0].cpu()
+    return list(net.layers.values())[-1]
+
+
+def histograms(net: Network, image: Any) -> np.ndarray:
+    """The histogram of gradient directions of each cell: (rows, columns, K), K directions in 180 degrees.
+
+    Directions run from right to down. HOG: its undirected orientations. Dense SIFT: opposite directions are added,
+    averaged over the descriptors that contain the cell, each without the weight of its window. Raises SettingError
+    for another network.
+    """
+    layer = descriptor_layer(net)
+    activation = net.activations(image, layer.name)[0].cpu()
     if KINDS[layer.kind] == "hog":
-        count = (len(code) - 4) // 3
-        return code[2 * count : 3 * count].permute(1, 2, 0).numpy()
-    side, (rows, columns) = 4, code.shape[1:]
+        undirected = (len(activation) - 4) // 3
+        return activation[2 * undirected : 3 * undirected].permute(1, 2, 0).numpy()
+    side, (rows, columns) = 4, activation.shape[1:]
+    assert isinstance(net.module, Dsift)
     apart = round(net.module.cell / layer.rf_stride[0]) or 1  # grid points from a cell to the next
-    bins = code.view(side, side, -1, rows, columns)
+    bins = activation.view(side, side, -1, rows, columns)
     weights = net.module.blocks.weights.cpu().view(side, side)
     directed = bins.shape[2]
     total = torch.zeros(rows + (side - 1) * apart, columns + (side - 1) * apart, directed)
@@ -49,10 +57,10 @@ def histograms(net: Network, image) -> np.ndarray:
     return (total[..., :half] + total[..., half : 2 * half] if directed % 2 == 0 else total).numpy()
 
 
-def glyphs(net: Network, image, side: int = 22) -> np.ndarray:
+def glyphs(net: Network, image: Any, side: int = 22) -> np.ndarray:
     """A picture of an image's descriptors, (rows * side, columns * side, 3) uint8: bars along the edges in each cell.
 
-    The brighter a bar, the more of the cell's gradient is at a right angle to it. Raises SettingError.
+    The brightness of a bar is the share of the cell's gradient at a right angle to it. Raises SettingError.
     """
     votes = histograms(net, image)
     bars = _bars(votes.shape[2], side)

@@ -3,35 +3,54 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
 from ..errors import DivergedError, SettingError
 from ..network import Network
 from ..preimage import PreImage, invert, masks
-from .parts import cell, chosen, in_rows, layers_of, original, several, some_image, window_of
+from .parts import (
+    figure_layers,
+    image_or_default,
+    in_rows,
+    input_cell,
+    named_images,
+    result_cell,
+    single,
+    window_box,
+    windowed_layers,
+)  # fmt: skip
 from .sheet import Sheet
-from .table import Table, measured
+from .table import Table, measure_all
 
 VARIANT = "inverting2015"
 
 
 def inverted(
-    net: Network, image, layer: str, variation: float | None = None, steps: int = 400, rate: float = 0.05, **run
+    net: Network,
+    image: Any,
+    layer: str,
+    variation: float | None = None,
+    steps: int = 400,
+    rate: float = 0.05,
+    **run: Any,
 ) -> PreImage:
-    """The inversion by the method of 2015, with a weight of the total variation in place of the one for that depth.
+    """Invert by the method of 2015.
 
-    steps: with fewer than the published 400 the rate falls after half and three quarters of them at the latest. The
-    published rate is one for AlexNet; where a network is steeper, so that the run diverges or ends further away than a
-    code of zeros is, a quarter of it is tried.
+    variation: weight of the total variation (default: the published one for that depth). steps: with fewer than the
+    published 400, the rate falls after half and three quarters of them at the latest. rate: the published one suits
+    AlexNet. Where the gradient is steeper, so that the run diverges or ends further away than an activation of zeros,
+    a quarter of it is tried.
     """
     variant = VARIANT if variation is None else f"{VARIANT}:{variation:g}"
-    result = None
+    result: PreImage | None = None
     while True:
         try:
             schedule = _shortened(steps, rate)
-            result = invert(net, image, layer, variant=variant, steps=steps, rate=rate, schedule=schedule, **run)
+            found = invert(net, image, layer, variant=variant, steps=steps, rate=rate, schedule=schedule, **run)
+            result = single(found)
             if result.error < 1:
                 return result
         except DivergedError:
@@ -43,41 +62,43 @@ def inverted(
 
 
 def _shortened(steps: int, rate: float) -> dict[int, dict[str, float]]:
-    """The changes of rate with which it falls in time: none for 400 steps or more."""
-    published = (100, 300)  # where it falls by itself
+    """The schedule with which the rate falls within `steps`: none for 400 steps or more."""
+    published = (100, 300)  # where the variant lets it fall
     falls = (min(100, steps // 2), min(300, 3 * steps // 4))
     due = {step: sum(step >= f for f in falls) - sum(step >= f for f in published) for step in (*falls, *published)}
     return {} if falls == published else {k: {"rate": rate * 0.1 ** due[k]} for k in sorted(due) if 0 < k < steps}
 
 
-def figure6(net: Network, image=None, layers: Sequence[str] | None = None, columns: int = 7, **run) -> Sheet:
+def figure6(
+    net: Network, image: Any = None, layers: Sequence[str] | None = None, columns: int = 7, **run: Any
+) -> Sheet:
     """Inversions of all layers by the method of 2015, with total variation 1, 10 or 100 by depth."""
-    image = some_image(image)
-    cells = [cell(inverted(net, image, name, **run), name) for name in chosen(net, layers)]
-    return Sheet(f"Inversions of {net.name}, as in 2015", in_rows([original(net, image), *cells], columns))
+    image = image_or_default(image)
+    cells = [result_cell(inverted(net, image, name, **run), name) for name in figure_layers(net, layers)]
+    return Sheet(f"Inversions of {net.name}, as in 2015", in_rows([input_cell(net, image), *cells], columns))
 
 
 def figure9(
     net: Network,
-    image=None,
+    image: Any = None,
     layers: Sequence[str] | None = None,
     window: int = 5,
     variation: float = 100,
     columns: int = 7,
-    **run,
+    **run: Any,
 ) -> Sheet:
-    """Reconstructions from the central window of each layer's map, with its field of view in white.
+    """Reconstructions from the central window of each layer's map, with its receptive field in white.
 
-    variation: the weight of the total variation, the same for all layers, so that what is not seen is left grey.
+    variation: the weight of the total variation, the same for all layers, so that the rest of the image stays grey.
     """
-    image = some_image(image)
-    found = chosen(net, layers) if layers else [n for n in layers_of(net) if min(net.layers[n].size) >= window]
+    image = image_or_default(image)
+    found = windowed_layers(net, layers, window)
     cells = []
     for name in found:
         result = inverted(net, image, name, variation, mask=masks.central(window), **run)
-        cells.append(cell(result, name, box=window_of(net.layers[name], net.size, window)))
+        cells.append(result_cell(result, name, box=window_box(net.layers[name], net.size, window)))
     title = f"From the central {window} x {window} of {net.name}, as in 2015"
-    return Sheet(title, in_rows([original(net, image), *cells], columns))
+    return Sheet(title, in_rows([input_cell(net, image), *cells], columns))
 
 
 # Mean error in percent of CNN-A (CaffeNet) over 100 images, by layer and lambda.
@@ -97,22 +118,23 @@ _PUBLISHED3 = {
 
 def table3(
     net: Network,
-    images: Sequence | None = None,
+    images: Sequence[Any] | None = None,
     layers: Sequence[str] | None = None,
     variations: Sequence[float] = (1, 10, 100),
-    kept: str | os.PathLike | None = None,
+    log: str | os.PathLike[str] | None = None,
     progress: bool = True,
-    **run,
+    **run: Any,
 ) -> Table:
     """The trade-off: mean error by layer and weight of the total variation, beside the published one of CaffeNet.
 
-    As in the paper an error is ||Phi(x) - Phi0|| over the mean distance between the codes of two of the images, so at
-    least two are needed; its lambda is half of a weight. kept: a file from which a measurement that was killed goes on.
+    All runs use the published algorithm, gradient descent with momentum. As in the paper, an error is
+    ||Phi(x) - Phi0|| over the mean distance between the activations of two of the images, so at least two are needed;
+    its lambda is half of a weight. log: a file from which an interrupted measurement is resumed.
     """
-    photographs = several(images)
+    photographs = named_images(images)
     if len(photographs) < 2:
         raise SettingError("errors are in units of the distance between images; give a list of two images or more.")
-    names = chosen(net, layers)
+    names = figure_layers(net, layers)
     by_row = {f"TV {weight:g}": weight for weight in variations}
     jobs = [(row, name, key) for name in names for row in by_row for key in photographs]
 
@@ -120,23 +142,23 @@ def table3(
         return inverted(net, photographs[key], name, by_row[row], progress=False, **run).error
 
     settings = {"table": "inverting2015.table3", "net": net.to_python(), "run": {k: repr(v) for k, v in run.items()}}
-    relative = measured(jobs, measure, kept, settings, "table 3", progress)
+    relative = measure_all(jobs, measure, log, settings, "table 3", progress)
     units = {name: _units(net, list(photographs.values()), name) for name in names}
     values = {(row, name): [e * u for e, u in zip(v, units[name], strict=True)] for (row, name), v in relative.items()}
     is_caffe = "norm1" in net.layers and net.layers["norm1"].channels == 96
     lines = _PUBLISHED3.items() if is_caffe else ()
     published = {(f"TV {w}", name): v for w, line in lines for name, v in zip(_LAYERS3, line, strict=True)}
-    title = f"Error in % of the distance between two images' codes, over {len(photographs)} images, {net.name}"
+    title = f"Error in % of the distance between two images' activations, over {len(photographs)} images, {net.name}"
     return Table(title, list(by_row), names, values, published)
 
 
-def _units(net: Network, images: list, layer: str) -> list[float]:
-    """||Phi0|| of each image over the mean distance between the codes of two of them: N_Phi of the paper."""
-    codes = torch.cat([net.activations(image, layer).flatten(1).double().cpu() for image in images])
-    apart = float(torch.pdist(codes).mean())
+def _units(net: Network, images: list[Any], layer: str) -> list[float]:
+    """||Phi0|| of each image over the mean distance between the activations of two of them: N_Phi of the paper."""
+    activations = torch.cat([net.activations(image, layer).flatten(1).double().cpu() for image in images])
+    apart = float(torch.pdist(activations).mean())
     if apart == 0:
-        raise SettingError(f"the images have the same code at {layer}; give images that differ.")
-    return (codes.norm(dim=1) / apart).tolist()
+        raise SettingError(f"the images have the same activation at {layer}; give images that differ.")
+    return (activations.norm(dim=1) / apart).tolist()
 
 
-FIGURES = {"6": figure6, "9": figure9, "table3": table3}
+FIGURES: dict[str, Callable[..., Any]] = {"6": figure6, "9": figure9, "table3": table3}

@@ -1,147 +1,203 @@
-"""Figures and tables of Mahendran and Vedaldi, Visualizing deep CNNs using natural pre-images, IJCV 2016."""
+"""Figures and tables of Mahendran and Vedaldi, Visualizing deep CNNs using natural pre-images, IJCV 2016.
+
+In all functions: image, images: anything that `Network.pixels_of` takes (default: photographs that come with the
+package). layers: names of layers (default: the figure's own choice). run: settings of `cx.invert`, `cx.maximize` or
+`cx.caricature`, such as steps, seed or progress.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from ..network import Network
+import numpy as np
+
+from ..errors import SettingError
+from ..network import Layer, Network
 from ..preimage import caricature, invert, masks, maximize
 from ..zoo import load
-from .glyphs import descriptor_of, glyphs
-from .parts import cell, chosen, in_rows, layers_of, middle, original, several, some_image, stretched, window_of
+from .glyphs import descriptor_layer, glyphs, has_descriptors
+from .parts import (
+    batch,
+    figure_layers,
+    image_or_default,
+    in_rows,
+    input_cell,
+    named_images,
+    result_cell,
+    single,
+    window_box,
+    windowed_layers,
+)  # fmt: skip
 from .sheet import Cell, Sheet
-from .table import Table, measured
+from .table import Table, measure_all
 
 
-def figure1(net: Network, image=None, layer: str | None = None, seeds: Sequence[int] = (0, 1, 2, 3), **run) -> Sheet:
-    """Several reconstructions from the code of the last fully-connected layer."""
-    image, layer = some_image(image), layer or layers_of(net, linear=True)[-1]
-    results = invert(net, image, layer, seed=list(seeds), **run)
-    cells = [cell(r, f"{layer}, seed {s}") for r, s in zip(results, seeds, strict=True)]
-    return Sheet(f"Reconstructions from {layer} of {net.name}", [[*cells, original(net, image)]])
+def figure1(
+    net: Network, image: Any = None, layer: str | None = None, seeds: Sequence[int] = (0, 1, 2, 3), **run: Any
+) -> Sheet:
+    """Several reconstructions from the activation of the last fully-connected layer."""
+    image, layer = image_or_default(image), layer or figure_layers(net, linear=True)[-1]
+    results = batch(invert(net, image, layer, seed=list(seeds), **run))
+    cells = [result_cell(r, f"{layer}, seed {s}") for r, s in zip(results, seeds, strict=True)]
+    return Sheet(f"Reconstructions from {layer} of {net.name}", [[*cells, input_cell(net, image)]])
 
 
 def figure2(
     net: Network,
-    image=None,
+    image: Any = None,
     layer: str | None = None,
     weights: Sequence[float] = (1, 20, 100, 300),
     betas: Sequence[float] = (1, 1.5, 2, 2.5),
-    **run,
+    **run: Any,
 ) -> Sheet:
-    """The effect of the weight C of the code, and of the exponent of total variation."""
-    image, where = some_image(image), middle(net, layer).name
-    by_C = [cell(invert(net, image, where, C=C, **run), f"C = {C:g}") for C in weights]
-    by_beta = [cell(invert(net, image, where, beta=beta, **run), f"beta = {beta:g}") for beta in betas]
-    rows = [[original(net, image), *by_C], [original(net, image), *by_beta]]
+    """The effect of the weight C of the data term, and of the exponent of total variation."""
+    image, where = image_or_default(image), _middle_layer(net, layer).name
+    by_C = [result_cell(single(invert(net, image, where, C=C, **run)), f"C = {C:g}") for C in weights]
+    by_beta = [result_cell(single(invert(net, image, where, beta=beta, **run)), f"beta = {beta:g}") for beta in betas]
+    rows = [[input_cell(net, image), *by_C], [input_cell(net, image), *by_beta]]
     return Sheet(f"C and beta at {where} of {net.name}", rows)
 
 
-def figure3(net: Network, unit=0, layer: str | None = None, jitters: Sequence[int] = (0, 2, 4, 8, 16), **run) -> Sheet:
+def figure3(
+    net: Network, unit: int | str = 0, layer: str | None = None, jitters: Sequence[int] = (0, 2, 4, 8, 16), **run: Any
+) -> Sheet:
     """The effect of jitter in activation maximisation."""
-    layer = layer or layers_of(net, linear=True)[-1]
-    results = [maximize(net, layer, unit, jitter=jitter, **run) for jitter in jitters]
-    cells = [cell(r, f"jitter {jitter}") for r, jitter in zip(results, jitters, strict=True)]
+    layer = layer or figure_layers(net, linear=True)[-1]
+    results = [single(maximize(net, layer, unit, jitter=jitter, **run)) for jitter in jitters]
+    cells = [result_cell(r, f"jitter {jitter}") for r, jitter in zip(results, jitters, strict=True)]
     return Sheet(f"{results[0].about} of {net.name}", [cells])
+
+
+def _middle_layer(net: Network, layer: str | None) -> Layer:
+    """The layer asked for, or relu3, or one in the middle."""
+    if layer is not None:
+        return net.layers[layer]
+    names = figure_layers(net)
+    return net.layers["relu3" if "relu3" in net.layers else names[len(names) // 2]]
 
 
 _CLASSICAL = {"hog": "HOG", "hog-bilinear": "HOGb", "dsift": "DSIFT"}
 
 
-def figure4(net: Network | None = None, image=None, names: Sequence[str] = tuple(_CLASSICAL), **run) -> Sheet:
+def figure4(
+    net: Network | None = None, image: Any = None, names: Sequence[str] = tuple(_CLASSICAL), **run: Any
+) -> Sheet:
     """Inversions of HOG, HOG with bilinear orientations and dense SIFT, each under a picture of its descriptors.
 
-    net: a HOG or dense SIFT of your own to show in place of `names`; another network is not needed.
+    net: a HOG or dense SIFT network to show in place of `names`; any other network is not used.
     """
-    image = some_image(image)
-    nets = [net] if net is not None and descriptor_of(net) else [load(name) for name in names]
-    described, inverted = [original(nets[0], image)], [original(nets[0], image)]
+    image = image_or_default(image)
+    nets = [net] if net is not None and has_descriptors(net) else [load(name) for name in names]
+    described, inverted = [input_cell(nets[0], image)], [input_cell(nets[0], image)]
     for one in nets:
-        name, layer = _CLASSICAL.get(one.name, one.name), descriptor_of(one)
-        result = invert(one, image, layer.name, **run)
+        name, layer = _CLASSICAL.get(one.name, one.name), descriptor_layer(one)
+        result = single(invert(one, image, layer.name, **run))
         described.append(
             Cell(glyphs(one, image), f"{name}: {layer.channels} numbers every {layer.rf_stride[0]:g} pixels")
         )
-        said = f"from {name}, contrast stretched\nerror {result.error:.2f}"
-        inverted.append(Cell(stretched(result.picture), said, result=result))
-    return Sheet("Classical descriptors and what they keep", [described, inverted], inches=2.6)
+        title = f"from {name}, contrast stretched\nerror {result.error:.2f}"
+        inverted.append(Cell(_stretched(result.picture), title, result=result))
+    return Sheet("Inversions of classical descriptors", [described, inverted], inches=2.6)
 
 
-def figure5(net: Network, image=None, layers: Sequence[str] | None = None, columns: int = 7, **run) -> Sheet:
+def _stretched(picture: np.ndarray) -> np.ndarray:
+    """The picture stretched from black to white, but for its extremes: these descriptors ignore contrast."""
+    low, high = np.quantile(picture, (0.005, 0.995))
+    scaled = (picture - low) * (255 / max(float(high - low), 1.0))
+    return np.clip(scaled + 0.5, 0, 255).astype(np.uint8)
+
+
+def figure5(
+    net: Network, image: Any = None, layers: Sequence[str] | None = None, columns: int = 7, **run: Any
+) -> Sheet:
     """Inversions of all layers, each at the paper's C."""
-    image = some_image(image)
-    cells = [cell(invert(net, image, name, **run), name) for name in chosen(net, layers)]
-    return Sheet(f"Inversions of {net.name}", in_rows([original(net, image), *cells], columns))
+    image = image_or_default(image)
+    cells = [result_cell(single(invert(net, image, name, **run)), name) for name in figure_layers(net, layers)]
+    return Sheet(f"Inversions of {net.name}", in_rows([input_cell(net, image), *cells], columns))
 
 
-def figure6(net: Network, image=None, layers: Sequence[str] | None = None, columns: int = 7, **run) -> Sheet:
+def figure6(
+    net: Network, image: Any = None, layers: Sequence[str] | None = None, columns: int = 7, **run: Any
+) -> Sheet:
     """Inversions of the convolutional and fully-connected layers (figure 7: VGG-VD-16)."""
-    return figure5(net, image, chosen(net, layers, linear=True), columns, **run)
+    return figure5(net, image, figure_layers(net, layers, linear=True), columns, **run)
 
 
-def figure8(net: Network, images=None, layers: Sequence[str] | None = None, seeds=(0, 1, 2, 3), **run) -> Sheet:
-    """What deep codes are blind to: several reconstructions from several layers."""
-    images = images if isinstance(images, (list, tuple)) else [some_image(images)]
-    names = chosen(net, layers, linear=True)[-3:] if layers is None else chosen(net, layers)
+def figure8(
+    net: Network,
+    images: Any = None,
+    layers: Sequence[str] | None = None,
+    seeds: Sequence[int] = (0, 1, 2, 3),
+    **run: Any,
+) -> Sheet:
+    """The invariances of deep layers: several reconstructions from several layers."""
+    images = images if isinstance(images, (list, tuple)) else [image_or_default(images)]
+    names = figure_layers(net, layers) if layers else figure_layers(net, linear=True)[-3:]
     rows = []
     for image in images:
         for name in names:
-            results = invert(net, image, name, seed=list(seeds), **run)
-            cells = [cell(r, f"{name}, seed {s}") for r, s in zip(results, seeds, strict=True)]
-            rows.append([original(net, image), *cells])
+            results = batch(invert(net, image, name, seed=list(seeds), **run))
+            cells = [result_cell(r, f"{name}, seed {s}") for r, s in zip(results, seeds, strict=True)]
+            rows.append([input_cell(net, image), *cells])
     return Sheet(f"Several reconstructions of {net.name}", rows)
 
 
-def figure9(net: Network, image=None, layers: Sequence[str] | None = None, window: int = 5, **run) -> Sheet:
+def figure9(net: Network, image: Any = None, layers: Sequence[str] | None = None, window: int = 5, **run: Any) -> Sheet:
     """Reconstructions from the central window of a layer's map, with its receptive field drawn."""
-    image = some_image(image)
-    found = chosen(net, layers) if layers else [n for n in layers_of(net) if min(net.layers[n].size) >= window]
+    image = image_or_default(image)
+    found = windowed_layers(net, layers, window)
     cells = []
     for name in found:
-        result = invert(net, image, name, mask=masks.central(window), **run)
-        cells.append(cell(result, name, box=window_of(net.layers[name], net.size, window)))
-    return Sheet(f"From the central {window} x {window} of {net.name}", in_rows([original(net, image), *cells], 7))
+        result = single(invert(net, image, name, mask=masks.central(window), **run))
+        cells.append(result_cell(result, name, box=window_box(net.layers[name], net.size, window)))
+    return Sheet(f"From the central {window} x {window} of {net.name}", in_rows([input_cell(net, image), *cells], 7))
 
 
-def figure10(net: Network, image=None, layers: Sequence[str] | None = None, of: int = 2, **run) -> Sheet:
+def figure10(net: Network, image: Any = None, layers: Sequence[str] | None = None, of: int = 2, **run: Any) -> Sheet:
     """Reconstructions from either of two streams of channels."""
-    image = some_image(image)
-    names = chosen(net, layers) if layers else layers_of(net)[: layers_of(net).index(middle(net, None).name)]
-    rows = [[original(net, image)] for _ in range(of)]
+    image = image_or_default(image)
+    named = figure_layers(net)
+    names = figure_layers(net, layers or named[: named.index(_middle_layer(net, None).name)])
+    rows = [[input_cell(net, image)] for _ in range(of)]
     for name in names:
         for k, row in enumerate(rows):
-            row.append(cell(invert(net, image, name, mask=masks.groups(k + 1, of), **run), f"{name}, group {k + 1}"))
+            result = single(invert(net, image, name, mask=masks.groups(k + 1, of), **run))
+            row.append(result_cell(result, f"{name}, group {k + 1}"))
     return Sheet(f"Streams of {net.name}", rows)
 
 
-def figure11(net: Network, units: int = 8, layers: Sequence[str] | None = None, **run) -> Sheet:
-    """What the first units of each convolutional layer want (figure 12: VGG-VD-16)."""
-    names = chosen(net, layers) if layers else [n for n in layers_of(net, linear=True) if n.startswith("conv")]
+def figure11(net: Network, units: int = 8, layers: Sequence[str] | None = None, **run: Any) -> Sheet:
+    """Activation maximisation of the first units of each convolutional layer (figure 12: VGG-VD-16)."""
+    names = (
+        figure_layers(net, layers) if layers else [n for n in figure_layers(net, linear=True) if n.startswith("conv")]
+    )
     rows = []
     for name in names:
         wanted = list(range(min(units, net.layers[name].channels)))
-        results = maximize(net, name, wanted, **run)
-        rows.append([cell(r, f"{name}, unit {k}") for r, k in zip(results, wanted, strict=True)])
-    return Sheet(f"What units of {net.name} want", rows)
+        results = batch(maximize(net, name, wanted, **run))
+        rows.append([result_cell(r, f"{name}, unit {k}") for r, k in zip(results, wanted, strict=True)])
+    return Sheet(f"Activation maximisation of units of {net.name}", rows)
 
 
-def figure13(net: Network, classes: Sequence[int | str] | None = None, layer: str | None = None, **run) -> Sheet:
-    """What classes want."""
-    layer = layer or layers_of(net, linear=True)[-1]
+def figure13(net: Network, classes: Sequence[int | str] | None = None, layer: str | None = None, **run: Any) -> Sheet:
+    """Activation maximisation of classes."""
+    layer = layer or figure_layers(net, linear=True)[-1]
     wanted = list(classes) if classes is not None else list(range(min(10, net.layers[layer].channels)))
-    results = maximize(net, layer, wanted, **run)
+    results = batch(maximize(net, layer, wanted, **run))
     names = [net.labels[k] if isinstance(k, int) and net.labels else str(k) for k in wanted]
-    cells = [cell(r, name) for r, name in zip(results, names, strict=True)]
-    return Sheet(f"What classes of {net.name} want", in_rows(cells, 5))
+    cells = [result_cell(r, name) for r, name in zip(results, names, strict=True)]
+    return Sheet(f"Activation maximisation of classes of {net.name}", in_rows(cells, 5))
 
 
-def figure14(net: Network, images=None, layers: Sequence[str] | None = None, **run) -> Sheet:
+def figure14(net: Network, images: Any = None, layers: Sequence[str] | None = None, **run: Any) -> Sheet:
     """Caricatures from each convolutional and fully-connected layer (figure 15: of several images)."""
-    images = images if isinstance(images, (list, tuple)) else [some_image(images)]
-    names = chosen(net, layers, linear=True)
+    images = images if isinstance(images, (list, tuple)) else [image_or_default(images)]
+    names = figure_layers(net, layers, linear=True)
     rows = [
-        [original(net, image), *[cell(caricature(net, image, name, **run), name) for name in names]] for image in images
+        [input_cell(net, image), *[result_cell(single(caricature(net, image, name, **run)), name) for name in names]]
+        for image in images
     ]
     return Sheet(f"Caricatures of {net.name}", rows)
 
@@ -165,64 +221,87 @@ _PUBLISHED5 = {
 
 def table5(
     net: Network,
-    images: Sequence | None = None,
+    images: Sequence[Any] | None = None,
     layers: Sequence[str] | None = None,
     weights: Sequence[float] = (1, 20, 100, 300),
-    kept: str | os.PathLike | None = None,
+    solvers: Sequence[str] = ("adagrad", "spectral"),
+    log: str | os.PathLike[str] | None = None,
     progress: bool = True,
-    **run,
+    **run: Any,
 ) -> Table:
     """The mean error of inversions by layer and C over images, beside the published one of AlexNet.
 
-    kept: a file from which a measurement that was killed goes on.
+    The published numbers stand beside the paper's Algorithm 1 ("adagrad"); each other solver has columns of its own.
+    log: a file from which an interrupted measurement is resumed.
     """
-    photographs = several(images)
-    names = chosen(net, layers)
-    rows = [f"C = {C:g}" for C in weights]
-    by_row = dict(zip(rows, weights, strict=True))
-    jobs = [(row, name, key) for name in names for row in rows for key in photographs]
+    photographs, names = named_images(images), figure_layers(net, layers)
+    columns = {_column(f"C = {C:g}", solver): (C, solver) for solver in _checked(solvers, run) for C in weights}
+    jobs = [(name, column, key) for name in names for column in columns for key in photographs]
 
-    def measure(row: str, name: str, key: str) -> float:
-        return invert(net, photographs[key], name, C=by_row[row], progress=False, **run).error
+    def measure(name: str, column: str, key: str) -> float:
+        C, solver = columns[column]
+        return _error(net, photographs[key], name, C=C, solver=solver, progress=False, **run)
 
     settings = {"table": "preimage2016.table5", "net": net.to_python(), "run": {k: repr(v) for k, v in run.items()}}
-    values = measured(jobs, measure, kept, settings, "table 5", progress)
+    values = measure_all(jobs, measure, log, settings, "table 5", progress)
     is_alexnet = "norm1" in net.layers and net.layers["norm1"].channels == 96
     lines = _PUBLISHED5.items() if is_alexnet else ()
-    published = {(f"C = {C}", name): v for C, line in lines for name, v in zip(_LAYERS5, line, strict=True)}
-    return Table(f"Relative error in % over {len(photographs)} images, {net.name}", rows, names, values, published)
+    published = {(name, f"C = {C}"): v for C, line in lines for name, v in zip(_LAYERS5, line, strict=True)}
+    title = f"Relative error in % over {len(photographs)} images, {net.name}"
+    return Table(title, names, list(columns), values, published)
 
 
+# Mean error in percent, by descriptor.
 _PUBLISHED4 = {"hog": 36.6, "hog-bilinear": 11.5, "dsift": 9.4}
 
 
 def table4(
     net: Network | None = None,
-    images: Sequence | None = None,
+    images: Sequence[Any] | None = None,
     names: Sequence[str] = ("hog", "hog-bilinear", "dsift"),
-    kept: str | os.PathLike | None = None,
+    solvers: Sequence[str] = ("adagrad", "spectral"),
+    log: str | os.PathLike[str] | None = None,
     progress: bool = True,
-    **run,
+    **run: Any,
 ) -> Table:
     """The mean error of inversions of HOG and dense SIFT over images, beside the published one.
 
-    net: not needed, these are networks of their own. kept: as for `table5`.
+    net: not used, these are networks of their own. solvers, log: as in `table5`.
     """
-    photographs = several(images)
+    photographs = named_images(images)
     nets = {name: load(name) for name in names}
+    columns = {_column("error", solver): solver for solver in _checked(solvers, run)}
 
-    def measure(row: str, name: str, key: str) -> float:
-        net = nets[name]
-        return invert(net, photographs[key], list(net.layers)[-1], progress=False, **run).error
+    def measure(name: str, column: str, key: str) -> float:
+        layer = list(nets[name].layers)[-1]
+        return _error(nets[name], photographs[key], layer, solver=columns[column], progress=False, **run)
 
-    settings = {"table": "preimage2016.table4", "run": {k: repr(v) for k, v in run.items()}}
-    jobs = [("error", name, key) for name in names for key in photographs]
-    values = measured(jobs, measure, kept, settings, "table 4", progress)
-    published = {("error", name): value for name, value in _PUBLISHED4.items()}
-    return Table(f"Relative error in % over {len(photographs)} images", ["error"], list(names), values, published)
+    settings: dict[str, object] = {"table": "preimage2016.table4", "run": {k: repr(v) for k, v in run.items()}}
+    jobs = [(name, column, key) for name in names for column in columns for key in photographs]
+    values = measure_all(jobs, measure, log, settings, "table 4", progress)
+    published = {(name, "error"): value for name, value in _PUBLISHED4.items()}
+    return Table(f"Relative error in % over {len(photographs)} images", list(names), list(columns), values, published)
 
 
-FIGURES = {
+def _column(name: str, solver: str) -> str:
+    """A column's name: the paper's algorithm is not mentioned, another one is."""
+    return name if solver == _PAPERS_SOLVER else f"{name}, {solver}"
+
+
+_PAPERS_SOLVER = "adagrad"
+
+
+def _checked(solvers: Sequence[str], run: dict[str, Any]) -> list[str]:
+    if "solver" in run or isinstance(solvers, str) or not solvers:
+        raise SettingError("a table takes a list of solvers, such as solvers=['adagrad', 'spectral'], and no solver=.")
+    return list(solvers)
+
+
+def _error(net: Network, image: Any, layer: str, **run: Any) -> float:
+    return single(invert(net, image, layer, **run)).error
+
+
+FIGURES: dict[str, Callable[..., Any]] = {
     "1": figure1, "2": figure2, "3": figure3, "4": figure4, "5": figure5, "6": figure6, "7": figure6, "8": figure8,
     "9": figure9, "10": figure10, "11": figure11, "12": figure11, "13": figure13, "14": figure14, "15": figure14,
     "table4": table4, "table5": table5,

@@ -1,12 +1,16 @@
-"""Sheet: pictures in rows with a line under each, and the results that they show."""
+"""Sheet: a figure of pictures in rows, with a line under each, and the results that they show."""
 
 from __future__ import annotations
 
-import io
-import os
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from ..results import Result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FRAME = "tab:orange"
 
@@ -15,47 +19,69 @@ FRAME = "tab:orange"
 class Cell:
     """One picture of a sheet.
 
-    box: (top, left, bottom, right) in pixels, drawn in white. framed: stands out. result: what it shows.
+    Attributes
+    ----------
+    picture : np.ndarray
+        (H, W, 3) uint8.
+    title : str
+        Text above the picture.
+    box : tuple of float, optional
+        A rectangle in white, (top, left, bottom, right) in pixels.
+    result : object
+        The result that the picture shows; None for an input image.
+    framed : bool
+        Whether a coloured frame marks the picture.
     """
 
     picture: np.ndarray = field(repr=False)
     title: str = ""
     box: tuple[float, float, float, float] | None = None
-    result: object = field(default=None, repr=False)
+    result: Any = field(default=None, repr=False)
     framed: bool = False
 
 
-class Drawn:
-    """What has a `plot` that makes a matplotlib figure: can be saved, and shows itself in a notebook."""
-
-    def save(self, path: str | os.PathLike) -> None:
-        """Writes the figure in the format of the path's suffix (png, pdf, svg)."""
-        self.plot().savefig(path)
-
-    def _repr_png_(self) -> bytes:
-        file = io.BytesIO()
-        self.plot().savefig(file, format="png")
-        return file.getvalue()
-
-
 @dataclass(frozen=True)
-class Sheet(Drawn):
-    """A figure: rows of cells. `sheet.results` are the runs behind it, `sheet.data` other numbers, by name.
+class Sheet(Result):
+    """A figure: rows of pictures.
 
-    inches: how wide a picture is drawn.
+    Attributes
+    ----------
+    title : str
+        Title of the figure.
+    rows : list of list of Cell
+        The pictures, row by row.
+    data : dict
+        Numbers behind the figure that no cell holds, by name.
+    inches : float
+        The width of a picture.
+    python : str
+        The call that makes the figure again.
     """
 
     title: str
     rows: list[list[Cell]]
-    data: dict[str, object] = field(default_factory=dict, repr=False)
+    data: dict[str, Any] = field(default_factory=dict, repr=False)
     inches: float = 1.5
+    python: str = field(default="", repr=False)
 
     @property
-    def results(self) -> list:
+    def results(self) -> list[Any]:
+        """The results that the cells show, row by row."""
         return [cell.result for row in self.rows for cell in row if cell.result is not None]
 
-    def plot(self, inches: float | None = None):
-        """A matplotlib figure, each picture `inches` wide (default: the sheet's own)."""
+    def plot(self, inches: float | None = None) -> Figure:
+        """A matplotlib figure.
+
+        Parameters
+        ----------
+        inches : float, optional
+            The width of a picture (default: the sheet's own).
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            The pictures in a grid, with their titles.
+        """
         from matplotlib.figure import Figure
         from matplotlib.patches import Rectangle
 
@@ -70,8 +96,8 @@ class Sheet(Drawn):
             for axis in axes:
                 axis.set_axis_off()
             for axis, cell in zip(axes, row, strict=False):
-                fine = max(cell.picture.shape[:2]) > drawn.dpi * inches  # more pixels than there is room for
-                axis.imshow(cell.picture, interpolation="antialiased" if fine else "nearest")
+                shrunk = max(cell.picture.shape[:2]) > drawn.dpi * inches
+                axis.imshow(cell.picture, interpolation="antialiased" if shrunk else "nearest")
                 axis.set_title(cell.title, fontsize=7, pad=3)
                 if cell.framed:
                     axis.add_patch(

@@ -1,40 +1,84 @@
-"""Table: means and standard deviations over images beside published numbers; long ones go on where they stopped."""
+"""Table: means and standard deviations over images beside published numbers; a long measurement can be resumed."""
 
 from __future__ import annotations
 
+import csv
 import html
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm.auto import tqdm
 
 from ..errors import SettingError
+from ..results import Result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Place = tuple[str, str]  # row, column
 
 
 @dataclass(frozen=True)
-class Table:
-    """Numbers by row and column. values: (row, column) -> one number per image; published: -> mean, or nothing.
+class Table(Result):
+    """Shares in percent by row and column, each a mean over images beside the published mean.
 
-    In percent, as the papers print them, with so many digits.
+    Attributes
+    ----------
+    title : str
+        Title of the table.
+    rows, columns : list of str
+        Names of the rows and of the columns.
+    values : dict
+        (row, column) to one share (1 is 100 %) per image.
+    published : dict
+        (row, column) to the published mean in percent, where there is one.
+    digits : int
+        Digits after the decimal point.
+    python : str
+        The call that makes the table again.
     """
 
     title: str
     rows: list[str]
     columns: list[str]
-    values: dict[tuple[str, str], list[float]] = field(repr=False)
-    published: dict[tuple[str, str], float] = field(default_factory=dict, repr=False)
+    values: dict[Place, list[float]] = field(repr=False)
+    published: dict[Place, float] = field(default_factory=dict, repr=False)
     digits: int = 1
+    python: str = field(default="", repr=False)
 
     def mean(self, row: str, column: str) -> float:
-        """The mean over images, in percent."""
+        """The mean over images, in percent.
+
+        Parameters
+        ----------
+        row, column : str
+            Names of the row and of the column.
+
+        Returns
+        -------
+        float
+            The mean.
+        """
         return 100 * float(np.mean(self.values[row, column]))
 
     def deviation(self, row: str, column: str) -> float:
-        """The standard deviation over images, in percent."""
+        """The standard deviation over images, in percent.
+
+        Parameters
+        ----------
+        row, column : str
+            Names of the row and of the column.
+
+        Returns
+        -------
+        float
+            The standard deviation.
+        """
         return 100 * float(np.std(self.values[row, column]))
 
     def cells(self) -> list[list[str]]:
@@ -44,9 +88,9 @@ class Table:
             line = [row]
             for column in self.columns:
                 known = self.published.get((row, column))
-                beside = "" if known is None else f" ({known:.{self.digits}f})"
-                mean, spread = self.mean(row, column), self.deviation(row, column)
-                line.append(f"{mean:.{self.digits}f} ± {spread:.{self.digits}f}{beside}")
+                published = "" if known is None else f" ({known:.{self.digits}f})"
+                mean, deviation = self.mean(row, column), self.deviation(row, column)
+                line.append(f"{mean:.{self.digits}f} ± {deviation:.{self.digits}f}{published}")
             lines.append(line)
         return lines
 
@@ -56,10 +100,37 @@ class Table:
         text = ["  ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True)) for line in lines]
         return "\n".join([self.title, *text])
 
-    def save(self, path: str | os.PathLike) -> None:
-        """Writes the table as comma-separated values."""
-        import csv
+    def plot(self) -> Figure:
+        """The table as a matplotlib figure."""
+        from matplotlib.figure import Figure
 
+        head, *body = self.cells()
+        widths = [max(map(len, column)) + 3 for column in zip(head, *body, strict=True)]
+        drawn = Figure(figsize=(0.075 * sum(widths), 0.24 * (len(body) + 1) + 0.4), dpi=150)
+        drawn.suptitle(self.title, fontsize=8, y=1 - 0.06 / drawn.get_figheight(), va="top")
+        axis = drawn.add_axes((0.01, 0, 0.98, 1 - 0.35 / drawn.get_figheight()))
+        axis.set_axis_off()
+        shares = [width / sum(widths) for width in widths]
+        grid = axis.table(body, colLabels=head, colWidths=shares, loc="center", edges="horizontal", cellLoc="right")
+        grid.auto_set_font_size(False)
+        grid.set_fontsize(8)
+        return drawn
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the table.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            A name that ends in .csv for comma-separated values, else one of an image format.
+
+        Raises
+        ------
+        SettingError
+            If the suffix is neither .csv nor one of an image format.
+        """
+        if os.path.splitext(os.fspath(path))[1].lower() != ".csv":
+            return super().save(path)
         with open(path, "w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows(self.cells())
 
@@ -70,33 +141,33 @@ class Table:
         return f"<p>{html.escape(self.title)}</p><table><thead><tr>{header}</tr></thead><tbody>{rows}</tbody></table>"
 
 
-def measured(
+def measure_all(
     jobs: Iterable[tuple[str, str, str]],
     measure: Callable[[str, str, str], float],
-    kept: str | os.PathLike | None,
-    settings: dict,
+    log: str | os.PathLike[str] | None,
+    settings: Mapping[str, object],
     label: str,
     progress: bool = True,
-) -> dict[tuple[str, str], list[float]]:
-    """measure(row, column, item) for all jobs, by (row, column); with a progress bar.
+) -> dict[Place, list[float]]:
+    """measure(row, column, item) for all jobs, by (row, column).
 
-    kept: a file (one JSON line per measurement) that is gone on from, so that a killed measurement loses nothing.
-    settings: what must be the same for that. Raises SettingError for a file of other settings.
+    log: a file with one JSON line per measurement, so that an interrupted measurement is resumed. settings: what
+    must be the same for that. Raises SettingError for a log of other settings.
     """
     jobs = list(jobs)
-    known = _read(Path(kept), settings) if kept is not None else {}
-    values: dict[tuple[str, str], list[float]] = {}
+    known = _read(Path(log), settings) if log is not None else {}
+    values: dict[Place, list[float]] = {}
     for job in tqdm(jobs, desc=label, disable=not progress, unit="run"):
         if job not in known:
             known[job] = float(measure(*job))
-            if kept is not None:
-                with open(kept, "a", encoding="utf-8") as file:
+            if log is not None:
+                with open(log, "a", encoding="utf-8") as file:
                     file.write(json.dumps([*job, known[job]]) + "\n")
         values.setdefault(job[:2], []).append(known[job])
     return values
 
 
-def _read(path: Path, settings: dict) -> dict[tuple[str, str, str], float]:
+def _read(path: Path, settings: Mapping[str, object]) -> dict[tuple[str, str, str], float]:
     if not path.exists():
         path.write_text(json.dumps(settings) + "\n", encoding="utf-8")
         return {}
@@ -104,9 +175,9 @@ def _read(path: Path, settings: dict) -> dict[tuple[str, str, str], float]:
         first, *lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         if json.loads(first) != settings:
             raise ValueError("it was measured with other settings")
-        whole = [json.loads(line) for line in lines if line.endswith("\n")]
-        if lines and not lines[-1].endswith("\n"):  # killed while writing: that one is measured again
+        complete = [json.loads(line) for line in lines if line.endswith("\n")]
+        if lines and not lines[-1].endswith("\n"):  # interrupted while writing: that measurement is repeated
             path.write_text(first + "".join(lines[:-1]), encoding="utf-8")
-        return {(row, column, item): float(value) for row, column, item, value in whole}
+        return {(row, column, item): float(value) for row, column, item, value in complete}
     except (ValueError, TypeError) as error:
         raise SettingError(f"{path} holds no measurements of this table ({error}); give another file.") from error

@@ -81,7 +81,7 @@ def test_figure9a_and_9b(net, patches, tmp_path):
 def test_table1_measures_what_it_says(net, tmp_path):
     images, known = pictures(2, 9), pictures(8)
     kept = tmp_path / "kept.jsonl"
-    options = {"patches": known, "layer": "relu2", "kept": kept, "gamma": 3, **QUICK}
+    options = {"patches": known, "layer": "relu2", "log": kept, "gamma": 3, **QUICK}
     table = of_patches.table1(net, images, **options)
     assert table.rows == list(of_patches.ROWS)
     assert table.columns == ["pixels", "code"]

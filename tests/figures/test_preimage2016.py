@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from PIL import Image
 from torch import nn
 
 import cnnexplore as cx
@@ -49,8 +50,15 @@ def test_a_figure_shows_its_runs(net, number, tmp_path):
     space = {"cx": cx, "net": net, "image": IMAGE}
     assert np.array_equal(eval(shown[-1].result.to_python(), space).picture, shown[-1].picture)
     sheet.save(tmp_path / "a.png")
-    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
-    assert sheet._repr_png_().startswith(b"\x89PNG")
+    with Image.open(tmp_path / "a.png") as saved:
+        assert saved.text["cnnexplore"] == sheet.to_python()
+        assert np.array_equal(np.asarray(saved), sheet.picture)
+    image = ", image" if needs_image else ""
+    assert sheet.to_python() == f"cx.figure('preimage2016.{number}', net{image}, steps=3, progress=False)"
+    drawn = [axis for axis in sheet.plot().axes if axis.images]
+    assert [axis.get_title() for axis in drawn] == [cell.title for row in sheet.rows for cell in row]
+    for axis, cell in zip(drawn, (cell for row in sheet.rows for cell in row), strict=True):
+        assert np.array_equal(axis.images[0].get_array(), cell.picture)
 
 
 def test_figure4_shows_each_descriptor_above_what_it_keeps(tmp_path):
@@ -83,31 +91,73 @@ def test_the_box_is_what_the_window_sees(net):
 
 def test_table5_measures_and_goes_on(net, tmp_path):
     kept = tmp_path / "t.jsonl"
-    settings = {"layers": ["conv1", "relu2"], "weights": (1, 100), "kept": kept, **QUICK}
+    settings = {"layers": ["conv1", "relu2"], "weights": (1, 100), "log": kept, **QUICK}
     images = [IMAGE, 255 - IMAGE]
     table = preimage2016.table5(net, images, **settings)
-    alone = cx.invert(net, images[1], "relu2", C=100, **QUICK).error
-    assert table.values["C = 100", "relu2"][1] == pytest.approx(alone)
-    mean = np.mean(table.values["C = 100", "relu2"])
-    assert table.mean("C = 100", "relu2") == pytest.approx(100 * mean)
+    assert table.rows == ["conv1", "relu2"]
+    assert table.columns == ["C = 1", "C = 100", "C = 1, spectral", "C = 100, spectral"]
+    for column, solver in (("C = 100", "adagrad"), ("C = 100, spectral", "spectral")):
+        alone = cx.invert(net, images[1], "relu2", C=100, solver=solver, **QUICK).error
+        assert table.values["relu2", column][1] == pytest.approx(alone)
+    mean = np.mean(table.values["relu2", "C = 100"])
+    assert table.mean("relu2", "C = 100") == pytest.approx(100 * mean)
     assert f"{100 * mean:.1f} ± " in str(table)
     lines = kept.read_text().splitlines(keepends=True)
-    assert len(lines) == 1 + 8
+    assert len(lines) == 1 + 16
     # killed in the middle of a line: what was measured stays, the broken line is measured again
     marked = json.loads(lines[1])
     marked[3] = 0.123
     kept.write_text(lines[0] + json.dumps(marked) + "\n" + "".join(lines[2:5]) + lines[5][:7])
     again = preimage2016.table5(net, images, **settings)
-    assert again.values["C = 1", "conv1"][0] == 0.123
-    assert again.values["C = 100", "relu2"] == table.values["C = 100", "relu2"]
-    assert len(kept.read_text().splitlines()) == 1 + 8
+    assert again.values["conv1", "C = 1"][0] == 0.123
+    assert again.values["relu2", "C = 100"] == table.values["relu2", "C = 100"]
+    assert len(kept.read_text().splitlines()) == 1 + 16
+
+
+def test_published_numbers_stand_beside_the_papers_algorithm(monkeypatch):
+    named = nn.Module()
+    named.conv1, named.norm1 = nn.Conv2d(3, 96, 3, 2, 1), nn.LocalResponseNorm(5)
+    named.forward = lambda x: named.norm1(named.conv1(x))
+    alexnet = cx.Network(named, 24)
+    solvers = []
+    invert = preimage2016.invert
+    monkeypatch.setattr(preimage2016, "invert", lambda *a, **run: solvers.append(run["solver"]) or invert(*a, **run))
+    table = cx.figure("preimage2016.table5", alexnet, [IMAGE], layers=["conv1"], weights=(300,), **QUICK)
+    assert table.published["conv1", "C = 300"] == 14.2
+    assert ("conv1", "C = 300, spectral") not in table.published
+    assert table.cells()[1][1].endswith("(14.2)")
+    assert not table.cells()[1][2].endswith(")")
+    assert solvers == ["adagrad", "spectral"]
+
+
+def test_table4_is_of_the_descriptors(refused):
+    table = cx.figure("preimage2016.table4", image=[cx.photograph("cat")], names=["hog"], steps=1, refine=0)
+    assert (table.rows, table.columns) == (["hog"], ["error", "error, spectral"])
+    assert table.published["hog", "error"] == 36.6
+    alone = cx.invert(cx.load("hog"), cx.photograph("cat"), "descriptor", steps=1, refine=0, solver="adagrad")
+    assert table.mean("hog", "error") == pytest.approx(100 * alone.error, rel=1e-5)
+    refused(cx.SettingError, lambda: cx.figure("preimage2016.table4", solver="spectral"), "solvers=")
+
+
+def test_a_table_is_a_result(net, tmp_path):
+    table = cx.figure("preimage2016.table5", net, [IMAGE, IMAGE], layers=["conv1"], weights=(1,), **QUICK)
+    assert table.to_python().startswith("cx.figure('preimage2016.table5', net, image, layers=['conv1'], weights=(1,)")
+    again = eval(table.to_python(), {"cx": cx, "net": net, "image": [IMAGE, IMAGE]})
+    assert again.values == table.values
+    table.save(tmp_path / "a.csv")
+    assert (tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()[1].startswith("conv1,")
+    table.save(tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.text["cnnexplore"] == table.to_python()
+    drawn = {cell.get_text().get_text() for cell in table.plot().axes[0].tables[0].get_celld().values()}
+    assert {cell for row in table.cells() for cell in row} == drawn
 
 
 def test_a_file_of_other_settings_is_refused(net, tmp_path, refused):
     kept = tmp_path / "t.jsonl"
-    preimage2016.table5(net, [IMAGE], ["conv1"], (1,), kept, **QUICK)
+    preimage2016.table5(net, [IMAGE], ["conv1"], (1,), log=kept, **QUICK)
     before = kept.read_text()
-    call = lambda: preimage2016.table5(net, [IMAGE], ["conv1"], (1,), kept, steps=4, progress=False)  # noqa: E731
+    call = lambda: preimage2016.table5(net, [IMAGE], ["conv1"], (1,), log=kept, steps=4, progress=False)  # noqa: E731
     refused(cx.SettingError, call, "other settings")
     kept.write_text("nonsense\n")
     refused(cx.SettingError, call, "no measurements")

@@ -15,9 +15,9 @@ from ...network import Network
 from ...preimage import Inversion, PreImage, invert, maximize
 from ...styles import PatchDatabase
 from ...styles.patch_index import no_norm
-from ..parts import original, several, some_image
+from ..parts import image_or_default, input_cell, named_images
 from ..sheet import Cell, Sheet
-from ..table import Table, measured
+from ..table import Table, measure_all
 
 ENOUGH = 0.01  # by how much codes may differ: the squared relative distance of equation 1
 
@@ -58,12 +58,12 @@ def colourings(net: Network, image, layer: str, steps: int = 300) -> list[PreIma
 
 def figure2(net: Network, image=None, layer: str | None = None, unit=0, **run) -> Sheet:
     """The colours that a code leaves open: an inversion, a class, and six colourings of one image."""
-    image, layer = some_image(image), last_map(net, layer)
+    image, layer = image_or_default(image), last_map(net, layer)
     inverted = invert(net, image, layer, **run)
     wanted = maximize(net, net.scores.name, unit, **run)
     six = colourings(net, image, layer, **{k: v for k, v in run.items() if k == "steps"})
     top = [
-        original(net, image, "the image"),
+        input_cell(net, image, "the image"),
         Cell(inverted.picture, f"(a) from {layer}\nerror {inverted.error:.2f}", result=inverted),
         Cell(wanted.picture, f"(b) {wanted.about}", result=wanted),
     ]
@@ -74,7 +74,7 @@ def figure2(net: Network, image=None, layer: str | None = None, unit=0, **run) -
 
 def figure3(net: Network, image=None, layer: str | None = None, patches=None, **run) -> Sheet:
     """Patches matched with an inversion, as they are and normalised, and the averaged patches of near codes."""
-    image, layer = some_image(image), last_map(net, layer)
+    image, layer = image_or_default(image), last_map(net, layer)
     database = database_of(net, patches, layer)
     inverted = invert(net, image, layer, **run)
     index, m = database.index(image), database.matching
@@ -85,7 +85,7 @@ def figure3(net: Network, image=None, layer: str | None = None, patches=None, **
     unlike = database.index(image, norm=as_is).match(estimate, stride=m.stride, original_colours=True, norm=as_is)
     average = database.average(image)
     cells = [
-        original(net, image, "the image"),
+        input_cell(net, image, "the image"),
         Cell(inverted.picture, f"inverted\nfrom {layer}", result=inverted),
         Cell(_shown(unlike.mean), "warped patches,\nmatched as they are"),
         Cell(_shown(shown.mean), "warped patches,\nmatched normalised"),
@@ -102,14 +102,14 @@ def figure9a(
     net: Network, images=None, layer: str | None = None, patches=None, gamma: float | None = None, **run
 ) -> Sheet:
     """Inversions without and with the patch prior."""
-    layer, images = last_map(net, layer), several(images)
+    layer, images = last_map(net, layer), named_images(images)
     database = database_of(net, patches, layer)
     rows = [[], [], []]
     for image in images.values():
         without = invert(net, image, layer, **run)
         within = invert(net, image, layer, patches=database, gamma=gamma, init="patches", **run)
         mine = net.picture(net.pixels_of(image))
-        rows[0].append(original(net, image, ""))
+        rows[0].append(input_cell(net, image, ""))
         for row, one, said in ((rows[1], without, "without"), (rows[2], within, "with patches")):
             row.append(Cell(one.picture, f"{said}: pixels {pixel_error(mine, one.picture):.2f}", result=one))
     return Sheet(f"Inversions of {layer} of {net.name}", rows)
@@ -160,7 +160,7 @@ def table1(
     layer: str | None = None,
     patches=None,
     gamma: float | None = None,
-    kept: str | os.PathLike | None = None,
+    log: str | os.PathLike | None = None,
     progress: bool = True,
     **run,
 ) -> Table:
@@ -169,9 +169,9 @@ def table1(
     ||I0 - I|| / ||I0|| with pixels in 0..255, no mean subtracted; beside the paper's, and what an image of one colour
     has: the photograph's own mean, or the database's. patches: a database, or what to make one of: photographs that
     are none of `images`, nor near-duplicates of them. C is each row's usual one, with which their codes err alike.
-    kept: a file from which a measurement that was killed goes on.
+    log: a file from which an interrupted measurement is resumed.
     """
-    layer, photographs = last_map(net, layer), several(images)
+    layer, photographs = last_map(net, layer), named_images(images)
     database = database_of(net, patches, layer, exclude=list(photographs.values()), progress=progress)
     mean = database.pictures.mean((0, 1, 2), dtype=np.float64)
     options = {
@@ -201,7 +201,7 @@ def table1(
         "patches": repr(database), "matching": repr(database.matching), "run": {k: repr(v) for k, v in run.items()},
     }  # fmt: skip
     jobs = [(row, column, key) for key in photographs for row in ROWS for column in ("pixels", "code")]
-    values = measured(jobs, measure, kept, settings, "table 1", progress)
+    values = measure_all(jobs, measure, log, settings, "table 1", progress)
     is_alexnet = "norm1" in net.layers and net.layers["norm1"].channels == 96 and layer == "pool5"
     title = f"Relative error in % over {len(photographs)} images from {layer} of {net.name}"
     return Table(title, list(ROWS), ["pixels", "code"], values, _PUBLISHED if is_alexnet else {})

@@ -14,7 +14,7 @@ from ...preimage import maximize
 from ...representations import Features, features
 from ...styles import Completed, Pathway, Topics, as_pathway, complete, pathway_weight, topics
 from ...styles.classifier_head import classifier_head
-from ..parts import cell, original
+from ..parts import input_cell, result_cell
 from ..sheet import Cell, Sheet
 
 TINT = np.array([224, 0, 122])
@@ -55,7 +55,7 @@ def figure5(
             for m, column in enumerate(at[1]):
                 result = made[u][n * len(at[1]) + m]
                 title = f"{unit_name(net, net.scores, u)}, rows {row + 1}-{row + k}, columns {column + 1}-{column + k}"
-                line.append(cell(result, title.replace(", rows", "\nrows"), box=_box(net, row, column, k)))
+                line.append(result_cell(result, title.replace(", rows", "\nrows"), box=_box(net, row, column, k)))
         lines.append(line)
     return Sheet(f"Classes at places of pool5, {net.name}", lines, {"windows": windows, "classes": units}, 1.7)
 
@@ -90,7 +90,7 @@ def figure7(
         )  # fmt: skip
         lines.append(
             [
-                cell(one, f"{unit_name(net, net.scores, u)}\nnetwork {mask + 1}, start {start + 1}")
+                result_cell(one, f"{unit_name(net, net.scores, u)}\nnetwork {mask + 1}, start {start + 1}")
                 for one, (mask, start) in zip(made, order, strict=True)
             ]
         )
@@ -126,8 +126,8 @@ def figure8(
         names = ["the whole network", "{m7}", "{m6, m7}", "{m5, m6, m7}"]
         made = maximize(net, net.scores.name, unit, C=C, steps=steps, seed=seed, pathway=ways, progress=progress)
         far.append(distances(net, [image, *(one.picture for one in made)])[0, 1:])
-        cells = [cell(one, name) for one, name in zip(made, names, strict=False)]
-        lines.append([original(net, image, f"{label}\nwhose code is used"), *cells])
+        cells = [result_cell(one, name) for one, name in zip(made, names, strict=False)]
+        lines.append([input_cell(net, image, f"{label}\nwhose code is used"), *cells])
     return Sheet(f"The code of an image, {net.name}", lines, {"distances": np.array(far)}, 1.7)
 
 

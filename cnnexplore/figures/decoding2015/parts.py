@@ -1,9 +1,10 @@
-"""What the figures are about: layers with filters of their own, images with their classes, and units by name."""
+"""What these figures share: layers with filters of their own, labelled images, and rows of decoded filters."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from ...network import Network, unit_name
 from ..sheet import Cell
 
 
-def weighted(net: Network, layers: Sequence[str] | None = None) -> list[str]:
+def layers_with_filters(net: Network, layers: Sequence[str] | None = None) -> list[str]:
     """The layers asked for, or all with filters of their own."""
     if layers:
         return [net.layers[name].name for name in layers]
@@ -22,11 +23,13 @@ def weighted(net: Network, layers: Sequence[str] | None = None) -> list[str]:
     return found or list(net.layers)[-1:]
 
 
-def labelled(net: Network, images=None) -> tuple[list, list[int]]:
-    """Images and their classes: pairs as they are, a folder with MNIST, or what is always at hand for the network.
+def labelled_images(net: Network, images: Any = None) -> tuple[list[Any], list[int]]:
+    """Images and their classes: from a pair (images, labels), a folder with MNIST, or bundled ones for None.
 
-    Raises SettingError if nothing is at hand for it, or for anything else.
+    Raises SettingError for anything else, and for None if no bundled images suit the network.
     """
+    found: Any
+    labels: Any
     if isinstance(images, (list, tuple)) and len(images) == 1 and is_folder(images[0]):
         images = images[0]
     if is_folder(images):
@@ -46,17 +49,17 @@ def labelled(net: Network, images=None) -> tuple[list, list[int]]:
     return list(found), [int(k) for k in labels]
 
 
-def is_folder(value) -> bool:
-    """Whether it is a path to a folder."""
+def is_folder(value: Any) -> bool:
+    """Whether a value is the path of a folder."""
     return isinstance(value, (str, os.PathLike)) and os.path.isdir(value)
 
 
-def row_of(net: Network, name: str, units: Sequence[int], filters: np.ndarray) -> list[Cell]:
+def filter_cells(net: Network, name: str, units: Sequence[int], filters: np.ndarray) -> list[Cell]:
     """Filters of units, (U, C, h, w), as a row of cells."""
     titles = [f"{name}\n{unit_name(net, net.layers[name], u)}" for u in units]
     return [Cell(p, title) for p, title in zip(drawing.signed_picture(filters), titles, strict=True)]
 
 
-def picture(net: Network, image) -> np.ndarray:
-    """An image as the network is fed it, (H, W, 3) uint8."""
+def input_picture(net: Network, image: Any) -> np.ndarray:
+    """An image as the network receives it, (H, W, 3) uint8."""
     return net.picture(net.pixels_of(image))

@@ -1,8 +1,9 @@
-"""Figures 4, 5 and 6: families of decoded filters, and what units are made of."""
+"""Figures 4, 5 and 6: families of decoded filters, and the composition of units."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,20 +12,21 @@ from ...decoding import Comparison, by_class, by_shape, compare, composition, de
 from ...network import Layer, Network, unit_name
 from ..diagram import Diagram, Edge, Node
 from ..sheet import Cell, Sheet
-from .subjects import labelled, picture, row_of, weighted
+from .parts import filter_cells, input_picture, labelled_images, layers_with_filters
 
 
 def figure4(
-    net: Network, images=None, layers: Sequence[str] | None = None, unpool: str = "bilinear", columns: int = 10,
+    net: Network, images: Any = None, layers: Sequence[str] | None = None, unpool: str = "bilinear", columns: int = 10,
     share: float = 0.3, about: int = 5,
 ) -> Sheet:  # fmt: skip
-    """Decoded filters by layer; of the two deepest also where they are strong, and the images that answer most.
+    """Decoded filters by layer; of the two deepest also strong parts and images with the largest responses.
 
-    Shallow layers in the order of their shapes; of the layer before the last, units that answer to class `about`.
-    data: "comparisons" of the two deepest layers by name, "units" shown by layer.
+    Shallow layers are ordered by the filters' shapes; of the layer before the last, units that respond to class
+    `about` are shown. images: a pair (images, labels), or a folder with MNIST. share: the strong part of a filter, as
+    a share of its largest value. data: "comparisons" of the two deepest layers by name, "units" shown by layer.
     """
-    names = weighted(net, layers)
-    images, labels = labelled(net, images)
+    names = layers_with_filters(net, layers)
+    images, labels = labelled_images(net, images)
     rows: list[list[Cell]] = []
     data: dict[str, dict] = {"comparisons": {}, "units": {}}
     for name in names:
@@ -33,7 +35,7 @@ def figure4(
         if not deep:
             filters = decode(net, name, unpool=unpool, progress=False).filters
             units = by_shape(filters)[: 5 * columns]
-            cells = row_of(net, name, units, filters[units])
+            cells = filter_cells(net, name, units, filters[units])
             rows += [cells[k : k + columns] for k in range(0, len(cells), columns)]
         else:
             found = data["comparisons"][name] = compare(net, name, None, images, unpool=unpool, progress=False)
@@ -62,26 +64,27 @@ def _deep(
         [Cell(p, "decoded") for p in filters.pictures()],
     ]
     best = [found.top(u, tops) for u in units]
-    for side, said in ((0, "network"), (1, "filter")):
+    for side, who in ((0, "network"), (1, "filter")):
         for k in range(tops if side == 0 else 1):
-            rows.append([Cell(picture(net, images[top[side][k]]), f"{said}'s top {k + 1}") for top in best])
+            rows.append([Cell(input_picture(net, images[top[side][k]]), f"{who}'s top {k + 1}") for top in best])
     return rows
 
 
 def figure5(
-    net: Network, images=None, layers: Sequence[str] | None = None, unpool: str = "bilinear", columns: int = 14
+    net: Network, images: Any = None, layers: Sequence[str] | None = None, unpool: str = "bilinear", columns: int = 14
 ) -> Sheet:
     """The family of decoded filters of each layer, and the filters they were decoded from.
 
-    images: not needed. data: the decoded filters by layer.
+    images: not used. data: the decoded filters by layer.
     """
-    rows, data = [], {}
-    for name in weighted(net, layers):
+    rows: list[list[Cell]] = []
+    data: dict[str, Any] = {}
+    for name in layers_with_filters(net, layers):
         units = list(range(min(columns, net.layers[name].channels)))
         data[name] = decode(net, name, units, unpool=unpool, progress=False)
-        rows.append(row_of(net, name, units, data[name].filters))
+        rows.append(filter_cells(net, name, units, data[name].filters))
         weights = getattr(net.module.get_submodule(net.layers[name].path), "weight", None)
-        if name != weighted(net)[0] and weights is not None and weights.dim() == 4:
+        if name != layers_with_filters(net)[0] and weights is not None and weights.dim() == 4:
             rows.append([Cell(_mosaic(weights[u].detach().cpu().numpy()), "its filter") for u in units])
     return Sheet(f"Decoded filters of {net.name}", rows, data)
 
@@ -102,26 +105,26 @@ def _mosaic(weights: np.ndarray) -> np.ndarray:
 
 
 def figure6(
-    net: Network, images=None, layer: str | None = None, units: Sequence[int] = (0, 1), unpool: str = "bilinear",
+    net: Network, images: Any = None, layer: str | None = None, units: Sequence[int] = (0, 1), unpool: str = "bilinear",
     strongest: int = 4,
 ) -> Diagram:  # fmt: skip
-    """What units of the last layer are made of, down to the first: units, their weights, what they share.
+    """The composition of units of the last layer, down to the first: units, weights and shared parts.
 
-    images: not needed. strongest: how many units of the layer below are followed from each.
+    images: not used. strongest: how many units of the layer below are followed from each.
     """
-    where = net.layers[layer or weighted(net)[-1]].name
+    where = net.layers[layer or layers_with_filters(net)[-1]].name
     levels: dict[str, list[int]] = {where: [int(u) for u in units]}
     edges: list[Edge] = []
     waiting = [(where, u) for u in levels[where]]
-    for name, unit in waiting:  # grows while it is walked
-        for made in composition(net, name, unit, unpool=unpool)[:1]:
-            own = made.strongest(strongest)
+    for name, unit in waiting:  # grows during the loop
+        for composed in composition(net, name, unit, unpool=unpool)[:1]:
+            own = composed.strongest(strongest)
             strong = [(u, weight) for u, weight in own if abs(weight) >= 0.1 * abs(own[0][1])]
             for below, weight in strong:
-                edges.append(Edge((name, unit), (made.layer, below), weight))
-                if below not in levels.setdefault(made.layer, []):
-                    levels[made.layer].append(below)
-                    waiting.append((made.layer, below))
+                edges.append(Edge((name, unit), (composed.layer, below), weight))
+                if below not in levels.setdefault(composed.layer, []):
+                    levels[composed.layer].append(below)
+                    waiting.append((composed.layer, below))
     order = sorted(levels, key=lambda name: net.layers.depth(net.layers[name]))
     nodes = []
     for name in order:
@@ -129,4 +132,4 @@ def figure6(
         shown = decode(net, name, found, unpool=unpool, progress=False).pictures()
         titles = [f"{name} {unit_name(net, net.layers[name], u)}" for u in found]
         nodes += [Node(name, u, title, p) for u, title, p in zip(found, titles, shown, strict=True)]
-    return Diagram(f"What {where} of {net.name} is made of", order, nodes, edges)
+    return Diagram(f"Composition of {where} of {net.name}", order, nodes, edges)
