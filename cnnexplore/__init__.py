@@ -16,7 +16,7 @@ _ROOMS = {
         "Inversion", "Maximization", "Caricature", "PreImage", "invert", "maximize", "caricature", "masks", "solvers",
     ),
     "cnnexplore.decoding": ("Decoding", "decode", "decode_activation"),
-    "cnnexplore.attribution": ("Attribution", "attribute", "attribution_methods"),
+    "cnnexplore.attribution": ("Attribution", "attribute", "attribution_methods", "register_attribution"),
     "cnnexplore.units": (
         "activation_maps", "discrepancy_maps", "filters", "minimal_image", "receptive_field",
         "top_patches", "unit_segments",

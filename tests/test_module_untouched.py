@@ -21,6 +21,8 @@ CALLS = {
     "Network.activations": lambda net, folder: net.activations(IMAGE, ["relu", "fc"]),
     "Network.to_python": lambda net, folder: net.to_python(),
     "Network.device": lambda net, folder: net.device,
+    "Network.dtype": lambda net, folder: net.dtype,
+    "Network.memory_format": lambda net, folder: net.memory_format,
     "Network.feed": lambda net, folder: net.feed(net.pixels_of(IMAGE)),
     "Network.layers": lambda net, folder: repr(net.layers),
     "Network.operations": lambda net, folder: net.operations()["conv2"],
@@ -64,21 +66,23 @@ CALLS = {
     "PreImage.to_python": lambda net, folder: result(net).to_python(),
     "PreImage.save": lambda net, folder: result(net).save(folder / "a.png"),
     **{
-        f"attribute.{method}": lambda net, folder, method=method: cx.attribute(net, IMAGE, 1, method)
+        f"attribute.{method}": lambda net, folder, method=method: cx.attribute(net, IMAGE, 1, method=method)
         for method in cx.attribution_methods()
         if method not in ("cam", "smoothgrad", "integrated_gradients")
     },
     "attribute.unit": lambda net, folder: cx.attribute(net, IMAGE, layer="conv2", unit=1, method="guided_backprop"),
     "attribute.cam": lambda net, folder: without_pooling(net),
-    "attribute.smoothgrad": lambda net, folder: cx.attribute(net, IMAGE, 1, "smoothgrad", samples=2),
-    "attribute.integrated_gradients": lambda net, folder: cx.attribute(net, IMAGE, 1, "integrated_gradients", steps=3),
+    "attribute.smoothgrad": lambda net, folder: cx.attribute(net, IMAGE, 1, method="smoothgrad", samples=2),
+    "attribute.integrated_gradients": lambda net, folder: cx.attribute(
+        net, IMAGE, 1, method="integrated_gradients", steps=3
+    ),
     "Attribution": lambda net, folder: cx.attribute(net, IMAGE),
     "Attribution.box": lambda net, folder: cx.attribute(net, IMAGE).box(),
-    "Attribution.image": lambda net, folder: cx.attribute(net, IMAGE).image,
     "Attribution.overlay": lambda net, folder: cx.attribute(net, IMAGE).overlay(),
     "Attribution.picture": lambda net, folder: cx.attribute(net, IMAGE).picture,
     "Attribution.plot": lambda net, folder: cx.attribute(net, IMAGE).plot(),
     "Attribution.save": lambda net, folder: cx.attribute(net, IMAGE).save(folder / "a.png"),
+    "Attribution.to_python": lambda net, folder: cx.attribute(net, IMAGE).to_python(),
     "Attribution.segment": lambda net, folder: cx.attribute(net, IMAGE).segment(),
     "activation_maps": lambda net, folder: cx.activation_maps(net, IMAGE, "conv2"),
     "discrepancy_maps": lambda net, folder: cx.discrepancy_maps(net, IMAGE, "conv", 1, patch=4, stride=4),
@@ -131,13 +135,14 @@ TAKE_NO_MODULE = {
     "DivergedError", "Layer", "Pixels", "load", "networks", "masks", "solvers", "photograph", "photographs", "digit",
     "scene", "world", "attribution_methods", "annotated", "UnitGrid", "digits", "PatchIndex",
     "Features", "Topic", "Topics", "TopicCurve", "Embedding", "Retrieved", "Cone", "topics", "topic_curve", "embed",
+    "register_attribution",
 }  # fmt: skip
 RUN_NOTHING = {"Network.to_python", "Network.device", "Network.picture", "Network.pixels_of"}
 
 
 def without_pooling(net):
     with pytest.raises(cx.LayerError):
-        cx.attribute(net, IMAGE, 1, "cam")
+        cx.attribute(net, IMAGE, 1, method="cam")
 
 
 def begin(net):

@@ -1,20 +1,32 @@
-"""Which pixels: maps over an image that say where a class, or any unit, was seen."""
+"""Attribution: maps over the pixels of an image that say what a class score, or any unit's response, depends on."""
 
-from .attribute import attribute, attribution_methods, attributions, options_of
-from .occlusion import occlusions
+from .attribute import attribute, attribute_stream
+from .method import (
+    AttributionMethod,
+    Maps,
+    Option,
+    attribution_methods,
+    find_method,
+    register_attribution,
+    unregister_attribution,
+)
 from .result import Attribution
 from .segment import box_of, grabcut
-from .subject import Subject, subject_of
+from .target import Target, resolve_target
 
 __all__ = [
     "Attribution",
-    "Subject",
+    "AttributionMethod",
+    "Maps",
+    "Option",
+    "Target",
     "attribute",
+    "attribute_stream",
     "attribution_methods",
-    "attributions",
     "box_of",
+    "find_method",
     "grabcut",
-    "occlusions",
-    "options_of",
-    "subject_of",
+    "register_attribution",
+    "resolve_target",
+    "unregister_attribution",
 ]

@@ -1,121 +1,228 @@
-"""The one verb for all methods: which pixels make the network say this?"""
+"""attribute: the map over the pixels that explains a class score or a unit's response, by any method."""
 
 from __future__ import annotations
 
-import difflib
-import inspect
-import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any
 
+import numpy as np
 import torch
 
 from ..errors import SettingError
 from ..network import Network
-from .cam import cam
-from .gradcam import gradcam, guided_gradcam
-from .gradients import deconvnet, gradient, guided_backprop, input_x_gradient
-from .integrated_gradients import integrated_gradients
-from .occlusion import occlusion, occlusions
+from ..results import image_to_python, value_to_python
+from .cam import CAM
+from .gradcam import GRADCAM, GUIDED_GRADCAM
+from .gradients import DECONVNET, GRADIENT, GUIDED_BACKPROP, INPUT_X_GRADIENT
+from .integrated_gradients import INTEGRATED_GRADIENTS
+from .method import AttributionMethod, Maps, find_method, register_built_in
+from .occlusion import OCCLUSION
 from .result import Attribution
-from .smoothgrad import smoothgrad
-from .subject import Subject, subject_of
+from .smoothgrad import SMOOTHGRAD
+from .target import Target, is_several, resolve_target
 
-_METHODS = {
-    method.__name__: method
-    for method in (
-        gradient, input_x_gradient, smoothgrad, integrated_gradients, deconvnet, guided_backprop, cam, gradcam,
-        guided_gradcam, occlusion,
-    )
-}  # fmt: skip
-SIGNED = {"input_x_gradient", "integrated_gradients", "cam", "occlusion"}
-
-
-def attribution_methods() -> dict[str, str]:
-    """The names that `attribute` takes as a method, each with one line on what its map says."""
-    return {name: inspect.getdoc(method).split("\n")[0].rstrip(".") for name, method in _METHODS.items()}
-
-
-def options_of(method: str) -> dict[str, object]:
-    """A method's own settings with their defaults. Raises SettingError for an unknown method."""
-    if method not in _METHODS:
-        close = difflib.get_close_matches(str(method), _METHODS, 1, 0.5)
-        hint = f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(_METHODS)}."
-        raise SettingError(f"there is no attribution method {method!r}; {hint}")
-    parameters = list(inspect.signature(_METHODS[method]).parameters.values())[1:]
-    return {p.name: p.default for p in parameters}
+for _method in (
+    GRADIENT, INPUT_X_GRADIENT, SMOOTHGRAD, INTEGRATED_GRADIENTS, DECONVNET, GUIDED_BACKPROP, CAM, GRADCAM,
+    GUIDED_GRADCAM, OCCLUSION,
+):  # fmt: skip
+    register_built_in(_method)
 
 
 @torch.inference_mode(False)
 def attribute(
     net: Network,
-    image,
-    target: int | str | list | None = None,
+    image: Any,
+    target: int | str | Sequence[int | str | None] | None = None,
+    *,
     method: str = "gradient",
     layer: str | None = None,
-    unit: int | list | None = None,
+    unit: int | str | Sequence[int | str] | None = None,
     position: tuple[int, int] | None = None,
-    **options,
+    **options: Any,
 ) -> Attribution | list[Attribution]:
-    """Which pixels of an image make the network say the target, by one of `attribution_methods()`.
+    """Which pixels of an image a class score, or a unit's response, depends on.
 
-    image: what `Network.pixels_of` takes. target: a class's number or label (default: the predicted one); or, with
-    layer and unit, a channel of any layer, at position (row, column) of its map (default: where it responds most).
-    options: the method's own, such as samples= of smoothgrad, at= (a layer) of gradcam, window= and stride= of
-    occlusion. Lists of images, targets or units run as one batch and give a list.
-    Raises SettingError, LayerError, LayerNotFound, ImageError, NetworkError.
+    Parameters
+    ----------
+    net : Network
+        The network.
+    image : image or list of images
+        A path, PIL image, array or tensor; all that `Network.pixels_of` takes.
+    target : int, str or sequence, optional
+        A class by number or label, or a list of them; by default the predicted class.
+    method : str
+        One of `attribution_methods()`, which says what the map of each shows.
+    layer : str, optional
+        With `unit`: the layer of a unit to explain in place of a class.
+    unit : int, str or sequence, optional
+        The unit of the layer, or several.
+    position : tuple of int, optional
+        (row, column) of the unit on the layer's map; by default where its response is largest.
+    **options : Any
+        Settings of the method. "smoothgrad": ``samples=25`` noisy copies, ``noise=0.15`` as a share of the image's
+        range, ``seed=0``. "integrated_gradients": ``steps=50`` of the Gauss-Legendre rule, ``baseline=None``, an image
+        (None: the mean colour). "gradcam" and "guided_gradcam": ``at=None``, the layer whose map is weighted (None: the
+        last one with a map). "occlusion": ``window=None`` and ``stride=None``, pixels or (rows, columns) (None: an
+        eighth of the image, and half of that), ``fill="mean"`` or a colour in 0..255, ``batch=32`` windows at once.
+
+    Returns
+    -------
+    Attribution or list of Attribution
+        The map with its picture. A list if images, targets or units were a list: one image goes with all targets, one
+        target with all images.
+
+    Raises
+    ------
+    SettingError
+        For an unknown method, option, class, unit or position, or an option outside its range.
+    LayerError
+        If the network or the layer is none that the method works for.
+    LayerNotFound
+        If there is no such layer.
+    ImageError
+        If the image cannot be read.
+    NetworkError
+        If the network ends in a map and no unit is named.
+
+    Examples
+    --------
+    >>> net = cx.load("worldnet")
+    >>> a = cx.attribute(net, cx.scene(7).image, method="gradcam")
+    >>> a.map.shape, a.picture.shape
+    ((96, 96), (96, 96, 3))
+    >>> cx.attribute(net, cx.scene(7).image, layer="conv4", unit=7, method="guided_backprop").about
+    'unit 7 of conv4 at (4, 3)'
     """
-    known = options_of(method)
-    for name in options:
-        if name not in known:
-            takes = ", ".join(known) or "no settings of its own"
-            raise SettingError(f"{method} has no setting {name!r}; it takes {takes}.")
-    subject = subject_of(net, image, target, layer, unit, position)
-    raw, maps = _METHODS[method](subject, **options)
-    several = isinstance(image, (list, tuple)) or isinstance(target, (list, tuple)) or isinstance(unit, (list, tuple))
-    results = [_result(subject, n, method, raw[n], maps[n], layer, options, image) for n in range(len(maps))]
+    record, settings = _record_and_settings(method, options)
+    what = resolve_target(net, image, target, layer=layer, unit=unit, position=position)
+    if record.streamed:
+        found = [_last(record.function(one, **settings)) for one in what.split()]
+        maps = Maps(*(torch.cat(parts) for parts in zip(*((m.raw, m.maps) for m in found), strict=True)))
+    else:
+        maps = Maps(*record.function(what, **settings))
+    what.evaluate()
+    _check(record, maps, what)
+    results = [_result(record, what, n, maps, n, layer, options, image) for n in range(len(what))]
+    several = isinstance(image, (list, tuple)) or is_several(target) or is_several(unit) or len(results) > 1
     return results if several else results[0]
 
 
 @torch.inference_mode(False)
-def attributions(net: Network, image, method: str, **asked) -> Iterator[tuple[Attribution, float]]:
-    """`attribute` as a stream for one image: (what is known so far, share done); only occlusion grows."""
-    if method != "occlusion":
-        yield attribute(net, image, method=method, **asked), 1.0
-        return
-    what = {name: asked.pop(name, None) for name in ("target", "layer", "unit", "position")}
-    subject = subject_of(net, image, **what)
-    for raw, found, done in occlusions(subject, **asked):
-        yield _result(subject, 0, method, raw, found, what["layer"], asked, image), done
+def attribute_stream(
+    net: Network,
+    image: Any,
+    target: int | str | None = None,
+    *,
+    method: str = "gradient",
+    layer: str | None = None,
+    unit: int | str | None = None,
+    position: tuple[int, int] | None = None,
+    **options: Any,
+) -> Iterator[tuple[Attribution, float]]:
+    """`attribute` of one image as a stream: the attribution so far and the share done.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    image : image
+        A path, PIL image, array or tensor.
+    target : int or str, optional
+        A class by number or label; by default the predicted class.
+    method : str
+        One of `attribution_methods()`; only maps of a streamed method, such as "occlusion", grow.
+    layer : str, optional
+        With `unit`: the layer of a unit to explain in place of a class.
+    unit : int or str, optional
+        The unit of the layer.
+    position : tuple of int, optional
+        (row, column) of the unit on the layer's map; by default where its response is largest.
+    **options : Any
+        Settings of the method.
+
+    Yields
+    ------
+    Attribution, float
+        What is known so far, and the share done; the last one is 1.
+
+    Raises
+    ------
+    SettingError
+        For arguments that `attribute` refuses.
+    """
+    record, settings = _record_and_settings(method, options)
+    what = resolve_target(net, image, target, layer=layer, unit=unit, position=position)
+    if len(what) != 1:
+        raise SettingError(f"{len(what)} images or targets were given; expected one of each.")
+    what.evaluate()
+    stream = record.function(what, **settings) if record.streamed else [(record.function(what, **settings), 1.0)]
+    for found, share in stream:
+        maps = Maps(*found)
+        _check(record, maps, what)
+        yield _result(record, what, 0, maps, 0, layer, options, image), share
 
 
-def _result(subject: Subject, n: int, method: str, raw, found, layer, options, image) -> Attribution:
-    score = float(subject.scores[n])
+def _record_and_settings(method: str, options: dict[str, Any]) -> tuple[AttributionMethod, dict[str, Any]]:
+    record = find_method(method)
+    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in options.items()}
+    return record, record.settings(plain)
+
+
+def _last(stream: Iterator[tuple[Any, float]]) -> Maps:
+    everything = deque(stream, maxlen=1)
+    if not everything:
+        raise SettingError("a streamed attribution method yielded nothing; it must yield (maps, share done).")
+    return Maps(*everything[0][0])
+
+
+def _check(record: AttributionMethod, maps: Maps, target: Target) -> None:
+    expected = (len(target), *target.x.shape[-2:])
+    if tuple(maps.maps.shape) != expected or len(maps.raw) != len(target):
+        raise SettingError(
+            f"attribution method {record.name!r} returned maps of shape {tuple(maps.maps.shape)} and raw of shape "
+            f"{tuple(maps.raw.shape)}; expected (N, H, W) = {expected} and (N, C, h, w)."
+        )
+
+
+def _result(
+    record: AttributionMethod,
+    target: Target,
+    n: int,
+    maps: Maps,
+    k: int,
+    layer: str | None,
+    options: dict[str, Any],
+    image: Any,
+) -> Attribution:
     return Attribution(
-        map=_array(found),
-        raw=_array(raw),
-        target=subject.units[n],
-        method=method,
-        about=subject.about(n),
-        score=score,
-        signed=method in SIGNED,
-        x=subject.x[n : n + 1],
-        net=subject.net,
-        bias=score - float(raw.double().mean()) if method == "cam" else 0.0,
-        code=_code(subject, n, method, layer, options, image),
+        map=_array(maps.maps[k]),
+        raw=_array(maps.raw[k]),
+        target=target.units[n],
+        method=record.name,
+        about=target.name(n),
+        score=float(target.evaluate()[n]),
+        signed=record.signed,
+        image=target.net.picture(target.x[n : n + 1]),
+        net=target.net,
+        bias=0.0 if maps.bias is None else float(maps.bias[k]),
+        python=_python(record, target, n, layer, options, image),
     )
 
 
-def _array(values: torch.Tensor):
+def _array(values: torch.Tensor) -> np.ndarray:
     values = values.detach().cpu()
     return (values if values.dtype == torch.float64 else values.float()).numpy()
 
 
-def _code(subject: Subject, n: int, method: str, layer, options, image) -> str:
-    said = [subject.net.to_python(), repr(os.fspath(image)) if isinstance(image, (str, os.PathLike)) else "image"]
+def _python(
+    record: AttributionMethod, target: Target, n: int, layer: str | None, options: dict[str, Any], image: Any
+) -> str:
+    words = [target.net.to_python(), image_to_python(image)]
     if layer is None:
-        said.append(repr(subject.units[n]))
-    said.append(f"method={method!r}")
+        words.append(repr(target.units[n]))
+    words.append(f"method={record.name!r}")
     if layer is not None:
-        said += [f"layer={layer!r}", f"unit={subject.units[n]}", f"position={subject.positions[n]}"]
-    said += [f"{name}={value!r}" for name, value in options.items()]
-    return f"cx.attribute({', '.join(said)})"
+        words += [f"layer={layer!r}", f"unit={target.units[n]}", f"position={target.positions[n]}"]
+    words += [f"{name}={value_to_python(value)}" for name, value in options.items()]
+    return f"cx.attribute({', '.join(words)})"

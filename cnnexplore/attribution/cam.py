@@ -6,60 +6,65 @@ import torch
 
 from ..errors import LayerError
 from ..network import Layer, as_maps, last_map_layer, upsample
-from .gradients import Maps
-from .subject import Subject
+from .method import AttributionMethod, Maps
+from .target import Target
 
 
-def at_layer(subject: Subject, layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
-    """A layer's code and the derivative of each image's number with respect to it, both (N, C, h, w)."""
-    kept = []
+def layer_gradient(target: Target, layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
+    """A layer's activations and the derivative of each image's response with respect to them, both (N, C, h, w)."""
+    kept: list[torch.Tensor] = []
 
-    def hold(code: torch.Tensor) -> torch.Tensor:
-        kept.append(code.detach().requires_grad_())
+    def hold(activations: torch.Tensor) -> torch.Tensor:
+        kept.append(activations.detach().requires_grad_())
         return kept[0].clone()  # what follows may work in place
 
-    probe = subject.net.probe(layer.name, subject.layer.name)
+    probe = target.net.probe(layer.name, target.layer.name)
     with torch.enable_grad():
-        code = probe(subject.fed(), {layer.name: hold})[subject.layer.name]
-        if subject.scores is None:
-            subject.resolve(code)
-        (slope,) = torch.autograd.grad(subject.of(code).sum(), kept[0], materialize_grads=True)
+        activations = probe(target.net.feed(target.x), {layer.name: hold})[target.layer.name]
+        if target.scores is None:
+            target.resolve(activations)
+        (slope,) = torch.autograd.grad(target.response(activations).sum(), kept[0], materialize_grads=True)
     return as_maps(kept[0].detach(), layer), as_maps(slope, layer)
 
 
-def upsampled(maps: torch.Tensor, layer: Layer, subject: Subject) -> torch.Tensor:
-    """(N, h, w) at the image's size."""
-    return upsample(maps[:, None], layer, subject.x.shape[-2:])[:, 0]
+def at_image_size(maps: torch.Tensor, layer: Layer, target: Target) -> torch.Tensor:
+    """Maps (N, h, w) on a layer's grid, at the image's size."""
+    rows, columns = target.x.shape[-2:]
+    return upsample(maps[:, None], layer, (rows, columns))[:, 0]
 
 
-def cam(subject: Subject) -> Maps:
-    """Each position's share of the class score: the last map's channels weighed by the class, exact.
+def cam(target: Target) -> Maps:
+    """The last map's channels weighted by the class: each position's share of the score, exact.
 
-    The raw map's mean plus the class's bias is the score. Raises LayerError for a network that does not end in
-    global average pooling and a linear classifier.
-    Source: Zhou et al., Learning deep features for discriminative localization, 2016, equations 1 and 2.
+    The mean of the raw map plus the class's bias is the score.
+
+    References
+    ----------
+    Zhou et al., Learning deep features for discriminative localization, 2016, equations 1 and 2.
     """
-    net = subject.net
-    layer = last_map_layer(net, subject.layer, "CAM")
-    code, slope = at_layer(subject, layer)
+    net = target.net
+    layer = last_map_layer(net, target.layer, "CAM")
+    activations, slope = layer_gradient(target, layer)
     weights = slope.mean((2, 3), keepdim=True)
     even = bool(((slope - weights).abs() <= 1e-4 * slope.abs().amax()).all())
-    if not even or not _linear(subject, layer, slope):
+    if not even or not _is_linear(target, layer, slope):
         raise LayerError(
             f"CAM needs a network that ends in global average pooling and a linear classifier, and {net.name} does "
-            f"not between {layer.name} and {subject.layer.name}; use method='gradcam'."
+            f"not between {layer.name} and {target.layer.name}; use method='gradcam'."
         )
-    share = (weights * code).sum(1) * code.shape[2] * code.shape[3]
-    return share[:, None], upsampled(share, layer, subject)
+    share = (weights * activations).sum(1) * activations.shape[2] * activations.shape[3]
+    bias = target.evaluate().double() - share.double().mean((1, 2))
+    return Maps(share[:, None], at_image_size(share, layer, target), bias)
 
 
-def _linear(subject: Subject, layer: Layer, slope: torch.Tensor) -> bool:
-    """Whether the number changes by the slope for any map, however far from this one."""
-    probe = subject.net.probe(layer.name, subject.layer.name)
+def _is_linear(target: Target, layer: Layer, slope: torch.Tensor) -> bool:
+    """Whether the response changes by the slope for any map, however far from this one."""
+    probe = target.net.probe(layer.name, target.layer.name)
     far = 1000 * torch.randn(slope.shape, generator=torch.Generator().manual_seed(0)).to(slope)
+    fed = target.net.feed(target.x)
     with torch.no_grad():
         there, back, middle = (
-            subject.of(probe(subject.fed(), {layer.name: lambda code, z=z: _laid_out(z, code)})[subject.layer.name])
+            target.response(probe(fed, {layer.name: lambda a, z=z: _laid_out(z, a)})[target.layer.name])
             for z in (far, -far, torch.zeros_like(far))
         )
     expected, scale = (slope * far).sum((1, 2, 3)), (slope * far).abs().sum((1, 2, 3)) + 1e-12
@@ -67,5 +72,13 @@ def _linear(subject: Subject, layer: Layer, slope: torch.Tensor) -> bool:
 
 
 def _laid_out(maps: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """Maps (N, C, h, w) in the layout of a code, whose channels may be the last axis."""
+    """Maps (N, C, h, w) in the layout of activations whose channels may be the last axis."""
     return maps.clone() if maps.shape == like.shape else maps.permute(0, 2, 3, 1).reshape(like.shape)
+
+
+CAM = AttributionMethod(
+    "cam",
+    cam,
+    "Each position's share of the class score: the last map's channels weighted by the class, exact",
+    signed=True,
+)

@@ -4,38 +4,57 @@ from __future__ import annotations
 
 from ..errors import LayerError
 from ..network import Layer, last_map_layer, layer_with_map
-from .cam import at_layer, upsampled
-from .gradients import Maps, slopes, strongest
-from .subject import Subject
+from .cam import at_image_size, layer_gradient
+from .gradients import strongest
+from .method import AttributionMethod, Maps, Option
+from .target import Target
 
 
-def gradcam(subject: Subject, at: str | None = None) -> Maps:
-    """Where a layer's map speaks for the class: its channels weighed by their mean derivative, positive part.
+def gradcam(target: Target, at: str | None) -> Maps:
+    """A layer's channels weighted by their mean derivative, positive part; raw keeps the negative part.
 
-    at: the layer (default: the last one with a map). raw is the weighed map (1, h, w) before its negative part is cut.
-    Raises LayerError, LayerNotFound. Source: Selvaraju et al., Grad-CAM, 2017, equations 1 and 2.
+    References
+    ----------
+    Selvaraju et al., Grad-CAM, 2017, equations 1 and 2.
     """
-    layer = _layer(subject, at)
-    code, slope = at_layer(subject, layer)
-    raw = (slope.mean((2, 3), keepdim=True) * code).sum(1)
-    return raw[:, None], upsampled(raw.clamp(min=0), layer, subject)
+    layer = _layer(target, at)
+    activations, slope = layer_gradient(target, layer)
+    raw = (slope.mean((2, 3), keepdim=True) * activations).sum(1)
+    return Maps(raw[:, None], at_image_size(raw.clamp(min=0), layer, target))
 
 
-def guided_gradcam(subject: Subject, at: str | None = None) -> Maps:
-    """Guided backprop where Grad-CAM is positive: their product, absolute, max over channels.
+def guided_gradcam(target: Target, at: str | None) -> Maps:
+    """The product of guided backprop and Grad-CAM; absolute, max over channels.
 
-    at: as for Grad-CAM. Source: Selvaraju et al., Grad-CAM, 2017, section 3.2.
+    References
+    ----------
+    Selvaraju et al., Grad-CAM, 2017, section 3.2.
     """
-    _, where = gradcam(subject, at)
-    raw = where[:, None] * slopes(subject, "guided_backprop")
-    return raw, strongest(raw)
+    where = gradcam(target, at).maps
+    raw = where[:, None] * target.gradient("guided_backprop")
+    return Maps(raw, strongest(raw))
 
 
-def _layer(subject: Subject, at: str | None) -> Layer:
-    net = subject.net
+def _layer(target: Target, at: str | None) -> Layer:
+    net = target.net
     if at is None:
-        return last_map_layer(net, subject.layer, "Grad-CAM")
+        return last_map_layer(net, target.layer, "Grad-CAM")
     layer = layer_with_map(net, at, "Grad-CAM")
-    if net.layers.depth(layer) >= net.layers.depth(subject.layer):
-        raise LayerError(f"Grad-CAM looks at a layer before what it explains; {at} is not before {subject.layer.name}.")
+    if net.layers.depth(layer) >= net.layers.depth(target.layer):
+        raise LayerError(f"Grad-CAM looks at a layer before what it explains; {at} is not before {target.layer.name}.")
     return layer
+
+
+_AT = Option("at", None, "the layer whose map is weighted; None: the last one with a map before the target")
+GRADCAM = AttributionMethod(
+    "gradcam",
+    gradcam,
+    "Where a layer's map speaks for the class: its channels weighted by their mean derivative, positive part",
+    options=(_AT,),
+)
+GUIDED_GRADCAM = AttributionMethod(
+    "guided_gradcam",
+    guided_gradcam,
+    "Guided backprop where Grad-CAM is positive: their product, absolute, max over channels",
+    options=(_AT,),
+)

@@ -1,27 +1,56 @@
-"""Attribution: a map over an image's pixels, with the number that it explains and the code that remakes it."""
+"""Attribution: a map over an image's pixels, with the score that it explains and the Python that makes it again."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
-from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from .. import drawing
 from ..network import Network
+from ..results import Result
 from .segment import box_of, grabcut
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
-class Attribution:
-    """Which pixels. map: (H, W), high where the target is seen; raw: what the method computes, before it is one map.
+class Attribution(Result):
+    """Which pixels of an image a class score, or a unit's response, depends on.
 
-    raw: (C, H, W) of gradients, in the network's channel order; (1, h, w) of CAMs on the layer's grid; (1, rows,
-    columns) of occlusion, by window. target: the class's or unit's number; score: its response to the image;
-    signed: whether negative values speak against it; bias: of a CAM, the score without the map's mean, else 0.
-    code: the Python that remakes it.
+    Attributes
+    ----------
+    map : np.ndarray
+        (H, W), high where the target is seen.
+    raw : np.ndarray
+        What the method computes before it is one map: (C, H, W) of gradients, in the network's channel order;
+        (1, h, w) of CAMs, on the layer's grid; (1, rows, columns) of occlusion, by window.
+    target : int
+        The class or unit.
+    method : str
+        The method's name.
+    about : str
+        The target in words: "tench", or "unit 7 of conv4 at (3, 2)".
+    score : float
+        The response of the target to the image.
+    signed : bool
+        Whether negative values speak against the target.
+    image : np.ndarray
+        (H, W, 3) uint8, what the network was shown.
+    net : Network
+        The network.
+    bias : float
+        Of a CAM, the score without the mean of `raw`; else 0.
+    python : str
+        The Python that makes it again.
+
+    Examples
+    --------
+    >>> a = cx.attribute(cx.load("lenet"), cx.digit(3))
+    >>> a.about, a.map.shape, a.signed
+    ('3', (28, 28), False)
     """
 
     map: np.ndarray = field(repr=False)
@@ -31,15 +60,10 @@ class Attribution:
     about: str
     score: float
     signed: bool
-    x: torch.Tensor = field(repr=False)
+    image: np.ndarray = field(repr=False)
     net: Network = field(repr=False)
     bias: float = 0.0
-    code: str = ""
-
-    @cached_property
-    def image(self) -> np.ndarray:
-        """What the network was shown, (H, W, 3) uint8."""
-        return self.net.picture(self.x)
+    python: str = field(default="", repr=False)
 
     @property
     def picture(self) -> np.ndarray:
@@ -47,21 +71,71 @@ class Attribution:
         return drawing.heat(self.map, self.signed)
 
     def overlay(self, opacity: float = 0.6) -> np.ndarray:
-        """The map in colours over the image in grey, (H, W, 3) uint8. Raises SettingError."""
+        """The map in colours over the image in grey.
+
+        Parameters
+        ----------
+        opacity : float
+            Of the map, 0 to 1.
+
+        Returns
+        -------
+        np.ndarray
+            (H, W, 3) uint8.
+
+        Raises
+        ------
+        SettingError
+            If the opacity is outside 0 to 1.
+        """
         return drawing.overlay(self.image, self.map, opacity, self.signed)
 
     def segment(self, foreground: float = 0.95, background: float = 0.3, rounds: int = 1) -> np.ndarray:
-        """The object's pixels by GrabCut from the map, (H, W) bool, one connected part; see `segment.grabcut`.
+        """The object's pixels, by GrabCut from the map; needs OpenCV (pip install "cnnexplore[segmentation]").
 
-        Needs OpenCV (pip install "cnnexplore[segmentation]").
+        Parameters
+        ----------
+        foreground, background : float
+            Quantiles of the map: colours of the object are learnt above the first, those of its surroundings below the
+            second.
+        rounds : int
+            How often the colours are learnt again from what was found.
+
+        Returns
+        -------
+        np.ndarray
+            (H, W) bool, one connected part.
+
+        Raises
+        ------
+        SettingError
+            If the quantiles are out of order, or OpenCV is not installed.
+
+        References
+        ----------
+        Simonyan et al., Deep inside convolutional networks, 2014, section 3.2; Rother et al., GrabCut, 2004.
         """
         return grabcut(self.image, self.map, foreground, background, rounds)
 
-    def box(self, **options) -> tuple[int, int, int, int]:
-        """(top, left, bottom, right) around the segment, half open; options as for `segment`."""
-        return box_of(self.segment(**options))
+    def box(self, foreground: float = 0.95, background: float = 0.3, rounds: int = 1) -> tuple[int, int, int, int]:
+        """The box around the object's pixels that `segment` finds.
 
-    def plot(self):
+        Parameters
+        ----------
+        foreground, background : float
+            Quantiles of the map: colours of the object are learnt above the first, those of its surroundings below the
+            second.
+        rounds : int
+            How often the colours are learnt again from what was found.
+
+        Returns
+        -------
+        tuple of int
+            (top, left, bottom, right), half open.
+        """
+        return box_of(self.segment(foreground, background, rounds))
+
+    def plot(self) -> Figure:
         """A matplotlib figure: the image, the map with its colour bar, and the map over the image."""
         from matplotlib.figure import Figure
 
@@ -78,10 +152,6 @@ class Attribution:
             axis.set_title(title, fontsize=9)
         figure.suptitle(f"{self.about}, score {self.score:.3g}", fontsize=10)
         return figure
-
-    def save(self, path: str | os.PathLike) -> None:
-        """Writes the figure in the format of the path's suffix (png, pdf, svg)."""
-        self.plot().savefig(path)
 
     def _repr_png_(self) -> bytes:
         return drawing.shown(self.plot())

@@ -145,7 +145,7 @@ def rules(
     titles = {"gradient": "backprop", "deconvnet": "deconvnet", "guided_backprop": "guided backprop"}
     rows = []
     for image in _images(images):
-        found = [single(attribute(net, image, target, rule, layer, unit)) for rule in titles]
+        found = [single(attribute(net, image, target, method=rule, layer=layer, unit=unit)) for rule in titles]
         patterns = [drawing.signed_picture(a.raw[::-1] if net.pixels.order == "BGR" else a.raw, 0.999) for a in found]
         cells = [Cell(p, title, result=a) for p, title, a in zip(patterns, titles.values(), found, strict=True)]
         rows.append([Cell(found[0].image, found[0].about), *cells])
@@ -178,7 +178,7 @@ def saliency(net: Network, images: Any = None, target: int | str | None = None, 
     """Pixel saliency of the class: the gradient, absolute, max over channels."""
     rows = []
     for image in _images(images):
-        a = single(attribute(net, image, target, method))
+        a = single(attribute(net, image, target, method=method))
         rows.append(
             [Cell(a.image, a.about), _heat_cell(a, method.replace("_", " ")), _heat_cell(a, "over the image", True)]
         )
@@ -191,7 +191,7 @@ def saliency_segments(
     """Segmentation from pixel saliency by GrabCut, and its bounding box."""
     rows = []
     for image in _images(images):
-        a = single(attribute(net, image, target, method))
+        a = single(attribute(net, image, target, method=method))
         mask, box = a.segment(), a.box()
         cut = np.where(mask[..., None], a.image, a.image // 5).astype(np.uint8)
         drawn = (box[0], box[1], box[2] - 1, box[3] - 1)
@@ -205,7 +205,7 @@ def cams(net: Network, images: Any = None, target: int | str | None = None, meth
     """Class activation maps beside the gradient; for networks without global average pooling, method="gradcam"."""
     rows = []
     for image in _images(images):
-        map_, plain = single(attribute(net, image, target, method)), single(attribute(net, image, target))
+        map_, plain = single(attribute(net, image, target, method=method)), single(attribute(net, image, target))
         cells = [_heat_cell(map_, method), _heat_cell(map_, "over the image", True), _heat_cell(plain, "gradient")]
         rows.append([Cell(map_.image, map_.about), *cells])
     return Sheet(f"Class activation maps, {net.name}", rows)
@@ -225,7 +225,7 @@ def occlusion(
     """
     rows = []
     for image in _images(images):
-        a = single(attribute(net, image, target, "occlusion", window=window, stride=stride, fill=fill))
+        a = single(attribute(net, image, target, method="occlusion", window=window, stride=stride, fill=fill))
         rows.append([Cell(a.image, f"{a.about}, {a.score:.1f}"), _heat_cell(a, f"falls up to {a.map.max():.1f}"),
                      _heat_cell(a, "over the image", True)])  # fmt: skip
     return Sheet(f"Occlusion, {net.name}", rows)

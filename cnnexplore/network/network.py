@@ -112,14 +112,16 @@ class Network:
 
     def feed(self, x: torch.Tensor) -> torch.Tensor:
         """What the module itself is given for x: divided by std, in its number type and its fastest memory layout."""
-        return self.pixels.feed(x.detach()).to(self._dtype).contiguous(memory_format=self._memory_format)
+        return self.pixels.feed(x.detach()).to(self.dtype).contiguous(memory_format=self.memory_format)
 
     @property
-    def _dtype(self) -> torch.dtype:
+    def dtype(self) -> torch.dtype:
+        """The number type of the module's weights."""
         return next((p.dtype for p in self.module.parameters() if p.is_floating_point()), torch.float32)
 
     @cached_property
-    def _memory_format(self) -> torch.memory_format:
+    def memory_format(self) -> torch.memory_format:
+        """The memory layout in which the module runs fastest."""
         # On a CPU convolutions run up to 1.5 times as fast with channels last; response normalisation does not.
         kinds = {layer.kind for layer in self.layers.values()}
         slow = {"LocalResponseNorm", "local_response_norm"} & kinds

@@ -132,7 +132,7 @@ class PatchedActivations:
         images = self._fed.repeat(len(places), 1, 1, 1)
         nought = [0] * len(places)
         self._put(images, places, patch, nought, nought)
-        return self._whole(images.contiguous(memory_format=self.net._memory_format))[self.layer.name]
+        return self._whole(images.contiguous(memory_format=self.net.memory_format))[self.layer.name]
 
     @torch.no_grad()
     def _spliced(self, places, patch: torch.Tensor) -> torch.Tensor:
@@ -159,7 +159,7 @@ class PatchedActivations:
 
     def _crops(self, whole: torch.Tensor, cut: list[_Cut] | None, count: int = 0) -> torch.Tensor:
         """The parts of one code that a stage reads, for all windows; all of it if there is no such stage."""
-        made = {"dtype": whole.dtype, "device": whole.device, "memory_format": self.net._memory_format}
+        made = {"dtype": whole.dtype, "device": whole.device, "memory_format": self.net.memory_format}
         if cut is None:
             return torch.empty(count, *whole.shape[1:], **made).copy_(whole)
         rows, columns = cut

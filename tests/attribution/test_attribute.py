@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import cnnexplore as cx
+from cnnexplore.attribution import attribute_stream
 
 SIDE = 24
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, SIDE, SIDE, 3), dtype=np.uint8)
@@ -68,15 +69,15 @@ def test_without_a_target_the_predicted_class_is_explained(net):
 @pytest.mark.parametrize("method", [m for m in cx.attribution_methods() if m != "cam"])
 def test_lists_run_together_and_give_the_same(net, method):
     options = {"window": 6} if method == "occlusion" else {"samples": 2} if method == "smoothgrad" else {}
-    several = cx.attribute(net, list(IMAGES), [0, 3, 1], method, **options)
+    several = cx.attribute(net, list(IMAGES), [0, 3, 1], method=method, **options)
     for k, a in enumerate(several):
-        alone = cx.attribute(net, IMAGES[k], [0, 3, 1][k], method, **options)
+        alone = cx.attribute(net, IMAGES[k], [0, 3, 1][k], method=method, **options)
         assert a.map.shape == (SIDE, SIDE)
         assert np.isfinite(a.map).all()
         assert a.map.max() > 0
         assert a.target == alone.target
         assert np.allclose(a.map, alone.map, rtol=1e-3, atol=1e-4 * np.abs(alone.map).max())
-    one = cx.attribute(net, IMAGE, [1, 2], method, **options)
+    one = cx.attribute(net, IMAGE, [1, 2], method=method, **options)
     assert [a.target for a in one] == [1, 2]
 
 
@@ -100,11 +101,11 @@ def test_a_unit_at_a_place(net, method):
         rows = slice(max(int(top) - wide, 0), int(bottom) + 1 + wide)
         outside[rows, max(int(left) - wide, 0) : int(right) + 1 + wide] = False
         assert np.abs(a.map[outside]).max() <= 1e-5 * np.abs(a.map).max()
-    assert np.array_equal(eval(a.code, {"cx": cx, "net": net, "image": IMAGE}).map, a.map)
+    assert np.array_equal(eval(a.to_python(), {"cx": cx, "net": net, "image": IMAGE}).map, a.map)
 
 
 def test_smoothgrad_is_the_mean_gradient_of_noisy_copies(net):
-    a = cx.attribute(net, IMAGE, 1, "smoothgrad", samples=5, noise=0.1, seed=3)
+    a = cx.attribute(net, IMAGE, 1, method="smoothgrad", samples=5, noise=0.1, seed=3)
     x = net.pixels_of(IMAGE)
     generator = torch.Generator().manual_seed(3)
     sigma = 0.1 * float(x.max() - x.min())
@@ -115,13 +116,13 @@ def test_smoothgrad_is_the_mean_gradient_of_noisy_copies(net):
         score = m.fc(F.max_pool2d(F.relu(m.conv(net.pixels.feed(noisy))), 2).flatten(1))[0, 1]
         total = total + torch.autograd.grad(score, noisy)[0] / 5
     assert np.allclose(a.raw, total[0], rtol=1e-3, atol=1e-5 * float(total.abs().max()))
-    quiet = cx.attribute(net, IMAGE, 1, "smoothgrad", samples=2, noise=0)
+    quiet = cx.attribute(net, IMAGE, 1, method="smoothgrad", samples=2, noise=0)
     assert np.allclose(quiet.raw, cx.attribute(net, IMAGE, 1).raw, rtol=1e-4, atol=1e-7)
 
 
 def test_integrated_gradients_add_up_to_the_difference(net):
     for baseline in (None, IMAGES[1]):
-        a = cx.attribute(net, IMAGE, 1, "integrated_gradients", steps=200, baseline=baseline)
+        a = cx.attribute(net, IMAGE, 1, method="integrated_gradients", steps=200, baseline=baseline)
         start = torch.zeros(1, 3, SIDE, SIDE) if baseline is None else net.pixels_of(baseline)
         difference = scores(net, net.pixels_of(IMAGE))[0, 1] - scores(net, start)[0, 1]
         assert a.map.sum() == pytest.approx(float(difference), abs=0.01 * float(np.abs(a.map).sum()))
@@ -130,7 +131,7 @@ def test_integrated_gradients_add_up_to_the_difference(net):
 
 @pytest.mark.parametrize(("window", "stride", "fill"), [(6, 3, "mean"), ((5, 8), (4, 5), 200), (7, 7, (10, 20, 30))])
 def test_occlusion_window_by_window(net, window, stride, fill):
-    a = cx.attribute(net, IMAGE, 3, "occlusion", window=window, stride=stride, fill=fill)
+    a = cx.attribute(net, IMAGE, 3, method="occlusion", window=window, stride=stride, fill=fill)
     (h, w), (sh, sw) = (v if isinstance(v, tuple) else (v, v) for v in (window, stride))
     x = net.pixels_of(IMAGE)
     colour = torch.zeros(3) if fill == "mean" else torch.tensor(fill).expand(3).flip(0) - torch.tensor(net.pixels.mean)
@@ -150,20 +151,26 @@ def test_occlusion_window_by_window(net, window, stride, fill):
 
 
 def test_occlusion_as_a_stream(net):
-    from cnnexplore.attribution import occlusions, subject_of
+    stream = list(attribute_stream(net, IMAGE, 3, method="occlusion", window=6, stride=3, batch=10))
+    assert [round(done, 3) for _, done in stream] == [round(min(10 * k / 49, 1), 3) for k in range(1, 6)]
+    first, last = stream[0][0].map, stream[-1][0].map
+    whole = cx.attribute(net, IMAGE, 3, method="occlusion", window=6, stride=3).map
+    np.testing.assert_allclose(last, whole, rtol=1e-4, atol=1e-5)  # of batches of another size
+    assert (first[6:] == 0).sum() > (last[6:] == 0).sum()
+    assert np.array_equal(eval(stream[-1][0].to_python(), {"cx": cx, "net": net, "image": IMAGE}).map, last)
 
-    frames = list(occlusions(subject_of(net, IMAGE, 3), window=6, stride=3, batch=10))
-    assert [round(done, 3) for *_, done in frames] == [round(min(10 * k / 49, 1), 3) for k in range(1, 6)]
-    whole = cx.attribute(net, IMAGE, 3, "occlusion", window=6, stride=3).map
-    np.testing.assert_allclose(frames[-1][1], whole, rtol=1e-4, atol=1e-5)  # of batches of another size
-    assert (frames[0][1][6:] == 0).sum() > (frames[-1][1][6:] == 0).sum()
+
+def test_other_methods_stream_in_one_step(net):
+    ((found, share),) = attribute_stream(net, IMAGE, 3, method="gradcam")
+    assert share == 1
+    assert np.array_equal(found.map, cx.attribute(net, IMAGE, 3, method="gradcam").map)
 
 
 def test_under_no_grad_and_inference_mode(net):
-    expected = cx.attribute(net, IMAGE, 1, "guided_backprop").map
+    expected = cx.attribute(net, IMAGE, 1, method="guided_backprop").map
     for context in (torch.no_grad, torch.inference_mode):
         with context():
-            assert np.array_equal(cx.attribute(net, IMAGE, 1, "guided_backprop").map, expected)
+            assert np.array_equal(cx.attribute(net, IMAGE, 1, method="guided_backprop").map, expected)
 
 
 def test_the_names(net):
@@ -177,7 +184,7 @@ def test_the_names(net):
 
 def test_it_shows_itself(net, tmp_path):
     for method in ("gradient", "occlusion"):
-        a = cx.attribute(net, IMAGE, 1, method)
+        a = cx.attribute(net, IMAGE, 1, method=method)
         assert a._repr_png_().startswith(b"\x89PNG")
         a.save(tmp_path / f"{method}.pdf")
         assert (tmp_path / f"{method}.pdf").read_bytes().startswith(b"%PDF")
@@ -191,8 +198,8 @@ def test_it_shows_itself(net, tmp_path):
 
 def test_what_is_wrong_gets_a_sentence(net, refused):
     wrong = {
-        ("'gradcan'", "'gradcam'"): lambda: cx.attribute(net, IMAGE, 1, "gradcan"),
-        ("no attribution method", "occlusion"): lambda: cx.attribute(net, IMAGE, 1, "zzz"),
+        ("'gradcan'", "'gradcam'"): lambda: cx.attribute(net, IMAGE, 1, method="gradcan"),
+        ("no attribution method", "occlusion"): lambda: cx.attribute(net, IMAGE, 1, method="zzz"),
         ("gradient has no setting 'steps'",): lambda: cx.attribute(net, IMAGE, 1, steps=3),
         ("'horse'", "net.labels"): lambda: cx.attribute(net, IMAGE, "horse"),
         ("'cat'", "'red cat'"): lambda: cx.attribute(net, IMAGE, "cat"),
@@ -206,13 +213,13 @@ def test_what_is_wrong_gets_a_sentence(net, refused):
         ("(row, column)",): lambda: cx.attribute(net, IMAGE, layer="conv", unit=1, position=3),
         ("2 images and 3 targets",): lambda: cx.attribute(net, list(IMAGES[:2]), [0, 1, 2]),
         ("empty",): lambda: cx.attribute(net, IMAGE, []),
-        ("window", "24"): lambda: cx.attribute(net, IMAGE, 1, "occlusion", window=25),
-        ("stride",): lambda: cx.attribute(net, IMAGE, 1, "occlusion", window=4, stride=5),
-        ("fill", "'blue'"): lambda: cx.attribute(net, IMAGE, 1, "occlusion", fill="blue"),
-        ("fill", "300"): lambda: cx.attribute(net, IMAGE, 1, "occlusion", fill=300),
-        ("samples",): lambda: cx.attribute(net, IMAGE, 1, "smoothgrad", samples=0),
-        ("noise",): lambda: cx.attribute(net, IMAGE, 1, "smoothgrad", noise=-1),
-        ("steps",): lambda: cx.attribute(net, IMAGE, 1, "integrated_gradients", steps=0),
+        ("window", "24"): lambda: cx.attribute(net, IMAGE, 1, method="occlusion", window=25),
+        ("stride",): lambda: cx.attribute(net, IMAGE, 1, method="occlusion", window=4, stride=5),
+        ("fill", "'blue'"): lambda: cx.attribute(net, IMAGE, 1, method="occlusion", fill="blue"),
+        ("fill", "300"): lambda: cx.attribute(net, IMAGE, 1, method="occlusion", fill=300),
+        ("samples",): lambda: cx.attribute(net, IMAGE, 1, method="smoothgrad", samples=0),
+        ("noise",): lambda: cx.attribute(net, IMAGE, 1, method="smoothgrad", noise=-1),
+        ("steps",): lambda: cx.attribute(net, IMAGE, 1, method="integrated_gradients", steps=0),
         ("opacity",): lambda: cx.attribute(net, IMAGE, 1).overlay(2),
     }
     for words, call in wrong.items():

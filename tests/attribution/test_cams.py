@@ -39,7 +39,7 @@ def test_cam_is_the_score(pooled):
     for module, share in ((pooled, 1e-5), (Pooled().double().requires_grad_(False), 1e-12)):
         net = network(module)
         for target in range(5):
-            a = cx.attribute(net, IMAGE, target, "cam")
+            a = cx.attribute(net, IMAGE, target, method="cam")
             with torch.no_grad():
                 score = float(module(net.feed(net.pixels_of(IMAGE)))[0, target])
             assert a.raw.mean(dtype=np.float64) + float(module.fc.bias[target]) == pytest.approx(score, rel=share)
@@ -54,9 +54,9 @@ def test_cam_on_networks_of_torchvision(name, refused):
     net = cx.load(name, weights="random", device="cpu")
     image = cx.photograph("cat")
     if name == "mobilenet_v3_large":  # two layers after the pooling
-        refused(cx.LayerError, lambda: cx.attribute(net, image, 7, "cam"), "global average pooling", "gradcam")
+        refused(cx.LayerError, lambda: cx.attribute(net, image, 7, method="cam"), "global average pooling", "gradcam")
         return
-    a = cx.attribute(net, image, 7, "cam")
+    a = cx.attribute(net, image, 7, method="cam")
     bias = {"resnet18": "fc", "densenet121": "classifier"}.get(name)
     rest = float(net.module.get_submodule(bias).bias[7].detach()) if bias else 0
     assert a.raw.mean(dtype=np.float64) + rest == pytest.approx(a.score, rel=1e-4, abs=1e-5)
@@ -80,10 +80,10 @@ def test_what_has_no_such_end_is_refused(refused):
                                        nn.Linear(4, 5)),
     }  # fmt: skip
     for module in ends.values():
-        refused(cx.LayerError, lambda m=module: cx.attribute(network(m), IMAGE, 1, "cam"), "gradcam")
+        refused(cx.LayerError, lambda m=module: cx.attribute(network(m), IMAGE, 1, method="cam"), "gradcam")
     flat = nn.Sequential(nn.Flatten(), nn.Linear(4800, 5))
     for method in ("cam", "gradcam"):
-        refused(cx.LayerError, lambda m=method: cx.attribute(network(flat), IMAGE, 1, m), "a layer with a map")
+        refused(cx.LayerError, lambda m=method: cx.attribute(network(flat), IMAGE, 1, method=m), "a layer with a map")
 
 
 def test_gradcam_by_its_formula(pooled):
@@ -95,11 +95,11 @@ def test_gradcam_by_its_formula(pooled):
     weights = [float(slope[0, k].double().sum()) / slope[0, k].numel() for k in range(6)]
     expected = sum(w * first[0, k].detach().double() for k, w in enumerate(weights))
     name = next(n for n, layer in net.layers.items() if layer.kind == "relu")
-    a = cx.attribute(net, IMAGE, 2, "gradcam", at=name)
+    a = cx.attribute(net, IMAGE, 2, method="gradcam", at=name)
     assert np.allclose(a.raw[0], expected, rtol=1e-4, atol=1e-6 * float(expected.abs().max()))
     assert (a.map >= 0).all()
-    guided = cx.attribute(net, IMAGE, 2, "guided_gradcam", at=name)
-    assert np.allclose(guided.raw, a.map * cx.attribute(net, IMAGE, 2, "guided_backprop").raw, atol=1e-9)
+    guided = cx.attribute(net, IMAGE, 2, method="guided_gradcam", at=name)
+    assert np.allclose(guided.raw, a.map * cx.attribute(net, IMAGE, 2, method="guided_backprop").raw, atol=1e-9)
 
 
 def test_gradcam_after_which_everything_works_in_place():
@@ -109,7 +109,7 @@ def test_gradcam_after_which_everything_works_in_place():
         torch.manual_seed(0)
         return nn.Sequential(nn.Conv2d(3, 4, 5, 2), nn.ReLU(in_place), nn.Flatten(), nn.Linear(4 * 18 * 18, 5))
 
-    found = [cx.attribute(network(build(p)), IMAGE, 1, "gradcam", at="conv1").raw for p in (False, True)]
+    found = [cx.attribute(network(build(p)), IMAGE, 1, method="gradcam", at="conv1").raw for p in (False, True)]
     assert np.array_equal(*found)
 
 
@@ -131,9 +131,9 @@ def test_a_value_lands_where_its_unit_looks():
 def test_gradcam_is_refused_where_it_cannot_look(pooled, refused):
     net = network(pooled)
     fc = list(net.layers)[-1]
-    refused(cx.LayerError, lambda: cx.attribute(net, IMAGE, 1, "gradcam", at=fc), "a layer with a map")
+    refused(cx.LayerError, lambda: cx.attribute(net, IMAGE, 1, method="gradcam", at=fc), "a layer with a map")
     refused(cx.LayerError, lambda: cx.attribute(net, IMAGE, layer="a", unit=1, method="gradcam", at="b"), "before")
-    refused(cx.LayerNotFound, lambda: cx.attribute(net, IMAGE, 1, "gradcam", at="c"), "'c'")
+    refused(cx.LayerNotFound, lambda: cx.attribute(net, IMAGE, 1, method="gradcam", at="c"), "'c'")
 
 
 def test_layers_whose_channels_come_last():
@@ -142,7 +142,7 @@ def test_layers_whose_channels_come_last():
     name = next(n for n, layer in net.layers.items() if layer.kind == "LayerNorm" and max(layer.size) > 1)
     assert net.activations(cx.photograph("cat"), name).shape[3] == net.layers[name].channels
     image = cx.photograph("cat")
-    a = cx.attribute(net, image, 7, "gradcam", at=name)
+    a = cx.attribute(net, image, 7, method="gradcam", at=name)
     assert a.raw.shape == (1, *net.layers[name].size)
     probe = net.probe(name, net.scores.name)
     held = []

@@ -49,7 +49,7 @@ SIMPLE = {
 def test_one_pass_back(case, method):
     net, path, module, x = case
     for target in (3, None):
-        a = cx.attribute(net, path, target, method)
+        a = cx.attribute(net, path, target, method=method)
         theirs = SIMPLE[method](module)(x.clone().requires_grad_(), a.target)
         near(a.raw, theirs[0], zero=method == "deconvnet")  # a class of SqueezeNet sends nothing back that is positive
         expected = theirs[0].sum(0) if method == "input_x_gradient" else theirs[0].abs().amax(0)
@@ -61,17 +61,17 @@ def test_integrated_gradients(case):
     net, path, module, x = case
     module = copy.deepcopy(module).double()
     double = cx.Network(module, net.size, net.pixels)
-    a = cx.attribute(double, path, 3, "integrated_gradients", steps=8)
+    a = cx.attribute(double, path, 3, method="integrated_gradients", steps=8)
     theirs = peers.IntegratedGradients(module).attribute(x.double(), target=3, n_steps=8, method="gausslegendre")
     near(a.raw, theirs[0])
-    a = cx.attribute(net, path, 3, "integrated_gradients", steps=8)
+    a = cx.attribute(net, path, 3, method="integrated_gradients", steps=8)
     near(a.raw, theirs[0], share=1e-2)
 
 
 @pytest.mark.parametrize(("window", "stride"), [(64, 32), (50, 45)])
 def test_occlusion(case, window, stride):
     net, path, module, x = case
-    a = cx.attribute(net, path, 3, "occlusion", window=window, stride=stride)
+    a = cx.attribute(net, path, 3, method="occlusion", window=window, stride=stride)
     with torch.no_grad():
         theirs = peers.Occlusion(module).attribute(
             x, (3, window, window), (3, stride, stride), target=3, perturbations_per_eval=16
@@ -82,7 +82,7 @@ def test_occlusion(case, window, stride):
 def test_gradcam(case):
     net, path, module, x = case
     for name in ("conv1", "conv4" if "conv4" in net.layers else "fire4"):
-        a = cx.attribute(net, path, 3, "gradcam", at=name)
+        a = cx.attribute(net, path, 3, method="gradcam", at=name)
         layer = module.get_submodule(net.layers[name].path)
         theirs = peers.LayerGradCam(module, layer).attribute(x, target=3)
         near(a.raw, theirs[0])

@@ -35,7 +35,7 @@ def pair(request):
 
 
 def explain(net, image, method, **options):
-    return cx.attribute(net, image, 3, method, **options)
+    return cx.attribute(net, image, 3, method=method, **options)
 
 
 METHODS = {

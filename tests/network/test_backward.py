@@ -163,7 +163,7 @@ def by_hand(module, x, target, rule):
 @pytest.mark.parametrize("rule", RULES)
 def test_reused_and_functional_rectifiers_inside_a_module(mixed, rule, target):
     net, module, image = mixed
-    found = torch.as_tensor(cx.attribute(net, image, target, rule).raw)
+    found = torch.as_tensor(cx.attribute(net, image, target, method=rule).raw)
     assert found.dtype == torch.double
     expected = by_hand(module, net.pixels_of(image)[0], target, rule)
     assert expected.abs().max() > 0
@@ -216,7 +216,7 @@ def test_nothing_stays_behind(mixed):
     assert depth() == before
     net, _, image = mixed
     plain = cx.attribute(net, image, 1).raw
-    cx.attribute(net, image, 1, "guided_backprop")
+    cx.attribute(net, image, 1, method="guided_backprop")
     assert (cx.attribute(net, image, 1).raw == plain).all()
 
 

@@ -8,7 +8,8 @@ from waiting import until
 
 import cnnexplore as cx
 from cnnexplore.widgets.live.task import Task
-from cnnexplore.widgets.panels.attribution import METHODS
+
+METHODS = list(cx.attribution_methods())
 
 
 @pytest.fixture

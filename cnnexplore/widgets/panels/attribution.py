@@ -8,7 +8,7 @@ import ipywidgets as w
 import numpy as np
 
 from ... import drawing
-from ...attribution import Attribution, attribution_methods, attributions, options_of
+from ...attribution import Attribution, attribute_stream, attribution_methods, find_method
 from ...errors import ExploreError, SettingError
 from ...network import Layer, Network, bottleneck_layers
 from ...results import whole_scale
@@ -19,9 +19,6 @@ from ..views.map_view import MapView, nearest_position, receptive_box
 from ..views.unit_grid import UnitGrid
 from .look_panel import LookPanel
 from .method_controls import MethodControls
-
-METHODS = list(attribution_methods())
-_AT = ("gradcam", "guided_gradcam")
 
 
 class AttributionPanel(LookPanel):
@@ -46,9 +43,10 @@ class AttributionPanel(LookPanel):
         opacity: float = 0.7,
         selection: Selection | None = None,
     ):
-        options_of(method)
+        find_method(method)
         if not 0 <= opacity <= 1:
             raise SettingError(f"opacity is {opacity!r}; expected 0 to 1.")
+        self.methods = list(attribution_methods())  # the names, as they are registered now
         self._first = (target, method, opacity)
         self._found: dict[str, Attribution] = {}
         self._failed: dict[str, str] = {}
@@ -72,7 +70,7 @@ class AttributionPanel(LookPanel):
             layout=w.Layout(width="290px"), style={"description_width": "44px"},
         )  # fmt: skip
         self.method = w.Dropdown(
-            options=[(name.replace("_", " "), name) for name in METHODS], value=method, description="method",
+            options=[(name.replace("_", " "), name) for name in self.methods], value=method, description="method",
             layout=w.Layout(width="250px"), style={"description_width": "52px"},
         )  # fmt: skip
         self.opacity = w.FloatSlider(
@@ -90,13 +88,13 @@ class AttributionPanel(LookPanel):
             layout=w.Layout(width="128px"), style={"description_width": "30px"},
         )  # fmt: skip
         self.sliders = MethodControls(min(net.size), self._setting_moved)
-        self.grid = UnitGrid(len(METHODS), 96, [m.replace("_", " ") for m in METHODS], rows=1.1, shown=76)
-        self.grid.selected = METHODS.index(method)
+        self.grid = UnitGrid(len(self.methods), 96, [m.replace("_", " ") for m in self.methods], rows=1.1, shown=76)
+        self.grid.selected = self.methods.index(method)
         self.target.observe(self._restart, "value")
         self.method.observe(self._method_chosen, "value")
         self.opacity.observe(lambda _: self._draw(), "value")
         self.unit.observe(self._unit_chosen, "value")
-        self.grid.on_select(lambda k: setattr(self.method, "value", METHODS[k]))
+        self.grid.on_select(lambda k: setattr(self.method, "value", self.methods[k]))
         self.sliders.show(method)
         wrap = {"flex_flow": "row wrap", "align_items": "flex-start"}
         pictures = w.HBox([self.original, w.VBox([self.overlay, self.bar])], layout=w.Layout(grid_gap="10px", **wrap))
@@ -117,7 +115,7 @@ class AttributionPanel(LookPanel):
         self._begin()
 
     def _method_chosen(self, change) -> None:
-        self.grid.selected = METHODS.index(change.new)
+        self.grid.selected = self.methods.index(change.new)
         self.sliders.show(change.new)
         if change.new in self._found:
             self._draw()
@@ -178,7 +176,7 @@ class AttributionPanel(LookPanel):
     def _stream(self, looked_at: tuple) -> tuple[Iterator, int]:
         net, image, asked, chosen = self.selection.net, self.selection.image, self._asked(), self.method.value
         layer = net.layers[self.selection.layer]
-        left = [m for m in [chosen, *METHODS] if m not in self._found and m not in self._failed]
+        left = [m for m in [chosen, *self.methods] if m not in self._found and m not in self._failed]
         order = list(dict.fromkeys(left))
         settings = {m: self._options(m, layer, asked) for m in order}
 
@@ -186,7 +184,7 @@ class AttributionPanel(LookPanel):
             yield "maps", activation_maps(net, image, layer.name) if max(layer.size) > 1 else None, 1.0
             for method in order:
                 try:
-                    for found, share in attributions(net, image, method, **asked, **settings[method]):
+                    for found, share in attribute_stream(net, image, method=method, **asked, **settings[method]):
                         yield method, found, share
                 except ExploreError as error:
                     yield method, str(error), 1.0
@@ -195,7 +193,8 @@ class AttributionPanel(LookPanel):
 
     def _options(self, method: str, layer: Layer, asked: dict) -> dict:
         moved = self.sliders.values(method)
-        if method in _AT and "layer" not in asked and max(layer.size) > 1 and layer != self.selection.net.scores:
+        looks_at_a_layer = any(option.name == "at" for option in find_method(method).options)
+        if looks_at_a_layer and "layer" not in asked and layer.has_map and layer != self.selection.net.scores:
             moved["at"] = layer.name
         return moved
 
@@ -206,17 +205,17 @@ class AttributionPanel(LookPanel):
             return
         if isinstance(found, str):
             self._failed[what] = found
-            self.grid.put(METHODS.index(what), np.full((8, 8, 3), 170, np.uint8))
+            self.grid.put(self.methods.index(what), np.full((8, 8, 3), 170, np.uint8))
         else:
             self._found[what] = found
             if share == 1:
-                self.grid.put(METHODS.index(what), found.picture)
+                self.grid.put(self.methods.index(what), found.picture)
         if what == self.method.value:
             self._draw()
-        done = sum(m in self._found or m in self._failed for m in METHODS)
+        done = sum(m in self._found or m in self._failed for m in self.methods)
         if self.method.value not in self._failed:
             grows = f", {share:.0%} of the windows" if share < 1 else ""
-            self.status.set_status("running", f"{done} of {len(METHODS)} methods{grows}")
+            self.status.set_status("running", f"{done} of {len(self.methods)} methods{grows}")
 
     def _show_maps(self, maps) -> None:
         s, layer = self.selection, self._layer
@@ -288,7 +287,7 @@ class AttributionPanel(LookPanel):
 
     def to_python(self) -> str:
         """The line of Python that remakes the map."""
-        code, image = self.attribution.code, self.selection.image_python
+        code, image = self.attribution.to_python(), self.selection.image_python
         return code if f", {image}, " in code else code.replace(", image", f", {image}", 1)
 
 

@@ -1,17 +1,13 @@
-"""MethodControls: the sliders of what an attribution method leaves to choose."""
+"""MethodControls: the sliders of an attribution method, as its record declares them."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import ipywidgets as w
 
-# By method: least, most, step, and where it stands at first: soon done, and good enough; 0: by the input's side.
-_SLIDERS = {
-    "smoothgrad": {"samples": (2, 60, 1, 12), "noise": (0.0, 0.5, 0.01, 0.15)},
-    "integrated_gradients": {"steps": (4, 100, 1, 16)},
-    "occlusion": {"window": (2, 64, 1, 0), "stride": (1, 32, 1, 0)},
-}
+from ...attribution import Option, find_method
 
 
 class MethodControls:
@@ -26,32 +22,42 @@ class MethodControls:
         self.reset(side)
 
     def reset(self, side: int) -> None:
-        """For another network: all sliders where they stand at first."""
-        self._usual = {"window": max(4, side // 8), "stride": max(2, side // 16)}
+        """Return all sliders to their initial values, for a network with an input of another size."""
+        self.side = side
         self._made: dict[str, dict[str, w.Widget]] = {}
 
     def show(self, method: str) -> None:
-        """The sliders of a method, or nothing if it has none."""
+        """Show the sliders of a method, or nothing if it has none."""
         if method not in self._made:
-            rows = _SLIDERS.get(method, {}).items()
-            self._made[method] = {name: self._slider(method, name, *row) for name, row in rows}
+            options = [option for option in find_method(method).options if option.slider is not None]
+            self._made[method] = {option.name: self._slider(method, option) for option in options}
         self.widget.children = tuple(self._made[method].values())
 
     def values(self, method: str) -> dict[str, float]:
-        """What the method is called with, by name; only what its own defaults would not do."""
+        """The settings of a method that differ from its defaults, by name."""
+        options = [option for option in find_method(method).options if option.slider is not None]
         if method in self._made:
             found = {name: slider.value for name, slider in self._made[method].items()}
-        else:
-            found = {name: first for name, (*_, first) in _SLIDERS.get(method, {}).items() if first}
-        if "stride" in found:
-            found["stride"] = min(found["stride"], found["window"])
+        else:  # what depends on the size of the input is left to the method
+            found = {option.name: option.first(self.side) for option in options if not callable(option.initial)}
+        for option in options:
+            if option.at_most in found and option.name in found:
+                found[option.name] = min(found[option.name], found[option.at_most])
         return found
 
-    def _slider(self, method: str, name: str, least: float, most: float, step: float, first: float) -> w.Widget:
-        kind = w.IntSlider if isinstance(step, int) else w.FloatSlider
-        slider = kind(
-            first or self._usual[name], min=least, max=most, step=step, description=name, continuous_update=False,
-            layout=w.Layout(width="212px"), style={"description_width": "58px"},
-        )  # fmt: skip
+    def _slider(self, method: str, option: Option) -> w.Widget:
+        low, high = option.slider
+        common = {
+            "description": option.name, "tooltip": option.description, "continuous_update": False,
+            "layout": w.Layout(width="212px"), "style": {"description_width": "58px"},
+        }  # fmt: skip
+        first = option.first(self.side)
+        if option.scale == "log":
+            ends = {"min": math.log10(low), "max": math.log10(high)}
+            slider: w.Widget = w.FloatLogSlider(first, **ends, **common)
+        elif option.whole:
+            slider = w.IntSlider(first, min=int(low), max=int(high), **common)
+        else:
+            slider = w.FloatSlider(first, min=low, max=high, step=(high - low) / 50, **common)
         slider.observe(lambda _: self.on_move(method), "value")
         return slider
