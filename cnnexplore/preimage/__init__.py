@@ -2,13 +2,14 @@
 
 from . import masks
 from .caricature import Caricature, caricature
-from .frame import Frame
 from .inversion import Inversion, invert
 from .maximization import Maximization, maximize
+from .priors import Prior
+from .published import paper_C, paper_jitter, paper_weight
 from .responses import best_responses, largest_responses, response_through
 from .result import PreImage
-from .run import Run
-from .settings import Settings, Values
+from .run import Frame, Run
+from .settings import Parameter, Settings, Values
 from .solvers import solvers
 
 __all__ = [
@@ -16,7 +17,9 @@ __all__ = [
     "Frame",
     "Inversion",
     "Maximization",
+    "Parameter",
     "PreImage",
+    "Prior",
     "Run",
     "Settings",
     "Values",
@@ -26,6 +29,9 @@ __all__ = [
     "largest_responses",
     "masks",
     "maximize",
+    "paper_C",
+    "paper_jitter",
+    "paper_weight",
     "response_through",
     "solvers",
 ]

@@ -1,18 +1,126 @@
-"""The canvas of a run: which of its pixels may change, and its border for jitter."""
+"""The canvas of a run: the estimate with a border for jitter, and the mask of the pixels that may change."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 
 from ..errors import SettingError
 
+Offsets = Sequence[tuple[int, int]]  # the (top, left) corners of one crop per image
 
-def read_update_mask(update_mask, shape: torch.Size, device: torch.device) -> torch.Tensor:
-    """An update mask as a tensor, (N or 1, 1, H, W), 0 to 1. update_mask: an array, (H, W) or (N, H, W).
 
-    shape: (N, C, H, W) of the images. Raises SettingError.
+class Canvas:
+    """A batch of images, each with a border of the same width, of which the network sees a crop.
+
+    Parameters
+    ----------
+    x : torch.Tensor
+        (N, C, H + border, W + border) in the network's units.
+    size : tuple of int
+        (H, W) of a crop.
+    update_mask : array, optional
+        (H, W) or (N, H, W), the part of the loss's gradient that each pixel follows, 0 to 1; pixels with 0 do not
+        change at all. Beyond the image the mask repeats its edge.
+
+    Raises
+    ------
+    SettingError
+        If the mask does not fit.
     """
+
+    def __init__(self, x: torch.Tensor, size: tuple[int, int], update_mask: Any = None) -> None:
+        self.x, self.size = x, size
+        self.update_mask: torch.Tensor | None = None  # of the image, (N or 1, 1, H, W)
+        if update_mask is not None:
+            self.update_mask = read_update_mask(update_mask, x.shape, x.device)
+        self._fit_mask()
+
+    @property
+    def border(self) -> int:
+        """How many pixels the canvas is wider than a crop."""
+        return self.x.shape[-1] - self.size[1]
+
+    @property
+    def centre(self) -> torch.Tensor:
+        """The crops in the middle, (N, C, H, W)."""
+        return self.crop(self.x, [(self.border // 2,) * 2] * len(self.x))
+
+    def crop(self, x: torch.Tensor, offsets: Offsets) -> torch.Tensor:
+        """One crop per image, (N, C, H, W); the tensor itself where there is no border."""
+        h, w = self.size
+        if x.shape[-2:] == (h, w):
+            return x
+        return torch.stack([x[k, :, top : top + h, left : left + w] for k, (top, left) in enumerate(offsets)])
+
+    def spread(self, gradient: torch.Tensor, offsets: Offsets) -> torch.Tensor:
+        """A gradient with respect to the crops, as one with respect to the canvas; zero outside the crops."""
+        if self.border == 0:
+            return gradient
+        out = torch.zeros_like(self.x)
+        h, w = self.size
+        for k, (top, left) in enumerate(offsets):
+            out[k, :, top : top + h, left : left + w] = gradient[k]
+        return out
+
+    def weight(self, gradient: torch.Tensor) -> torch.Tensor:
+        """The loss's gradient times the update mask, in place."""
+        return gradient if self._mask is None else gradient.mul_(self._mask)
+
+    def hold(self, gradient: torch.Tensor) -> torch.Tensor:
+        """A gradient that is zero at the pixels that do not change, in place."""
+        return gradient if self._mask is None else gradient.mul_(self._mask > 0)
+
+    def set(self, x: torch.Tensor) -> None:
+        """Take the next images; pixels that must not change stay as they were."""
+        self.x = x if self._mask is None else torch.where(self._mask > 0, x, self.x)
+
+    def replace(self, x: torch.Tensor) -> None:
+        """Take other images as they are, also with another border."""
+        self.x = x
+        self._fit_mask()
+
+    def set_border(self, border: int, memory: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Change the width of the border; the centre stays.
+
+        Parameters
+        ----------
+        border : int
+            The new width; the border grows by repeating the edge, or is cut.
+        memory : dict of torch.Tensor
+            The state of a solver, whose tensors of the canvas's shape are fitted in the same way.
+
+        Returns
+        -------
+        dict of torch.Tensor
+            The fitted state.
+        """
+        old = self.border
+        before = border // 2 - old // 2
+        after = border - old - before
+        dimensions = self.x.dim()
+        self.replace(resize_border(self.x, before, after))
+        return {k: resize_border(t, before, after) if t.dim() == dimensions else t for k, t in memory.items()}
+
+    def _fit_mask(self) -> None:
+        before = self.border // 2
+        self._mask = self.update_mask
+        if self.update_mask is not None:
+            self._mask = resize_border(self.update_mask, before, self.border - before)
+
+
+def resize_border(t: torch.Tensor, before: int, after: int) -> torch.Tensor:
+    """A tensor (..., H, W) with its border grown by repetition, or cut where the numbers are negative, on both axes."""
+    cut = [max(-before, 0), max(-after, 0)]
+    t = t[..., cut[0] : t.shape[-2] - cut[1], cut[0] : t.shape[-1] - cut[1]]
+    return F.pad(t, [max(before, 0), max(after, 0)] * 2, mode="replicate").contiguous()
+
+
+def read_update_mask(update_mask: Any, shape: torch.Size, device: torch.device) -> torch.Tensor:
+    """An update mask as a tensor, (N or 1, 1, H, W), checked against the shape (N, C, H, W) of the images."""
     try:
         mask = torch.as_tensor(update_mask, device=device).float()
     except (TypeError, ValueError, RuntimeError) as error:
@@ -22,21 +130,14 @@ def read_update_mask(update_mask, shape: torch.Size, device: torch.device) -> to
         mask = mask[None]
     if mask.dim() != 3 or tuple(mask.shape[1:]) != size or len(mask) not in (1, shape[0]):
         raise SettingError(
-            f"update_mask has shape {tuple(mask.shape)}; expected "
-            f"{size[0]} x {size[1]}, one for all images or one each."
+            f"update_mask has shape {tuple(mask.shape)}; expected {size[0]} x {size[1]}, one for all images or one "
+            "for each."
         )
     if not bool(((mask >= 0) & (mask <= 1)).all()):
         raise SettingError(
-            "update_mask has numbers that are not from 0 to 1; expected 0 for a pixel that stays, 1 for one "
-            "that may change."
+            "update_mask has numbers that are not from 0 to 1; expected 0 for a pixel that stays, 1 for one that may "
+            "change."
         )
     if not bool((mask > 0).flatten(1).any(1).all()):
         raise SettingError("update_mask leaves no pixel to change; expected a mask above 0 where pixels may change.")
     return mask[:, None]
-
-
-def fitted(t: torch.Tensor, before: int, after: int) -> torch.Tensor:
-    """(..., H, W) with its border grown by repetition, or cut where the numbers are negative, on both axes."""
-    cut = [max(-before, 0), max(-after, 0)]
-    t = t[..., cut[0] : t.shape[-2] - cut[1], cut[0] : t.shape[-1] - cut[1]]
-    return F.pad(t, [max(before, 0), max(after, 0)] * 2, mode="replicate").contiguous()

@@ -1,48 +1,114 @@
-"""Inversion: the image that a layer's code still determines (preimage2016, section 5)."""
+"""Inversion: the image that a layer's activation still determines (preimage2016, section 5)."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 
 from ..errors import SettingError
 from ..network import Network
 from ..results import image_to_python
-from .batch import listed, paired, seeds_of
-from .call import call_of
 from .losses import Euclidean
-from .patch_prior import drawn, init_to_python
+from .patch_prior import PatchSource, terms_to_python, uses_patches
+from .pathways import PassModifier
+from .priors import Prior
+from .published import paper_C, paper_jitter
 from .result import PreImage
-from .run import Run
-from .settings import Settings, Values, paper_C, paper_jitter
+from .run import Run, batch_seeds, count_of, settings_for
+from .settings import Settings, plain
 from .variants import Inverting2015, variant_of
 
-PATCHED, GAMMA = 30.0, 10.0  # the least C where there are patches, and their weight over C
+LEAST_C, GAMMA = 30.0, 10.0  # with patches: the least C, and the weight of the patches over C
 
 
 class Inversion(Run):
-    """The run that looks for an image with the same code as `image` at `layer`.
+    """The run that looks for an image with the same activation as `image` at `layer` (preimage2016, section 5).
 
-    image: anything that `Network.pixels_of` takes; a list of images or of seeds runs as one batch. C and jitter:
-    None means the paper's choice for that depth. mask: an array that broadcasts to the code, 0 for what is left out,
-    or one by name, such as masks.central(5). variant: "preimage2016", "inverting2015" or "inverting2015:10" (that of
-    2015 with total variation of weight 10, whatever the depth), whose solver is taken unless given. solver: "spectral"
-    (200 steps and 50 of refinement unless given), "adagrad" for the paper's own Algorithm 1 (300 and 50),
-    "momentum" for that of 2015 (400).
-    pathway: a cx.Pathway that the image's code is sought through; a list of them runs as one batch.
-    patches: a cx.PatchDatabase whose patches the estimate's are drawn to, with the weight gamma (default: 10 C, and C
-    then at least 30, lest total variation and bounded range count as much). init: an image to start from in place of
-    noise, or "patches" for the average of the nearest codes' ones.
-    settings: a mailbox to read C, alpha, beta, jitter, rate and gamma from, in place of these arguments.
-    Raises LayerNotFound, ImageError, SettingError, LayerError.
+    Parameters
+    ----------
+    net : Network
+        Any network.
+    image : path, image, array, tensor, or a list of them
+        What `Network.pixels_of` takes; a list is one batch.
+    layer : str
+        The layer whose activation is inverted.
+    C : float, optional
+        The weight of the data term, 0 to 1e9; None for the paper's choice for that depth: 1, 20, 100 or 300 (at least
+        30 with patches).
+    alpha : float
+        The exponent of the bounded range, 1 to 20.
+    beta : float
+        The exponent of total variation, 1 to 3.
+    jitter : int, optional
+        By how many pixels the image is shifted at random in each step, 0 to 64; None for a quarter of the layer's
+        stride.
+    steps : int, optional
+        How many steps; None for the solver's usual number: 200 (spectral), 300 (adagrad), 400 (momentum).
+    mask : array or callable, optional
+        What counts of the activation: numbers that broadcast to it, 0 for what is left out, or one of
+        `cnnexplore.masks`, such as ``cx.masks.central(5)``.
+    seed : int or list of int
+        Of the noise and the jitter; a list is one batch.
+    solver : str, optional
+        One of `cnnexplore.solvers()`: "spectral" (fast), "adagrad" (Algorithm 1 of the paper) or "momentum" (that of
+        2015); None for the variant's.
+    rate : float
+        The length of a step in the solver's unit, 1e-6 to 10.
+    refine : int, optional
+        How many steps follow at a smaller rate without jitter; None for the solver's usual number: 50, or 0 (momentum).
+    schedule : dict, optional
+        {step: {setting: value}}, changes made before these steps.
+    variant : str
+        The published method: "preimage2016", "inverting2015", or "inverting2015:10" for that of 2015 with a total
+        variation of weight 10 at every depth.
+    pathway : Pathway or list of Pathway, optional
+        What the passes go through, the image's own included; a list is one batch.
+    patches : PatchDatabase, optional
+        Photographs whose patches the estimate's patches are pulled to.
+    gamma : float, optional
+        The weight of the patches, 0 to 1e9; None for 10 C.
+    init : image or "patches", optional
+        An image to start from; "patches" for the average of the patches of the nearest activations; None for noise.
+    priors : sequence of Prior
+        Further terms of the energy, see `cnnexplore.preimage.Prior`.
+    settings : Settings or dict, optional
+        Values of the parameters that the further priors declare, by name; or a mailbox that all settings are read from,
+        in place of C, alpha, beta, jitter, rate and gamma.
+
+    Attributes
+    ----------
+    target : torch.Tensor
+        (N, C, H, W) the image that is inverted, in the network's units.
+
+    Raises
+    ------
+    LayerNotFound
+        If the network has no such layer.
+    ImageError
+        If the image cannot be read.
+    SettingError
+        If a setting is outside its range.
+    LayerError
+        If the activation is zero, or no gradient flows from it.
+
+    Examples
+    --------
+    >>> run = cx.Inversion(cx.load("lenet"), cx.digit(3), "conv2", steps=4, refine=0)
+    >>> for frame in run.frames():
+    ...     if frame.step == 2:
+    ...         run.settings.update(C=300)
+    Values(C=300, alpha=6, beta=2, jitter=1, rate=0.05)
+    >>> run.result().history["step"]
+    array([0., 1., 2., 3.])
     """
 
     @torch.inference_mode(False)
     def __init__(
         self,
         net: Network,
-        image,
+        image: Any,
         layer: str,
         *,
         C: float | None = None,
@@ -50,43 +116,45 @@ class Inversion(Run):
         beta: float = 2,
         jitter: int | None = None,
         steps: int | None = None,
-        mask=None,
-        seed: int | list[int] = 0,
+        mask: Any = None,
+        seed: int | Sequence[int] = 0,
         solver: str | None = None,
         rate: float = 0.05,
         refine: int | None = None,
-        schedule: dict[int, dict[str, float]] | None = None,
-        settings: Settings | None = None,
+        schedule: Mapping[int, Mapping[str, float]] | None = None,
         variant: str = "preimage2016",
-        pathway=None,
-        patches=None,
+        pathway: PassModifier | Sequence[PassModifier | None] | None = None,
+        patches: PatchSource | None = None,
         gamma: float | None = None,
-        init=None,
-    ):
+        init: Any = None,
+        priors: Sequence[Prior] = (),
+        settings: Settings | Mapping[str, float] | None = None,
+    ) -> None:
         where = net.layers[layer]
-        if settings is None:
-            older = issubclass(variant_of(variant), Inverting2015)
-            patched = drawn(patches, gamma)
-            usual = 1.0 if older else max(paper_C(where, net.size), PATCHED * patched)
+        if not isinstance(settings, Settings):
+            older, patched = issubclass(variant_of(variant), Inverting2015), uses_patches(patches, gamma)
+            usual = 1.0 if older else max(paper_C(where, net.size), LEAST_C * patched)
             C = usual if C is None else C
             jitter = (1 if older else paper_jitter(where)) if jitter is None else jitter
-            values = Values(C, alpha, beta, jitter, rate, 0 if gamma is None else gamma)
-            settings = Settings(replace(values, gamma=GAMMA * C) if gamma is None and patched else values)
-        self.target = net.pixels_of(image)
-        seeds = paired(seeds_of(seed), images=len(self.target), pathways=listed(pathway))
+            numbers = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter, "rate": rate}
+            if patches is not None:
+                numbers["gamma"] = GAMMA * C if gamma is None else gamma
+        target = net.pixels_of(image)
+        seeds = batch_seeds(seed, images=len(target), pathways=count_of(pathway))
         count = len(seeds)
-        self.batched = any(isinstance(one, (list, tuple)) for one in (image, seed, pathway)) or count > 1
-        self.target = self.target.expand(count, -1, -1, -1)
-        self.mask, self.image, self.init, self.patches = mask, image, init, patches
-        probe = net.probe(layer)
+        self.target = target.expand(count, -1, -1, -1)
+        self.mask, self.image, self.init, self.patches, self._priors = mask, image, init, patches, tuple(priors)
         with torch.no_grad():
-            code = probe(net.feed(self.target))[where.name]
-        each = listed(image) if isinstance(image, (list, tuple)) else 1
-        known = self.target if each > 1 else self.target[:1]  # what is different in the batch
+            activation = net.probe(layer)(net.feed(self.target))[where.name]
+        several = count_of(image) > 1
+        known = self.target if several else self.target[:1]  # the different images of the batch
+        terms = self._priors if patches is None else (patches.prior(net.size, known), *self._priors)
+        if not isinstance(settings, Settings):
+            settings = settings_for(settings, variant, terms, numbers)
         super().__init__(
             net,
             layer,
-            Euclidean(code, mask),
+            Euclidean(activation, mask),
             settings,
             seeds=seeds,
             steps=steps,
@@ -95,35 +163,44 @@ class Inversion(Run):
             schedule=schedule,
             variant=variant,
             pathway=pathway,
-            priors=() if patches is None else (patches.prior(net.size, known),),
-            init=None if init is None else _first(net, init, patches, known).expand(count, -1, -1, -1),
+            priors=terms,
+            init=None if init is None else _start(net, init, patches, known).expand(count, -1, -1, -1),
         )
+        self.batched = any(isinstance(one, (list, tuple)) for one in (image, plain(seed), pathway)) or count > 1
 
     @property
     def errors(self) -> torch.Tensor:
         """||Phi(x) - Phi0|| / ||Phi0|| of the estimate as it is now, without jitter, (N,)."""
         return self.data_term(self.x)[0].clamp_min(0).sqrt()
 
-    def result(self) -> PreImage | list[PreImage]:
-        """The estimate as it is now; a list for a batch."""
-        errors = self.errors.tolist()
-        return self._results(lambda k: {"error": errors[k]})
+    def to_python(self, image: str = "", *, item: int | None = None, step: int | None = None) -> str:
+        """The line of Python that makes the estimate again.
 
-    def to_python(self, image: str = "", item: int | None = None, step: int | None = None) -> str:
-        """The line of Python that remakes the estimate as it is now, or as it was after `step` steps.
-
-        image: the Python of the image (default: its path, or the name `image`). item: which one of a batch.
+        Parameters
+        ----------
+        image : str
+            The Python of the image; empty for its path, or the name `image`.
+        item : int, optional
+            The number of an image of the batch; None for all.
+        step : int, optional
+            After how many steps; None for now.
         """
-        one = self.image
-        if item is not None and isinstance(one, (list, tuple)):
-            one = one[item] if len(one) > 1 else one[0]
-        mask = {} if self.mask is None else {"mask": f"cx.masks.{self.mask!r}" if callable(self.mask) else "mask"}
-        more = mask | init_to_python(self.init, self.patches)
-        return call_of(self, "invert", f"{image or image_to_python(one)}, {self.layer.name!r}", step, item, **more)
+        more = terms_to_python(self.init, self.patches, self._priors)
+        if self.mask is not None:
+            more["mask"] = f"cx.masks.{self.mask!r}" if callable(self.mask) else "mask"
+        subject = f"{image or image_to_python(one_of(self.image, item))}, {self.layer.name!r}"
+        return self._call("invert", subject, step, item, **more)
 
 
-def _first(net: Network, init, patches, known: torch.Tensor) -> torch.Tensor:
-    """What to begin with, (1 or N, C, H, W). Raises SettingError, ImageError."""
+def one_of(image: Any, item: int | None) -> Any:
+    """The image of one item of a batch."""
+    if item is None or not isinstance(image, (list, tuple)):
+        return image
+    return image[item] if len(image) > 1 else image[0]
+
+
+def _start(net: Network, init: Any, patches: PatchSource | None, known: torch.Tensor) -> torch.Tensor:
+    """The images to start from, (1 or N, C, H, W)."""
     if not (isinstance(init, str) and init == "patches"):
         return net.pixels_of(init)
     if patches is None:
@@ -133,7 +210,7 @@ def _first(net: Network, init, patches, known: torch.Tensor) -> torch.Tensor:
 
 def invert(
     net: Network,
-    image,
+    image: Any,
     layer: str,
     *,
     C: float | None = None,
@@ -141,27 +218,110 @@ def invert(
     beta: float = 2,
     jitter: int | None = None,
     steps: int | None = None,
-    mask=None,
-    seed: int | list[int] = 0,
+    mask: Any = None,
+    seed: int | Sequence[int] = 0,
     solver: str | None = None,
     rate: float = 0.05,
     refine: int | None = None,
-    schedule: dict[int, dict[str, float]] | None = None,
+    schedule: Mapping[int, Mapping[str, float]] | None = None,
     variant: str = "preimage2016",
-    pathway=None,
-    patches=None,
+    pathway: PassModifier | Sequence[PassModifier | None] | None = None,
+    patches: PatchSource | None = None,
     gamma: float | None = None,
-    init=None,
+    init: Any = None,
+    priors: Sequence[Prior] = (),
+    settings: Mapping[str, float] | None = None,
     progress: bool = True,
 ) -> PreImage | list[PreImage]:
-    """The image that the code of `image` at `layer` still determines (preimage2016, section 5).
+    """The image that the activation of `image` at `layer` still determines (preimage2016, section 5).
 
-    Arguments as for `Inversion`; a list of images, seeds or pathways runs as one batch and gives a list.
-    progress: show a bar.
+    It minimises C ||Phi(x) - Phi0||^2 / ||Phi0||^2 + the bounded range + total variation.
+
+    Parameters
+    ----------
+    net : Network
+        Any network.
+    image : path, image, array, tensor, or a list of them
+        What `Network.pixels_of` takes; a list is one batch.
+    layer : str
+        The layer whose activation is inverted.
+    C : float, optional
+        The weight of the data term, 0 to 1e9; None for the paper's choice for that depth: 1, 20, 100 or 300 (at least
+        30 with patches).
+    alpha : float
+        The exponent of the bounded range, 1 to 20.
+    beta : float
+        The exponent of total variation, 1 to 3.
+    jitter : int, optional
+        By how many pixels the image is shifted at random in each step, 0 to 64; None for a quarter of the layer's
+        stride.
+    steps : int, optional
+        How many steps; None for the solver's usual number: 200 (spectral), 300 (adagrad), 400 (momentum).
+    mask : array or callable, optional
+        What counts of the activation: numbers that broadcast to it, 0 for what is left out, or one of
+        `cnnexplore.masks`, such as ``cx.masks.central(5)``.
+    seed : int or list of int
+        Of the noise and the jitter; a list is one batch.
+    solver : str, optional
+        One of `cnnexplore.solvers()`: "spectral" (fast), "adagrad" (Algorithm 1 of the paper) or "momentum" (that of
+        2015); None for the variant's.
+    rate : float
+        The length of a step in the solver's unit, 1e-6 to 10.
+    refine : int, optional
+        How many steps follow at a smaller rate without jitter; None for the solver's usual number: 50, or 0 (momentum).
+    schedule : dict, optional
+        {step: {setting: value}}, changes made before these steps.
+    variant : str
+        The published method: "preimage2016", "inverting2015", or "inverting2015:10" for that of 2015 with a total
+        variation of weight 10 at every depth.
+    pathway : Pathway or list of Pathway, optional
+        What the passes go through, the image's own included; a list is one batch.
+    patches : PatchDatabase, optional
+        Photographs whose patches the estimate's patches are pulled to.
+    gamma : float, optional
+        The weight of the patches, 0 to 1e9; None for 10 C.
+    init : image or "patches", optional
+        An image to start from; "patches" for the average of the patches of the nearest activations; None for noise.
+    priors : sequence of Prior
+        Further terms of the energy, see `cnnexplore.preimage.Prior`.
+    settings : dict, optional
+        Values of the parameters that the further priors declare, by name.
+    progress : bool
+        Whether a progress bar is shown.
+
+    Returns
+    -------
+    PreImage or list of PreImage
+        The pre-image with its relative error; a list for a batch.
+
+    Raises
+    ------
+    LayerNotFound
+        If the network has no such layer.
+    ImageError
+        If the image cannot be read.
+    SettingError
+        If a setting is outside its range.
+    LayerError
+        If the activation is zero, or no gradient flows from it.
+    DivergedError
+        If the energy is no longer finite.
+
+    References
+    ----------
+    A. Mahendran and A. Vedaldi, Visualizing deep convolutional neural networks using natural pre-images, IJCV 2016.
+
+    Examples
+    --------
+    >>> r = cx.invert(cx.load("lenet"), cx.digit(3), "conv2", steps=20, refine=5, progress=False)
+    >>> 0 < r.error < 1
+    True
+    >>> r.to_python()
+    "cx.invert(cx.load('lenet'), image, 'conv2', C=100, alpha=6, beta=2, jitter=1, steps=20, seed=0, refine=5)"
     """
     run = Inversion(
         net, image, layer, C=C, alpha=alpha, beta=beta, jitter=jitter, steps=steps, mask=mask, seed=seed,
         solver=solver, rate=rate, refine=refine, schedule=schedule, variant=variant, pathway=pathway, patches=patches,
-        gamma=gamma, init=init,
+        gamma=gamma, init=init, priors=priors, settings=settings,
     )  # fmt: skip
-    return run._finish("invert", progress)
+    return run.finish(progress)

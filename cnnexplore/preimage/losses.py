@@ -1,87 +1,193 @@
-"""What a pre-image must satisfy: losses on a code, with their gradients."""
+"""Losses: data terms of the energy on an activation, with their gradients."""
 
 from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
 from ..errors import LayerError, SettingError
 from .priors import inner
+from .settings import Parameter, Values, combine
 
 
-class Euclidean:
-    """Relative squared distance to a reference code: equations 2 and 3 of preimage2016.
+class Loss(ABC):
+    """A data term: a function of the activation of a layer, and its gradient.
 
-    reference: (N, ...) codes. mask: an array that broadcasts to one code, one by name (see `masks`), or None. Called
-    with a code, returns the loss (N,) and its gradient with respect to the code, which the next call overwrites.
-    Raises LayerError if the reference is zero under the mask.
+    Losses of the same layer add up and take weights: ``Euclidean(reference) + 0.1 * InnerProduct(weights, Z)``.
+
+    Attributes
+    ----------
+    metric_name : str
+        The name of the number that judges a run, such as "error".
+    parameters : tuple of Parameter
+        What can be steered.
+    """
+
+    metric_name: ClassVar[str] = "loss"
+    parameters: tuple[Parameter, ...] = ()
+
+    @abstractmethod
+    def __call__(self, activation: torch.Tensor, values: Values | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """The loss and its gradient.
+
+        Parameters
+        ----------
+        activation : torch.Tensor
+            (N, ...) the layer's activation.
+        values : Values, optional
+            The values of the parameters; not needed by a loss that has none.
+
+        Returns
+        -------
+        loss : torch.Tensor
+            (N,) one value per image.
+        gradient : torch.Tensor
+            (N, ...) with respect to the activation; the next call may overwrite it.
+        """
+
+    def metric(self, data: torch.Tensor) -> torch.Tensor:
+        """The number that judges a run.
+
+        Parameters
+        ----------
+        data : torch.Tensor
+            Values of the loss.
+        """
+        return data
+
+    def __add__(self, other: Loss) -> Loss:
+        return WeightedSum([(1.0, self), (1.0, other)])
+
+    def __mul__(self, weight: float) -> Loss:
+        return WeightedSum([(float(weight), self)])
+
+    __rmul__ = __mul__
+
+
+class WeightedSum(Loss):
+    """A sum of losses of one layer, each with a weight.
+
+    Parameters
+    ----------
+    terms : sequence of (float, Loss)
+        The weights and the losses.
+    """
+
+    def __init__(self, terms: Sequence[tuple[float, Loss]]) -> None:
+        self.terms = tuple(terms)
+        self.parameters = combine(*(loss.parameters for _, loss in self.terms))
+
+    def __call__(self, activation: torch.Tensor, values: Values | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        total = torch.zeros(len(activation), device=activation.device)
+        gradient = torch.zeros_like(activation)
+        for weight, loss in self.terms:
+            value, slope = loss(activation, values)
+            total = total + weight * value
+            gradient.add_(slope, alpha=weight)
+        return total, gradient
+
+
+class Euclidean(Loss):
+    """The relative squared distance to a reference activation (preimage2016, equations 2 and 3).
+
+    Parameters
+    ----------
+    reference : torch.Tensor
+        (N, ...) the activations that are looked for.
+    mask : array, callable or None
+        What counts: numbers that broadcast to one activation, or one of `cnnexplore.masks`.
+
+    Raises
+    ------
+    LayerError
+        If the reference is zero under the mask, or not finite.
+    SettingError
+        If the mask does not fit.
     """
 
     metric_name = "error"
 
-    def __init__(self, reference: torch.Tensor, mask=None):
-        half = reference.dtype in (torch.float16, torch.bfloat16)  # whose squares would overflow or drown
+    def __init__(self, reference: torch.Tensor, mask: Any = None) -> None:
+        half = reference.dtype in (torch.float16, torch.bfloat16)  # whose squares would overflow or vanish
         self.reference = reference.detach().float() if half else reference.detach()
         self.weight = None if mask is None else _mask(mask, self.reference).square()
         self._difference = torch.empty_like(self.reference)
-        masked = self.reference.square() if mask is None else self.reference.square() * self.weight
+        masked = self.reference.square() if self.weight is None else self.reference.square() * self.weight
         self.norm2 = masked.flatten(1).sum(1)
         if not bool(torch.isfinite(self.norm2).all()):
-            raise LayerError("the reference code is not finite; check the network's weights and pixels=.")
+            raise LayerError("the reference activation is not finite; check the network's weights and pixels=.")
         if bool((self.norm2 == 0).any()):
             raise LayerError(
-                "the reference code is zero" + (" under the mask" if mask is not None else "") + ", so nothing is left "
-                "to invert; choose another image, layer or mask."
+                "the reference activation is zero" + (" under the mask" if mask is not None else "") + ", so nothing "
+                "is left to invert; choose another image, layer or mask."
             )
 
-    def __call__(self, code: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        if code.shape[1:] != self.reference.shape[1:]:
+    def __call__(self, activation: torch.Tensor, values: Values | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        if activation.shape[1:] != self.reference.shape[1:]:
             raise LayerError(
-                f"the code has shape {tuple(code.shape[1:])}; expected that of the reference, "
+                f"the activation has shape {tuple(activation.shape[1:])}; expected that of the reference, "
                 f"{tuple(self.reference.shape[1:])}."
             )
-        # the same memory every time: asking for megabytes afresh costs more than the arithmetic
-        difference = torch.sub(code.detach(), self.reference, out=self._difference)
+        # the same memory in each call: allocating megabytes costs more than the arithmetic
+        difference = torch.sub(activation.detach(), self.reference, out=self._difference)
         weighted = difference if self.weight is None else difference * self.weight
         loss = inner(weighted, difference) / self.norm2
-        slope = weighted.mul_((2 / self.norm2).view((-1,) + (1,) * (code.dim() - 1)))
-        return loss, slope.to(code.dtype)
+        gradient = weighted.mul_((2 / self.norm2).view((-1,) + (1,) * (activation.dim() - 1)))
+        return loss, gradient.to(activation.dtype)
 
-    @staticmethod
-    def metric(data: torch.Tensor) -> torch.Tensor:
-        """||Phi(x) - Phi0|| / ||Phi0|| for a value of the loss."""
+    def metric(self, data: torch.Tensor) -> torch.Tensor:
+        """The relative error ||Phi(x) - Phi0|| / ||Phi0||.
+
+        Parameters
+        ----------
+        data : torch.Tensor
+            Values of the loss.
+        """
         return data.clamp_min(0).sqrt()
 
 
-class InnerProduct:
-    """How little a code agrees with weights: -<Phi(x), w> / Z (preimage2016, equation 4).
+class InnerProduct(Loss):
+    """The negative inner product with weights, -<Phi(x), w> / Z (preimage2016, equation 4).
 
-    weights: (N, ...) of the code's shape; Z: (N,) or a number. Called with a code, returns the loss (N,) and its
-    gradient with respect to the code. What is told is the response <Phi(x), w> in units of Z.
+    Parameters
+    ----------
+    weights : torch.Tensor
+        (N, ...) of the activation's shape.
+    Z : torch.Tensor or float
+        (N,) the response that counts as 1.
     """
 
     metric_name = "response"
 
-    def __init__(self, weights: torch.Tensor, Z):
-        Z = torch.as_tensor(Z, dtype=torch.float32, device=weights.device).expand(len(weights))
-        self.weights = weights.detach().float() / Z.view((-1,) + (1,) * (weights.dim() - 1))
+    def __init__(self, weights: torch.Tensor, Z: torch.Tensor | float) -> None:
+        unit = torch.as_tensor(Z, dtype=torch.float32, device=weights.device).expand(len(weights))
+        self.weights = weights.detach().float() / unit.view((-1,) + (1,) * (weights.dim() - 1))
 
-    def __call__(self, code: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        if code.shape[1:] != self.weights.shape[1:]:
+    def __call__(self, activation: torch.Tensor, values: Values | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        if activation.shape[1:] != self.weights.shape[1:]:
             raise LayerError(
-                f"the code has shape {tuple(code.shape[1:])}; expected that of the weights, "
+                f"the activation has shape {tuple(activation.shape[1:])}; expected that of the weights, "
                 f"{tuple(self.weights.shape[1:])}."
             )
-        loss = -(code.detach().float() * self.weights).flatten(1).sum(1)
-        return loss, -self.weights.to(code.dtype)
+        loss = -(activation.detach().float() * self.weights).flatten(1).sum(1)
+        return loss, -self.weights.to(activation.dtype)
 
-    @staticmethod
-    def metric(data: torch.Tensor) -> torch.Tensor:
-        """The response in units of Z for a value of the loss."""
+    def metric(self, data: torch.Tensor) -> torch.Tensor:
+        """The response <Phi(x), w> in units of Z.
+
+        Parameters
+        ----------
+        data : torch.Tensor
+            Values of the loss.
+        """
         return -data
 
 
-def _mask(mask, reference: torch.Tensor) -> torch.Tensor:
+def _mask(mask: Any, reference: torch.Tensor) -> torch.Tensor:
     if callable(mask):
         mask = mask(tuple(reference.shape[1:]))
     try:
@@ -89,7 +195,7 @@ def _mask(mask, reference: torch.Tensor) -> torch.Tensor:
         m = m.expand(reference.shape[1:]) if m.dim() < reference.dim() else m.expand(reference.shape)
     except (TypeError, ValueError, RuntimeError) as error:
         shape = " x ".join(map(str, reference.shape[1:]))
-        raise SettingError(f"mask does not fit the code; expected numbers that broadcast to {shape}.") from error
+        raise SettingError(f"mask does not fit the activation; expected numbers that broadcast to {shape}.") from error
     if not bool(torch.isfinite(m).all()):
         raise SettingError("mask has values that are not finite; expected 0 for what is left out, 1 for what counts.")
     return m.to(reference.dtype)

@@ -1,41 +1,104 @@
-"""Activation maximisation: the image that a unit wants (preimage2016, section 6)."""
+"""Activation maximisation: the image to which a unit responds most (preimage2016, section 6)."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 
 from ..errors import SettingError
-from ..network import Layer, Network, fit, has_class_units, read_image, resolve_position, resolve_unit, unit_name
-from .batch import listed, paired, seeds_of
-from .call import call_of
+from ..network import Layer, Network, fit, has_class_units, read_image, resolve_position, resolve_units, unit_name
 from .losses import InnerProduct
-from .patch_prior import drawn, init_to_python
-from .pathways import Pathways
-from .responses import largest_responses, response_through
+from .patch_prior import PatchSource, terms_to_python, uses_patches
+from .pathways import PassModifier
+from .priors import Prior
+from .published import paper_jitter, paper_weight
+from .responses import response_scales
 from .result import PreImage
-from .run import Run
-from .settings import Settings, Values, paper_jitter
+from .run import Run, batch_seeds, count_of, settings_for
+from .settings import Settings, plain
 
-GAMMA = 10.0  # of patches: photographs' colours, at a response a few percent lower
-WEIGHT = 1e4  # of a unit against the priors summed over its receptive field
+GAMMA = 10.0  # of patches: colours of photographs, at a response a few percent lower
 
 
 class Maximization(Run):
-    """The run that looks for an image to which a unit responds most.
+    """The run that looks for an image to which a unit responds most (preimage2016, section 6).
 
-    unit: a channel's number, a class's label, or a list of either (one batch). direction: weights (C,) or
-    (C, h, w) of the activations, in place of a unit.
-    position: (row, column) on the layer's map for the network's whole input; None puts the unit in the middle of a
-    canvas as large as its receptive field. M: the response that counts as 1 (default: the largest one to `images`, or
-    to images at hand, through the pathway if there is one). C: None means 1e4 over the receptive field's area, the
-    paper's choice.
-    pathway: a cx.Pathway that the response is sought, and told, through; a list of them runs as one batch.
-    patches: a cx.PatchDatabase whose patches the estimate's are drawn to, with the weight gamma (default: 10, or
-    0 without). init: an image to start from in place of noise, which takes the whole canvas.
-    Raises LayerNotFound, SettingError, LayerError, NetworkError.
+    Parameters
+    ----------
+    net : Network
+        Any network.
+    layer : str
+        The layer of the unit.
+    unit : int, str, or a list or integer array of them
+        A channel, or a class by its label; a list is one batch.
+    direction : array, optional
+        (C,) or (C, h, w) weights of the activation that is maximised in place of a unit.
+    position : tuple of int, optional
+        (row, column) of the unit on the layer's map for the network's whole input; None puts the unit in the middle
+        of an image as large as its receptive field.
+    C : float, optional
+        The weight of the response, 0 to 1e9; None for 1e4 over the area of the receptive field.
+    alpha : float
+        The exponent of the bounded range, 1 to 20.
+    beta : float
+        The exponent of total variation, 1 to 3.
+    jitter : int, optional
+        By how many pixels the image is shifted at random in each step, 0 to 64; None for a quarter of the layer's
+        stride.
+    steps : int, optional
+        How many steps; None for the solver's usual number: 200 (spectral), 300 (adagrad), 400 (momentum).
+    seed : int or list of int
+        Of the noise and the jitter; a list is one batch.
+    M : float, optional
+        The response that counts as 1; None for the largest one to `images`, through the pathway if there is one.
+    images : list, optional
+        What `Network.pixels_of` takes, to measure M; None for the bundled images.
+    solver : str, optional
+        One of `cnnexplore.solvers()`: "spectral" (fast), "adagrad" (Algorithm 1 of the paper) or "momentum" (that of
+        2015); None for "spectral".
+    rate : float
+        The length of a step in the solver's unit, 1e-6 to 10.
+    refine : int
+        How many steps follow at a smaller rate without jitter.
+    schedule : dict, optional
+        {step: {setting: value}}, changes made before these steps.
+    pathway : Pathway or list of Pathway, optional
+        What the passes go through; a list is one batch.
+    patches : PatchDatabase, optional
+        Photographs whose patches the estimate's patches are pulled to.
+    gamma : float, optional
+        The weight of the patches, 0 to 1e9; None for 10.
+    init : image, optional
+        An image to start from, cut to the size of the estimate; None for noise.
+    priors : sequence of Prior
+        Further terms of the energy, see `cnnexplore.preimage.Prior`.
+    settings : Settings or dict, optional
+        Values of the parameters that the further priors declare, by name; or a mailbox that all settings are read from,
+        in place of C, alpha, beta, jitter, rate and gamma.
+
+    Attributes
+    ----------
+    units : list of int or None
+        The units of the batch; [None] for a direction.
+
+    Raises
+    ------
+    LayerNotFound
+        If the network has no such layer.
+    SettingError
+        If the layer has no such unit or position, or a setting is outside its range.
+    LayerError, NetworkError
+        If a pathway does not fit.
+
+    Examples
+    --------
+    >>> run = cx.Maximization(cx.load("lenet"), "conv2", 7, steps=2)
+    >>> run.about(), run.size
+    ('unit 7 of conv2', (18, 18))
     """
 
     _usual_refine = 0
@@ -45,59 +108,64 @@ class Maximization(Run):
         self,
         net: Network,
         layer: str,
-        unit=0,
+        unit: Any = 0,
         *,
-        direction=None,
+        direction: Any = None,
         position: tuple[int, int] | None = None,
         C: float | None = None,
         alpha: float = 6,
         beta: float = 2,
         jitter: int | None = None,
         steps: int | None = None,
-        seed: int | list[int] = 0,
+        seed: int | Sequence[int] = 0,
         M: float | None = None,
-        images=None,
+        images: Any = None,
         solver: str | None = None,
         rate: float = 0.05,
         refine: int = 0,
-        schedule: dict[int, dict[str, float]] | None = None,
-        settings: Settings | None = None,
-        pathway=None,
-        patches=None,
+        schedule: Mapping[int, Mapping[str, float]] | None = None,
+        pathway: PassModifier | Sequence[PassModifier | None] | None = None,
+        patches: PatchSource | None = None,
         gamma: float | None = None,
-        init=None,
-    ):
+        init: Any = None,
+        priors: Sequence[Prior] = (),
+        settings: Settings | Mapping[str, float] | None = None,
+    ) -> None:
         where = net.layers[layer]
-        probe = net.probe(layer)
-        if isinstance(unit, np.ndarray):
-            unit = unit.tolist()
+        unit, M = plain(unit), plain(M)
         size = net.size if position is not None or direction is not None else field_canvas(where, net.size)
         with torch.no_grad():
-            shape = probe(net.feed(torch.zeros(1, net.pixels.channels, *size, device=net.device)))[where.name].shape
+            zeros = torch.zeros(1, net.pixels.channels, *size, device=net.device)
+            shape = net.probe(layer)(net.feed(zeros))[where.name].shape
+        self.units: list[int | None]
         if direction is not None:
             weights = _weights(direction, shape, net.device)
             self.units = [None]
             scale = float(weights.square().sum()) if M is None else M
         else:
-            several = list(unit) if isinstance(unit, (list, tuple)) else [unit]
-            self.units = [resolve_unit(net, where, one) for one in several]
-            weights = torch.zeros(len(several), *shape[1:], device=net.device)
-            row, column = _place(where, size, shape, position)
-            for k, channel in enumerate(self.units):
-                weights[(k, channel, row, column)[: len(shape)]] = 1
-            scale = measures(net, layer, self.units, pathway, images) if M is None else M
+            units = resolve_units(net, where, unit)
+            self.units = list(units)
+            weights = torch.zeros(len(units), *shape[1:], device=net.device)
+            row, column = _position(where, size, shape, position)
+            for k, one in enumerate(units):
+                weights[(k, one, row, column)[: len(shape)]] = 1
+            scale = response_scales(net, layer, units, pathway, images) if M is None else M
         if not bool((torch.as_tensor(scale) > 0).all()):
             raise SettingError(f"M is {M!r}; expected the positive response that counts as 1.")
-        seeds = paired(seeds_of(seed), units=len(weights), pathways=listed(pathway))
+        seeds = batch_seeds(seed, units=len(weights), pathways=count_of(pathway))
         count = len(seeds)
-        self.batched = any(isinstance(one, (list, tuple)) for one in (unit, seed, pathway))
-        self.unit, self.direction, self.position, self.M = unit, direction, position, M
-        self.init, self.patches = init, patches
-        if settings is None:
+        self.unit, self.direction, self.M = unit, direction, M
+        self.position = None if position is None else tuple(int(v) for v in position)
+        self.init, self.patches, self._priors = init, patches, tuple(priors)
+        terms = self._priors if patches is None else (patches.prior(size), *self._priors)
+        if not isinstance(settings, Settings):
+            uses_patches(patches, gamma)
             C = paper_weight(where, net.size) if C is None else C
             jitter = paper_jitter(where) if jitter is None else jitter
-            gamma = GAMMA * drawn(patches, gamma) if gamma is None or patches is None else gamma
-            settings = Settings(Values(C, alpha, beta, jitter, rate, gamma))
+            numbers = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter, "rate": rate}
+            if patches is not None:
+                numbers["gamma"] = GAMMA if gamma is None else gamma
+            settings = settings_for(settings, "preimage2016", terms, numbers)
         super().__init__(
             net,
             layer,
@@ -110,9 +178,10 @@ class Maximization(Run):
             schedule=schedule,
             size=size,
             pathway=pathway,
-            priors=() if patches is None else (patches.prior(size),),
-            init=None if init is None else _first(net, init, size).expand(count, -1, -1, -1),
+            priors=terms,
+            init=None if init is None else _start(net, init, size).expand(count, -1, -1, -1),
         )
+        self.batched = any(isinstance(one, (list, tuple)) for one in (unit, plain(seed), pathway))
 
     @property
     def responses(self) -> torch.Tensor:
@@ -125,15 +194,29 @@ class Maximization(Run):
         return self._results(lambda k: {"response": responses[k], "about": self.about(k)})
 
     def about(self, item: int = 0) -> str:
-        """What the estimate shows, in words."""
+        """What the estimate shows, in words.
+
+        Parameters
+        ----------
+        item : int
+            The number of an image of the batch.
+        """
         unit = self.units[item % len(self.units)]
         if unit is None:
             return f"the given direction at {self.layer.name}"
         label = f" ({unit_name(self.net, self.layer, unit)})" if has_class_units(self.net, self.layer) else ""
         return f"unit {unit} of {self.layer.name}{label}"
 
-    def to_python(self, item: int | None = None, step: int | None = None) -> str:
-        """The line of Python that remakes the estimate as it is now, or as it was after `step` steps."""
+    def to_python(self, *, item: int | None = None, step: int | None = None) -> str:
+        """The line of Python that makes the estimate again.
+
+        Parameters
+        ----------
+        item : int, optional
+            The number of an image of the batch; None for all.
+        step : int, optional
+            After how many steps; None for now.
+        """
         units = self.units if item is None else [self.units[item % len(self.units)]]
         if self.direction is not None:
             more = {"direction": "direction"}
@@ -142,39 +225,30 @@ class Maximization(Run):
         if self.position is not None:
             more["position"] = repr(self.position)
         if self.M is not None:
-            more["M"] = f"{self.M!r}"
-        more |= init_to_python(self.init, self.patches)
-        return call_of(self, "maximize", repr(self.layer.name), step, item, **more)
+            more["M"] = repr(self.M)
+        more |= terms_to_python(self.init, self.patches, self._priors)
+        return self._call("maximize", repr(self.layer.name), step, item, **more)
 
 
-def measures(net: Network, layer: str, units: list[int], pathway=None, images=None) -> torch.Tensor:
-    """M of units, each through its pathway if there are any: (1,), or as many as there are units or pathways."""
-    pathways, whole = Pathways(net, layer, pathway), largest_responses(net, layer, images)
-    ways, found = pathways.each, []
-    known: dict[tuple, float] = {(unit, None): float(whole[unit]) for unit in units}
-    for k in range(max(len(units), len(ways))):
-        unit, way = units[k % len(units)], ways[k % len(ways)]
-        key = unit, way and id(way)
-        if key not in known:
-            known[key] = response_through(net, layer, unit, pathways.item(k), images)
-        found.append(known[key])
-    return torch.tensor(found)
-
-
-def _first(net: Network, init, size: tuple[int, int]) -> torch.Tensor:
-    """What to begin with, (1, C, *size). Raises ImageError."""
+def _start(net: Network, init: Any, size: tuple[int, int]) -> torch.Tensor:
+    """The image to start from, (1, C, *size)."""
     return net.pixels.encode(fit(read_image(init), size)[None]).to(net.device)
 
 
-def paper_weight(layer: Layer, whole: tuple[int, int]) -> float:
-    """The paper's weight of a unit for a layer of that depth: 1e4 over the area that a unit sees."""
-    return WEIGHT / math.prod(min(rf, side) for rf, side in zip(layer.rf_size, whole, strict=True))
-
-
 def field_canvas(layer: Layer, whole: tuple[int, int]) -> tuple[int, int]:
-    """The size of the image on which a unit is maximised: its receptive field, 1.1 times, an odd number of strides.
+    """The size of the image on which a unit is maximised: 1.1 times its receptive field, an odd number of strides.
 
-    whole: the network's input, which it does not exceed; units without a position get all of it.
+    Parameters
+    ----------
+    layer : Layer
+        The unit's layer; units without a position get the whole input.
+    whole : tuple of int
+        (H, W) of the network's input, which the image does not exceed.
+
+    Returns
+    -------
+    tuple of int
+        (H, W).
     """
     if max(layer.size) == 1:
         return whole
@@ -183,11 +257,13 @@ def field_canvas(layer: Layer, whole: tuple[int, int]) -> tuple[int, int]:
         cells = round(1.1 * rf / stride)
         cells += cells % 2 == 0
         sides.append(min(side, max(math.ceil(rf), round(cells * stride))))
-    return tuple(sides)
+    return sides[0], sides[1]
 
 
-def _place(layer: Layer, size, shape: torch.Size, position) -> tuple[int, int]:
-    """Where the unit is on the map: the given position, or the one whose field is nearest to the canvas's middle."""
+def _position(
+    layer: Layer, size: tuple[int, int], shape: torch.Size, position: tuple[int, int] | None
+) -> tuple[int, int]:
+    """The given position, or the one whose receptive field is nearest to the middle of the image."""
     if len(shape) < 4:
         return 0, 0
     rows, columns = shape[-2:]
@@ -200,7 +276,7 @@ def _place(layer: Layer, size, shape: torch.Size, position) -> tuple[int, int]:
     return middle[0], middle[1]
 
 
-def _weights(direction, shape: torch.Size, device: torch.device) -> torch.Tensor:
+def _weights(direction: Any, shape: torch.Size, device: torch.device) -> torch.Tensor:
     """The weights of a direction, (1, ...); one number per channel counts at every position."""
     try:
         weights = torch.as_tensor(direction if torch.is_tensor(direction) else np.asarray(direction, dtype=np.float32))
@@ -222,36 +298,117 @@ def _weights(direction, shape: torch.Size, device: torch.device) -> torch.Tensor
 def maximize(
     net: Network,
     layer: str,
-    unit=0,
+    unit: Any = 0,
     *,
-    direction=None,
+    direction: Any = None,
     position: tuple[int, int] | None = None,
     C: float | None = None,
     alpha: float = 6,
     beta: float = 2,
     jitter: int | None = None,
     steps: int | None = None,
-    seed: int | list[int] = 0,
+    seed: int | Sequence[int] = 0,
     M: float | None = None,
-    images=None,
+    images: Any = None,
     solver: str | None = None,
     rate: float = 0.05,
     refine: int = 0,
-    schedule: dict[int, dict[str, float]] | None = None,
-    pathway=None,
-    patches=None,
+    schedule: Mapping[int, Mapping[str, float]] | None = None,
+    pathway: PassModifier | Sequence[PassModifier | None] | None = None,
+    patches: PatchSource | None = None,
     gamma: float | None = None,
-    init=None,
+    init: Any = None,
+    priors: Sequence[Prior] = (),
+    settings: Mapping[str, float] | None = None,
     progress: bool = True,
 ) -> PreImage | list[PreImage]:
-    """The image that a unit wants (preimage2016, section 6).
+    """The image to which a unit responds most (preimage2016, section 6).
 
-    Arguments as for `Maximization`; a list of units, seeds or pathways runs as one batch and gives a list.
-    progress: a bar.
+    Parameters
+    ----------
+    net : Network
+        Any network.
+    layer : str
+        The layer of the unit.
+    unit : int, str, or a list or integer array of them
+        A channel, or a class by its label; a list is one batch.
+    direction : array, optional
+        (C,) or (C, h, w) weights of the activation that is maximised in place of a unit.
+    position : tuple of int, optional
+        (row, column) of the unit on the layer's map for the network's whole input; None puts the unit in the middle
+        of an image as large as its receptive field.
+    C : float, optional
+        The weight of the response, 0 to 1e9; None for 1e4 over the area of the receptive field.
+    alpha : float
+        The exponent of the bounded range, 1 to 20.
+    beta : float
+        The exponent of total variation, 1 to 3.
+    jitter : int, optional
+        By how many pixels the image is shifted at random in each step, 0 to 64; None for a quarter of the layer's
+        stride.
+    steps : int, optional
+        How many steps; None for the solver's usual number: 200 (spectral), 300 (adagrad), 400 (momentum).
+    seed : int or list of int
+        Of the noise and the jitter; a list is one batch.
+    M : float, optional
+        The response that counts as 1; None for the largest one to `images`, through the pathway if there is one.
+    images : list, optional
+        What `Network.pixels_of` takes, to measure M; None for the bundled images.
+    solver : str, optional
+        One of `cnnexplore.solvers()`: "spectral" (fast), "adagrad" (Algorithm 1 of the paper) or "momentum" (that of
+        2015); None for "spectral".
+    rate : float
+        The length of a step in the solver's unit, 1e-6 to 10.
+    refine : int
+        How many steps follow at a smaller rate without jitter.
+    schedule : dict, optional
+        {step: {setting: value}}, changes made before these steps.
+    pathway : Pathway or list of Pathway, optional
+        What the passes go through; a list is one batch.
+    patches : PatchDatabase, optional
+        Photographs whose patches the estimate's patches are pulled to.
+    gamma : float, optional
+        The weight of the patches, 0 to 1e9; None for 10.
+    init : image, optional
+        An image to start from, cut to the size of the estimate; None for noise.
+    priors : sequence of Prior
+        Further terms of the energy, see `cnnexplore.preimage.Prior`.
+    settings : dict, optional
+        Values of the parameters that the further priors declare, by name.
+    progress : bool
+        Whether a progress bar is shown.
+
+    Returns
+    -------
+    PreImage or list of PreImage
+        The pre-image with its response in units of M; a list for a batch.
+
+    Raises
+    ------
+    LayerNotFound
+        If the network has no such layer.
+    SettingError
+        If the layer has no such unit or position, or a setting is outside its range.
+    LayerError, NetworkError
+        If a pathway does not fit.
+    DivergedError
+        If the energy is no longer finite.
+
+    References
+    ----------
+    A. Mahendran and A. Vedaldi, Visualizing deep convolutional neural networks using natural pre-images, IJCV 2016.
+
+    Examples
+    --------
+    >>> r = cx.maximize(cx.load("lenet"), "conv2", 7, steps=20, progress=False)
+    >>> r.about
+    'unit 7 of conv2'
+    >>> r.response > 0
+    True
     """
     run = Maximization(
         net, layer, unit, direction=direction, position=position, C=C, alpha=alpha, beta=beta, jitter=jitter,
         steps=steps, seed=seed, M=M, images=images, solver=solver, rate=rate, refine=refine, schedule=schedule,
-        pathway=pathway, patches=patches, gamma=gamma, init=init,
+        pathway=pathway, patches=patches, gamma=gamma, init=init, priors=priors, settings=settings,
     )  # fmt: skip
-    return run._finish("maximize", progress)
+    return run.finish(progress)

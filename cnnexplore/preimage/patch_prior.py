@@ -1,43 +1,91 @@
-"""The patch prior: dense patches drawn to the nearest ones of photographs (intraclass2015, equation 3)."""
+"""The patch prior: dense patches pulled to the nearest patches of photographs (intraclass2015, equation 3)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
 from ..errors import SettingError
 from ..network import Pixels
-from .priors import Scale, inner
-from .settings import Values
+from ..results import value_to_python
+from .priors import Prior, Scale, inner
+from .settings import Parameter, Values, plain
 
 DEVIATION = 60.0  # about that of photographs
+GAMMA = Parameter(
+    "gamma", 0, 1e9, "log", 0, "γ: the weight of the patch prior; higher is closer to patches of photographs",
+    label="γ", shown=(1e-2, 1e4),
+)  # fmt: skip
 
 
-class PatchPrior:
+class PatchMatch(Protocol):
+    """The patches that match a picture: their sum and count per pixel, and the sum of their squares."""
+
+    sum: np.ndarray
+    count: np.ndarray
+    square: float
+
+
+Matcher = Callable[[np.ndarray], Any]  # an (H, W, C) picture, 0..255 -> a PatchMatch
+
+
+class PatchSource(Protocol):
+    """A collection of patches that a run can use, such as `cx.PatchDatabase`."""
+
+    def prior(self, size: tuple[int, int], image: torch.Tensor | None = None) -> PatchPrior:
+        """The prior for estimates of a size, optionally with patches that suit images (N, C, H, W)."""
+
+    def init(self, x: torch.Tensor) -> torch.Tensor:
+        """A start for the inversion of an image (1, C, H, W)."""
+
+    def to_python(self) -> str:
+        """The Python that makes this collection again."""
+
+
+class PatchPrior(Prior):
     """gamma times the mean squared distance between dense patches and their matches, in squared deviations.
 
-    matchers: one per image of the batch, or one for all; called with an (H, W, C) picture in 0..255, each gives
-    the sum, count and square of the patches that match it, as `MatchedPatches`. size: of the estimate, the canvas's
-    centre. every: after how many steps the matches are looked for anew; between, they stay. coloured: whether the
-    matches come in colours, 0..255. If not, both are normalised: the estimate by its own mean and deviation per
-    channel, whose part in the gradient is exact, so that its colours as a whole stay free; in colours, the distances
-    are over `deviation`, one for all channels. Adds its gradient to `gradient` in place and returns its value (N,).
-    Raises SettingError.
+    Parameters
+    ----------
+    matchers : callable or sequence of callables
+        One per image of the batch, or one for all. Called with an (H, W, C) picture in 0..255, each gives a `Warp`: the
+        sum, count and square of the patches that match it.
+    size : tuple of int
+        (H, W) of the estimate, which is the centre of the canvas.
+    pixels : Pixels
+        Of the network.
+    every : int
+        After how many steps new matches are looked for.
+    coloured : bool
+        Whether the matches have colours, 0..255. If not, estimate and matches are normalised: the estimate by its own
+        mean and deviation per channel, whose part in the gradient is exact, so that its colours as a whole stay free.
+        With colours, the distances are divided by `deviation` in all channels.
+    deviation : float
+        Of photographs.
+
+    Raises
+    ------
+    SettingError
+        If `every` is no whole number above 0.
     """
 
     name = "patches"
+    label = "patch prior"
+    parameters = (GAMMA,)
 
     def __init__(
         self,
-        matchers: Callable | Sequence[Callable],
+        matchers: Matcher | Sequence[Matcher],
         size: tuple[int, int],
         pixels: Pixels,
         every: int = 20,
         coloured: bool = False,
         deviation: float = DEVIATION,
-    ):
+    ) -> None:
+        every = plain(every)
         if not isinstance(every, int) or every < 1:
             raise SettingError(f"every is {every!r}; expected after how many steps matches are looked for, 1 or more.")
         self.matchers, self.size, self.pixels = matchers, size, pixels
@@ -131,16 +179,18 @@ class PatchPrior:
             self._age = int(state["age"])
 
 
-def drawn(patches, gamma: float | None) -> bool:
-    """Whether there are patches, and they have a weight. Raises SettingError for a weight of nothing."""
+def uses_patches(patches: PatchSource | None, gamma: float | None) -> bool:
+    """Whether there are patches with a weight. Raises SettingError for a weight without patches."""
     if gamma and patches is None:
         raise SettingError("gamma is the weight of patches; give patches= too, a cx.PatchDatabase.")
     return patches is not None and gamma != 0
 
 
-def init_to_python(init, patches) -> dict[str, str]:
-    """What a line of Python says of a database of patches and of what a run began with."""
-    said = {} if patches is None else {"patches": patches.to_python()}
+def terms_to_python(init: Any, patches: PatchSource | None, priors: Sequence[Prior]) -> dict[str, str]:
+    """The Python of the arguments `patches`, `init` and `priors`, those that were given."""
+    words = {} if patches is None else {"patches": patches.to_python()}
     if init is not None:
-        said["init"] = "'patches'" if isinstance(init, str) and init == "patches" else "init"
-    return said
+        words["init"] = value_to_python(init) if isinstance(init, str) and init == "patches" else "init"
+    if priors:
+        words["priors"] = f"[{', '.join(prior.to_python() for prior in priors)}]"
+    return words

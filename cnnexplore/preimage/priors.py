@@ -1,18 +1,29 @@
-"""What makes an image look natural: priors on the canvas, with exact gradients."""
+"""Priors: what makes an image look natural, as terms of the energy with exact gradients."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 
-from .settings import Values
+from .settings import Parameter, Values
 
 
 @dataclass(frozen=True)
 class Scale:
-    """What the priors are normalised by: B, the typical length of a pixel, and N, the pixels of the network's input."""
+    """What the priors are normalised by.
+
+    Attributes
+    ----------
+    B : float
+        The typical length of a pixel, in 0..255 units with the mean subtracted.
+    N : int
+        The number of pixels of the network's input.
+    """
 
     B: float
     N: int
@@ -24,7 +35,7 @@ class Scale:
 
     @property
     def bound(self) -> float:
-        """B+, the longest a pixel may be."""
+        """B+, the largest length of a pixel."""
         return 2 * self.B
 
     @property
@@ -40,40 +51,128 @@ def inner(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return torch.stack([torch.dot(p.flatten(), q.flatten()) for p, q in zip(a, b, strict=True)])
 
 
-class BoundedRange:
-    """How far pixels exceed their typical length: N_alpha of preimage2016, equation 5, isotropic over the channels.
+class Prior(ABC):
+    """A term of the energy that depends on the image alone.
 
-    x: (N, C, H, W), 0..255 with the mean subtracted. Adds its gradient to `gradient` in place and returns its
-    value (N,), about 1 for a photograph.
+    A subclass declares its attributes and computes its value and gradient; `invert(..., priors=[MyPrior()])` then adds
+    it to the energy, and its parameters can be set, scheduled, steered live and moved with a slider.
+
+    Attributes
+    ----------
+    name : str
+        The name of its column in the history; a Python identifier.
+    label : str
+        Its name in plots; `name` unless given.
+    colour : str
+        Its colour in plots, as matplotlib takes it; one of a few unless given.
+    parameters : tuple of Parameter
+        What can be steered.
+
+    Examples
+    --------
+    >>> from cnnexplore.preimage import Parameter, Prior
+    >>> class Grey(Prior):
+    ...     name = "grey"
+    ...     parameters = (Parameter("greyness", 0, 10, "linear", 1, "weight of the distance to the mean colour"),)
+    ...
+    ...     def __call__(self, x, values, scale, gradient):
+    ...         unit = values.greyness / (scale.N * scale.B**2)
+    ...         gradient.add_(x, alpha=2 * unit)
+    ...         return x.square().flatten(1).sum(1) * unit
+    >>> r = cx.invert(cx.load("lenet"), cx.digit(3), "conv2", priors=[Grey()], steps=2, refine=0, progress=False)
+    >>> "grey" in r.history.dtype.names
+    True
+    """
+
+    name: ClassVar[str]
+    label: ClassVar[str] = ""
+    colour: ClassVar[str] = ""
+    parameters: ClassVar[tuple[Parameter, ...]] = ()
+
+    @abstractmethod
+    def __call__(self, x: torch.Tensor, values: Values, scale: Scale, gradient: torch.Tensor) -> torch.Tensor:
+        """The value of the term, and its gradient.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            (N, C, H, W) the canvas, border included, in 0..255 units with the mean subtracted.
+        values : Values
+            The values of the parameters.
+        scale : Scale
+            What terms are normalised by.
+        gradient : torch.Tensor
+            (N, C, H, W), to which the term's gradient is added in place.
+
+        Returns
+        -------
+        torch.Tensor
+            (N,) one value per image.
+        """
+
+    def state(self) -> dict[str, Any]:
+        """What continues the term in another run: tensors and plain values; empty for a term without memory."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:  # noqa: B027  # a term without memory has nothing to take over
+        """Take over what `state` gave.
+
+        Parameters
+        ----------
+        state : dict
+            The state of such a term.
+        """
+
+    def to_python(self) -> str:
+        """The Python that makes this term again."""
+        return repr(self) if dataclasses.is_dataclass(self) else f"{type(self).__name__}()"
+
+
+ALPHA = Parameter(
+    "alpha", 1, 20, "linear", 6, "α: the exponent of the bounded range; higher only stops the brightest pixels",
+    label="α", shown=(1, 12),
+)  # fmt: skip
+BETA = Parameter(
+    "beta", 1, 3, "linear", 2, "β: the exponent of total variation; 1 keeps edges but leaves spikes, 2 is smooth",
+    label="β",
+)  # fmt: skip
+
+
+class BoundedRange(Prior):
+    """The length of pixels against the typical one (preimage2016, equation 5), isotropic over the channels.
+
+    Its value is about 1 for a photograph.
     """
 
     name = "alpha"
+    label, colour = "bounded range", "#7aa2f7"
+    parameters = (ALPHA,)
 
     def __call__(self, x: torch.Tensor, values: Values, scale: Scale, gradient: torch.Tensor) -> torch.Tensor:
         alpha = values.alpha
-        square = (x * x).sum(1, keepdim=True).mul_(scale.B**-2)  # lengths in units of B, lest their powers overflow
-        floored = square.clamp_min(1e-16) if alpha < 2 else square  # the length's own kink at zero
+        square = (x * x).sum(1, keepdim=True).mul_(scale.B**-2)  # in units of B, so that the powers do not overflow
+        floored = square.clamp_min(1e-16) if alpha < 2 else square  # the length has a kink at zero
         power = floored ** (alpha / 2 - 1)
         gradient.addcmul_(x, power, value=alpha / (scale.N * scale.B**2))
         return inner(power, square).mul_(1 / scale.N)
 
 
-class TotalVariation:
-    """How far the image is from piecewise smooth: R_TV^beta of preimage2016, section 3.2.2, per channel.
+class TotalVariation(Prior):
+    """The total variation of the image, per channel (preimage2016, section 3.2.2).
 
     Forward differences, zero across the far border. For beta < 2 the energy of a squared difference below 1e-6 is
-    continued by its tangent, so that the gradient exists everywhere.
-    x: (N, C, H, W), 0..255 with the mean subtracted. Adds its gradient to `gradient` in place and returns its
-    value (N,), about 1 for a photograph.
+    continued by its tangent, so that the gradient exists everywhere. Its value is about 1 for a photograph.
     """
 
     name = "tv"
+    label, colour = "total variation", "#2563eb"
+    parameters = (BETA,)
 
     def __call__(self, x: torch.Tensor, values: Values, scale: Scale, gradient: torch.Tensor) -> torch.Tensor:
-        return variation(x, values.beta, 1 / (scale.N * scale.V**values.beta), gradient)
+        return add_variation(x, values.beta, 1 / (scale.N * scale.V**values.beta), gradient)
 
 
-def variation(x: torch.Tensor, beta: float, unit: float, gradient: torch.Tensor) -> torch.Tensor:
+def add_variation(x: torch.Tensor, beta: float, unit: float, gradient: torch.Tensor) -> torch.Tensor:
     """unit * sum of (dx^2 + dy^2)^(beta/2), (N,); its gradient is added to `gradient`."""
     down = x[..., 1:, :] - x[..., :-1, :]
     right = x[..., 1:] - x[..., :-1]
@@ -97,14 +196,13 @@ def variation(x: torch.Tensor, beta: float, unit: float, gradient: torch.Tensor)
 
 
 @dataclass(frozen=True)
-class AlphaNorm:
-    """weight * sum of |x|^alpha over pixels and channels: the bounded range of inverting2015, section 3.
-
-    x: (N, C, H, W), 0..255 with the mean subtracted. Adds its gradient to `gradient` in place and returns (N,).
-    """
+class AlphaNorm(Prior):
+    """weight * sum of |x|^alpha over pixels and channels: the bounded range of inverting2015, section 3."""
 
     weight: float
     name = "alpha"
+    label, colour = "bounded range", "#7aa2f7"
+    parameters = (ALPHA,)
 
     def __call__(self, x: torch.Tensor, values: Values, scale: Scale, gradient: torch.Tensor) -> torch.Tensor:
         power = x.abs().pow_(values.alpha - 1)
@@ -113,17 +211,16 @@ class AlphaNorm:
 
 
 @dataclass(frozen=True)
-class SquaredVariation:
-    """weight * sum of (dx^2 + dy^2)^(beta/2): the total variation of inverting2015, section 3, with its own weight.
-
-    x: (N, C, H, W), 0..255 with the mean subtracted. Adds its gradient to `gradient` in place and returns (N,).
-    """
+class SquaredVariation(Prior):
+    """weight * sum of (dx^2 + dy^2)^(beta/2): the total variation of inverting2015, section 3, with its own weight."""
 
     weight: float
     name = "tv"
+    label, colour = "total variation", "#2563eb"
+    parameters = (BETA,)
 
     def __call__(self, x: torch.Tensor, values: Values, scale: Scale, gradient: torch.Tensor) -> torch.Tensor:
-        return variation(x, values.beta, self.weight, gradient)
+        return add_variation(x, values.beta, self.weight, gradient)
 
 
 def project(x: torch.Tensor, bound: float) -> torch.Tensor:
@@ -132,8 +229,10 @@ def project(x: torch.Tensor, bound: float) -> torch.Tensor:
     return x.mul_(square.rsqrt_().mul_(bound).clamp_max_(1))  # a short pixel is times 1, to the bit
 
 
-def start(generators: list[torch.Generator], channels: int, size: tuple[int, int], scale: Scale) -> torch.Tensor:
-    """Uniform noise in (-1, 1), over its 95th percentile, times B / sqrt(C): where Algorithm 1 begins.
+def initial_noise(
+    generators: list[torch.Generator], channels: int, size: tuple[int, int], scale: Scale
+) -> torch.Tensor:
+    """Uniform noise in (-1, 1), over its 95th percentile, times B / sqrt(C): the first canvas of Algorithm 1.
 
     One image per generator, (N, C, H, W), on the CPU so that a seed means the same on every device.
     """

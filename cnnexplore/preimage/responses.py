@@ -1,73 +1,152 @@
-"""How strongly units respond to the bundled images: what a response is measured by (M of preimage2016, section 4.2)."""
+"""The responses of units to images: the scale by which a response is measured (M of preimage2016, section 4.2)."""
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
 
 from ..data import bundled_images
 from ..network import Network
+from .pathways import PassModifier, Pathways
 
-_KEPT: weakref.WeakKeyDictionary[Network, dict] = weakref.WeakKeyDictionary()
+_KNOWN: weakref.WeakKeyDictionary[Network, dict] = weakref.WeakKeyDictionary()
 _BATCH = 16
-_LIKED = 8  # images that a pathway is measured by
+_TOP = 8  # images that a pathway is measured by
 
 
-def largest_responses(net: Network, layer: str, images=None) -> torch.Tensor:
-    """What each of a layer's units is measured by: `best_responses`, or the layer's usual one for a silent unit, (C,).
+def response_scales(
+    net: Network,
+    layer: str,
+    units: Sequence[int],
+    pathway: PassModifier | Sequence[PassModifier | None] | None = None,
+    images: Any = None,
+) -> torch.Tensor:
+    """M of units: the response that counts as 1, each through its pathway if there are any.
 
-    A unit that responds less than half of its layer's units do gets their median, so that a unit which none of the
-    images excites still has a scale.
+    Parameters
+    ----------
+    net : Network
+        The network.
+    layer : str
+        The layer of the units.
+    units : sequence of int
+        One unit, or one per image of the batch.
+    pathway : Pathway or list of Pathway, optional
+        One for all, or one per image of the batch.
+    images : list, optional
+        What `Network.pixels_of` takes; None for the bundled images.
+
+    Returns
+    -------
+    torch.Tensor
+        As many as there are units or pathways.
     """
-    return _heard(best_responses(net, layer, images))
+    pathways, usual = Pathways(net, layer, pathway), largest_responses(net, layer, images)
+    scales = []
+    known: dict[tuple[int, int | None], float] = {(unit, None): float(usual[unit]) for unit in units}
+    for k in range(max(len(units), len(pathways.each))):
+        unit, one = units[k % len(units)], pathways.each[k % len(pathways.each)]
+        key = unit, None if one is None else id(one)
+        if key not in known:
+            known[key] = response_through(net, layer, unit, pathways.item(k), images)
+        scales.append(known[key])
+    return torch.tensor(scales)
 
 
-def _heard(best: torch.Tensor) -> torch.Tensor:
+def largest_responses(net: Network, layer: str, images: Any = None) -> torch.Tensor:
+    """The scale of each unit of a layer: its largest response, at least the median of the units that respond.
+
+    A unit that no image excites still has a scale.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    layer : str
+        The layer.
+    images : list, optional
+        What `Network.pixels_of` takes; None for the bundled images.
+
+    Returns
+    -------
+    torch.Tensor
+        (C,).
+    """
+    return _at_least_usual(best_responses(net, layer, images))
+
+
+def _at_least_usual(best: torch.Tensor) -> torch.Tensor:
     alive = best[best > 0]
     usual = alive.median() if len(alive) else torch.ones((), device=best.device)
     return torch.maximum(best, usual)
 
 
-def best_responses(net: Network, layer: str, images=None) -> torch.Tensor:
-    """The largest response of each of a layer's units to some images, over all positions: (C,).
+def best_responses(net: Network, layer: str, images: Any = None) -> torch.Tensor:
+    """The largest response of each unit of a layer to some images, over all positions.
 
-    images: a list of whatever `Network.pixels_of` takes (default: the bundled ones, and the answer is kept for as long
-    as the weights stay as they are).
+    Parameters
+    ----------
+    net : Network
+        The network.
+    layer : str
+        The layer.
+    images : list, optional
+        What `Network.pixels_of` takes; None for the bundled images, whose answer is kept while the weights stay.
+
+    Returns
+    -------
+    torch.Tensor
+        (C,).
     """
     if images is not None:
         return _responses(net, layer, list(images)).amax(0)
-    kept, key = _KEPT.setdefault(net, {}), ("best", *_key(net, layer))
-    if key not in kept:
-        kept[key] = _bundled_responses(net, layer).amax(0)
-    return kept[key]
+    known, key = _KNOWN.setdefault(net, {}), ("best", *_key(net, layer))
+    if key not in known:
+        known[key] = _bundled(net, layer).amax(0)
+    return known[key]
 
 
-def response_through(net: Network, layer: str, unit: int, way: Callable, images=None) -> float:
-    """What a unit is measured by through a pathway: its largest response, at least a tenth of that without one.
+def response_through(
+    net: Network, layer: str, unit: int, pathway: Callable[[], AbstractContextManager], images: Any = None
+) -> float:
+    """The scale of a unit through a pathway: its largest response, at least a tenth of that without the pathway.
 
-    way: gives the context of one pass. images: as for `best_responses`; only those are passed through again to which
-    the unit responds most.
+    Parameters
+    ----------
+    net : Network
+        The network.
+    layer : str
+        The layer.
+    unit : int
+        The unit.
+    pathway : callable
+        Gives the context of one pass.
+    images : list, optional
+        What `Network.pixels_of` takes; None for the bundled images. Only those to which the unit responds most pass
+        through the pathway.
     """
     chosen = bundled_images(net) if images is None else list(images)
-    rows = _bundled_responses(net, layer) if images is None else _responses(net, layer, chosen)
-    which = rows[:, unit].argsort(descending=True, stable=True)[:_LIKED].tolist()
-    probe, fed = net.probe(layer), net.feed(net.pixels_of([chosen[k] for k in which]))
-    with torch.no_grad(), way():
-        code = probe(fed)[net.layers[layer].name].float()
-    return max(float(code[:, unit].amax()), float(_heard(rows.amax(0))[unit]) / 10)
+    rows = _bundled(net, layer) if images is None else _responses(net, layer, chosen)
+    top = rows[:, unit].argsort(descending=True, stable=True)[:_TOP].tolist()
+    probe, fed = net.probe(layer), net.feed(net.pixels_of([chosen[k] for k in top]))
+    with torch.no_grad(), pathway():
+        activation = probe(fed)[net.layers[layer].name].float()
+    return max(float(activation[:, unit].amax()), float(_at_least_usual(rows.amax(0))[unit]) / 10)
 
 
-def _bundled_responses(net: Network, layer: str) -> torch.Tensor:
-    """The responses to the bundled images, kept, (n, C)."""
-    kept, key = _KEPT.setdefault(net, {}), _key(net, layer)
-    if key not in kept:
-        kept[key] = _responses(net, layer, bundled_images(net))
-    return kept[key]
+def _bundled(net: Network, layer: str) -> torch.Tensor:
+    """The responses to the bundled images, kept while the weights stay, (n, C)."""
+    known, key = _KNOWN.setdefault(net, {}), _key(net, layer)
+    if key not in known:
+        known[key] = _responses(net, layer, bundled_images(net))
+    return known[key]
 
 
-def _key(net: Network, layer: str) -> tuple:
+def _key(net: Network, layer: str) -> tuple[str, int]:
     return net.layers[layer].name, sum(p._version for p in net.module.parameters())
 
 
@@ -75,6 +154,6 @@ def _responses(net: Network, layer: str, images: list) -> torch.Tensor:
     """The largest response of each unit to each image, (n, C)."""
     rows = []
     for first in range(0, len(images), _BATCH):
-        code = net.activations(images[first : first + _BATCH], layer).float()
-        rows.append(code.flatten(2).amax(2) if code.dim() > 2 else code)
+        activation = net.activations(images[first : first + _BATCH], layer).float()
+        rows.append(activation.flatten(2).amax(2) if activation.dim() > 2 else activation)
     return torch.cat(rows)

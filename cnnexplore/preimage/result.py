@@ -1,9 +1,10 @@
-"""PreImage: what a run leaves behind; an image with its numbers and the Python that makes it again."""
+"""PreImage: the result of a run; a picture with its numbers and the Python that makes it again."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -11,14 +12,52 @@ import torch
 from ..network import Network
 from ..results import Result
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_COLOURS = ("#0d9488", "#a16207", "#9333ea", "#be185d")  # of priors that declare none
+
+
+class Term(NamedTuple):
+    """A prior as it is drawn: its column in the history, its name in plots and its colour, each may be empty."""
+
+    name: str
+    label: str = ""
+    colour: str = ""
+
 
 @dataclass(frozen=True)
 class PreImage(Result):
-    """A pre-image. x: (1, C, H, W) in the network's units.
+    """A pre-image: an image that a network's activation, unit or direction determines.
 
-    error: ||Phi(x) - Phi0|| / ||Phi0|| of an inversion; response: <Phi(x), w> / M of a maximisation or caricature; the
-    other one is not a number. history: structured array (step, energy, data, alpha, tv, other priors, and error or
-    response), one record per step. python: the line of Python that makes it again. about: what it shows, in words.
+    Attributes
+    ----------
+    x : torch.Tensor
+        (1, C, H, W) in the network's units.
+    net : Network
+        The network.
+    history : np.ndarray
+        Structured, (steps,): step, energy, data, the priors by name (alpha, tv, ...), and error or response.
+    layer : str
+        The layer.
+    python : str
+        The line of Python that makes it again.
+    error : float
+        ||Phi(x) - Phi0|| / ||Phi0|| of an inversion; else not a number.
+    response : float
+        <Phi(x), w> / M of a maximisation or caricature; else not a number.
+    about : str
+        What it shows, in words.
+    terms : tuple of Term
+        The priors as they are drawn.
+
+    Examples
+    --------
+    >>> r = cx.invert(cx.load("lenet"), cx.digit(3), "conv2", steps=5, refine=0, progress=False)
+    >>> r.picture.shape
+    (28, 28, 3)
+    >>> r.history["energy"].shape
+    (5,)
     """
 
     x: torch.Tensor = field(repr=False)
@@ -29,14 +68,15 @@ class PreImage(Result):
     error: float = math.nan
     response: float = math.nan
     about: str = ""
+    terms: tuple[Term, ...] = field(default=(), repr=False)
 
     @property
     def picture(self) -> np.ndarray:
-        """(H, W, 3) uint8."""
+        """The pre-image, (H, W, 3) uint8."""
         return self.net.picture(self.x)
 
-    def plot(self):
-        """A matplotlib figure: the image beside its energy terms, on a logarithmic scale."""
+    def plot(self) -> Figure:
+        """A matplotlib figure: the picture beside its energy terms, on a logarithmic scale."""
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(8, 3.2), layout="constrained")
@@ -44,26 +84,24 @@ class PreImage(Result):
         left.imshow(self.picture, interpolation="nearest")
         left.set_axis_off()
         left.set_title(self._title(), fontsize=10)
-        steps, names = self.history["step"], self.history.dtype.names[3:-1]
-        priors = sum(self.history[name] for name in names)
-        responding = math.isnan(self.error)  # whose data term is negative: no logarithm
-        lines = {
-            "energy": (self.history["energy"], "0.6"),
-            "C × data term": (self.history["energy"] - priors, "#c2410c"),
-            "total variation": (self.history["tv"], "#2563eb"),
-            "bounded range": (self.history["alpha"], "#7aa2f7"),
-        }
-        more = [name for name in names if name not in ("alpha", "tv")]
-        lines |= {name: (self.history[name], "#0d9488") for name in more}
-        for label, (values, colour) in lines.items():
-            right.plot(steps, values if responding else np.maximum(values, 1e-12), label=label, color=colour, lw=1.6)
-        right.set_yscale("symlog" if responding else "log")
+        history = self.history
+        priors = sum((history[term.name] for term in self.terms), np.zeros(len(history)))
+        lines = [("energy", history["energy"], "0.6"), ("C × data term", history["energy"] - priors, "#c2410c")]
+        colours = iter(_COLOURS * len(self.terms))
+        for term in self.terms:
+            lines.append((term.label or term.name, history[term.name], term.colour or next(colours)))
+        positive = not math.isnan(self.error)  # responses and their data terms may be negative: no logarithm
+        for label, values, colour in lines:
+            right.plot(
+                history["step"], np.maximum(values, 1e-12) if positive else values, label=label, color=colour, lw=1.6
+            )
+        right.set_yscale("log" if positive else "symlog")
         right.set_xlabel("step")
         right.legend(frameon=False, fontsize=8)
         right.spines[["top", "right"]].set_visible(False)
         return figure
 
     def _title(self) -> str:
-        if math.isnan(self.error):
-            return f"{self.about}; response {self.response:.2f} M"
-        return f"what {self.layer} keeps; relative error {self.error:.3f}"
+        if not math.isnan(self.error):
+            return f"what {self.layer} keeps; relative error {self.error:.3f}"
+        return f"{self.about}; response {self.response:.2f} M"

@@ -1,121 +1,268 @@
-"""A run: one optimisation, a stream of frames whose settings may change while it goes on."""
+"""Runs: one optimisation as a stream of frames, whose settings may change while it goes on."""
 
 from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from ..errors import DivergedError, LayerError, SettingError
+from ..errors import DivergedError, SettingError
 from ..network import Network
-from .canvas import fitted, read_update_mask
-from .frame import Frame
-from .pathways import Pathways
-from .priors import Scale
-from .result import PreImage
-from .settings import Settings, Values
+from ..results import value_to_python
+from .canvas import Canvas
+from .energy import DATA_WEIGHT, Energy
+from .losses import Loss
+from .pathways import PassModifier, Pathways
+from .priors import Prior, Scale
+from .result import PreImage, Term
+from .settings import Parameter, Settings, Values, combine, plain, whole_number
 from .solvers import solver_of
-from .state import restore, saved
 from .variants import variant_of
+
+JITTER = Parameter(
+    "jitter", 0, 64, "linear", 0,
+    "jitter: by how many pixels the image is shifted at random; sharper pictures of deep layers", shown=(0, 16),
+    whole=True,
+)  # fmt: skip
+RATE = Parameter("rate", 1e-6, 10, "log", 0.05, "rate: the length of a step, in the solver's unit", shown=(1e-3, 1))
+
+# Settings that are arguments of `invert` and its kin; all others are given as `settings={...}`.
+_ARGUMENTS = ("C", "alpha", "beta", "jitter", "rate", "gamma")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The estimate after a step, with the energy before that step.
+
+    Attributes
+    ----------
+    step : int
+        How many steps were taken.
+    total : int
+        How many steps the run takes.
+    values : Values
+        The settings of the step.
+    x : torch.Tensor
+        (N, C, H, W) the estimate, in the network's units.
+    terms : torch.Tensor
+        (K, N) the terms of the energy, named by `run.term_names`, on the run's device.
+    run : Run
+        The run.
+    """
+
+    step: int
+    total: int
+    values: Values
+    x: torch.Tensor = field(repr=False)
+    terms: torch.Tensor = field(repr=False)
+    run: Run = field(repr=False)
+
+    @property
+    def picture(self) -> np.ndarray:
+        """The estimate, (H, W, 3) uint8, or (N, H, W, 3) for a batch."""
+        return self.run.net.picture(self.x)
+
+    @property
+    def energies(self) -> dict[str, float]:
+        """The terms by name, means over the batch."""
+        return dict(zip(self.run.term_names, self.terms.mean(1).tolist(), strict=True))
+
+    @property
+    def metric(self) -> float:
+        """The number that judges the run, before the step, mean over the batch: the relative error, or the response."""
+        return float(self.run.loss.metric(self.terms[1]).mean())
+
+    @property
+    def error(self) -> float:
+        """||Phi(x) - Phi0|| / ||Phi0|| before the step, mean over the batch; not a number if the run has no Phi0."""
+        return self.metric if self.run.loss.metric_name == "error" else math.nan
 
 
 class Run:
-    """Minimises C * loss + priors from noise by a named solver.
+    """An optimisation: it minimises C * loss + priors with a solver, one step per frame.
 
-    loss: called with a code, gives (N,) and its gradient; `loss.metric` turns its value into what a person is told,
-    named `loss.metric_name`. settings: the mailbox that is read before each step. size: of the estimate (default: the
-    network's input). init: (N, C, H, W) to start from in place of noise.
-    After `steps` steps come `refine` more at a tenth of the rate, without jitter, from a reset solver.
-    schedule: {step: {setting: value}}, changes made before that step. variant: the published method, from which the
-    solver comes unless given, and from that steps and refine. priors: more than the variant's own, each with a `name`,
-    called as those are, whose `state` and `restore` continue it elsewhere. pathway: what the passes go through (see
-    `Pathways`). update_mask: (H, W) or (N, H, W), the part of the loss's gradient that each pixel follows, 0 to 1;
-    pixels with 0 stay as they were, to the bit.
+    Parameters
+    ----------
+    net : Network
+        The network.
+    layer : str
+        The layer of the data term.
+    loss : Loss
+        The data term.
+    settings : Settings
+        The mailbox that is read before each step.
+    seeds : list of int
+        One per image of the batch.
+    steps : int, optional
+        How many steps; None for the solver's usual number.
+    refine : int, optional
+        How many steps follow at a smaller rate, without jitter, from a reset solver; None for the solver's number.
+    solver : str, optional
+        One of `cnnexplore.solvers()`; None for the variant's.
+    schedule : dict, optional
+        {step: {setting: value}}, changes made before these steps.
+    size : tuple of int, optional
+        (H, W) of the estimate; None for the network's input.
+    init : torch.Tensor, optional
+        (N, C, H, W) the start; None for noise.
+    variant : str
+        The published method: "preimage2016", "inverting2015" or "inverting2015:10".
+    priors : sequence of Prior
+        Terms of the energy beside those of the variant.
+    pathway : Pathway, list of Pathway, optional
+        What the passes go through.
+    update_mask : array, optional
+        (H, W) or (N, H, W), the part of the loss's gradient that each pixel follows, 0 to 1; pixels with 0 keep their
+        value. Needs `init`.
+
+    Attributes
+    ----------
+    parameters : tuple of Parameter
+        What can be steered.
+    changes : dict
+        {step: {setting: value}}, the changes that were made.
+
+    Raises
+    ------
+    SettingError
+        If an argument is outside its range.
+    LayerNotFound
+        If the network has no such layer.
     """
 
-    _usual_refine: int | None = None  # None: the solver's
-    _kind = PreImage  # of the results
+    _usual_refine: ClassVar[int | None] = None  # None: the solver's
+    _kind: ClassVar[type[PreImage]] = PreImage  # of the results
 
-    @torch.inference_mode(False)  # what is made in inference mode could not be used outside it
+    @torch.inference_mode(False)  # tensors made in inference mode could not be used outside it
     def __init__(
         self,
         net: Network,
         layer: str,
-        loss,
+        loss: Loss,
         settings: Settings,
         *,
         seeds: list[int],
         steps: int | None = None,
         refine: int | None = None,
         solver: str | None = None,
-        schedule: dict[int, dict[str, float]] | None = None,
+        schedule: Mapping[int, Mapping[str, float]] | None = None,
         size: tuple[int, int] | None = None,
         init: torch.Tensor | None = None,
         variant: str = "preimage2016",
-        priors: Sequence = (),
-        pathway=None,
-        update_mask=None,
-    ):
+        priors: Sequence[Prior] = (),
+        pathway: PassModifier | Sequence[PassModifier | None] | None = None,
+        update_mask: Any = None,
+    ) -> None:
         kind = variant_of(variant)
         solver = solver or kind.solver
-        how = solver_of(solver)
-        steps = how.steps if steps is None else steps
-        refine = how.refine if refine is None else refine
-        for name, count in (("steps", steps), ("refine", refine)):
-            if not isinstance(count, int) or count < 0:
-                raise SettingError(f"{name} is {count!r}; expected a whole number, 0 or more.")
+        make = solver_of(solver)
         self.net, self.loss = net, loss
         self.layer = net.layers[layer]
-        self.steps, self.refine, self.solver_name = steps, refine, solver
+        self.steps = make.steps if steps is None else whole_number("steps", steps)
+        self.refine = make.refine if refine is None else whole_number("refine", refine)
+        self.solver_name = solver
         self.seeds = seeds
-        self.schedule = {int(step): dict(changes) for step, changes in (schedule or {}).items()}
-        self.settings, values = settings, settings.snapshot()
+        self.batched = len(seeds) > 1
+        self.parameters = combine(self.parameters_for(variant, priors), loss.parameters)
+        self.settings = settings
+        values = self._snapshot()
+        self.schedule = {int(step): {k: plain(v) for k, v in c.items()} for step, c in (schedule or {}).items()}
         for changes in self.schedule.values():
-            Settings(values).update(**changes)  # a wrong one is refused now, not in the middle of the run
+            values.replace(**changes)  # a wrong one is refused now, not in the middle of the run
         self.first = self._applied = values
         self.changes: dict[int, dict[str, float]] = {}
         self.size = size or net.size
         self.scale = Scale(net.pixels.norm, math.prod(self.size))
         self.variant = kind(self.layer, net.size, self.scale)
-        self._more_priors = tuple(priors)
-        self.priors = (*self.variant.priors, *self._more_priors)
-        self.term_names = ("energy", "data", *(prior.name for prior in self.priors))
-        self.probe = net.probe(layer)
+        self.more_priors = tuple(priors)
+        self.priors = (*self.variant.priors, *self.more_priors)
         self.pathways = Pathways(net, layer, pathway)
+        self._energy = Energy(net, layer, loss, self.priors, self.scale, self.pathways)
         self.step = 0
         self._rows: list[torch.Tensor] = []
         self._open = threading.Event()
         self._open.set()
         self._stopped = False
         self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        shifts = max(values.jitter, 1)
+        border = max(int(values.jitter), 1) - 1
         if init is None:
-            full = tuple(side + shifts - 1 for side in self.size)
-            noise = self.variant.init(self._generators, net.pixels.channels, full)
-            self.canvas = how(noise).init(noise).to(net.device)
+            if update_mask is not None:
+                raise SettingError("update_mask was given without an init; the pixels that stay would be noise.")
+            whole = self.size[0] + border, self.size[1] + border
+            noise = self.variant.init(self._generators, net.pixels.channels, whole)
+            self._canvas = Canvas(make(noise).init(noise).to(net.device), self.size)
         else:
-            self.canvas = init.clone()
-        self.solver = how(self.canvas)
-        if init is None and update_mask is not None:
-            raise SettingError("update_mask was given without an init; the pixels that stay would be noise.")
-        self.update_mask = None if update_mask is None else read_update_mask(update_mask, self.canvas.shape, net.device)
-        self._resize(shifts)
-        self._fit_update_mask()
-        self._good = self.canvas  # the last one whose energy was seen to be finite
+            self._canvas = Canvas(init.clone(), self.size, update_mask)
+        self.solver = make(self.canvas)
+        self._set_border(border)
+        self._good = self.canvas  # the last canvas that had a finite energy
+
+    @staticmethod
+    def parameters_for(
+        variant: str = "preimage2016", priors: Sequence[Prior | type[Prior]] = ()
+    ) -> tuple[Parameter, ...]:
+        """The parameters of a run, by which a mailbox or a panel can be made before the run.
+
+        Parameters
+        ----------
+        variant : str
+            The published method.
+        priors : sequence of Prior
+            Terms of the energy beside those of the variant, or their classes.
+
+        Returns
+        -------
+        tuple of Parameter
+            C, the variant's, jitter, rate, and those of the other priors.
+
+        Raises
+        ------
+        SettingError
+            If two terms declare different parameters of the same name, or a prior is none.
+        """
+        for prior in priors:
+            if not (isinstance(prior, Prior) or (isinstance(prior, type) and issubclass(prior, Prior))):
+                raise SettingError(f"priors has a {type(prior).__name__}; expected cnnexplore.preimage.Prior objects.")
+        return combine(
+            (DATA_WEIGHT,), variant_of(variant).parameters, (JITTER, RATE), *(prior.parameters for prior in priors)
+        )
 
     # the stream
 
     @property
+    def canvas(self) -> torch.Tensor:
+        """The estimate with its border for jitter, (N, C, H + border, W + border)."""
+        return self._canvas.x
+
+    @property
+    def term_names(self) -> tuple[str, ...]:
+        """The names of the terms of the energy: energy, data, then the priors."""
+        return self._energy.term_names
+
+    @property
+    def x(self) -> torch.Tensor:
+        """The estimate, (N, C, H, W), in the network's units."""
+        return self._canvas.centre
+
+    @property
     def total(self) -> int:
-        """Steps and refinement steps together."""
+        """How many steps the run takes, refinement included."""
         return self.steps + self.refine
 
     def frames(self) -> Iterator[Frame]:
-        """One frame per step until the end or `stop`; settings, pause and stop act from any thread."""
+        """Take steps until the end or `stop`; settings, pause and stop act from any thread.
+
+        Yields
+        ------
+        Frame
+            One per step.
+        """
         self._stopped = False
         while self.step < self.total:
             self._open.wait()
@@ -123,9 +270,21 @@ class Run:
                 return
             yield self.advance()
 
-    def _finish(self, verb: str, progress: bool) -> PreImage | list[PreImage]:
-        """Runs to the end under a progress bar and gives the result."""
-        with tqdm(total=self.total, desc=f"{verb} {self.layer.name}", disable=not progress, leave=False) as bar:
+    def finish(self, progress: bool = True) -> PreImage | list[PreImage]:
+        """Run to the end.
+
+        Parameters
+        ----------
+        progress : bool
+            Whether a progress bar is shown.
+
+        Returns
+        -------
+        PreImage or list of PreImage
+            The result; a list for a batch.
+        """
+        name = f"{type(self).__name__} {self.layer.name}"
+        with tqdm(total=self.total, desc=name, disable=not progress, leave=False) as bar:
             for frame in self.frames():
                 bar.update()
                 if frame.step % 25 == 0 and progress:
@@ -133,134 +292,141 @@ class Run:
         return self.result()
 
     def pause(self) -> None:
-        """The stream waits before its next step."""
+        """Make the stream wait before its next step."""
         self._open.clear()
 
     def resume(self) -> None:
-        """The stream goes on."""
+        """Let the stream continue."""
         self._open.set()
 
     @property
     def paused(self) -> bool:
+        """Whether the stream waits."""
         return not self._open.is_set()
 
     def stop(self) -> None:
-        """The stream ends before its next step; `frames` may be called again later."""
+        """End the stream before its next step; `frames` may be called again later."""
         self._stopped = True
         self._open.set()
 
     @torch.inference_mode(False)  # as in __init__
     def advance(self) -> Frame:
-        """Takes one step. Raises DivergedError if the estimate is no longer finite; the last good one stays."""
+        """Take one step.
+
+        Returns
+        -------
+        Frame
+            The estimate after the step.
+
+        Raises
+        ------
+        DivergedError
+            If the energy is no longer finite; the last good estimate stays.
+        """
         if self.step in self.schedule:
             self.settings.update(**self.schedule[self.step])
-        values = self.settings.snapshot()
+        values = self._snapshot()
         if values != self._applied:
             self.changes[self.step] = self._applied.changed(values)
             self._applied = values
             self.solver.on_settings_changed()
-        refinement = self.step >= self.steps
-        if (refinement and self.step == self.steps) or self.variant.resets_at(self.step):
+        refining = self.step >= self.steps
+        if (refining and self.step == self.steps) or self.variant.resets_at(self.step):
             self.solver.reset()
-        self._resize(1 if refinement else max(values.jitter, 1))
+        self._set_border(0 if refining else max(int(values.jitter), 1) - 1)
         rate = self.variant.rate(self.step, values) * self.solver.unit(values, self.scale)
-        rate *= self.solver.fine if refinement else 1
-        terms = []
-        canvas = self.solver.step(self.canvas, lambda x: self._gradient(x, values, terms), rate)
-        if canvas.device.type == "cpu" or self.step % 25 == 0:  # on a GPU looking at a number waits for it
-            if not math.isfinite(float(terms[0].sum())):
-                self.canvas = self._good
+        rate *= self.solver.fine if refining else 1
+        seen: list[torch.Tensor] = []
+
+        def evaluate(x: torch.Tensor) -> torch.Tensor:
+            terms, gradient = self.energy(x, values)
+            seen.append(terms)
+            return gradient
+
+        canvas = self.solver.step(self.canvas, evaluate, rate)
+        terms = seen[0]
+        if canvas.device.type == "cpu" or self.step % 25 == 0:  # on a GPU reading a number waits for it
+            if not math.isfinite(float(terms.sum())):
+                self._canvas.replace(self._good)
                 self.solver = solver_of(self.solver_name)(self.canvas)
                 raise DivergedError(
                     f"the energy is no longer finite at step {self.step} (C {values.C:g}, rate {values.rate:g}); "
                     "lower C or the rate and go on from the last good picture."
                 )
             self._good = self.canvas
-        canvas = self.variant.bounded(canvas)
-        self.canvas = canvas if self._update_mask is None else torch.where(self._update_mask > 0, canvas, self.canvas)
-        self._rows.append(terms[0])
+        self._canvas.set(self.variant.bounded(canvas))
+        self._rows.append(terms)
         self.step += 1
-        return Frame(self.step, self.total, values, self.x, terms[0], self)
+        return Frame(self.step, self.total, values, self.x, terms, self)
 
-    @property
-    def x(self) -> torch.Tensor:
-        """The estimate: the canvas's centre, (N, C, H, W)."""
-        return self._crop(self.canvas, [((self._shifts - 1) // 2,) * 2] * len(self.canvas))
+    def _snapshot(self) -> Values:
+        """The values of this run's own parameters, as they are now."""
+        return self.settings.snapshot().only(self.parameters)
 
-    @property
-    def _shifts(self) -> int:
-        return self.canvas.shape[-1] - self.size[1] + 1
+    def _set_border(self, border: int) -> None:
+        if border != self._canvas.border:
+            self.solver.restore(self._canvas.set_border(border, self.solver.state()))
 
     # the energy
 
-    def _gradient(self, canvas: torch.Tensor, values: Values, terms: list[torch.Tensor]) -> torch.Tensor:
-        """The energy's gradient; its terms (K, N) are appended to `terms`."""
-        shifts = self._shifts
-        places = [tuple(torch.randint(0, shifts, (2,), generator=g).tolist()) for g in self._generators]
-        # a batch of images with one seed, or of seeds: each is shifted as it would be alone
-        data, seen = self.data_term(self._crop(canvas, places))
-        seen.mul_(values.C)
-        if shifts == 1:
-            gradient = seen
-        else:
-            gradient = torch.zeros_like(canvas)
-            h, w = self.size
-            for k, (top, left) in enumerate(places):
-                gradient[k, :, top : top + h, left : left + w] = seen[k]
-        if self._update_mask is not None:
-            gradient.mul_(self._update_mask)
-        energy, parts = data * values.C, [data]
-        for prior in self.priors:
-            value = prior(canvas, values, self.scale, gradient)
-            energy = energy + value
-            parts.append(value)
-        terms.append(torch.stack([energy, *parts]))
-        return gradient if self._update_mask is None else gradient.mul_(self._update_mask > 0)
+    def energy(self, canvas: torch.Tensor, values: Values) -> tuple[torch.Tensor, torch.Tensor]:
+        """The terms of the energy of a canvas, seen through a random crop, and its gradient.
 
-    def data_term(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The loss (N,) of x and its gradient with respect to x, without the weight C."""
-        with torch.inference_mode(False), torch.enable_grad():
-            fed = self.net.feed(x.clone() if x.is_inference() else x).requires_grad_()
-            with self.pathways():
-                code = self.probe(fed)[self.layer.name]
-            if not code.requires_grad:
-                raise LayerError(f"the code of {self.layer.name!r} has no gradient with respect to the image.")
-            loss, slope = self.loss(code)
-            (gradient,) = torch.autograd.grad(code, fed, slope)
-        gradient = self.net.pixels.feed(gradient.to(x.dtype))
-        return loss, gradient.contiguous()  # that of a sum is expanded: not to be written to
+        Parameters
+        ----------
+        canvas : torch.Tensor
+            (N, C, H + border, W + border) in the network's units.
+        values : Values
+            The settings.
 
-    def _crop(self, canvas: torch.Tensor, places: list[tuple[int, int]]) -> torch.Tensor:
-        h, w = self.size
-        if canvas.shape[-2:] == (h, w):
-            return canvas
-        return torch.stack([canvas[k, :, top : top + h, left : left + w] for k, (top, left) in enumerate(places)])
+        Returns
+        -------
+        terms : torch.Tensor
+            (K, N), named by `term_names`.
+        gradient : torch.Tensor
+            Of the canvas's shape.
+        """
+        shifts = self._canvas.border + 1
+        # one draw per image: an image of a batch is shifted as it would be alone
+        draws = [torch.randint(0, shifts, (2,), generator=g).tolist() for g in self._generators]
+        return self._energy(canvas, self._canvas, [(top, left) for top, left in draws], values)
 
-    def _resize(self, shifts: int) -> None:
-        """Fits the canvas to another jitter: its centre stays, its border grows by repetition or is cut."""
-        old = self._shifts
-        if shifts == old:
-            return
-        before = (shifts - 1) // 2 - (old - 1) // 2
-        after = shifts - old - before
-        self.canvas = fitted(self.canvas, before, after)
-        self._fit_update_mask()
-        memory = self.solver.state()
-        plane = self.canvas.dim()
-        self.solver.restore({k: fitted(t, before, after) if t.dim() == plane else t for k, t in memory.items()})
+    def data_term(self, x: torch.Tensor, values: Values | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """The loss and its gradient, without the weight C.
 
-    def _fit_update_mask(self) -> None:
-        """Fits the update mask to the canvas; beyond the image the mask repeats its edge."""
-        before = (self._shifts - 1) // 2
-        self._update_mask = (
-            None if self.update_mask is None else fitted(self.update_mask, before, self._shifts - 1 - before)
-        )
+        Parameters
+        ----------
+        x : torch.Tensor
+            (N, C, H, W) in the network's units.
+        values : Values, optional
+            The settings; None for those of now.
 
-    # what is left behind
+        Returns
+        -------
+        loss : torch.Tensor
+            (N,).
+        gradient : torch.Tensor
+            (N, C, H, W) with respect to x.
 
-    def _results(self, numbers) -> PreImage | list[PreImage]:
-        """The estimates as they are now: numbers(k) gives the k-th one's error or response; a list for a batch."""
+        Raises
+        ------
+        LayerError
+            If no gradient flows from the layer to the image.
+        """
+        return self._energy.data_term(x, self._snapshot() if values is None else values)
+
+    # results
+
+    def result(self) -> PreImage | list[PreImage]:
+        """The estimate as it is now; a list for a batch."""
+        metric = self.loss.metric(self.data_term(self.x)[0]).tolist()
+        named = self.loss.metric_name in ("error", "response")
+        return self._results(lambda k: {self.loss.metric_name: metric[k]} if named else {})
+
+    def _results(self, numbers: Callable[[int], dict[str, Any]]) -> Any:
+        """The estimates as they are now; numbers(k) gives the fields of the k-th one. A list for a batch."""
         history, x = self.history, self.x.clone()
+        terms = tuple(Term(prior.name, prior.label, prior.colour) for prior in self.priors)
         made = [
             self._kind(
                 x=x[k : k + 1],
@@ -268,6 +434,7 @@ class Run:
                 history=history if history.ndim == 1 else history[:, k],
                 python=self.to_python(item=k if self.batched else None),
                 layer=self.layer.name,
+                terms=terms,
                 **numbers(k),
             )
             for k in range(len(x))
@@ -276,12 +443,18 @@ class Run:
 
     @property
     def history(self) -> np.ndarray:
-        """One record per step: step, the terms by name, and error or response; (steps,), or (steps, N)."""
+        """One record per step: step, the terms by name, and the error or response; (steps,), or (steps, N)."""
         out = self.records()
         return out[:, 0] if len(self.seeds) == 1 else out
 
     def records(self, first: int = 0) -> np.ndarray:
-        """The history from step `first` on, always (steps, N)."""
+        """The history from a step on, always (steps, N).
+
+        Parameters
+        ----------
+        first : int
+            The first step.
+        """
         rows = self._rows[first:]
         terms = (
             torch.stack(rows).cpu().double().numpy() if rows else np.zeros((0, len(self.term_names), len(self.seeds)))
@@ -294,10 +467,141 @@ class Run:
         out[self.loss.metric_name] = self.loss.metric(torch.from_numpy(out["data"])).numpy()
         return out
 
-    def state(self) -> dict:
-        """All that continues this run elsewhere: tensors and plain values, fit for torch.save."""
-        return saved(self)
+    # the Python that makes it again
 
-    def restore(self, state: dict) -> None:
-        """Continues from `state`. Raises SettingError if it belongs to another layer, solver or size."""
-        restore(self, state)
+    def to_python(self, *, item: int | None = None, step: int | None = None) -> str:
+        """The line of Python that makes the estimate again.
+
+        Parameters
+        ----------
+        item : int, optional
+            The number of an image of the batch; None for all.
+        step : int, optional
+            After how many steps; None for now.
+        """
+        return ""  # a loss that was put together by hand has no line of Python
+
+    def _call(self, function: str, subject: str, step: int | None, item: int | None, **more: str) -> str:
+        """A call of a function; subject: what stands between the network and the settings; more: other arguments."""
+        step = self.step if step is None else step
+        first = self.first
+        words = {name: first[name] for name in ("C", "alpha", "beta", "jitter")} | {"steps": min(step, self.steps)}
+        said = {name: value_to_python(value) for name, value in words.items()} | more
+        if pathway := self.pathways.to_python(item):
+            said["pathway"] = pathway
+        one = item is not None or len(self.seeds) == 1
+        said["seed"] = value_to_python(self.seeds[item or 0] if one else self.seeds)
+        refine = solver_of(self.solver_name).refine if self._usual_refine is None else self._usual_refine
+        usual: dict[str, tuple[Any, Any]] = {
+            "variant": (self.variant.name, "preimage2016"),
+            "solver": (self.solver_name, self.variant.solver),
+            "rate": (first.rate, RATE.default),
+            "gamma": (first.get("gamma"), None),
+            "refine": (max(step - self.steps, 0), refine),
+            "settings": ({p.name: first[p.name] for p in self.parameters if self._is_extra(p)}, {}),
+        }
+        said |= {name: value_to_python(value) for name, (value, default) in usual.items() if value != default}
+        if changes := {k: c for k, c in self.changes.items() if k < step}:
+            said["schedule"] = repr(changes)
+        return f"cx.{function}({self.net.to_python()}, {subject}, {', '.join(f'{k}={v}' for k, v in said.items())})"
+
+    def _is_extra(self, parameter: Parameter) -> bool:
+        return parameter.name not in _ARGUMENTS and self.first[parameter.name] != parameter.default
+
+    # saving and restoring
+
+    def state(self) -> dict[str, Any]:
+        """What continues this run in another process, to the bit: tensors and plain values, fit for torch.save."""
+        return {
+            "layer": self.layer.name,
+            "solver": self.solver_name,
+            "step": self.step,
+            "canvas": self.canvas.clone(),
+            "memory": {name: t.clone() for name, t in self.solver.state().items()},
+            "random": [g.get_state() for g in self._generators],
+            "rows": torch.stack(self._rows) if self._rows else torch.zeros(0, len(self.term_names), len(self.seeds)),
+            "priors": [prior.state() for prior in self.more_priors],
+            "seeds": list(self.seeds),
+            "values": dict(self._snapshot()),
+            "applied": dict(self._applied),
+            "first": dict(self.first),
+            "changes": {step: dict(c) for step, c in self.changes.items()},
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from a state.
+
+        Parameters
+        ----------
+        state : dict
+            What `state` gave, in this process or another.
+
+        Raises
+        ------
+        SettingError
+            If it belongs to another layer, solver, size or energy.
+        """
+        for name, expected in {"layer": self.layer.name, "solver": self.solver_name}.items():
+            if state.get(name) != expected:
+                raise SettingError(f"the saved state has {name} {state.get(name)!r}; expected {expected!r}.")
+        canvas = state["canvas"]
+        border = canvas.shape[-1] - self.size[1]
+        if canvas.shape[:2] != self.canvas.shape[:2] or canvas.shape[-2] - self.size[0] != border or border < 0:
+            raise SettingError(
+                f"the saved state has a canvas of {tuple(canvas.shape)}; it belongs to another network or batch."
+            )
+        if len(state["priors"]) != len(self.more_priors):
+            raise SettingError(
+                f"the saved state has {len(state['priors'])} more priors than its variant's own; this run has "
+                f"{len(self.more_priors)}: give both the same priors and patches."
+            )
+        device = self.net.device
+        self._canvas.replace(canvas.clone().to(device))
+        self._good = self.canvas
+        self.solver = solver_of(self.solver_name)(self.canvas)
+        memory = {name: t.clone() for name, t in state["memory"].items()}
+        self.solver.restore({name: t.to(device) if t.dim() == canvas.dim() else t for name, t in memory.items()})
+        for generator, known in zip(self._generators, state["random"], strict=True):
+            generator.set_state(known.cpu())
+        for prior, known in zip(self.more_priors, state["priors"], strict=True):
+            prior.restore(known)
+        self._rows = list(state["rows"].to(device).unbind())
+        self.step = int(state["step"])
+        self.settings.update(**state["values"])
+        self.seeds = list(state["seeds"])
+        self._applied = Values(self.parameters, **state["applied"])  # a pending change is recorded when it acts
+        self.first = Values(self.parameters, **state["first"])
+        self.changes = {int(step): dict(c) for step, c in state["changes"].items()}
+
+
+def settings_for(
+    settings: Settings | Mapping[str, float] | None,
+    variant: str,
+    priors: Sequence[Prior],
+    numbers: Mapping[str, float],
+) -> Settings:
+    """The mailbox of a run: the one given, or a new one with the arguments' numbers and others by name."""
+    if isinstance(settings, Settings):
+        return settings
+    return Settings(Values(Run.parameters_for(variant, priors), **{**numbers, **(settings or {})}))
+
+
+def count_of(value: object) -> int:
+    """How many things a list holds; 1 for anything else."""
+    return len(value) if isinstance(value, (list, tuple)) else 1
+
+
+def batch_seeds(seed: object, **counts: int) -> list[int]:
+    """One seed per image of a batch; `counts`: how many there are of each argument that may be a list.
+
+    Raises SettingError if the lists differ in length, or a seed is no whole number.
+    """
+    given = plain(seed)
+    seeds = [plain(one) for one in given] if isinstance(given, (list, tuple)) else [given]
+    if not seeds or not all(isinstance(s, int) and 0 <= s < 2**63 for s in seeds):
+        raise SettingError(f"seed is {seed!r}; expected a whole number, 0 or more, or a list of them.")
+    several = {what: count for what, count in (*counts.items(), ("seeds", len(seeds))) if count > 1}
+    if len(set(several.values())) > 1:
+        sizes = " and ".join(f"{count} {what}" for what, count in several.items())
+        raise SettingError(f"{sizes} were given; expected as many, or one of either.")
+    return seeds * max(several.values(), default=1) if len(seeds) == 1 else seeds

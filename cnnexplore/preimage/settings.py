@@ -1,70 +1,285 @@
-"""The settings of a run: what the controls write and the loop reads, one consistent set per step."""
+"""Settings of a run: the parameters that its terms declare, their values, and a mailbox that changes them live."""
 
 from __future__ import annotations
 
 import math
 import threading
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import KW_ONLY, FrozenInstanceError, dataclass
+from typing import Any, Literal
+
+import numpy as np
 
 from ..errors import SettingError
-from ..network import Layer
 
 
 @dataclass(frozen=True)
-class Values:
-    """One consistent set of settings, with the letters of preimage2016.
+class Parameter:
+    """A number of the energy or of the descent that can change during a run: its name, range and default.
 
-    C: how much the code counts against looking natural. alpha, beta: exponents of the bounded range and of the total
-    variation. jitter: T, the number of pixel shifts along each axis (0 or 1: none). rate: the first step as a
-    fraction of N B^2 / alpha. gamma: the weight of a prior of the run's own, where it has one.
+    Parameters
+    ----------
+    name : str
+        A Python identifier: the keyword, the attribute of `Values` and the name in a schedule.
+    low, high : float
+        The smallest and the largest value.
+    scale : {"linear", "log"}
+        The scale of the slider.
+    default : float
+        The value of a run that does not set it.
+    description : str
+        One sentence, shown with the slider.
+    label : str
+        A short name for the slider; the name unless given.
+    shown : tuple of float, optional
+        The range of the slider where it is narrower than that of the parameter.
+    whole : bool
+        Whether only whole numbers are allowed.
+
+    Raises
+    ------
+    SettingError
+        If the declaration contradicts itself.
+
+    Examples
+    --------
+    >>> from cnnexplore.preimage import Parameter
+    >>> Parameter("warmth", 0, 100, "log", 1, "warmth: weight of the distance to a warm grey").check(5)
+    5
     """
 
-    C: float = 1.0
-    alpha: float = 6.0
-    beta: float = 2.0
-    jitter: int = 0
-    rate: float = 0.05
-    gamma: float = 0.0
+    name: str
+    low: float
+    high: float
+    scale: Literal["linear", "log"] = "linear"
+    default: float = 0.0
+    description: str = ""
+    _: KW_ONLY
+    label: str = ""
+    shown: tuple[float, float] | None = None
+    whole: bool = False
 
-    def __post_init__(self):
-        for name, (low, high) in RANGES.items():
-            value = getattr(self, name)
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not (number and math.isfinite(value) and low <= value <= high):
-                raise SettingError(f"{name} is {value!r}; expected a number from {low:g} to {high:g}.")
-        if self.jitter != int(self.jitter):
-            raise SettingError(f"jitter is {self.jitter!r}; expected a whole number of pixels.")
-        object.__setattr__(self, "jitter", int(self.jitter))
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier() or self.name.startswith("_") or hasattr(Values, self.name):
+            raise SettingError(f"{self.name!r} cannot be the name of a parameter; expected another identifier.")
+        if self.scale not in ("linear", "log"):
+            raise SettingError(f"scale of {self.name} is {self.scale!r}; expected 'linear' or 'log'.")
+        self.check(self.default)
+        object.__setattr__(self, "label", self.label or self.name)
 
-    def changed(self, other: Values) -> dict[str, float]:
-        """The settings of `other` that differ from these."""
-        return {name: value for name, value in asdict(other).items() if value != getattr(self, name)}
+    def check(self, value: object) -> float:
+        """The value as a number of Python, checked against the range.
+
+        Parameters
+        ----------
+        value : object
+            A number of Python or numpy.
+
+        Returns
+        -------
+        float
+            The value; an int where only whole numbers are allowed.
+
+        Raises
+        ------
+        SettingError
+            If the value is no number in the range.
+        """
+        number: Any = plain(value)
+        valid = isinstance(number, (int, float)) and not isinstance(number, bool) and math.isfinite(number)
+        if not valid or not self.low <= number <= self.high:
+            raise SettingError(f"{self.name} is {value!r}; expected a number from {self.low:g} to {self.high:g}.")
+        if not self.whole:
+            return number
+        if number != int(number):
+            raise SettingError(f"{self.name} is {value!r}; expected a whole number.")
+        return int(number)
+
+    @property
+    def slider(self) -> tuple[float, float]:
+        """The (smallest, largest) value of the slider; on a logarithmic scale the smallest is above 0."""
+        low, high = self.shown or (self.low, self.high)
+        return (low, high) if self.scale == "linear" or low > 0 else (high * 1e-6, high)
 
 
-RANGES = {"C": (0, 1e9), "alpha": (1, 20), "beta": (1, 3), "jitter": (0, 64), "rate": (1e-6, 10), "gamma": (0, 1e9)}
+def combine(*groups: Iterable[Parameter]) -> tuple[Parameter, ...]:
+    """The parameters of several terms, each once.
+
+    Raises
+    ------
+    SettingError
+        If two terms declare different parameters of the same name.
+    """
+    known: dict[str, Parameter] = {}
+    for group in groups:
+        for parameter in group:
+            if known.setdefault(parameter.name, parameter) != parameter:
+                raise SettingError(
+                    f"two terms of the energy declare a parameter {parameter.name!r}; give one of them another name."
+                )
+    return tuple(known.values())
+
+
+class Values(Mapping[str, float]):
+    """One consistent set of values of parameters: an immutable mapping, whose items are also attributes.
+
+    Parameters
+    ----------
+    parameters : iterable of Parameter
+        The declarations, such as `Inversion.parameters_for()`.
+    **numbers : float
+        Values by name; a parameter that is not named has its default.
+
+    Raises
+    ------
+    SettingError
+        If a name is not declared, or a value is outside its range.
+
+    Examples
+    --------
+    >>> from cnnexplore.preimage import Inversion, Values
+    >>> values = Values(Inversion.parameters_for(), C=20)
+    >>> values.C, values.beta
+    (20, 2)
+    """
+
+    __slots__ = ("_numbers", "parameters")
+    parameters: tuple[Parameter, ...]
+    _numbers: dict[str, float]
+
+    def __init__(self, parameters: Iterable[Parameter], /, **numbers: float) -> None:
+        parameters = tuple(parameters)
+        names = [parameter.name for parameter in parameters]
+        for name in numbers:
+            if name not in names:
+                raise SettingError(f"{name!r} cannot change while a run goes on; expected one of {sorted(names)}.")
+        object.__setattr__(self, "parameters", parameters)
+        checked = {p.name: p.check(numbers.get(p.name, p.default)) for p in parameters}
+        object.__setattr__(self, "_numbers", checked)
+
+    def __getitem__(self, name: str) -> float:
+        return self._numbers[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._numbers)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getattr__(self, name: str) -> float:
+        if name.startswith("_") or name not in self._numbers:
+            raise AttributeError(f"there is no parameter {name!r}")
+        return self._numbers[name]
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise FrozenInstanceError(f"cannot assign to {name!r}; `replace` makes other values")
+
+    def __delattr__(self, name: str) -> None:
+        raise FrozenInstanceError(f"cannot delete {name!r}")
+
+    def __eq__(self, other: object) -> bool:
+        return self._numbers == other._numbers if isinstance(other, Values) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._numbers.items()))
+
+    def __repr__(self) -> str:
+        return f"Values({', '.join(f'{name}={value:g}' for name, value in self.items())})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _values, (self.parameters, self._numbers)
+
+    def replace(self, **changes: float) -> Values:
+        """Other values that differ in some parameters.
+
+        Parameters
+        ----------
+        **changes : float
+            New values by name.
+        """
+        return Values(self.parameters, **{**self._numbers, **changes})
+
+    def only(self, parameters: tuple[Parameter, ...]) -> Values:
+        """The values of some of the parameters.
+
+        Parameters
+        ----------
+        parameters : tuple of Parameter
+            Those that are kept.
+
+        Raises
+        ------
+        SettingError
+            If one of them has no value here.
+        """
+        if parameters == self.parameters:
+            return self
+        missing = [p.name for p in parameters if p.name not in self._numbers]
+        if missing:
+            raise SettingError(f"the settings have no {missing[0]!r}; this run needs it, so declare it in them.")
+        return Values(parameters, **{p.name: self._numbers[p.name] for p in parameters})
+
+    def changed(self, other: Mapping[str, float]) -> dict[str, float]:
+        """The items of other values that differ from these.
+
+        Parameters
+        ----------
+        other : Values
+            Values of the same parameters.
+        """
+        return {name: value for name, value in other.items() if value != self._numbers[name]}
+
+
+def _values(parameters: tuple[Parameter, ...], numbers: dict[str, float]) -> Values:
+    return Values(parameters, **numbers)
 
 
 class Settings:
-    """A mailbox for Values: any thread may write, the loop takes one snapshot per step."""
+    """A mailbox for `Values`: any thread may write, and a run takes one snapshot per step.
 
-    def __init__(self, values: Values):
+    Parameters
+    ----------
+    values : Values
+        The first content.
+
+    Examples
+    --------
+    >>> from cnnexplore.preimage import Inversion, Settings, Values
+    >>> settings = Settings(Values(Inversion.parameters_for(), C=20))
+    >>> settings.update(C=5).C
+    5
+    """
+
+    def __init__(self, values: Values) -> None:
         self._lock = threading.Lock()
         self._values = values
         self.version = 0
 
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The declarations of what can change."""
+        return self._values.parameters
+
     def update(self, **changes: float) -> Values:
-        """Changes some settings at once, or none: raises SettingError for a name or value that cannot be."""
-        names = {f.name for f in fields(Values)}
-        for name in changes:
-            if name not in names:
-                raise SettingError(f"{name!r} cannot change while a run goes on; expected one of {sorted(names)}.")
+        """Change some values at once, or none of them if one is refused.
+
+        Parameters
+        ----------
+        **changes : float
+            New values by name.
+
+        Raises
+        ------
+        SettingError
+            If a name is not declared, or a value is outside its range.
+        """
         with self._lock:
-            self._values = replace(self._values, **changes)
+            self._values = self._values.replace(**changes)
             self.version += 1
             return self._values
 
     def snapshot(self) -> Values:
-        """The settings as they are now; immutable."""
+        """The values as they are now; immutable."""
         return self._values
 
     def __getattr__(self, name: str) -> float:
@@ -73,29 +288,17 @@ class Settings:
         return getattr(self._values, name)
 
     def __repr__(self) -> str:
-        return f"Settings({', '.join(f'{k}={v:g}' for k, v in asdict(self._values).items())})"
+        return f"Settings({', '.join(f'{name}={value:g}' for name, value in self._values.items())})"
 
 
-# The classical representations have settings of their own: C as in the authors' experiments (their text says 20).
-_CLASSICAL = {"HogDescriptor", "SiftDescriptor"}
+def plain(value: Any) -> Any:
+    """Numbers and arrays of numpy as Python's numbers and lists; anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value.tolist() if isinstance(value, np.ndarray) else value
 
 
-def paper_C(layer: Layer, size: tuple[int, int]) -> float:
-    """The paper's weight of the code for a layer of that depth (preimage2016, section 5.2).
-
-    One rule in receptive field and stride relative to the input gives the published choices for all layers of
-    AlexNet, VGG-M and VGG-VD-16, and carries over to other networks: 300, 100, 20, then 1. Descriptors of HOG and
-    DSIFT: 100.
-    """
-    if layer.kind in _CLASSICAL:
-        return 100.0
-    sees = max(rf / side for rf, side in zip(layer.rf_size, size, strict=True))
-    coarse = max(stride / side for stride, side in zip(layer.rf_stride, size, strict=True)) >= 1 / 8
-    if coarse or sees > 0.88:
-        return 1.0
-    return 300.0 if sees <= 0.45 else 100.0 if sees <= 0.6 else 20.0
-
-
-def paper_jitter(layer: Layer) -> int:
-    """T = a quarter of the layer's stride, at least 1 (section 5.2); none for HOG and DSIFT (section 5.1)."""
-    return 1 if layer.kind in _CLASSICAL else max(int(max(layer.rf_stride) / 4 + 0.5), 1)
+def whole_number(name: str, value: object) -> int:
+    """A count, checked: a whole number of Python or numpy, 0 or more. Raises SettingError."""
+    number = plain(value)
+    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+        raise SettingError(f"{name} is {value!r}; expected a whole number, 0 or more.")
+    return number

@@ -1,4 +1,4 @@
-"""The published ways to look for a pre-image: what each starts from, penalises and how fast it goes."""
+"""The published methods of finding a pre-image: start, priors, rate and bound of each."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import torch
 
 from ..errors import SettingError
 from ..network import Layer
-from .priors import AlphaNorm, BoundedRange, Scale, SquaredVariation, TotalVariation, project, start
-from .settings import Values
+from .priors import AlphaNorm, BoundedRange, Prior, Scale, SquaredVariation, TotalVariation, initial_noise, project
+from .settings import Parameter, Values, combine
 
 
 class Natural2016:
@@ -17,25 +17,26 @@ class Natural2016:
 
     name = "preimage2016"
     solver = "spectral"
-    priors = (BoundedRange(), TotalVariation())
+    parameters: tuple[Parameter, ...] = combine(BoundedRange.parameters, TotalVariation.parameters)
 
-    def __init__(self, layer: Layer, size: tuple[int, int], scale: Scale):
+    def __init__(self, layer: Layer, size: tuple[int, int], scale: Scale) -> None:
         self.scale = scale
+        self.priors: tuple[Prior, ...] = (BoundedRange(), TotalVariation())
 
     def init(self, generators: list[torch.Generator], channels: int, size: tuple[int, int]) -> torch.Tensor:
         """The first canvas, (N, C, *size)."""
-        return start(generators, channels, size, self.scale)
+        return initial_noise(generators, channels, size, self.scale)
 
     def rate(self, step: int, values: Values) -> float:
         """The rate at a step, in the solver's units."""
         return values.rate
 
     def resets_at(self, step: int) -> bool:
-        """Whether the solver begins anew at a step, beside where the refinement begins."""
+        """Whether the solver is reset before a step, apart from the first step of the refinement."""
         return False
 
     def bounded(self, canvas: torch.Tensor) -> torch.Tensor:
-        """The canvas within the hard bound."""
+        """The canvas, with each pixel projected to the hard bound."""
         return project(canvas, self.scale.bound)
 
 
@@ -43,19 +44,21 @@ class Inverting2015:
     """Mahendran and Vedaldi, Understanding deep image representations by inverting them, 2015.
 
     Momentum at a rate that falls to a tenth after 100 and after 300 steps; the alpha-norm per channel, no jitter, no
-    bound. The weight of the total variation grows with depth: 1, 10, 100; `variation`, if not 0, is it at every depth.
+    bound. The weight of the total variation grows with depth: 1, 10, 100; if `variation` is not 0, it is that weight
+    at every depth.
     """
 
     name = "inverting2015"
     variation = 0.0
     solver = "momentum"
     falls = (100, 300)
+    parameters: tuple[Parameter, ...] = combine(AlphaNorm.parameters, SquaredVariation.parameters)
 
-    def __init__(self, layer: Layer, size: tuple[int, int], scale: Scale):
-        sees = max(rf / side for rf, side in zip(layer.rf_size, size, strict=True))
+    def __init__(self, layer: Layer, size: tuple[int, int], scale: Scale) -> None:
+        field = max(rf / side for rf, side in zip(layer.rf_size, size, strict=True))
         self.s2 = scale.s2
-        variation = self.variation or (1.0 if sees <= 0.25 else 10.0 if sees <= 0.6 else 100.0)
-        self.priors = (AlphaNorm(8e-10 / 2 / self.s2), SquaredVariation(variation / 2 / self.s2))
+        variation = self.variation or (1.0 if field <= 0.25 else 10.0 if field <= 0.6 else 100.0)
+        self.priors: tuple[Prior, ...] = (AlphaNorm(8e-10 / 2 / self.s2), SquaredVariation(variation / 2 / self.s2))
 
     def init(self, generators: list[torch.Generator], channels: int, size: tuple[int, int]) -> torch.Tensor:
         """Gaussian noise of the total norm of a natural image, (N, C, *size)."""

@@ -11,15 +11,13 @@ import torch
 
 from ..errors import SettingError
 from ..network import Layer, Network, class_score_layer, resolve_unit, unit_name
-from ..preimage.batch import paired, seeds_of
-from ..preimage.call import call_of
 from ..preimage.losses import InnerProduct
-from ..preimage.maximization import measures, paper_weight
-from ..preimage.priors import Scale
-from ..preimage.priors import start as noise_of
+from ..preimage.priors import Scale, initial_noise
+from ..preimage.published import paper_jitter, paper_weight
+from ..preimage.responses import response_scales
 from ..preimage.result import PreImage
-from ..preimage.run import Run
-from ..preimage.settings import Settings, Values, paper_jitter
+from ..preimage.run import Run, batch_seeds, settings_for
+from ..preimage.settings import Settings
 from ..preimage.solvers import Spectral
 from ..results import image_to_python
 from .masked_photograph import MaskedPhotograph
@@ -179,22 +177,21 @@ class Completion(Run):
         several = isinstance(topic, (list, tuple))
         pathways = [None if one is None else as_pathway(one) for one in (topic if several else [topic])]
         pathway = None if pathways == [None] else pathways if several else pathways[0]
-        seeds = paired(seeds_of(seed), topics=len(pathways))
-        self.batched = several or isinstance(seed, (list, tuple))
+        seeds = batch_seeds(seed, topics=len(pathways))
         self.M = M
-        scale = measures(net, where.name, [self.unit], pathway) if M is None else torch.tensor([M])
+        scale = response_scales(net, where.name, [self.unit], pathway) if M is None else torch.tensor([M])
         if not bool((scale > 0).all()):
             raise SettingError(f"M is {M!r}; expected the positive score that counts as a response of 1.")
-        if settings is None:
-            C = completion_weight(where, self.masked) if C is None else C
-            settings = Settings(Values(C, alpha, beta, paper_jitter(where) if jitter is None else jitter, rate))
+        C = completion_weight(where, self.masked) if C is None else C
+        jitter = paper_jitter(where) if jitter is None else jitter
+        numbers = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter, "rate": rate}
         weights = torch.zeros(len(seeds), *shape[1:], device=net.device)
         weights[:, self.unit] = 1
         super().__init__(
             net,
             where.name,
             InnerProduct(weights, scale.expand(len(seeds))),
-            settings,
+            settings_for(settings, "preimage2016", (), numbers),
             seeds=seeds,
             steps=steps,
             refine=refine,
@@ -204,12 +201,15 @@ class Completion(Run):
             pathway=pathway,
             update_mask=self.masked.soft_update_mask(EDGE),
         )
+        self.batched = several or isinstance(seed, (list, tuple))
 
     def _first(self, around: torch.Tensor, seeds: list[int]) -> torch.Tensor:
         """The images that the run starts from, (N, C, h, w)."""
         net = self.masked.net
         scale = Scale(net.pixels.norm, math.prod(net.size))
-        noise = noise_of([torch.Generator().manual_seed(seed) for seed in seeds], net.pixels.channels, net.size, scale)
+        noise = initial_noise(
+            [torch.Generator().manual_seed(seed) for seed in seeds], net.pixels.channels, net.size, scale
+        )
         faint = Spectral(noise).init(noise).to(net.device)
         x = net.pixels_of(self.image)
         base = {"surroundings": around, "image": x, "noise": torch.zeros_like(x)}[self.init]
@@ -247,7 +247,7 @@ class Completion(Run):
         scores = self.net.activations(image, self.layer.name).flatten(1).float()
         return float(scores.softmax(1)[0, self.unit])
 
-    def to_python(self, image: str = "", item: int | None = None, step: int | None = None) -> str:
+    def to_python(self, image: str = "", *, item: int | None = None, step: int | None = None) -> str:
         """The Python that makes the completion as it is now, or as it was after some steps.
 
         Parameters
@@ -266,7 +266,7 @@ class Completion(Run):
             more["init"] = repr(self.init)
         if self.M is not None:
             more["M"] = repr(self.M)
-        python = call_of(self, "complete", image or image_to_python(self.image), step, item, **more)
+        python = self._call("complete", image or image_to_python(self.image), step, item, **more)
         return python.replace("pathway=", "topic=")
 
 
@@ -370,4 +370,4 @@ def complete(
         net, image, mask, topic, target=target, C=C, alpha=alpha, beta=beta, jitter=jitter, steps=steps, seed=seed,
         init=init, M=M, solver=solver, rate=rate, refine=refine, schedule=schedule,
     )  # fmt: skip
-    return cast("Completed | list[Completed]", run._finish("complete", progress))
+    return cast("Completed | list[Completed]", run.finish(progress))

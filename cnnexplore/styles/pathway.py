@@ -12,7 +12,7 @@ import torch
 from ..errors import SettingError
 from ..network import Network
 from ..preimage import masks as named_masks
-from ..preimage.maximization import paper_weight
+from ..preimage.published import paper_weight
 from ..results import image_to_python
 from .classifier_head import classifier_head
 from .mask_text import as_mask, mask_to_text, text_to_mask

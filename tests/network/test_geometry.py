@@ -12,7 +12,7 @@ from torchvision.models.resnet import BasicBlock
 from torchvision.models.squeezenet import Fire
 
 import cnnexplore as cx
-from cnnexplore.preimage.settings import paper_C, paper_jitter
+from cnnexplore.preimage import paper_C, paper_jitter
 from cnnexplore.zoo.architectures.alexnet import caffe_alexnet
 
 GREY = cx.Pixels("grey")

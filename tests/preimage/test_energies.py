@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cnnexplore as cx
+from cnnexplore.preimage import Values
 from cnnexplore.preimage.losses import Euclidean
-from cnnexplore.preimage.priors import BoundedRange, Scale, TotalVariation, project, start
-from cnnexplore.preimage.settings import Values
+from cnnexplore.preimage.priors import BoundedRange, Scale, TotalVariation, project
 
+PARAMETERS = Run.parameters_for()
 ALPHAS = [1, 1.5, 2, 3, 6, 12, 20]
 BETAS = [1, 1.5, 2, 2.7, 3]
 SCALE = Scale(80.0, 30)
@@ -63,7 +64,7 @@ def noise(*shape, seed=0, spread=60.0):
 
 def run_prior(prior, x, scale=SCALE, **values):
     gradient = torch.zeros_like(x)
-    return prior(x, Values(**values), scale, gradient), gradient
+    return prior(x, Values(PARAMETERS, **values), scale, gradient), gradient
 
 
 def differences(f, x, h=1e-3):
@@ -175,7 +176,7 @@ def test_a_prior_adds_to_the_gradient_and_leaves_the_image(prior):
     x = noise(2, 3, 4, 5)
     kept, before = x.clone(), noise(2, 3, 4, 5, seed=1)
     gradient = before.clone()
-    prior(x, Values(beta=1.5), SCALE, gradient)
+    prior(x, Values(PARAMETERS, beta=1.5), SCALE, gradient)
     close(gradient - before, run_prior(prior, x, beta=1.5)[1])
     assert torch.equal(x, kept)
 
@@ -274,7 +275,7 @@ def test_projection_leaves_short_pixels_to_the_bit():
 def test_start_is_noise_over_its_95th_percentile(channels):
     scale = Scale(80.0 if channels == 3 else 128.0, 32 * 40)
     seeds = (0, 7)
-    x = start([torch.Generator().manual_seed(s) for s in seeds], channels, (32, 40), scale)
+    x = initial_noise([torch.Generator().manual_seed(s) for s in seeds], channels, (32, 40), scale)
     assert x.shape == (2, channels, 32, 40)
     for one, seed in zip(x, seeds, strict=True):
         uniform = torch.rand(channels, 32, 40, generator=torch.Generator().manual_seed(seed)).double() * 2 - 1

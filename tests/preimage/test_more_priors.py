@@ -5,14 +5,16 @@ import pytest
 import torch
 
 import cnnexplore as cx
-from cnnexplore.preimage import Run, Settings, Values
+from cnnexplore.preimage import Prior, Run, Settings, Values
 from cnnexplore.preimage.losses import Euclidean
+from cnnexplore.preimage.patch_prior import GAMMA
 
 
-class Grey:
+class Grey(Prior):
     """weight * gamma * half the squared distance to one grey; counts its calls."""
 
     name = "grey"
+    parameters = (GAMMA,)
 
     def __init__(self, grey=30.0, weight=1e-3):
         self.grey, self.weight, self.calls = grey, weight, 0
@@ -36,7 +38,7 @@ def net():
 
 
 def begin(net, priors, **values):
-    settings = Settings(Values(**{"C": 1.0, "jitter": 3} | values))
+    settings = Settings(Values(Run.parameters_for(priors=priors), **{"C": 1.0, "jitter": 3} | values))
     target = net.pixels_of(np.linspace(0, 1, net.size[0] * net.size[1] * 3).reshape(*net.size, 3))
     with torch.no_grad():
         code = net.probe("conv2")(net.feed(target))["conv2"]
@@ -53,12 +55,10 @@ def test_the_energy_and_its_gradient_count_the_prior_with_its_live_weight(net):
     assert e["energy"] == pytest.approx(e["data"] + e["alpha"] + e["tv"] + e["grey"], rel=1e-4)
     run.settings.update(gamma=0)
     assert run.advance().energies["grey"] == 0
-    terms = []
-    values = run.settings.snapshot()
-    run._resize(1)
-    without = run._gradient(run.canvas, values, terms)
+    run._set_border(0)
+    without = run.energy(run.canvas, run.settings.snapshot())[1]
     run.settings.update(gamma=3)
-    within = run._gradient(run.canvas, run.settings.snapshot(), terms)
+    within = run.energy(run.canvas, run.settings.snapshot())[1]
     assert torch.allclose(within - without, 3e-3 * (run.canvas - 30), atol=1e-4)
 
 
@@ -85,11 +85,11 @@ def test_state_continues_the_prior_to_the_bit(net, refused):
     state = run.state()
     other = begin(net, [Grey()], gamma=1)
     other.restore(state)
-    assert other._more_priors[0].calls == 5
+    assert other.more_priors[0].calls == 5
     assert torch.equal(run.advance().x, other.advance().x)
-    assert run._more_priors[0].calls == other._more_priors[0].calls == 6
+    assert run.more_priors[0].calls == other.more_priors[0].calls == 6
     refused(cx.SettingError, lambda: begin(net, []).restore(state), "1 more priors", "has 0")
 
 
 def test_a_wrong_weight_is_refused(refused):
-    refused(cx.SettingError, lambda: Values(gamma=-1), "gamma is -1")
+    refused(cx.SettingError, lambda: Values([GAMMA], gamma=-1), "gamma is -1")

@@ -59,7 +59,7 @@ def test_value_and_gradient_are_those_of_the_formula(order, coloured, count):
     one, index, pixels = prior(order, coloured, count)
     x = torch.randn(2, pixels.channels, SIDE, SIDE, generator=torch.Generator().manual_seed(1)) * 40 + 5
     gradient = torch.zeros_like(x)
-    value = one(x, Values(gamma=2.5), SCALE, gradient)
+    value = one(x, Values(PatchPrior.parameters, gamma=2.5), SCALE, gradient)
     for k in range(2):
         picture = x[k] + torch.tensor(pixels.mean)[:, None, None]
         picture = (picture.flip(0) if order == "BGR" else picture).permute(1, 2, 0).numpy()
@@ -75,16 +75,21 @@ def test_normalised_the_colours_as_a_whole_stay_free():
     one, *_ = prior()
     x = torch.randn(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1)) * 40
     gradient = torch.zeros_like(x)
-    value = one(x, Values(gamma=1), SCALE, gradient)
+    value = one(x, Values(PatchPrior.parameters, gamma=1), SCALE, gradient)
     assert torch.allclose(gradient.mean((2, 3)), torch.zeros(1, 3), atol=1e-7)
-    again = one(x * torch.tensor([0.3, 2, 1]).view(1, 3, 1, 1) + 30, Values(gamma=1), SCALE, torch.zeros_like(x))
+    again = one(
+        x * torch.tensor([0.3, 2, 1]).view(1, 3, 1, 1) + 30,
+        Values(PatchPrior.parameters, gamma=1),
+        SCALE,
+        torch.zeros_like(x),
+    )
     assert torch.allclose(value, again, rtol=1e-4)
 
 
 def test_without_weight_nothing_is_looked_for():
     one = PatchPrior(lambda picture: pytest.fail("looked"), (SIDE, SIDE), Pixels())
     gradient = torch.zeros(2, 3, SIDE, SIDE)
-    assert one(torch.ones(2, 3, SIDE, SIDE), Values(), SCALE, gradient).tolist() == [0, 0]
+    assert one(torch.ones(2, 3, SIDE, SIDE), Values(PatchPrior.parameters), SCALE, gradient).tolist() == [0, 0]
     assert not gradient.any()
     assert one.warped() is None
 
@@ -93,7 +98,7 @@ def test_only_the_canvas_s_centre_is_drawn():
     one, *_ = prior()
     x = torch.randn(1, 3, SIDE + 5, SIDE + 5, generator=torch.Generator().manual_seed(1)) * 40
     gradient = torch.zeros_like(x)
-    one(x, Values(gamma=1), SCALE, gradient)
+    one(x, Values(PatchPrior.parameters, gamma=1), SCALE, gradient)
     inside = torch.zeros_like(x, dtype=torch.bool)
     inside[..., 2 : 2 + SIDE, 2 : 2 + SIDE] = True
     assert not gradient[~inside].any()
@@ -107,7 +112,7 @@ def test_descent_with_matches_looked_for_anew_goes_down():
     seen = []
     for _ in range(12):
         gradient = torch.zeros_like(x)
-        seen.append(float(one(x, Values(gamma=1), SCALE, gradient)))
+        seen.append(float(one(x, Values(PatchPrior.parameters, gamma=1), SCALE, gradient)))
         x = x - gradient * (x.numel() * 60**2 / 8)
     assert all(after <= before * (1 + 1e-5) for before, after in pairwise(seen))
     assert seen[-1] < 0.3 * seen[0]
@@ -120,7 +125,7 @@ def test_matches_hold_for_so_many_steps():
     one.matchers = lambda picture: (looked.append(1), plain(picture))[1]
     x = torch.randn(2, 3, SIDE, SIDE) * 40
     for _ in range(7):
-        one(x, Values(gamma=1), SCALE, torch.zeros_like(x))
+        one(x, Values(PatchPrior.parameters, gamma=1), SCALE, torch.zeros_like(x))
     assert len(looked) == 2 * 3  # two images; at steps 0, 3 and 6
 
 
@@ -199,7 +204,7 @@ def test_a_heavy_prior_brings_the_estimate_to_its_patches(net, patches):
     def distance(gamma):
         run = cx.Inversion(net, IMAGE, "conv2", steps=60, refine=0, patches=patches, gamma=gamma)
         list(run.frames())
-        prior = run._more_priors[0]
+        prior = run.more_priors[0]
         prior.match(run.x)
         return float(np.abs(prior.warped()[0].astype(float) - run.result().picture).mean())
 
@@ -226,4 +231,4 @@ def test_wrong_input(net, patches, refused):
     refused(cx.SettingError, lambda: cx.Inversion(net, IMAGE, "conv2", init="patches"), "patches=")
     refused(cx.SettingError, lambda: cx.Inversion(net, IMAGE, "conv2", patches=patches, gamma=-1), "gamma is -1")
     refused(cx.SettingError, lambda: prior(every=0), "every is 0")
-    assert Settings(Values(gamma=2)).gamma == 2
+    assert Settings(Values(PatchPrior.parameters, gamma=2)).gamma == 2

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 import cnnexplore as cx
-from cnnexplore.preimage.settings import Settings, Values
+from cnnexplore.preimage import Settings, Values
 
 SIDE = 20
+PARAMETERS = cx.Inversion.parameters_for()
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +50,13 @@ def finish(run):
 
 
 def test_settings_change_at_once_or_not_at_all(refused):
-    box = Settings(Values(C=3))
+    box = Settings(Values(PARAMETERS, C=3))
     assert (box.C, box.alpha, box.beta, box.jitter, box.rate, box.version) == (3, 6, 2, 0, 0.05, 0)
     refused(cx.SettingError, lambda: box.update(C=5, beta=9), "beta is 9", "1 to 3")
     refused(cx.SettingError, lambda: box.update(C=5, seed=1), "'seed'", "'jitter'")
-    assert box.snapshot() == Values(C=3)
+    assert box.snapshot() == Values(PARAMETERS, C=3)
     assert box.version == 0
-    assert box.update(C=5, beta=1.5) == Values(C=5, beta=1.5) == box.snapshot()
+    assert box.update(C=5, beta=1.5) == Values(PARAMETERS, C=5, beta=1.5) == box.snapshot()
     assert box.version == 1
     assert "C=5" in repr(box)
     with pytest.raises(FrozenInstanceError):
@@ -72,7 +73,7 @@ def test_settings_change_at_once_or_not_at_all(refused):
 )  # fmt: skip
 def test_settings_outside_their_range(wrong, refused, net):
     (name,) = wrong
-    refused(cx.SettingError, lambda: Values(**wrong), f"{name} is {wrong[name]!r}")
+    refused(cx.SettingError, lambda: Values(PARAMETERS, **wrong), f"{name} is {wrong[name]!r}")
     if name not in ("rate", "beta", "alpha") and wrong[name] is not None:
         refused(cx.SettingError, lambda: begin(net, **wrong), name)
 
@@ -82,7 +83,7 @@ def test_a_change_acts_at_the_next_step(net):
     first = run.advance()
     run.settings.update(C=50, alpha=4, beta=1.5)
     second = run.advance()
-    assert (first.values.C, second.values) == (1, Values(50, 4, 1.5, 3))
+    assert (first.values.C, second.values) == (1, Values(PARAMETERS, C=50, alpha=4, beta=1.5, jitter=3))
     for frame in (first, second):
         e = frame.energies
         assert e["energy"] == pytest.approx(frame.values.C * e["data"] + e["alpha"] + e["tv"])
@@ -122,7 +123,7 @@ def test_changes_from_a_thread_are_never_mixed(net):
 
 
 def test_two_runs_may_read_one_mailbox(net):
-    box = Settings(Values(C=7, jitter=2))
+    box = Settings(Values(PARAMETERS, C=7, jitter=2))
     runs = [begin(net, settings=box), begin(net, settings=box, seed=1)]
     assert [run.advance().values.C for run in runs] == [7, 7]
     box.update(C=9)
@@ -429,7 +430,7 @@ def test_another_jitter_keeps_the_centre(net, shifts):
     run.advance()
     x = run.x.clone()
     for T in shifts:
-        run._resize(T)
+        run._set_border(T - 1)
         assert run.canvas.shape[-2:] == (SIDE + T - 1, SIDE + T - 1)
         assert torch.equal(run.x, x)
         memory = [t for t in run.solver.state().values() if t.dim() > 1]
@@ -443,7 +444,7 @@ def test_another_jitter_keeps_the_centre(net, shifts):
 def test_a_grown_canvas_repeats_its_border(net):
     run = begin(net, jitter=1)
     x = run.x.clone()
-    run._resize(4)
+    run._set_border(3)
     assert torch.equal(run.canvas[..., 0, 1:-2], x[..., 0, :])
     assert torch.equal(run.canvas[..., -1, 1:-2], x[..., -1, :])
     assert torch.equal(run.canvas[..., -2, -1], x[..., -1, -1])

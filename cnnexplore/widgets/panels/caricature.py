@@ -6,8 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from ...network import Layer
-from ...preimage import Caricature, Run, Values
-from ...preimage.settings import paper_jitter
+from ...preimage import Caricature, Run, Values, paper_jitter
 from ..live.selection import Selection
 from .run_panel import RunPanel
 
@@ -47,7 +46,7 @@ class CaricaturePanel(RunPanel):
         super().__init__(net, image, layer, given, steps, seed, seeds, start, selection)
 
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
-        return Values(1.0, jitter=paper_jitter(layer))
+        return Values(self.parameters, C=1.0, jitter=paper_jitter(layer))
 
     def _make(self) -> Callable[[], Run]:
         s = self.selection

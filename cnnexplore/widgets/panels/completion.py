@@ -9,9 +9,7 @@ import numpy as np
 
 from ...errors import SettingError
 from ...network import Layer, Network, class_score_layer, resolve_unit
-from ...preimage import Run, Values
-from ...preimage.maximization import paper_weight
-from ...preimage.settings import paper_jitter
+from ...preimage import Run, Values, paper_jitter, paper_weight
 from ...results import png
 from ...styles import Completion
 from ...styles.completion import INITS, completion_weight
@@ -92,7 +90,7 @@ class CompletionPanel(RunPanel):
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
         scores = self.selection.net.scores
         C = paper_weight(scores, size) if self.masked is None else completion_weight(scores, self.masked)
-        return Values(C, jitter=paper_jitter(scores))
+        return Values(self.parameters, C=C, jitter=paper_jitter(scores))
 
     def _looked_at(self) -> tuple:
         return self.selection.net, id(self.selection.image), self.class_selector.looked_for

@@ -9,9 +9,8 @@ import numpy as np
 
 from ... import drawing
 from ...network import Layer
-from ...preimage import Inversion, Run, Values, masks
+from ...preimage import Inversion, Run, Values, masks, paper_C, paper_jitter
 from ...preimage.inversion import GAMMA
-from ...preimage.settings import paper_C, paper_jitter
 from ..live.selection import Selection
 from ..views.map_view import MapView, receptive_box
 from .patch_controls import PatchControls
@@ -63,7 +62,7 @@ class InversionPanel(RunPanel):
         self.patches = PatchControls(self.settings, patches, gamma, self.selection.net.size)
 
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
-        return Values(paper_C(layer, size), jitter=paper_jitter(layer))
+        return Values(self.parameters, C=paper_C(layer, size), jitter=paper_jitter(layer))
 
     def _make(self) -> Callable[[], Run]:
         net, image, layer = self.selection.net, self.selection.image, self.selection.layer

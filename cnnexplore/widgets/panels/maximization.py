@@ -7,9 +7,8 @@ from collections.abc import Callable
 import ipywidgets as w
 
 from ...network import Layer, resolve_unit
-from ...preimage import Maximization, Run, Values
-from ...preimage.maximization import GAMMA, paper_weight
-from ...preimage.settings import paper_jitter
+from ...preimage import Maximization, Run, Values, paper_jitter, paper_weight
+from ...preimage.maximization import GAMMA
 from ..live.selection import Selection
 from ..views.map_view import MapView, receptive_box
 from ..views.unit_grid import UnitGrid
@@ -72,7 +71,7 @@ class MaximizePanel(RunPanel):
         s.observe(self._selected, ["unit", "position"])
 
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
-        return Values(paper_weight(layer, size), jitter=paper_jitter(layer))
+        return Values(self.parameters, C=paper_weight(layer, size), jitter=paper_jitter(layer))
 
     def _looked_at(self) -> tuple:
         s = self.selection

@@ -8,8 +8,7 @@ import ipywidgets as w
 
 from ...errors import SettingError
 from ...network import Layer, Network, resolve_unit, unit_name
-from ...preimage import Maximization, Run, Values
-from ...preimage.settings import paper_jitter
+from ...preimage import Maximization, Run, Values, paper_jitter
 from ...styles import Pathway, pathway_weight
 from ...styles.classifier_head import classifier_head
 from ...zoo import DEFAULT, load
@@ -75,7 +74,7 @@ class PathwayPanel(RunPanel):
 
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
         scores = self.selection.net.scores
-        return Values(pathway_weight(self.selection.net), jitter=paper_jitter(scores))
+        return Values(self.parameters, C=pathway_weight(self.selection.net), jitter=paper_jitter(scores))
 
     def _looked_at(self) -> tuple:
         return self.selection.net, self.class_selector.looked_for

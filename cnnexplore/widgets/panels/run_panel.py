@@ -9,7 +9,8 @@ import numpy as np
 
 from ...errors import SettingError
 from ...network import Layer, Network
-from ...preimage import Frame, Run, Settings, Values
+from ...preimage import Frame, Parameter, Prior, Run, Settings, Values
+from ...preimage.patch_prior import PatchPrior
 from ...results import png
 from ...zoo import DEFAULT, load
 from ..live.notebook import cell_key, show_with_still
@@ -40,6 +41,7 @@ class RunPanel:
     again = "begin again from noise"
     unit = means = ""  # of the number that the run is judged by
     patches: PatchControls | None = None  # where the patch prior can be switched on
+    priors: tuple[Prior, ...] = ()  # terms of the energy beside the usual ones
 
     def __init__(self, net, image, layer: str | None, given: dict, steps, seed, seeds, start, selection):
         if selection is not None:
@@ -70,6 +72,11 @@ class RunPanel:
         self._begin(go=start)
 
     # what a kind of panel says
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """What can be steered; the weight of patches among it, also while they are switched off."""
+        return Run.parameters_for(priors=(*self.priors, PatchPrior))
 
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
         """The published settings for a layer."""

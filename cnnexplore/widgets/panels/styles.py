@@ -11,9 +11,7 @@ import numpy as np
 
 from ...errors import SettingError
 from ...network import Layer, Network, features_layer
-from ...preimage import Maximization, Run, Values
-from ...preimage.maximization import paper_weight
-from ...preimage.settings import paper_jitter
+from ...preimage import Maximization, Run, Values, paper_jitter, paper_weight
 from ...representations import Features
 from ...styles import Pathway, Topics
 from ...styles.topic_visualization import DISTINCT, THRESHOLD, class_and_scale
@@ -96,7 +94,7 @@ class StylePanel(RunPanel):
 
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
         scores = self.selection.net.scores
-        return Values(paper_weight(scores, size), jitter=paper_jitter(scores))
+        return Values(self.parameters, C=paper_weight(scores, size), jitter=paper_jitter(scores))
 
     def _looked_at(self) -> tuple:
         return self.selection.net, self.chosen, self.choices.threshold.value, self.choices.distinct.value

@@ -1,0 +1,82 @@
+"""The energy of a run, C * loss + priors, with its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from ..errors import LayerError, SettingError
+from ..network import Network
+from .canvas import Canvas, Offsets
+from .losses import Loss
+from .pathways import Pathways
+from .priors import Prior, Scale
+from .settings import Parameter, Values
+
+DATA_WEIGHT = Parameter(
+    "C", 0, 1e9, "log", 1, "C: the weight of the data term; higher is closer to the activation, lower more natural",
+    shown=(0.1, 1e4),
+)  # fmt: skip
+
+
+class Energy:
+    """C * loss + priors: the loss of a crop that passes through the network, the priors of the whole canvas.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    layer : str
+        The layer of the loss.
+    loss : Loss
+        The data term.
+    priors : sequence of Prior
+        The other terms.
+    scale : Scale
+        What the priors are normalised by.
+    pathways : Pathways
+        What the passes go through.
+
+    Raises
+    ------
+    SettingError
+        If two terms have the same name.
+    """
+
+    def __init__(
+        self, net: Network, layer: str, loss: Loss, priors: Sequence[Prior], scale: Scale, pathways: Pathways
+    ) -> None:
+        self.net, self.loss, self.priors, self.scale, self.pathways = net, loss, priors, scale, pathways
+        self.layer = net.layers[layer].name
+        self.probe = net.probe(layer)
+        self.term_names = ("energy", "data", *(prior.name for prior in priors))
+        if len({*self.term_names, "step", loss.metric_name}) < len(self.term_names) + 2:
+            names = ", ".join(self.term_names)
+            raise SettingError(f"the terms of the energy are named {names}; give each prior a name of its own.")
+
+    def __call__(
+        self, x: torch.Tensor, canvas: Canvas, offsets: Offsets, values: Values
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The terms (K, N) of the energy of x, which has the canvas's shape, and the energy's gradient."""
+        data, gradient = self.data_term(canvas.crop(x, offsets), values)
+        gradient = canvas.weight(canvas.spread(gradient.mul_(values.C), offsets))
+        energy, parts = data * values.C, [data]
+        for prior in self.priors:
+            value = prior(x, values, self.scale, gradient)
+            energy = energy + value
+            parts.append(value)
+        return torch.stack([energy, *parts]), canvas.hold(gradient)
+
+    def data_term(self, x: torch.Tensor, values: Values) -> tuple[torch.Tensor, torch.Tensor]:
+        """The loss (N,) of x (N, C, H, W), and its gradient with respect to x, without the weight C."""
+        with torch.inference_mode(False), torch.enable_grad():
+            fed = self.net.feed(x.clone() if x.is_inference() else x).requires_grad_()
+            with self.pathways():
+                activation = self.probe(fed)[self.layer]
+            if not activation.requires_grad:
+                raise LayerError(f"the activation of {self.layer!r} has no gradient with respect to the image.")
+            loss, slope = self.loss(activation, values)
+            (gradient,) = torch.autograd.grad(activation, fed, slope)
+        gradient = self.net.pixels.feed(gradient.to(x.dtype))
+        return loss, gradient.contiguous()  # that of a sum is expanded and must not be written to
