@@ -152,8 +152,8 @@ def test_algorithm_1(name, channels):
     image = np.random.default_rng(1).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
     steps, refine, seed = 12, 4, 11
     run = cx.Inversion(
-        net, image, "conv2", case["C"], case["alpha"], case["beta"], case["T"], steps, None, seed,
-        rate=case["rate"], refine=refine, solver="adagrad",
+        net, image, "conv2", C=case["C"], alpha=case["alpha"], beta=case["beta"], jitter=case["T"], steps=steps,
+        seed=seed, rate=case["rate"], refine=refine, solver="adagrad",
     )  # fmt: skip
     scalar = Scalar(module, pixels.std, case["B"])
     x0 = net.pixels_of(image)[0].double().numpy()

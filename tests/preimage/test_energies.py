@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cnnexplore as cx
-from cnnexplore.preimage import Values
+from cnnexplore.preimage import Run, Values
 from cnnexplore.preimage.losses import Euclidean
-from cnnexplore.preimage.priors import BoundedRange, Scale, TotalVariation, project
+from cnnexplore.preimage.priors import BoundedRange, Scale, TotalVariation, initial_noise, project
 
 PARAMETERS = Run.parameters_for()
 ALPHAS = [1, 1.5, 2, 3, 6, 12, 20]
