@@ -87,6 +87,14 @@ class Images:
                 yield first, x, labels
 
 
+def one_image(net: Network, image: object) -> torch.Tensor:
+    """One image in the units of `Network.pixels_of`, (1, C, H, W). Raises SettingError for several, ImageError."""
+    x = net.pixels_of(image)
+    if len(x) != 1:
+        raise SettingError(f"{len(x)} images were given; expected one.")
+    return x
+
+
 def _whole(label) -> int:
     """A label as a number; what is none, such as a mask or a sentence, counts as no label."""
     if isinstance(label, numbers.Integral):

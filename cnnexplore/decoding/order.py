@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 
 import numpy as np
 
-from ..errors import SettingError
+from ..errors import SettingError, checked_integer
 
 _MOST_ORDERED = 1000  # filters: with more of them, the optimal order of a tree takes minutes
 
@@ -71,12 +70,7 @@ def groups(filters: np.ndarray, count: int) -> list[list[int]]:
     SettingError
         If there are fewer filters than that.
     """
-    try:
-        number = 0 if isinstance(count, bool) else operator.index(count)
-    except TypeError:
-        number = 0
-    if not 1 <= number <= len(filters):
-        raise SettingError(f"count is {count!r}; expected how many groups, 1 to {len(filters)}.")
+    number = checked_integer("count", count, 1, len(filters), what="how many groups")
     if len(filters) < 3:
         return [[k] for k in range(len(filters))] if number == len(filters) else [list(range(len(filters)))]
     from scipy.cluster.hierarchy import fcluster, leaves_list

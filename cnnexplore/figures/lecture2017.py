@@ -73,7 +73,7 @@ def filters(net: Network, others: Sequence[Network | str] = (), columns: int = 8
         one = load(one) if isinstance(one, str) else one
         found = filters_of(one)
         shape = " x ".join(map(str, found.weights.shape))
-        cells.append(Cell(found.picture(columns), f"{one.name}\n{shape}", result=found))
+        cells.append(Cell(found.mosaic(columns), f"{one.name}\n{shape}", result=found))
     return Sheet("Filters at layer 1", [cells], inches=2.6)
 
 
@@ -84,7 +84,7 @@ def deeper_filters(net: Network, layers: Sequence[str] | None = None, units: int
     for name in names:
         found = filters_of(net, name)
         shape = " x ".join(map(str, found.weights.shape))
-        rows.append([Cell(found.picture(units=units, channels=channels), f"{name}: {shape}", result=found)])
+        rows.append([Cell(found.mosaic(units=units, channels=channels), f"{name}: {shape}", result=found)])
     return Sheet(f"Filters of {net.name} at layer 1+", rows, inches=5)
 
 
@@ -235,9 +235,9 @@ def minimal(net: Network, images: Any = None, segments: int = 40) -> Sheet:
     """Minimal images: all segments removed that the predicted class does not need."""
     rows = []
     for image in _images(images):
-        found = minimal_image(net, image, segments, progress=False)
+        found = minimal_image(net, image, segments=segments, progress=False)
         rows.append(
-            [Cell(found.image, found.label), Cell(found.picture, f"{found.mask.mean():.0%} left", result=found)]
+            [Cell(found.image, found.label), Cell(found.minimal, f"{found.mask.mean():.0%} left", result=found)]
         )
     return Sheet(f"Minimal images, {net.name}", [[cell for row in rows for cell in row]])
 
@@ -256,7 +256,7 @@ def fields(
         top = top_patches(net, name, None, pool, k=k, progress=progress)
         responsive = [unit for unit in _most_active(top, len(top.values)) if top.values[unit, 0] > 0]
         for unit in responsive[:units]:
-            found = receptive_field(net, name, unit, top)
+            found = receptive_field(net, name, unit, top, progress=False)
             patches = [Cell(patch, "") for patch in top.patches(unit)]
             title = f"{name}, unit {unit}\n{found.size:.0f} of {found.theoretical[0]:g} px"
             rows.append([Cell(drawing.heat(found.map), title, result=found), *patches])
@@ -273,8 +273,8 @@ def field_segments(
     chosen = _most_active(top, 4) if units is None else list(units)
     rows = []
     for unit in chosen:
-        field = receptive_field(net, name, unit, top, k) if estimate else None
-        found = unit_segments(net, name, unit, top, k, field=field)
+        field = receptive_field(net, name, unit, top, k=k, progress=False) if estimate else None
+        found = unit_segments(net, name, unit, top, k=k, field=field)
         titles = [f"{name}, unit {unit}", *[""] * (k - 1)]
         rows.append([Cell(cut, title, result=found) for cut, title in zip(found.cutouts(), titles, strict=False)])
     return Sheet(f"Segments by units of {net.name}", rows)

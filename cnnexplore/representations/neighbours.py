@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,8 +10,8 @@ import torch
 from tqdm.auto import tqdm
 
 from .. import drawing
-from ..data.images import BATCH, Images
-from ..errors import SettingError
+from ..data.images import BATCH, Images, one_image
+from ..errors import checked_integer
 from ..network import Network, features_layer
 from ..results import Result, image_to_python
 
@@ -119,16 +118,9 @@ def neighbours(
     (2, True)
     """
     source = Images.of(net, images)
-    try:
-        count = operator.index(k)
-    except TypeError:
-        count = 0
-    if count < 1:
-        raise SettingError(f"k is {k!r}; expected how many neighbours to keep, 1 or more.")
+    count = checked_integer("k", k, 1, what="how many neighbours to keep")
     name = features_layer(net).name if layer is None else net.layers[layer].name
-    x = net.pixels_of(image)
-    if len(x) != 1:
-        raise SettingError(f"{len(x)} images were given; expected one.")
+    x = one_image(net, image)
     probe = net.probe(name)
     with torch.no_grad():
         own = probe(net.feed(x))[name].flatten(1)

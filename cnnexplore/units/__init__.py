@@ -1,10 +1,9 @@
-"""What a unit answers to: filters, activation maps, top patches, receptive fields, and what follows from them."""
+"""Units: their filters, activation maps, top patches, receptive fields and segments."""
 
 from .discrepancy import DiscrepancyMaps, discrepancy_maps
 from .filters import Filters, filters
 from .maps import ActivationMaps, activation_maps
 from .minimal import MinimalImage, minimal_image
-from .projection import project
 from .receptive_field import ReceptiveField, receptive_field
 from .segments import UnitSegments, unit_segments
 from .top import TopPatches, top_patches, top_stream
@@ -21,7 +20,6 @@ __all__ = [
     "discrepancy_maps",
     "filters",
     "minimal_image",
-    "project",
     "receptive_field",
     "top_patches",
     "top_stream",

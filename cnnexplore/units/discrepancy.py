@@ -2,36 +2,83 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from tqdm.auto import tqdm
 
 from .. import drawing
-from ..errors import SettingError
-from ..network import Layer, Network, PatchedActivations, as_maps, resolve_units
+from ..data.images import one_image
+from ..errors import SettingError, checked_integer
+from ..network import (
+    Layer,
+    Network,
+    PatchedActivations,
+    as_maps,
+    resolve_position,
+    resolve_units,
+    unit_name,
+)
+from ..results import Result, image_to_python, unit_to_python
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True)
-class DiscrepancyMaps:
-    """The absolute change of units' responses to one image, by where the patch lay.
+@dataclass(frozen=True, eq=False)
+class DiscrepancyMaps(Result):
+    """The absolute change of units' responses to one image, by the place of the patch.
 
-    values: (U, rows, columns), for patches whose first pixels are at `start` + `stride` times the row and column, and
-    may lie outside the image; positions: (U, 2), the place on the layer's map that was watched, the unit's strongest.
+    Attributes
+    ----------
+    values : np.ndarray
+        (U, rows, columns), for patches with their first pixel at `start` + `stride` times the row and column; these may
+        leave the image.
+    positions : np.ndarray
+        (U, 2) int, the position (row, column) on the layer's map of each response.
+    units : list of int
+        The units.
+    names : list of str
+        The units' names: class labels, or "unit 7".
+    layer : Layer
+        Their layer.
+    image : np.ndarray
+        (H, W, 3) uint8, the image as the network saw it.
+    patch, stride, start : int
+        The patch's side, its steps and its first place, in pixels.
+    python : str
+        The call that makes this result again.
     """
 
     values: np.ndarray = field(repr=False)
     positions: np.ndarray = field(repr=False)
     units: list[int]
+    names: list[str] = field(repr=False)
     layer: Layer
     image: np.ndarray = field(repr=False)
     patch: int
     stride: int
     start: int
+    python: str = field(default="", repr=False)
 
     def map(self, unit: int) -> np.ndarray:
-        """One unit's map at the image's size, (H, W): each pixel the mean over the patches that covered it."""
+        """One unit's map at the image's size, (H, W): at each pixel the mean over the patches that covered it.
+
+        Parameters
+        ----------
+        unit : int
+            One of `units`.
+
+        Raises
+        ------
+        SettingError
+            If the unit is none of `units`.
+        """
+        if unit not in self.units:
+            raise SettingError(f"{unit!r} is none of the {len(self.units)} units here; name one of them.")
         values = self.values[self.units.index(unit)]
         total, count = (np.zeros(self.image.shape[:2]) for _ in range(2))
         for i, row in enumerate(self.start + self.stride * np.arange(values.shape[0])):
@@ -41,82 +88,136 @@ class DiscrepancyMaps:
                 count[where] += 1
         return total / np.maximum(count, 1)
 
-    def plot(self, most: int = 8):
-        """A matplotlib figure: the image, and the first units' maps over it."""
-        chosen = self.units[:most]
-        pictures = [self.image, *(drawing.overlay(self.image, self.map(unit), 0.8) for unit in chosen)]
-        titles = ["image", *(f"unit {unit}" for unit in chosen)]
-        return drawing.panels(pictures, titles, 9, 1.3, f"{self.layer.name}: discrepancy maps")
+    def plot(self, most: int = 8) -> Figure:
+        """A matplotlib figure: the image, and the first units' maps over it.
 
-    def _repr_png_(self) -> bytes:
-        return drawing.shown(self.plot())
+        Parameters
+        ----------
+        most : int
+            How many units at most.
+        """
+        pictures = [self.image, *(drawing.overlay(self.image, self.map(unit), 0.8) for unit in self.units[:most])]
+        return drawing.panels(pictures, ["image", *self.names[:most]], 9, 1.3, f"{self.layer.name}: discrepancy maps")
 
 
 def discrepancy_maps(
     net: Network,
-    image,
+    image: object,
     layer: str,
-    unit: int | list[int] | None = None,
+    unit: object = None,
     *,
     patch: int = 11,
     stride: int = 3,
-    positions=None,
+    positions: Sequence[tuple[int, int]] | np.ndarray | None = None,
     start: int = 0,
     seed: int = 0,
     batch: int = 32,
-    progress: bool = False,
+    progress: bool = True,
 ) -> DiscrepancyMaps:
-    """How much each unit's strongest response changes when a random patch lies on the image, for patches all over it.
+    """Measure how much units' responses change when a random patch lies on the image, for patches all over it.
 
-    unit: a channel, a list, or None for all of the layer; patch, stride: in pixels; positions: one (row, column) per
-    unit instead of its strongest; start: of the first patch, 0 or less. Only patches that touch a watched unit's field
-    are tried, as the others change nothing. Raises SettingError, LayerNotFound, ImageError.
-    Source: Zhou et al., Object detectors emerge in deep scene CNNs, 2015, section 3.2 (patch 11, stride 3).
+    Only patches that touch the receptive field of a response are computed, as the others change nothing.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    image : array, PIL.Image.Image, str or os.PathLike
+        One image, as `Network.pixels_of` takes it.
+    layer : str
+        The layer's name.
+    unit : int, str, list, integer array or None
+        The units: numbers, class labels where the layer is the class scores, or None (default) for all.
+    patch : int
+        The patch's side in pixels.
+    stride : int
+        The patch's steps in pixels, 1 to `patch`.
+    positions : (U, 2) sequence of int, optional
+        One (row, column) on the layer's map per unit. Default: the position of the unit's strongest response.
+    start : int
+        The first patch's row and column in pixels, 0 or less.
+    seed : int
+        Of the patches' random pixels.
+    batch : int
+        How many patches to compute at a time.
+    progress : bool
+        Whether to show a progress bar if it takes longer than 2 seconds.
+
+    Returns
+    -------
+    DiscrepancyMaps
+        The changes, by unit and place of the patch.
+
+    Raises
+    ------
+    LayerNotFound
+        If the network has no such layer.
+    SettingError
+        If the layer has no such unit or position, a setting is out of range, or several images were given.
+    ImageError
+        If the image cannot be read.
+
+    References
+    ----------
+    Zhou, Khosla, Lapedriza, Oliva and Torralba, Object detectors emerge in deep scene CNNs, 2015, section 3.2.
+
+    Examples
+    --------
+    >>> import cnnexplore as cx
+    >>> found = cx.discrepancy_maps(cx.load("lenet"), cx.digit(3), "conv2", 7, patch=5)
+    >>> found.values.shape, found.map(7).shape
+    ((1, 10, 10), (28, 28))
     """
     where = net.layers[layer]
     units = resolve_units(net, where, unit)
-    x = net.pixels_of(image)
-    if len(x) != 1:
-        raise SettingError(f"{len(x)} images were given; expected one.")
-    size = tuple(x.shape[-2:])
-    if not isinstance(patch, int) or not 1 <= patch <= min(size):
-        raise SettingError(f"patch is {patch!r}; expected its side in pixels, 1 to {min(size)}.")
-    if not isinstance(stride, int) or not 1 <= stride <= patch:
-        raise SettingError(
-            f"stride is {stride!r}; expected pixels, 1 to the patch's {patch}, so that none is left out."
-        )
+    x = one_image(net, image)
+    height, width = x.shape[-2:]
+    patch = checked_integer("patch", patch, 1, min(height, width), what="its side in pixels")
+    stride = checked_integer("stride", stride, 1, patch, what="pixels, no more than the patch")
+    batch = checked_integer("batch", batch, 1, what="how many patches to compute at a time")
     patched = PatchedActivations(net, x, where.name, (patch, patch), batch)
     base = as_maps(patched.base, where)
     chosen = torch.tensor(units, device=base.device)
     if positions is None:
         places = base[0, chosen].flatten(1).argmax(1)
     else:
-        places = torch.tensor([row * base.shape[3] + column for row, column in positions], device=base.device)
+        if len(positions) != len(units):
+            raise SettingError(f"{len(positions)} positions were given for {len(units)} units; expected one for each.")
+        pairs = [resolve_position(where, position) for position in positions]
+        places = torch.tensor([row * base.shape[3] + column for row, column in pairs], device=base.device)
     watched = torch.stack([places // base.shape[3], places % base.shape[3]], 1).cpu().numpy()
-    rows, columns = (np.arange(start, side, stride) for side in size)
+    rows, columns = np.arange(start, height, stride), np.arange(start, width, stride)
     inside = _touching(where, watched, rows, columns, patch)
     corners = [(int(rows[i]), int(columns[j])) for i, j in np.argwhere(inside)]
     generator = torch.Generator().manual_seed(seed)
     values = torch.zeros(len(units), len(corners), device=base.device)
     before = base[0, chosen].flatten(1).gather(1, places[:, None])[:, 0]
     done = 0
-    with tqdm(total=len(corners), desc=f"discrepancy, {where.name}", unit="patch", disable=not progress) as bar:
+    bar = {"desc": f"discrepancy, {where.name}", "unit": "patch", "disable": not progress, "delay": 2}
+    with tqdm(total=len(corners), **bar) as shown:
         while done < len(corners):
             some = corners[done : done + batch]
             noise = 255 * torch.rand(len(some), 3, patch, patch, generator=generator)
-            (code,) = patched.activations(some, net.pixels.encode(noise).to(x))
-            code = as_maps(code, where)[:, chosen].flatten(2)
-            after = code.gather(2, places[None, :, None].expand(len(some), -1, 1))[..., 0]
+            (found,) = patched.activations(some, net.pixels.encode(noise).to(x))
+            maps = as_maps(found, where)[:, chosen].flatten(2)
+            after = maps.gather(2, places[None, :, None].expand(len(some), -1, 1))[..., 0]
             values[:, done : done + len(some)] = (after - before).abs().T
             done += len(some)
-            bar.update(len(some))
+            shown.update(len(some))
     full = np.zeros((len(units), len(rows), len(columns)), np.float32)
     full[:, inside] = values.cpu().numpy()
-    return DiscrepancyMaps(full, watched, units, where, net.picture(x), patch, stride, start)
+    names = [unit_name(net, where, one) for one in units]
+    settings = f"{unit_to_python(unit, units)}, patch={patch}, stride={stride}, seed={seed}"
+    if positions is not None:
+        settings += f", positions={watched.tolist()}"
+    if start:
+        settings += f", start={start}"
+    python = f"cx.discrepancy_maps({net.to_python()}, {image_to_python(image)}, {where.name!r}, {settings})"
+    return DiscrepancyMaps(full, watched, units, names, where, net.picture(x), patch, stride, start, python)
 
 
 def _touching(layer: Layer, watched: np.ndarray, rows: np.ndarray, columns: np.ndarray, patch: int) -> np.ndarray:
-    """Which patches, (rows, columns), touch the field of any watched place."""
+    """Which patches, (rows, columns), touch the receptive field at any of the positions."""
     inside = np.zeros((len(rows), len(columns)), bool)
     for row, column in np.unique(watched, axis=0).tolist():
         top, left, bottom, right = layer.rf_box(row, column)

@@ -1,59 +1,103 @@
-"""The filters of a convolution as pictures: of pixels at the first layer, of the layer before at deeper ones."""
+"""The filters of a convolution as pictures: in colour at the first layer, a tile per input channel at deeper ones."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import nn
 
 from .. import drawing
-from ..errors import LayerError
-from ..network import Layer, Network, resolve_unit
+from ..errors import LayerError, SettingError
+from ..network import Layer, Network, resolve_unit, resolve_units
+from ..results import Result, unit_to_python
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_PAPER = 150  # grey between the tiles of deeper filters, none of the colours of a weight
 
 
-@dataclass(frozen=True)
-class Filters:
-    """The weights of a convolution. weights: (K, C, h, w), C of its group; of_pixels: whether C are colours."""
+@dataclass(frozen=True, eq=False)
+class Filters(Result):
+    """The weights of a convolution.
+
+    Attributes
+    ----------
+    weights : np.ndarray
+        (U, C, h, w), C the input channels of the filter's group; RGB order where they are colours.
+    units : list of int
+        The U units.
+    layer : Layer
+        The convolution.
+    of_pixels : bool
+        Whether the C input channels are the image's.
+    net : Network
+        The network.
+    python : str
+        The call that makes this result again.
+    """
 
     weights: np.ndarray = field(repr=False)
+    units: list[int] = field(repr=False)
     layer: Layer
     of_pixels: bool
     net: Network = field(repr=False)
+    python: str = field(default="", repr=False)
 
     def pictures(self) -> np.ndarray:
-        """(K, h, w, 3) uint8 in colour, zero in middle grey, each filter to its own range. Raises LayerError."""
+        """The filters in colour, (U, h, w, 3) uint8; zero in middle grey, each to its own range.
+
+        Raises
+        ------
+        LayerError
+            If the filters are not of pixels.
+        """
         if not self.of_pixels:
-            raise LayerError(
-                f"{self.layer.name} filters maps, not colours; use tiles(unit), a picture per input channel."
-            )
-        most = np.abs(self.weights).max((1, 2, 3), keepdims=True)
-        shown = 127.5 + 127.5 * self.weights / np.where(most > 0, most, 1)
-        shown = np.repeat(shown, 3, 1) if shown.shape[1] == 1 else shown
-        return np.round(shown).astype(np.uint8).transpose(0, 2, 3, 1)
+            raise LayerError(f"{self.layer.name} filters maps, not colours; use tiles(unit), a picture per channel.")
+        return drawing.signed_picture(self.weights)
 
-    def tiles(self, unit: int) -> np.ndarray:
-        """One unit's weights on each of its input channels, (C, h, w, 3) uint8; purple below zero, orange above."""
-        unit = resolve_unit(self.net, self.layer, unit)
-        return drawing.heat(self.weights[unit], signed=True, span=(-self._most[unit], self._most[unit]))
+    def tiles(self, unit: int | str) -> np.ndarray:
+        """One unit's weights on each of its input channels, (C, h, w, 3) uint8; purple below zero, orange above.
 
-    @property
-    def _most(self) -> np.ndarray:
-        most = np.abs(self.weights).max((1, 2, 3))
-        return np.where(most > 0, most, 1)
+        Parameters
+        ----------
+        unit : int or str
+            One of `units`, or its class label.
 
-    def picture(self, columns: int = 16, units: int = 16, channels: int = 32) -> np.ndarray:
-        """All filters in one picture: in colour, or a row for each of the first units with its first input channels."""
+        Raises
+        ------
+        SettingError
+            If the unit is none of `units`.
+        """
+        number = resolve_unit(self.net, self.layer, unit)
+        if number not in self.units:
+            raise SettingError(f"unit {unit!r} is none of the {len(self.units)} units here; name one of them.")
+        weights = self.weights[self.units.index(number)]
+        most = float(np.abs(weights).max()) or 1.0
+        return drawing.heat(weights, signed=True, span=(-most, most))
+
+    def mosaic(self, columns: int = 16, units: int = 16, channels: int = 32) -> np.ndarray:
+        """All filters in one picture, (H, W, 3) uint8, without titles.
+
+        Parameters
+        ----------
+        columns : int
+            Filters of pixels: how many in a row.
+        units, channels : int
+            Deeper filters: how many of the first units, each a row, and how many of their first input channels.
+        """
         if self.of_pixels:
             return drawing.tiles(self.pictures(), columns)
         shown = min(channels, self.weights.shape[1])
-        rows = [drawing.tiles(self.tiles(k)[:shown], shown, paper=150) for k in range(min(units, len(self.weights)))]
-        return drawing.tiles(np.stack(rows), 1, paper=150)
+        rows = [drawing.tiles(self.tiles(unit)[:shown], shown, paper=_PAPER) for unit in self.units[:units]]
+        return drawing.tiles(np.stack(rows), 1, paper=_PAPER)
 
-    def plot(self):
-        """A matplotlib figure of `picture`."""
+    def plot(self) -> Figure:
+        """A matplotlib figure of `mosaic`."""
         k, c, h, w = self.weights.shape
-        picture = self.picture()
+        picture = self.mosaic()
         inches = min(8.0, max(3.0, picture.shape[1] / 30))
         title = f"{self.layer.name}: {k} x {c} x {h} x {w}"
         if not self.of_pixels:
@@ -62,13 +106,41 @@ class Filters:
         figure.set_size_inches(inches, inches * picture.shape[0] / picture.shape[1] + 0.3)
         return figure
 
-    def _repr_png_(self) -> bytes:
-        return drawing.shown(self.plot())
 
+def filters(net: Network, layer: str | None = None, unit: object = None) -> Filters:
+    """The filters of a convolution, read from its weights.
 
-def filters(net: Network, layer: str | None = None) -> Filters:
-    """The filters of a convolution (default: the first one). Raises LayerNotFound, LayerError."""
-    kernels = {name: part for name, where in net.layers.items() if (part := _part(net, where)) is not None}
+    Parameters
+    ----------
+    net : Network
+        The network.
+    layer : str, optional
+        The convolution's name. Default: the first one.
+    unit : int, str, list, integer array or None
+        The units: numbers, class labels where the layer's units are classes, or None (default) for all.
+
+    Returns
+    -------
+    Filters
+        The weights, (U, C, h, w), with their picture.
+
+    Raises
+    ------
+    LayerNotFound
+        If the network has no such layer.
+    LayerError
+        If the layer is no convolution, or the network has none.
+    SettingError
+        If the layer has no such unit.
+
+    Examples
+    --------
+    >>> import cnnexplore as cx
+    >>> found = cx.filters(cx.load("worldnet"))
+    >>> found.weights.shape == (found.layer.channels, 3, *found.weights.shape[2:])
+    True
+    """
+    kernels = {name: part for name, where in net.layers.items() if (part := _convolution(net, where)) is not None}
     if layer is None:
         if not kernels:
             raise LayerError(f"{net.name} has no convolution whose filters could be shown.")
@@ -78,14 +150,16 @@ def filters(net: Network, layer: str | None = None) -> Filters:
         raise LayerError(
             f"{where.name} is no convolution; filters are at {', '.join(kernels) or 'none of the layers'}."
         )
-    weights = kernels[where.name].weight.detach().float().cpu().numpy()
+    units = resolve_units(net, where, unit)
+    weights = kernels[where.name].weight.detach()[units].float().cpu().numpy()
     first = where.name == next(iter(kernels)) and weights.shape[1] == net.pixels.channels
     if first and net.pixels.order == "BGR":
         weights = weights[:, ::-1].copy()
-    return Filters(weights, where, first, net)
+    chosen = "" if unit is None else f", {unit_to_python(unit, units)}"
+    return Filters(weights, units, where, first, net, f"cx.filters({net.to_python()}, {where.name!r}{chosen})")
 
 
-def _part(net: Network, layer: Layer) -> nn.Conv2d | None:
+def _convolution(net: Network, layer: Layer) -> nn.Conv2d | None:
     if layer.site[0] != "module":
         return None
     part = net.module.get_submodule(layer.site[1])

@@ -1,29 +1,53 @@
-"""The minimal image: what is left when segments are taken away, one by one, for as long as the class stays."""
+"""The minimal image: segments are removed one by one for as long as the predicted class stays the same."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from tqdm.auto import tqdm
 
 from .. import drawing
-from ..errors import NetworkError, SettingError
+from ..data.images import one_image
+from ..errors import NetworkError, checked_integer
 from ..network import Network, class_score_layer, unit_name
+from ..results import Result, image_to_python
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _BATCH = 32
 
 
-@dataclass(frozen=True)
-class MinimalImage:
-    """What is left. picture: (H, W, 3) uint8, the rest in the network's mean colour; mask: (H, W) bool, what was kept.
+@dataclass(frozen=True, eq=False)
+class MinimalImage(Result):
+    """The part of an image that keeps its predicted class.
 
-    image: before; target: the class's number; scores: its score before, and after each removal; segments: (H, W) int;
-    removed: their numbers in the order in which they went.
+    Attributes
+    ----------
+    minimal : np.ndarray
+        (H, W, 3) uint8, the image with the removed segments in the network's mean colour.
+    mask : np.ndarray
+        (H, W) bool, the pixels that were kept.
+    image : np.ndarray
+        (H, W, 3) uint8, the whole image as the network saw it.
+    target : int
+        The predicted class.
+    label : str
+        Its name.
+    scores : list of float
+        The class's score, before, and after each removal.
+    segments : np.ndarray
+        (H, W) int, each pixel's segment.
+    removed : list of int
+        The segments that were removed, in order.
+    python : str
+        The call that makes this result again.
     """
 
-    picture: np.ndarray = field(repr=False)
+    minimal: np.ndarray = field(repr=False)
     mask: np.ndarray = field(repr=False)
     image: np.ndarray = field(repr=False)
     target: int
@@ -31,9 +55,10 @@ class MinimalImage:
     scores: list[float] = field(repr=False)
     segments: np.ndarray = field(repr=False)
     removed: list[int] = field(repr=False)
+    python: str = field(default="", repr=False)
 
-    def plot(self):
-        """A matplotlib figure: the image, its segments, what is left of it."""
+    def plot(self) -> Figure:
+        """A matplotlib figure: the image, its segments, the minimal image."""
         from skimage.segmentation import mark_boundaries
 
         lines = np.round(255 * mark_boundaries(self.image, self.segments, color=(1, 1, 0))).astype(np.uint8)
@@ -42,29 +67,58 @@ class MinimalImage:
             f"{self.segments.max() + 1} segments",
             f"{self.mask.mean():.0%} is left, score {self.scores[-1]:.3g}",
         ]
-        return drawing.panels([self.image, lines, self.picture], titles, 3, 2.2, f"still {self.label}")
-
-    def _repr_png_(self) -> bytes:
-        return drawing.shown(self.plot())
+        return drawing.panels([self.image, lines, self.minimal], titles, 3, 2.2, f"still {self.label}")
 
 
-def minimal_image(net: Network, image, segments: int = 40, progress: bool = True) -> MinimalImage:
-    """The least of an image that the network still gives the same class, found greedily.
+def minimal_image(net: Network, image: object, *, segments: int = 40, progress: bool = True) -> MinimalImage:
+    """Find a small part of an image that keeps its predicted class, greedily.
 
-    segments: about how many to cut the image into (SLIC). Each round takes away the segment whose absence leaves the
-    class's lead over the others largest, until the class would change. Raises SettingError, NetworkError, ImageError.
-    Source: Zhou et al., Object detectors emerge in deep scene CNNs, 2015, section 3.1.
+    Each step removes the segment without which the class's lead over the best other class is largest, until the
+    predicted class would change.
+
+    Parameters
+    ----------
+    net : Network
+        A classifier.
+    image : array, PIL.Image.Image, str or os.PathLike
+        One image, as `Network.pixels_of` takes it.
+    segments : int
+        About how many segments the image is cut into (by SLIC), 2 to 1000.
+    progress : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    MinimalImage
+        The minimal image and the steps to it.
+
+    Raises
+    ------
+    NetworkError
+        If the network is not a classifier with two classes or more.
+    SettingError
+        If `segments` is out of range, or several images were given.
+    ImageError
+        If the image cannot be read.
+
+    References
+    ----------
+    Zhou, Khosla, Lapedriza, Oliva and Torralba, Object detectors emerge in deep scene CNNs, 2015, section 3.1.
+
+    Examples
+    --------
+    >>> import cnnexplore as cx
+    >>> found = cx.minimal_image(cx.load("worldnet"), cx.scene(2).image, segments=8, progress=False)
+    >>> len(found.scores) == len(found.removed) + 1, found.mask.mean() < 1
+    (True, True)
     """
     from skimage.segmentation import slic
 
-    if not isinstance(segments, int) or not 2 <= segments <= 1000:
-        raise SettingError(f"segments is {segments!r}; expected about how many, 2 to 1000.")
+    count = checked_integer("segments", segments, 2, 1000, what="about how many")
     layer = class_score_layer(net)
-    x = net.pixels_of(image)
-    if len(x) != 1:
-        raise SettingError(f"{len(x)} images were given; expected one.")
+    x = one_image(net, image)
     picture = net.picture(x)
-    parts = slic(picture, segments, compactness=10, start_label=0)
+    parts = slic(picture, count, compactness=10, start_label=0)
     probe, places = net.probe(layer.name), torch.from_numpy(parts).to(x.device)
 
     def leads(variants: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -80,22 +134,25 @@ def minimal_image(net: Network, image, segments: int = 40, progress: bool = True
     if len(first) < 2:
         raise NetworkError(f"{net.name} has {len(first)} score; expected two classes or more.")
     target = int(first.argmax())
-    left, removed, scores = list(range(int(parts.max()) + 1)), [], [float(first[target])]
+    removed: list[int] = []
+    left, scores = list(range(int(parts.max()) + 1)), [float(first[target])]
     with tqdm(total=len(left), desc="minimal image", unit="segment", disable=not progress) as bar:
         while len(left) > 1:
-            found = []
+            found: list[tuple[float, float]] = []
             for k in range(0, len(left), _BATCH):
                 variants = torch.cat(
                     [torch.where(places == part, torch.zeros_like(x), x) for part in left[k : k + _BATCH]]
                 )
                 found += list(zip(*(one.tolist() for one in leads(variants)), strict=True))
-            best = max(range(len(left)), key=lambda k: found[k][1])
-            if found[best][1] <= 0:
+            score, lead, best = max(((s, lead, k) for k, (s, lead) in enumerate(found)), key=lambda one: one[1])
+            if lead <= 0:
                 break
             part = left.pop(best)
             x = torch.where(places == part, torch.zeros_like(x), x)
             removed.append(part)
-            scores.append(found[best][0])
+            scores.append(score)
             bar.update()
     mask = np.isin(parts, left)
-    return MinimalImage(net.picture(x), mask, picture, target, unit_name(net, layer, target), scores, parts, removed)
+    label = unit_name(net, layer, target)
+    python = f"cx.minimal_image({net.to_python()}, {image_to_python(image)}, segments={count})"
+    return MinimalImage(net.picture(x), mask, picture, target, label, scores, parts, removed, python)

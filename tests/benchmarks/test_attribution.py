@@ -137,7 +137,7 @@ def test_top_patches_beside_bare_passes(alexnet, shared, benchmark, report):
 
     def ours():
         memory.clear()
-        memory.extend(process.memory_info().rss / 2**20 for _ in top_stream(alexnet, "conv5", None, paths, 9))
+        memory.extend(process.memory_info().rss / 2**20 for _ in top_stream(alexnet, "conv5", None, paths, k=9))
         assert len(memory) == -(-len(paths) // 16)
 
     others = []

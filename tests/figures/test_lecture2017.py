@@ -164,8 +164,8 @@ def holds_segments(sheet, net):
 
 def holds_minimal(sheet, net):
     for cell, image in zip(sheet.rows[0][1::2], TWO, strict=True):
-        found = cx.minimal_image(net, image, 6, progress=False)
-        same(cell.result, found, "mask", "picture")
+        found = cx.minimal_image(net, image, segments=6, progress=False)
+        same(cell.result, found, "mask", "minimal")
         assert cell.title == f"{found.mask.mean():.0%} left"
 
 
@@ -206,7 +206,7 @@ def test_evolution_is_of_the_checkpoints():
     first, last = sheet.rows[0]
     assert not np.array_equal(first.picture, last.picture)
     assert np.array_equal(
-        last.picture, cx.top_patches(cx.load("worldnet@1000"), "conv1", 0, scenes, 1).projections()[0]
+        last.picture, cx.top_patches(cx.load("worldnet@1000"), "conv1", 0, scenes, k=1).projections()[0]
     )
 
 

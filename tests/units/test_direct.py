@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 import cnnexplore as cx
+from cnnexplore import drawing
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
 
@@ -14,7 +15,7 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
 def net():
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(3, 4, 5), nn.ReLU(), nn.Conv2d(4, 6, 3, groups=2), nn.Flatten(), nn.LazyLinear(3))
-    net = cx.Network(module, 20, cx.Pixels("BGR", (1, 2, 3)), labels=list("abc"))
+    net = cx.Network(module, 20, cx.Pixels("BGR", (1, 2, 3), (40, 50, 60)), labels=list("abc"))
     module(torch.zeros(1, 3, 20, 20))
     return net
 
@@ -30,11 +31,15 @@ def test_first_filters_are_colours_in_the_screens_order(net):
         most = np.abs(weight[k]).max()
         expected = 127.5 + 127.5 * weight[k, ::-1].transpose(1, 2, 0) / most
         assert np.abs(pictures[k] - expected).max() <= 0.5
-    assert f.picture().shape == (5, 4 * 6 - 1 + 12 * 6, 3)
-    assert f._repr_png_().startswith(b"\x89PNG")
+    assert f.mosaic().shape == (5, 4 * 6 - 1 + 12 * 6, 3)
+    assert np.array_equal(f.mosaic()[:, :5], pictures[0])
+    some = cx.filters(net, "conv1", np.array([2, 0]))
+    assert some.units == [2, 0]
+    assert np.array_equal(some.weights, f.weights[[2, 0]])
+    assert np.array_equal(some.pictures(), pictures[[2, 0]])
 
 
-def test_deeper_filters_are_tiles_of_their_group(net):
+def test_deeper_filters_are_tiles_of_their_group(net, refused):
     f = cx.filters(net, "conv2")
     assert f.weights.shape == (6, 2, 3, 3)
     assert not f.of_pixels
@@ -44,7 +49,10 @@ def test_deeper_filters_are_tiles_of_their_group(net):
     low, high = np.unravel_index(weight.argmin(), weight.shape), np.unravel_index(weight.argmax(), weight.shape)
     assert tiles[high][2] < tiles[high][0]  # orange
     assert tiles[low][2] > tiles[low][1]  # purple
-    assert f._repr_png_().startswith(b"\x89PNG")
+    mosaic = f.mosaic(units=2)
+    assert mosaic.shape == (2 * 4 - 1, 2 * 4 - 1, 3)
+    assert np.array_equal(mosaic[4:, :3], f.tiles(1)[0])
+    refused(cx.SettingError, lambda: cx.filters(net, "conv2", 3).tiles(5), "none of the 1 units")
 
 
 @pytest.mark.parametrize("name", ["alexnet", "resnet18", "densenet121", "squeezenet1_1"])
@@ -60,8 +68,12 @@ def test_maps_are_the_activations(net):
     assert np.array_equal(a.maps, expected)
     assert a.order[0] == expected.max((1, 2)).argmax()
     assert sorted(a.order) == list(range(4))
-    assert a.picture([2, 0], columns=1).shape == (2 * 16 + 1, 16, 3)
-    assert a._repr_png_().startswith(b"\x89PNG")
+    mosaic = a.mosaic([2, 0], columns=1)
+    assert mosaic.shape == (2 * 16 + 1, 16, 3)
+    span = drawing.limits(expected[[2, 0]], signed=True)
+    assert np.array_equal(mosaic[17:], drawing.heat(expected[0], True, span))
+    titles = [axis.get_title() for axis in a.plot(count=3).axes[:4]]
+    assert titles == ["image", *(f"unit {k}" for k in a.order[:3])]
 
 
 def test_channels_last_layers():

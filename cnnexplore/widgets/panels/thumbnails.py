@@ -37,7 +37,7 @@ def filters_of(net: Network, layer: Layer) -> Filters | None:
 def of_patches(top: TopPatches, units: list[int]) -> Iterator[Some]:
     """The patch that excites each unit most, some units at a time."""
     for first in range(0, len(units), _CHUNK):
-        yield {unit: _first_patch(top, unit) for unit in units[first : first + _CHUNK]}
+        yield {unit: top.only(unit, 1).patches()[0] for unit in units[first : first + _CHUNK]}
 
 
 def of_filter(found: Filters, unit: int) -> np.ndarray:
@@ -69,9 +69,3 @@ def side_of(kind: str, layer: Layer, size: tuple[int, int]) -> int:
     """The pixels of a thumbnail: a whole multiple of a small patch or map, or 64."""
     side = max(layer.size) if kind == "maps" else 64 if kind == "filters" else round(min(max(layer.rf_size), max(size)))
     return 64 if side > 64 else side * -(-48 // side)
-
-
-def _first_patch(top: TopPatches, unit: int) -> np.ndarray:
-    one = top.only(unit)
-    found = one.values[:, :1], one.indices[:, :1], one.positions[:, :1]
-    return TopPatches(*found, [unit], top.layer, top.net, top.images).patches()[0]

@@ -130,7 +130,7 @@ class UnitPanel(LookPanel):
             source = Images.of(net, self.images)
             top = self._kept.get((net, where.name))
             if top is None:
-                for top in top_stream(net, where.name, None, source, self.k):
+                for top in top_stream(net, where.name, None, source, k=self.k):
                     yield "seen", (top.seen, len(source))
                 self._kept[net, where.name] = top
             order = np.argsort(-top.values[:, 0], kind="stable").tolist()
@@ -154,7 +154,7 @@ class UnitPanel(LookPanel):
             yield "projections", one.projections(rule=rule)
             if max(where.size) > 1 and one.values[0, 0] > 0:
                 try:
-                    yield "field", receptive_field(net, where.name, unit, top, _FIELD_IMAGES, progress=False)
+                    yield "field", receptive_field(net, where.name, unit, top, k=_FIELD_IMAGES, progress=False)
                 except SettingError:  # nothing changes its response: a unit that is dead, or never looked at
                     yield "field", None
             else:
