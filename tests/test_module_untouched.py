@@ -158,7 +158,7 @@ def codes(net, *images):
 def deeper(net):
     """The module inside another one, which has a relu between two fully-connected layers."""
     with torch.random.fork_rng(devices=[]):
-        return cx.Network(nn.Sequential(net.module, nn.ReLU(), nn.Linear(10, 3)), SIDE, net.pixels)
+        return cx.Network(nn.Sequential(net.module, nn.ReLU(), nn.Linear(10, 3)), size=SIDE, pixels=net.pixels)
 
 
 def patches(net):
@@ -274,7 +274,7 @@ def state_of(module):
 
 
 def network(module):
-    return cx.Network(module, SIDE, cx.Pixels("RGB", (), (50, 60, 70)))
+    return cx.Network(module, size=SIDE, pixels=cx.Pixels("RGB", (), (50, 60, 70)))
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ class Network:
     def __init__(
         self,
         module: nn.Module,
+        *,
         size: int | tuple[int, int] = (224, 224),
         pixels: Pixels | None = None,
         labels: Sequence[str] = (),

@@ -173,7 +173,14 @@ def load(
         if weights is not None:
             raise WeightsError(f"the weights of {name!r} follow from formulae and cannot be loaded; omit weights=.")
         formula = _FORMULAE[name]
-        net = Network(formula.make(), formula.size, formula.pixels, list(formula.labels), name, python)
+        net = Network(
+            formula.make(),
+            size=formula.size,
+            pixels=formula.pixels,
+            labels=list(formula.labels),
+            name=name,
+            source=python,
+        )
     elif name.lower().endswith(SUFFIXES) or os.sep in name or (Path(name).exists() and not _is_known(name)):
         if weights is not None:
             raise WeightsError(f"{name!r} is a weights file itself; omit weights=.")
@@ -215,7 +222,14 @@ def _torchvision_classifier(name: str, weights: str | os.PathLike[str] | None) -
     if weights is not None and chosen is None:
         return _filled(name, weights, size, pixels, labels)
     source = f"cx.load({name!r})" if chosen is None else f"cx.load({name!r}, weights={chosen!r})"
-    return Network(torchvision_classifiers.published(name, chosen), size, pixels, labels, name, source)
+    return Network(
+        torchvision_classifiers.published(name, chosen),
+        size=size,
+        pixels=pixels,
+        labels=labels,
+        name=name,
+        source=source,
+    )
 
 
 def _filled(
@@ -226,7 +240,7 @@ def _filled(
     if weights != "random":
         fill(module, read_tensors(Path(weights)), Path(weights).name)
     source = f"cx.load({name!r}, weights={os.fspath(weights)!r})"
-    return Network(module, size, pixels, labels, name, source)
+    return Network(module, size=size, pixels=pixels, labels=labels, name=name, source=source)
 
 
 def _device(device: str) -> torch.device:

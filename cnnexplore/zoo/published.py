@@ -73,7 +73,7 @@ def load(name: str, weights: str | os.PathLike[str] | None) -> Network:
         module = build(name, len(labels))
         if weights != "random":
             fill(module, read_tensors(path), path.name)
-        net = Network(module, one.size, Pixels(), labels, name)
+        net = Network(module, size=one.size, pixels=Pixels(), labels=labels, name=name)
     net.source = f"cx.load({name!r}, weights={os.fspath(weights)!r})"
     return net
 

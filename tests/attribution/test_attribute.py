@@ -28,7 +28,7 @@ class Small(nn.Module):
 def net():
     torch.manual_seed(0)
     pixels = cx.Pixels("BGR", (100, 110, 120), (50, 60, 70))
-    return cx.Network(Small(), SIDE, pixels, labels=["ant", "bee", "red cat", "dog"])
+    return cx.Network(Small(), size=SIDE, pixels=pixels, labels=["ant", "bee", "red cat", "dog"])
 
 
 @torch.no_grad()
@@ -225,5 +225,5 @@ def test_what_is_wrong_gets_a_sentence(net, refused):
     for words, call in wrong.items():
         refused(cx.SettingError, call, *words)
     refused(cx.LayerNotFound, lambda: cx.attribute(net, IMAGE, layer="conv9", unit=1), "conv9")
-    maps = cx.Network(nn.Conv2d(3, 4, 3), 12)
+    maps = cx.Network(nn.Conv2d(3, 4, 3), size=12)
     refused(cx.NetworkError, lambda: cx.attribute(maps, IMAGE), "10 x 10", "unit=")

@@ -26,7 +26,7 @@ class Pooled(nn.Module):
 
 
 def network(module, **more):
-    return cx.Network(module, 40, labels=list("abcde"), **more)
+    return cx.Network(module, size=40, labels=list("abcde"), **more)
 
 
 @pytest.fixture(scope="module")

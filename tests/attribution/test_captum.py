@@ -60,7 +60,7 @@ def test_integrated_gradients(case):
     """In float64: in float32 a rectifier that nearly is zero somewhere on the path decides too much."""
     net, path, module, x = case
     module = copy.deepcopy(module).double()
-    double = cx.Network(module, net.size, net.pixels)
+    double = cx.Network(module, size=net.size, pixels=net.pixels)
     a = cx.attribute(double, path, 3, method="integrated_gradients", steps=8)
     theirs = peers.IntegratedGradients(module).attribute(x.double(), target=3, n_steps=8, method="gausslegendre")
     near(a.raw, theirs[0])

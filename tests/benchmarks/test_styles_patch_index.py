@@ -19,7 +19,7 @@ SOME = slice(None, None, 8)  # of the photograph's patches: brute force takes mi
 def pictures(shared) -> list[np.ndarray]:
     """The first is matched, the others are what it is matched with."""
     paths = sorted((shared / "data" / "imagenet-sample").glob("*.jpg"))
-    net = cx.Network(torch.nn.Conv2d(3, 1, 3), SIDE)
+    net = cx.Network(torch.nn.Conv2d(3, 1, 3), size=SIDE)
     return [net.picture(net.pixels_of(path)) for path in paths]
 
 

@@ -33,7 +33,7 @@ def test_masks_lie_on_what_they_outline(folder):
 
 
 def test_scored_where_the_network_looks(folder):
-    net = cx.Network(nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.LazyLinear(2)), 20, labels=["cat", "dog"])
+    net = cx.Network(nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.LazyLinear(2)), size=20, labels=["cat", "dog"])
     net.module(net.pixels_of(np.zeros((20, 20, 3), np.uint8)))
     [(image, masks)] = list(cx.annotated(folder))
     truth = [(image, 1, masks["dog"])] * 2
@@ -45,7 +45,7 @@ def test_scored_where_the_network_looks(folder):
 
 
 def test_what_is_wrong_gets_a_sentence(folder, refused):
-    net = cx.Network(nn.Conv2d(3, 2, 3), 20)
+    net = cx.Network(nn.Conv2d(3, 2, 3), size=20)
     refused(cx.ImageError, lambda: list(cx.annotated(folder / "images")), "classes.txt")
     refused(cx.SettingError, lambda: cx.score(net, {"a": len}, truth=[]), "empty")
     refused(cx.SettingError, lambda: cx.score(net, truth=[]), "without attributions")

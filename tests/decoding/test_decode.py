@@ -29,7 +29,7 @@ def network(*parts, size=16, channels=3, seed=0):
             if name.endswith("running_var"):
                 b.copy_(0.5 + torch.rand(b.shape, generator=generator))
     pixels = cx.Pixels("RGB" if channels == 3 else "grey", (), (2.0,) * channels)
-    return cx.Network(module.eval(), size, pixels)
+    return cx.Network(module.eval(), size=size, pixels=pixels)
 
 
 def written_out(part):

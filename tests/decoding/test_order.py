@@ -84,7 +84,9 @@ def test_pictures_are_grey_where_nothing_is():
     with torch.no_grad():
         module.weight.zero_()
         module.weight[1, 0, 2, 3], module.weight[1, 1, 0, 0] = 2.0, -1.0
-    found = cx.decode(cx.Network(nn.Sequential(module), 12, cx.Pixels("BGR", (10, 20, 30), (2, 3, 4))), "conv1")
+    found = cx.decode(
+        cx.Network(nn.Sequential(module), size=12, pixels=cx.Pixels("BGR", (10, 20, 30), (2, 3, 4))), "conv1"
+    )
     assert np.array_equal(found.filters, module.weight.detach().numpy()[:, ::-1])
     shown = found.pictures()
     assert shown.shape == (2, 4, 5, 3)

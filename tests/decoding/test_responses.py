@@ -26,7 +26,7 @@ def linear():
         nn.Conv2d(3, 4, 3, bias=False), nn.Conv2d(4, 6, 3, 2, bias=False), nn.Conv2d(6, 5, 2, bias=False),
         nn.Flatten(), nn.Linear(5 * 49, 3, bias=False),
     )  # fmt: skip
-    return cx.Network(module, 20, cx.Pixels("BGR", (104.0, 117.0, 123.0), (50.0, 60.0, 70.0)))
+    return cx.Network(module, size=20, pixels=cx.Pixels("BGR", (104.0, 117.0, 123.0), (50.0, 60.0, 70.0)))
 
 
 @pytest.mark.parametrize("layer", ["conv1", "conv2", "conv3", "fc4"])
@@ -44,7 +44,7 @@ def test_where_all_is_linear_the_responses_are_the_same(linear, layer):
 def test_a_layer_with_padding_agrees_in_the_middle():
     torch.manual_seed(1)
     module = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, bias=False), nn.Conv2d(4, 5, 5, 2, 2, bias=False))
-    found = compare(cx.Network(module, 20), "conv2", None, IMAGES)
+    found = compare(cx.Network(module, size=20), "conv2", None, IMAGES)
     assert found.network.shape == (6, 5, 10, 10)
     inside = (..., slice(2, 8), slice(2, 8))
     assert np.allclose(found.network[inside], found.filters[inside], rtol=1e-3, atol=1e-2)

@@ -15,7 +15,7 @@ def net():
     """A network that knows the world's classes and nothing else."""
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(3, 4, 5, 2), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 46 * 46, 10))
-    return cx.Network(module, 96, labels=world.CLASSES)
+    return cx.Network(module, size=96, labels=world.CLASSES)
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +62,8 @@ def test_the_gradient_is_by_the_pixel_value(uneven_pixels):
 def test_the_gradient_is_that_of_the_score_before_the_softmax():
     torch.manual_seed(0)
     weights = nn.Linear(3 * 8 * 8, 10)
-    plain = cx.Network(nn.Sequential(nn.Flatten(), weights), 8)
-    with_softmax = cx.Network(nn.Sequential(nn.Flatten(), weights, nn.Softmax(1)), 8)
+    plain = cx.Network(nn.Sequential(nn.Flatten(), weights), size=8)
+    with_softmax = cx.Network(nn.Sequential(nn.Flatten(), weights, nn.Softmax(1)), size=8)
     image = np.full((8, 8, 3), 100, np.uint8)
     expected = weights.weight[4].detach().view(3, 8, 8).abs().amax(0).numpy()
     for net in (plain, with_softmax):
@@ -117,7 +117,7 @@ def test_fields_are_compared_with_the_layers(net):
 
 
 def test_what_is_wrong_gets_a_sentence(net, refused):
-    other = cx.Network(net.module, 96, labels=["tench"] * 10, name="other")
+    other = cx.Network(net.module, size=96, labels=["tench"] * 10, name="other")
     refused(cx.NetworkError, lambda: cx.score(other), "other", "house", "worldnet")
     for n in (0, -1, 2.5):
         refused(cx.SettingError, lambda n=n: cx.score(net, n=n), repr(n))

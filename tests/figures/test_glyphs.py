@@ -28,7 +28,7 @@ def net(request):
         "dsift, a descriptor every 4 pixels": lambda: dsift(step=4),
         "gaussian dsift": lambda: dsift(flat=False),
     }
-    return cx.Network(made[request.param](), SIDE, PIXELS)
+    return cx.Network(made[request.param](), size=SIDE, pixels=PIXELS)
 
 
 @pytest.mark.parametrize("degrees", [0, 45, 90, 135])

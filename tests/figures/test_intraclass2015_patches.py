@@ -27,7 +27,7 @@ def net():
         torch.manual_seed(0)
         module = nn.Sequential(nn.Conv2d(3, 6, 5, 2, 2), nn.ReLU(), nn.Conv2d(6, 8, 3, 2, 1), nn.ReLU(),
                                nn.Flatten(), nn.Linear(8 * 64, 4))  # fmt: skip
-    return cx.Network(module, SIDE, labels=list("abcd"), name="tiny")
+    return cx.Network(module, size=SIDE, labels=list("abcd"), name="tiny")
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_the_last_map(net, refused):
     assert of_patches.last_map(net, None) == "relu2"
     assert of_patches.last_map(net, "conv1") == "conv1"
     refused(cx.LayerNotFound, lambda: of_patches.last_map(net, "pool9"), "pool9")
-    flat = cx.Network(nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE * SIDE, 4)), SIDE)
+    flat = cx.Network(nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE * SIDE, 4)), size=SIDE)
     refused(cx.LayerError, lambda: of_patches.last_map(flat, None), "no layer with a map")
 
 

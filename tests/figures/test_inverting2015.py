@@ -16,7 +16,7 @@ QUICK = {"steps": 8, "progress": False}
 def net():
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU(), nn.Conv2d(4, 6, 3, 1, 1))
-    return cx.Network(module, 24, cx.Pixels("RGB", (), (50.0, 50.0, 50.0)), name="tiny")
+    return cx.Network(module, size=24, pixels=cx.Pixels("RGB", (), (50.0, 50.0, 50.0)), name="tiny")
 
 
 @pytest.mark.parametrize("number", ["6", "9"])
@@ -52,7 +52,7 @@ def test_the_published_numbers_stand_beside_those_of_caffes_networks(net):
     named = nn.Module()
     named.conv1, named.norm1 = nn.Conv2d(3, 96, 3, 2, 1), nn.LocalResponseNorm(5)
     named.forward = lambda x: named.norm1(named.conv1(x))
-    caffe = cx.Network(named, 24, cx.Pixels("RGB", (), (50.0,) * 3))
+    caffe = cx.Network(named, size=24, pixels=cx.Pixels("RGB", (), (50.0,) * 3))
     table = cx.figure("inverting2015.table3", caffe, [IMAGE, 255 - IMAGE], layers=["conv1"], steps=1, progress=False)
     assert [table.published[f"TV {w}", "conv1"] for w in (1, 10, 100)] == [10.0, 20.2, 40.8]
     assert "(40.8)" in str(table)

@@ -18,7 +18,7 @@ def net():
         nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU(), nn.Conv2d(4, 6, 3, 1, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
         nn.Linear(6, 5),
     )  # fmt: skip
-    return cx.Network(module, 24, labels=list("abcde"), name="tiny")
+    return cx.Network(module, size=24, labels=list("abcde"), name="tiny")
 
 
 TWO = IMAGES[:2]

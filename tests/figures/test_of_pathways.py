@@ -20,7 +20,7 @@ def net():
             nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(6 * 36, 12), nn.ReLU(),
             nn.Dropout(), nn.Linear(12, 10), nn.ReLU(), nn.Linear(10, 4), nn.Softmax(1),
         )  # fmt: skip
-    return cx.Network(module, SIDE, labels=list("abcd"), name="tiny")
+    return cx.Network(module, size=SIDE, labels=list("abcd"), name="tiny")
 
 
 def check(sheet, net, rows):

@@ -20,7 +20,7 @@ def net():
             nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(6 * 64, 12), nn.ReLU(), nn.Dropout(),
             nn.Linear(12, 10), nn.ReLU(), nn.Linear(10, 3),
         )  # fmt: skip
-    return cx.Network(module, SIDE, labels=list("abc"), name="tiny")
+    return cx.Network(module, size=SIDE, labels=list("abc"), name="tiny")
 
 
 @pytest.fixture(scope="module")

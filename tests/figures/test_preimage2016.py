@@ -26,7 +26,7 @@ def net():
         nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU(), nn.Conv2d(4, 6, 3, 1, 1), nn.ReLU(), nn.Dropout(),
         nn.Flatten(), nn.Linear(6 * 144, 5), nn.Softmax(1),
     )  # fmt: skip
-    return cx.Network(module, 24, labels=list("abcde"), name="tiny")
+    return cx.Network(module, size=24, labels=list("abcde"), name="tiny")
 
 
 MADE = {
@@ -72,7 +72,7 @@ def test_figure4_shows_each_descriptor_above_what_it_keeps(tmp_path):
         assert (low, high) == (0, 255)
         # the contrast is stretched, nothing else
         assert np.corrcoef(cell.picture.ravel(), cell.result.picture.ravel())[0, 1] > 0.9
-    own = cx.Network(hog(cell=4), 32, cx.Pixels("grey"))
+    own = cx.Network(hog(cell=4), size=32, pixels=cx.Pixels("grey"))
     mine = preimage2016.figure4(own, IMAGE, steps=2, progress=False)
     assert [r.net for r in mine.results] == [own]
     sheet.save(tmp_path / "a.png")
@@ -118,7 +118,7 @@ def test_published_numbers_stand_beside_the_papers_algorithm(monkeypatch):
     named = nn.Module()
     named.conv1, named.norm1 = nn.Conv2d(3, 96, 3, 2, 1), nn.LocalResponseNorm(5)
     named.forward = lambda x: named.norm1(named.conv1(x))
-    alexnet = cx.Network(named, 24)
+    alexnet = cx.Network(named, size=24)
     solvers = []
     invert = preimage2016.invert
     monkeypatch.setattr(preimage2016, "invert", lambda *a, **run: solvers.append(run["solver"]) or invert(*a, **run))

@@ -37,7 +37,7 @@ class Counted(nn.Module):
 
 @pytest.fixture
 def counted():
-    net = cx.Network(nn.Sequential(*(part for k in range(4) for part in (Counted(k), nn.Conv2d(3, 3, 3)))), 24)
+    net = cx.Network(nn.Sequential(*(part for k in range(4) for part in (Counted(k), nn.Conv2d(3, 3, 3)))), size=24)
     assert len(net.layers) == 8  # traced here, where all of it runs
     CALLS.clear()
     return net
@@ -84,7 +84,7 @@ def chain():
             nn.Conv2d(4, 5, 3), nn.Hardtanh(-1, 1, inplace=True), nn.Flatten(), nn.Linear(5 * 12 * 12, 7),
         )  # fmt: skip
         module[2].running_mean.uniform_(-1, 1)
-    return cx.Network(module, 16, cx.Pixels("BGR", (1, 2, 3), (50, 60, 70)))
+    return cx.Network(module, size=16, pixels=cx.Pixels("BGR", (1, 2, 3), (50, 60, 70)))
 
 
 def test_codes_are_those_of_a_plain_pass(chain):
@@ -159,7 +159,7 @@ class Shared(nn.Module):
 def tangled():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        return cx.Network(Shared(), 16)
+        return cx.Network(Shared(), size=16)
 
 
 def test_shared_modules_and_functions(tangled):
@@ -191,7 +191,7 @@ class Residual(nn.Module):
 
 def test_gradients_through_what_works_in_place():
     """Against a plain pass that works nowhere in place."""
-    net = cx.Network(Residual(), 16)
+    net = cx.Network(Residual(), size=16)
     m = copy.deepcopy(net.module).eval()
     x = net.pixels_of(picture(16))
     plain, found = x.clone().requires_grad_(), x.clone().requires_grad_()
@@ -211,7 +211,7 @@ def test_gradients_through_what_works_in_place():
 @pytest.mark.parametrize("name", ["resnet18", "squeezenet1_0", "googlenet", "mobilenet_v3_small"])
 def test_torchvisions_networks_agree_with_hooks_of_ones_own(name):
     net = cx.load(name, weights="random", device="cpu")
-    net = cx.Network(net.module, 64, net.pixels)
+    net = cx.Network(net.module, size=64, pixels=net.pixels)
     image, expected, calls = picture(64), {}, {}
     plain = copy.deepcopy(net.module).eval()
     for path, part in plain.named_modules():
@@ -250,12 +250,12 @@ class NoReturn(nn.Module):
 
 
 def test_a_module_whose_train_returns_nothing():
-    assert cx.Network(NoReturn(), 8).activations(picture(8), "conv1").shape == (1, 2, 6, 6)
+    assert cx.Network(NoReturn(), size=8).activations(picture(8), "conv1").shape == (1, 2, 6, 6)
 
 
 def test_weight_normalised_modules():
     module = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 2, 3)), nn.ReLU())
-    net = cx.Network(module, 8)
+    net = cx.Network(module, size=8)
     assert same(net.activations(picture(8), "conv1"), by_hand(net, picture(8), 1))
 
 
@@ -270,7 +270,7 @@ def test_a_network_takes_another_path(refused):
         def forward(self, x):
             return self.a(x) if len(x) == 1 else self.b(x)
 
-    net = cx.Network(Fickle(), 8)
+    net = cx.Network(Fickle(), size=8)
     refused(cx.NetworkError, lambda: net.activations([picture(8)] * 2, "conv1"), "'conv1'", "another path")
 
 
@@ -297,7 +297,7 @@ def test_what_cannot_be_asked(chain, refused):
     refused(cx.LayerNotFound, lambda: chain.activations(picture(16), ["conv1", "pool9"]), "'pool9'")
     refused(cx.SettingError, lambda: chain.activations(picture(16), []), "no layer")
     refused(cx.SettingError, lambda: chain.activations([], "conv1"), "at least one image")
-    grey = cx.Network(chain.module, 16, cx.Pixels("grey"))
+    grey = cx.Network(chain.module, size=16, pixels=cx.Pixels("grey"))
     refused(cx.NetworkError, lambda: grey.activations(picture(16), "conv1"), "pixels=")
 
 
@@ -313,27 +313,27 @@ def scores(*values):
 
 
 def test_predict_is_a_softmax_of_the_scores():
-    net = cx.Network(scores(1.0, 3.0, 2.0), 8, labels=["a", "b", "c"])
+    net = cx.Network(scores(1.0, 3.0, 2.0), size=8, labels=["a", "b", "c"])
     exps = [float(np.exp(v)) for v in (3, 2, 1)]
     found = net.predict(picture(8), k=2)
     assert [label for label, _ in found] == ["b", "c"]
     assert [p for _, p in found] == pytest.approx([e / sum(exps) for e in exps[:2]], rel=1e-5)
     assert len(net.predict(picture(8), k=50)) == 3
-    assert [label for label, _ in cx.Network(scores(0.0, 1.0), 8).predict(picture(8))] == ["class 1", "class 0"]
+    assert [label for label, _ in cx.Network(scores(0.0, 1.0), size=8).predict(picture(8))] == ["class 1", "class 0"]
 
 
 def test_predict_leaves_probabilities_as_they_are():
     module = nn.Sequential(*scores(1.0, 3.0, 2.0), nn.Softmax(1))
-    (_, p), *_ = cx.Network(module, 8).predict(picture(8))
+    (_, p), *_ = cx.Network(module, size=8).predict(picture(8))
     assert p == pytest.approx(float(np.exp(3) / (np.exp(1) + np.exp(2) + np.exp(3))), rel=1e-5)
 
 
 def test_predict_refuses(refused):
-    net = cx.Network(scores(1.0, 3.0), 8)
-    maps = cx.Network(nn.Sequential(nn.Conv2d(3, 2, 3)), 8)
+    net = cx.Network(scores(1.0, 3.0), size=8)
+    maps = cx.Network(nn.Sequential(nn.Conv2d(3, 2, 3)), size=8)
     refused(cx.NetworkError, lambda: maps.predict(picture(8)), "one score per class")
     refused(cx.NetworkError, lambda: net.predict([picture(8)] * 2), "of one image")
-    short = cx.Network(scores(1.0, 3.0), 8, labels=["only one"])
+    short = cx.Network(scores(1.0, 3.0), size=8, labels=["only one"])
     refused(cx.NetworkError, lambda: short.predict(picture(8)), "2 scores", "1 label")
     for k in (0, -1, 2.5):
         refused(cx.SettingError, lambda k=k: net.predict(picture(8), k), f"k is {k}")

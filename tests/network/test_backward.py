@@ -123,7 +123,7 @@ def matrix(layer, shape):
 def mixed():
     torch.manual_seed(0)
     module = Mixed().double()
-    net = cx.Network(module, 8, cx.Pixels("RGB", (0, 0, 0)), labels=list("abcde"))
+    net = cx.Network(module, size=8, pixels=cx.Pixels("RGB", (0, 0, 0)), labels=list("abcde"))
     image = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(2)).double() * 255
     return net, module, image.float()
 

@@ -110,7 +110,7 @@ def test_chains(ops, size):
         assume(all(s + 2 * p >= d * (k - 1) + 1 for s, k, p, d in _windows(part, x.shape[-2:])))
         x = part(x)
         maps.append(tuple(x.shape[-2:]))
-    layers = list(cx.Network(module, size, GREY).layers.values())
+    layers = list(cx.Network(module, size=size, pixels=GREY).layers.values())
     assert [layer.size for layer in layers] == maps
     expected = list(closed_formula(ops))
     assert [(layer.rf_size, layer.rf_stride, layer.rf_offset) for layer in layers] == expected
@@ -139,7 +139,9 @@ def _windows(part, shape):
 @pytest.mark.parametrize("kernel", [3, 4, (2, 5)])
 @pytest.mark.filterwarnings("ignore:Using padding='same'")
 def test_padding_same_is_a_string(kernel):
-    net = cx.Network(positive(nn.Sequential(nn.Conv2d(1, 1, kernel, padding="same"), nn.AvgPool2d(2))), 24, GREY)
+    net = cx.Network(
+        positive(nn.Sequential(nn.Conv2d(1, 1, kernel, padding="same"), nn.AvgPool2d(2))), size=24, pixels=GREY
+    )
     layer = net.layers["pool1"]
     unit, mask = reach(net.module, 1, (24, 24))
     assert extent(mask) == box(layer, unit, (24, 24))
@@ -147,7 +149,7 @@ def test_padding_same_is_a_string(kernel):
 
 @pytest.mark.parametrize("pad", [nn.ZeroPad2d((1, 2, 3, 0)), nn.ReflectionPad2d(2), nn.ReplicationPad2d((2, 1, 0, 1))])
 def test_padding_layers(pad):
-    net = cx.Network(positive(nn.Sequential(pad, nn.Conv2d(1, 1, 3, 2))), 24, GREY)
+    net = cx.Network(positive(nn.Sequential(pad, nn.Conv2d(1, 1, 3, 2))), size=24, pixels=GREY)
     unit, mask = reach(net.module, 1, (24, 24))
     assert extent(mask) == box(net.layers["conv1"], unit, (24, 24))
 
@@ -159,7 +161,7 @@ def test_transposed_convolution_and_upsampling_come_near():
         nn.Upsample(scale_factor=2, mode="bilinear"), nn.Sequential(nn.Conv2d(2, 4, 1), nn.PixelShuffle(2)),
     ):  # fmt: skip
         net = cx.Network(positive(nn.Sequential(nn.Conv2d(1, 2, 3, 2), up, nn.Conv2d(1 if not isinstance(
-            up, nn.Upsample) else 2, 1, 1))), 32, GREY)  # fmt: skip
+            up, nn.Upsample) else 2, 1, 1))), size=32, pixels=GREY)  # fmt: skip
         layer = list(net.layers.values())[-1]
         assert layer.rf_stride == (1, 1)
         for unit in ((10, 10), (11, 14)):
@@ -261,7 +263,7 @@ BRANCHING = {
 def test_branching_modules(name):
     size = (49, 61)
     module = positive(BRANCHING[name]())
-    layer = list(cx.Network(module, size, GREY).layers.values())[-1]
+    layer = list(cx.Network(module, size=size, pixels=GREY).layers.values())[-1]
     unit, mask = reach(module, 1, size)
     found = extent(mask)
     assert found == box(layer, unit, size)
@@ -270,7 +272,7 @@ def test_branching_modules(name):
 
 
 def test_each_use_of_a_shared_module_has_its_own_field():
-    layers = cx.Network(positive(Reused()), 24, GREY).layers
+    layers = cx.Network(positive(Reused()), size=24, pixels=GREY).layers
     assert [(layer.path, layer.rf_size) for layer in layers.values()] == [
         ("conv", (3, 3)), ("relu", (3, 3)), ("conv:2", (5, 5)), ("relu:2", (5, 5)), ("conv:3", (7, 7)),
         ("relu:3", (7, 7)),
@@ -289,7 +291,9 @@ class Squeeze(nn.Module):
 
 
 def test_a_global_gate_sees_everything():
-    net = cx.Network(positive(nn.Sequential(nn.Conv2d(1, 1, 3, 2), Squeeze(), nn.Conv2d(1, 1, 1))), (21, 25), GREY)
+    net = cx.Network(
+        positive(nn.Sequential(nn.Conv2d(1, 1, 3, 2), Squeeze(), nn.Conv2d(1, 1, 1))), size=(21, 25), pixels=GREY
+    )
     assert net.layers["2"].rf_size == (21, 25)
     assert net.layers["2"].rf_stride == (2, 2)
     assert net.layers["2"].size == (10, 12)
@@ -300,7 +304,7 @@ def test_a_global_gate_sees_everything():
     [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 3))],
 )
 def test_what_follows_the_whole_map_sees_the_whole_map(head):
-    net = cx.Network(positive(nn.Sequential(nn.Conv2d(1, 1, 5, 2), head)), (21, 31), GREY)
+    net = cx.Network(positive(nn.Sequential(nn.Conv2d(1, 1, 5, 2), head)), size=(21, 31), pixels=GREY)
     layer = list(net.layers.values())[-1]
     assert layer.size == (1, 1)
     assert layer.rf_size == (21, 31)
@@ -310,7 +314,9 @@ def test_what_follows_the_whole_map_sees_the_whole_map(head):
 
 @pytest.mark.parametrize(("inside", "outside"), [(12, 3), (12, 12), (13, 6)])
 def test_adaptive_pooling(inside, outside):
-    net = cx.Network(positive(nn.Sequential(nn.AdaptiveAvgPool2d(outside), nn.Conv2d(1, 1, 1))), inside, GREY)
+    net = cx.Network(
+        positive(nn.Sequential(nn.AdaptiveAvgPool2d(outside), nn.Conv2d(1, 1, 1))), size=inside, pixels=GREY
+    )
     layer = list(net.layers.values())[-1]
     assert layer.rf_stride == (inside / outside,) * 2
     for unit in ((0, 0), (outside // 2, outside // 2)):
@@ -323,7 +329,7 @@ def test_adaptive_pooling(inside, outside):
 
 
 def test_describe():
-    layer = cx.Network(nn.Sequential(nn.Conv2d(3, 8, (5, 3), 2)), (24, 32)).layers["conv1"]
+    layer = cx.Network(nn.Sequential(nn.Conv2d(3, 8, (5, 3), 2)), size=(24, 32)).layers["conv1"]
     assert layer.describe() == "10 x 15 x 8, sees 5 x 3 px"
     assert layer.rf_box(1, 2) == (2, 4, 6, 6)
 
@@ -363,7 +369,7 @@ def check_table(net, table):
 
 @pytest.fixture(scope="module")
 def alexnet():
-    return cx.Network(caffe_alexnet(), 227, name="alexnet-caffe")
+    return cx.Network(caffe_alexnet(), size=227, name="alexnet-caffe")
 
 
 @pytest.fixture(scope="module")
@@ -387,7 +393,7 @@ def vgg_m():
     renamed = nn.Sequential()
     for k, part in enumerate(module):
         renamed.add_module("fc6" if isinstance(part, nn.Conv2d) and part.kernel_size == (6, 6) else str(k), part)
-    return cx.Network(renamed, 224, name="vgg-m")
+    return cx.Network(renamed, size=224, name="vgg-m")
 
 
 def test_table_1_alexnet(alexnet):
@@ -451,5 +457,5 @@ def test_the_papers_jitter(alexnet):
     """A quarter of the stride, at least 1."""
     expected = {"conv1": 1, "pool1": 2, "conv2": 2, "pool2": 4, "conv5": 4, "pool5": 8, "fc6": 8, "fc8": 8}
     assert {name: paper_jitter(alexnet.layers[name]) for name in expected} == expected
-    seven = cx.Network(nn.Sequential(nn.Conv2d(3, 1, 7, 7)), 28).layers["conv1"]
+    seven = cx.Network(nn.Sequential(nn.Conv2d(3, 1, 7, 7)), size=28).layers["conv1"]
     assert paper_jitter(seven) == 2  # rounded

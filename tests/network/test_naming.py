@@ -14,7 +14,7 @@ from cnnexplore.zoo.architectures.alexnet import caffe_alexnet
 
 
 def names(module, size=64, pixels=None):
-    return list(cx.Network(module, size, pixels).layers)
+    return list(cx.Network(module, size=size, pixels=pixels).layers)
 
 
 def random(name):
@@ -31,7 +31,7 @@ def test_sequential():
         "conv1", "bn1", "relu1", "pool1", "conv2", "gelu2", "conv3", "relu3", "pool3", "drop3", "10", "fc4", "tanh4",
         "fc5", "logprob",
     ]  # fmt: skip
-    layers = cx.Network(module, 64).layers
+    layers = cx.Network(module, size=64).layers
     assert layers["4"] is layers["conv2"]  # the path goes on working
     assert (layers["conv2"].path, layers["conv2"].kind) == ("4", "Conv2d")
 
@@ -51,7 +51,7 @@ def test_an_authors_own_names_stay():
         "fc": nn.Flatten(),
     }.items():
         module.add_module(name, part)
-    layers = cx.Network(module, 32).layers
+    layers = cx.Network(module, size=32).layers
     assert next(iter(layers)) == "conv1_1"
     assert layers["conv2"].path == "conv2"  # not the stem, which is the second convolution
     assert layers["stem"].name == "stem"
@@ -62,7 +62,7 @@ def test_containers_are_aliases_of_their_last_child():
     module = nn.Sequential()
     module.add_module("features", nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU(inplace=True)))
     module.add_module("head", nn.Sequential(nn.Flatten(), nn.Linear(2 * 30 * 30, 5)))
-    layers = cx.Network(module, 32).layers
+    layers = cx.Network(module, size=32).layers
     assert list(layers) == ["conv1", "relu1", "head.0", "fc2"]
     assert layers["features"].name == "relu1"
     assert layers["head"].name == "fc2"
@@ -77,13 +77,13 @@ class Blur(nn.Conv2d):
 def test_a_library_module_under_another_name_is_one_layer():
     """Its forward pass is the library's, so what that calls is no layer of its own; the class says what it is."""
     module = nn.Sequential(OrderedDict(blur=Blur(3, 3, 5, bias=False), conv=nn.Conv2d(3, 4, 3), relu=nn.ReLU()))
-    layers = cx.Network(module, 32).layers
+    layers = cx.Network(module, size=32).layers
     assert [(layer.name, layer.kind, layer.path) for layer in layers.values()] == [
         ("blur", "Blur", "blur"), ("conv1", "Conv2d", "conv"), ("relu1", "ReLU", "relu"),
     ]  # fmt: skip
     assert layers["blur"].rf_size == (5, 5)
     with torch.no_grad():
-        net = cx.Network(module, 32)
+        net = cx.Network(module, size=32)
         x = net.pixels_of(np.zeros((32, 32), np.uint8))
         assert torch.allclose(net.activations(np.zeros((32, 32), np.uint8), "blur"), module.blur(x), atol=1e-4)
 
@@ -148,7 +148,7 @@ class LeNetStyle(nn.Module):
 
 
 def test_a_functional_module():
-    layers = cx.Network(LeNetStyle(), 28, cx.Pixels("grey")).layers
+    layers = cx.Network(LeNetStyle(), size=28, pixels=cx.Pixels("grey")).layers
     assert list(layers) == [
         "conv1", "relu1", "pool1", "conv2", "relu2", "pool2", "fc1", "relu3", "fc2", "relu4", "fc3", "logprob",
     ]  # fmt: skip
@@ -178,7 +178,7 @@ def test_any_classifier_of_torchvision(name):
 
 
 def test_layer_not_found(refused):
-    layers = cx.Network(caffe_alexnet(5, 8), 227, name="alexnet").layers
+    layers = cx.Network(caffe_alexnet(5, 8), size=227, name="alexnet").layers
     sentence = refused(cx.LayerNotFound, lambda: layers["conv6"])
     assert sentence == "'conv6' is not a layer of alexnet; did you mean 'conv5'?"
     refused(cx.LayerNotFound, lambda: layers["Conv_1"], "did you mean 'conv1'?")
@@ -191,7 +191,7 @@ def test_layer_not_found(refused):
 
 
 def test_the_mapping():
-    net = cx.Network(nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU()), 16, name="two")
+    net = cx.Network(nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU()), size=16, name="two")
     assert [net.layers.depth(layer) for layer in net.layers.values()] == [0, 1]
     table = repr(net.layers).splitlines()
     assert [row.split()[:2] for row in table] == [["conv1", "Conv2d"], ["relu1", "ReLU"]]
@@ -200,15 +200,15 @@ def test_the_mapping():
 
 def test_modules_that_are_no_networks(refused):
     refused(cx.NetworkError, lambda: cx.Network("alexnet"), "nn.Module", "cx.load")
-    refused(cx.LayerNotFound, lambda: cx.Network(nn.Identity(), 8).layers["0"], "identity")
-    refused(cx.NetworkError, lambda: cx.Network(nn.Sequential(nn.Linear(5, 5)), 8).layers, "(1, 3, 8, 8)", "size=")
-    refused(cx.NetworkError, lambda: cx.Network(nn.Conv2d(1, 2, 3), 8).layers)
+    refused(cx.LayerNotFound, lambda: cx.Network(nn.Identity(), size=8).layers["0"], "identity")
+    refused(cx.NetworkError, lambda: cx.Network(nn.Sequential(nn.Linear(5, 5)), size=8).layers, "(1, 3, 8, 8)", "size=")
+    refused(cx.NetworkError, lambda: cx.Network(nn.Conv2d(1, 2, 3), size=8).layers)
     for wrong in ((8,), (8, 8, 8), (0, 8), (8.5, 8), "88"):
-        refused(cx.SettingError, lambda size=wrong: cx.Network(nn.ReLU(), size), "size")
+        refused(cx.SettingError, lambda size=wrong: cx.Network(nn.ReLU(), size=size), "size")
 
 
 def test_a_single_module_is_a_layer():
-    net = cx.Network(nn.Conv2d(3, 2, 3), 8)
+    net = cx.Network(nn.Conv2d(3, 2, 3), size=8)
     assert list(net.layers) == ["conv1"]
     assert net.activations(np.zeros((8, 8, 3), np.uint8), "conv1").shape == (1, 2, 6, 6)
 
@@ -218,7 +218,9 @@ def test_a_module_that_fails_in_many_lines(refused):
         def forward(self, x):
             raise ValueError("one\n\ttwo" + 5000 * "!")
 
-    sentence = refused(cx.NetworkError, lambda: cx.Network(Fails(), 8).layers, "Fails", "one two!!!", "(1, 3, 8, 8)")
+    sentence = refused(
+        cx.NetworkError, lambda: cx.Network(Fails(), size=8).layers, "Fails", "one two!!!", "(1, 3, 8, 8)"
+    )
     assert len(sentence) < 600
 
 
@@ -232,4 +234,4 @@ class Locked(nn.Module):
 
 
 def test_a_module_that_cannot_be_copied(refused):
-    refused(cx.NetworkError, lambda: cx.Network(Locked(), 8).layers, "Locked cannot be copied")
+    refused(cx.NetworkError, lambda: cx.Network(Locked(), size=8).layers, "Locked cannot be copied")

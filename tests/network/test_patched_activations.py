@@ -28,7 +28,7 @@ def build(parts, side=SIDE):
     torch.manual_seed(0)
     module = nn.Sequential(*parts).eval()
     module(torch.zeros(1, 3, side, side))  # lazy layers take their size
-    return cx.Network(module, side, cx.Pixels("RGB", (0, 0, 0)))
+    return cx.Network(module, size=side, pixels=cx.Pixels("RGB", (0, 0, 0)))
 
 
 NETS = {

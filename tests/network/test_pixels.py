@@ -27,7 +27,7 @@ def picture(height=6, width=7, seed=0):
 
 
 def network(pixels, size):
-    return cx.Network(nn.Conv2d(pixels.channels, 2, 1), size, pixels)
+    return cx.Network(nn.Conv2d(pixels.channels, 2, 1), size=size, pixels=pixels)
 
 
 @pytest.mark.parametrize("order", ["RGB", "BGR"])
@@ -124,7 +124,7 @@ def test_torchvisions_conventions(name):
 def test_feeding_a_module_changes_no_number():
     """The memory layout is the network's business, the values are the convention's."""
     for parts in ([nn.Conv2d(3, 2, 3)], [nn.Conv2d(3, 2, 3), nn.LocalResponseNorm(3)]):
-        net = cx.Network(nn.Sequential(*parts), (6, 7), CONVENTIONS["RGB"])
+        net = cx.Network(nn.Sequential(*parts), size=(6, 7), pixels=CONVENTIONS["RGB"])
         x = net.pixels_of([picture(), picture(seed=1)])
         kept = x.clone()
         assert torch.equal(net.feed(x), (x.double() / torch.tensor(net.pixels.std)[:, None, None]).float())

@@ -21,14 +21,14 @@ from cnnexplore.network import (
 @pytest.fixture(scope="module")
 def net():
     module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 3))
-    return cx.Network(module, 8, labels=["red fox", "grey wolf", "dingo"], name="small")
+    return cx.Network(module, size=8, labels=["red fox", "grey wolf", "dingo"], name="small")
 
 
 def test_numbers_and_labels(net):
     assert [resolve_unit(net, net.scores, one) for one in (2, np.int64(1), "red fox")] == [2, 1, 0]
     assert resolve_unit(net, net.scores, torch.tensor(2)) == 2
     assert [unit_name(net, net.scores, k) for k in range(3)] == net.labels
-    assert unit_name(cx.Network(net.module, 8), net.scores, 1) == "unit 1"
+    assert unit_name(cx.Network(net.module, size=8), net.scores, 1) == "unit 1"
 
 
 def test_several_units(net):
@@ -57,7 +57,7 @@ def test_labels_belong_to_class_units_alone(refused):
     module = nn.Sequential(
         nn.Conv2d(3, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(3 * 36, 3), nn.ReLU(), nn.Linear(3, 3)
     )
-    net = cx.Network(module, 8, labels=["a", "b", "a"], name="small")
+    net = cx.Network(module, size=8, labels=["a", "b", "a"], name="small")
     sentence = refused(cx.SettingError, lambda: resolve_unit(net, net.layers["fc2"], "b"), "at fc2", "0 to 2")
     assert "'a' at fc3" in sentence
     assert unit_name(net, net.layers["fc2"], 1) == "unit 1"
@@ -66,7 +66,7 @@ def test_labels_belong_to_class_units_alone(refused):
 
 def test_class_maps_carry_the_labels():
     module = nn.Sequential(nn.Conv2d(3, 3, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Softmax(1))
-    net = cx.Network(module, 8, labels=["a", "b", "c"])
+    net = cx.Network(module, size=8, labels=["a", "b", "c"])
     assert [unit_name(net, layer, 1) for layer in net.layers.values()] == ["b"] * len(net.layers)
     assert resolve_unit(net, net.layers["conv1"], "c") == 2
 
@@ -78,7 +78,7 @@ def test_layers_by_what_they_have(net, refused):
     assert last_map_layer(net, net.layers["relu1"], "a test") is net.layers["conv1"]
     refused(cx.LayerError, lambda: last_map_layer(net, net.layers["conv1"], "a test"), "a test needs", "before conv1")
     assert features_layer(net) is net.layers["relu1"]
-    alone = cx.Network(nn.Conv2d(3, 4, 3), 8)
+    alone = cx.Network(nn.Conv2d(3, 4, 3), size=8)
     refused(cx.LayerError, lambda: features_layer(alone), "no layer before its class scores")
 
 

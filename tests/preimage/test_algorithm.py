@@ -148,7 +148,7 @@ def test_algorithm_1(name, channels):
         pixels = cx.Pixels("BGR", (104, 117, 123), (50, 60, 70), case["B"])
     else:
         pixels = cx.Pixels("grey", (33,), (78,), case["B"])
-    net = cx.Network(module, SIDE, pixels)
+    net = cx.Network(module, size=SIDE, pixels=pixels)
     image = np.random.default_rng(1).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
     steps, refine, seed = 12, 4, 11
     run = cx.Inversion(
@@ -182,7 +182,7 @@ def test_without_the_factor_N_nothing_moves():
     """The printed rate is relative to the sum over pixels: the step must not depend on the canvas's size."""
     moved = []
     for side in (8, 32):
-        net = cx.Network(build(3), side)
+        net = cx.Network(build(3), size=side)
         image = np.random.default_rng(1).integers(0, 256, (side, side, 3), dtype=np.uint8)
         run = cx.Inversion(net, image, "conv1", C=0, alpha=2, beta=2, jitter=1, rate=1e-6, steps=1, refine=0)
         before = run.canvas.clone()

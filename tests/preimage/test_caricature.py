@@ -17,7 +17,7 @@ IMAGE = IMAGE.astype(np.uint8)
 @pytest.fixture(scope="module")
 def net():
     torch.manual_seed(0)
-    return cx.Network(nn.Sequential(nn.Conv2d(3, 6, 5, 2, 2), nn.ReLU(), nn.Conv2d(6, 8, 3)), 20)
+    return cx.Network(nn.Sequential(nn.Conv2d(3, 6, 5, 2, 2), nn.ReLU(), nn.Conv2d(6, 8, 3)), size=20)
 
 
 def test_the_weights_are_the_papers(net):
@@ -62,7 +62,7 @@ def test_what_is_wrong_gets_a_sentence(net, refused):
     refused(cx.LayerNotFound, lambda: cx.caricature(net, IMAGE, "conv9"), "conv9")
     refused(cx.SettingError, lambda: cx.caricature(net, IMAGE, "conv2", C=float("nan")), "C is nan")
     refused(cx.ImageError, lambda: cx.caricature(net, "nowhere.png", "conv2"), "nowhere.png")
-    silent = cx.Network(nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU()), 20)
+    silent = cx.Network(nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU()), size=20)
     with torch.no_grad():
         silent.module[0].weight.zero_()
         silent.module[0].bias.fill_(-1)

@@ -14,7 +14,7 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
 @pytest.fixture(scope="module")
 def net():
     torch.manual_seed(0)
-    return cx.Network(nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU(), nn.Conv2d(6, 4, 3, 1, 1)), 24)
+    return cx.Network(nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU(), nn.Conv2d(6, 4, 3, 1, 1)), size=24)
 
 
 def test_what_they_select():
@@ -58,5 +58,5 @@ def test_what_does_not_fit_gets_a_sentence(net, refused):
         (masks.groups(1, of=3), ["4 channels"]),
     ):
         refused(cx.SettingError, lambda mask=mask: cx.invert(net, IMAGE, "conv2", mask=mask), *words)
-    flat = cx.Network(nn.Sequential(nn.Flatten(), nn.Linear(24 * 24 * 3, 5)), 24)
+    flat = cx.Network(nn.Sequential(nn.Flatten(), nn.Linear(24 * 24 * 3, 5)), size=24)
     refused(cx.SettingError, lambda: cx.invert(flat, IMAGE, "fc1", mask=masks.central(1)), "no positions")

@@ -22,7 +22,7 @@ def net():
         nn.Conv2d(3, 6, 5, 2, 2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 8, 3, 1, 1), nn.ReLU(),
         nn.Flatten(), nn.Linear(8 * 36, 4),
     )  # fmt: skip
-    return cx.Network(module, 24, labels=["ant", "bee", "cat", "dog"])
+    return cx.Network(module, size=24, labels=["ant", "bee", "cat", "dog"])
 
 
 def literal_energy(net, run, canvas, position, channel, M, C):
@@ -75,7 +75,7 @@ def test_a_linear_unit_wants_its_own_filter():
     filters = torch.stack([rows, columns, (3 * rows).cos(), rows * columns])[:, None].repeat(1, 3, 1, 1)
     conv = nn.Conv2d(3, 4, 11, 4, bias=False)
     conv.weight.data.copy_(filters)
-    net = cx.Network(conv, 43)
+    net = cx.Network(conv, size=43)
     results = cx.maximize(net, net.layers[next(iter(net.layers))].name, [0, 1, 2, 3], jitter=0, M=1e4, progress=False)
     for wanted, result in zip(filters, results, strict=True):
         found = result.x[0, :, :11, :11].flatten()
@@ -142,7 +142,7 @@ def test_a_code_weighs_units(net):
 
 
 def test_canvas_and_weight_are_the_papers():
-    layers = cx.Network(caffe_alexnet(hidden=8), 227).layers
+    layers = cx.Network(caffe_alexnet(hidden=8), size=227).layers
     sides = {name: field_canvas(layers[name], (227, 227))[0] for name in ("conv1", "conv2", "conv3", "conv5", "fc8")}
     assert sides == {"conv1": 12, "conv2": 56, "conv3": 112, "conv5": 176, "fc8": 227}
     assert paper_weight(layers["conv5"], (227, 227)) == pytest.approx(1e4 / 163**2)
@@ -150,7 +150,7 @@ def test_canvas_and_weight_are_the_papers():
 
 
 def test_the_unit_is_in_the_middle_of_its_canvas():
-    net = cx.Network(caffe_alexnet(classes=4, hidden=8).eval(), 227)
+    net = cx.Network(caffe_alexnet(classes=4, hidden=8).eval(), size=227)
     for layer in ("conv1", "conv2", "pool2"):
         run = cx.Maximization(net, layer, 1, M=1)
         _, row, column = run.loss.weights[0].nonzero()[0].tolist()

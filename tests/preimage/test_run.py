@@ -26,7 +26,7 @@ def net():
         module = nn.Sequential(
             nn.Conv2d(3, 6, 5, 2), nn.ReLU(inplace=True), nn.Conv2d(6, 8, 3), nn.ReLU(inplace=True), nn.Conv2d(8, 4, 3)
         )
-    return cx.Network(module, SIDE)
+    return cx.Network(module, size=SIDE)
 
 
 def picture(seed=0):
@@ -274,7 +274,7 @@ def test_restore_refuses_what_belongs_elsewhere(net, refused):
     other = cx.Inversion(net, IMAGE, "conv1", steps=2)
     refused(cx.SettingError, lambda: run.restore(other.state()), "layer", "'conv1'", "'conv2'")
     refused(cx.SettingError, lambda: run.restore(begin(net, seed=[0, 1]).state()), "canvas")
-    larger = cx.Network(net.module, SIDE + 4)
+    larger = cx.Network(net.module, size=SIDE + 4)
     refused(cx.SettingError, lambda: begin(larger, image=IMAGE).restore(run.state()), "canvas")
     refused(cx.SettingError, lambda: run.restore({**run.state(), "solver": "newton"}), "'newton'", "'spectral'")
     assert torch.equal(run.canvas, kept)
@@ -496,7 +496,7 @@ class Exploding(nn.Module):
 
 
 def test_an_estimate_that_is_not_finite(refused):
-    net = cx.Network(nn.Sequential(nn.Conv2d(3, 2, 3), Exploding()), 12)
+    net = cx.Network(nn.Sequential(nn.Conv2d(3, 2, 3), Exploding()), size=12)
     image = np.full((12, 12, 3), (124, 116, 104), np.uint8)  # the mean: its own code is finite
     run = cx.Inversion(net, image, "1", steps=5, C=10)
     kept = run.canvas.clone()
@@ -537,9 +537,9 @@ def test_wrong_layers(net, refused):
         def forward(self, x):
             return (x > 0).float()
 
-    blind = cx.Network(nn.Sequential(nn.Conv2d(3, 2, 3), Counts()), 12)
+    blind = cx.Network(nn.Sequential(nn.Conv2d(3, 2, 3), Counts()), size=12)
     refused(cx.LayerError, lambda: list(cx.Inversion(blind, IMAGE, "1").frames()), "'1'", "no gradient")
-    dead = cx.Network(nn.Sequential(nn.Conv2d(3, 2, 3), nn.Threshold(1e9, 0)), 12)
+    dead = cx.Network(nn.Sequential(nn.Conv2d(3, 2, 3), nn.Threshold(1e9, 0)), size=12)
     refused(cx.LayerError, lambda: cx.Inversion(dead, IMAGE, "relu1"), "zero")
 
 
@@ -557,7 +557,7 @@ def test_solvers_by_name(net):
 def test_within_no_grad_and_inference_mode(net, mode, jitter):
     expected = cx.invert(net, IMAGE, "conv2", steps=3, refine=1, jitter=jitter, progress=False)
     with mode():
-        fresh = cx.Network(net.module, SIDE)
+        fresh = cx.Network(net.module, size=SIDE)
         found = cx.invert(fresh, IMAGE, "conv2", steps=3, refine=1, jitter=jitter, progress=False)
     assert torch.equal(found.x, expected.x)
 
@@ -585,13 +585,13 @@ class Luma(nn.Module):
 
 @pytest.mark.parametrize("jitter", [1, 3])
 def test_a_module_whose_gradient_is_expanded(jitter):
-    result = cx.invert(cx.Network(Luma(), 12), IMAGE, "conv1", steps=3, refine=1, jitter=jitter, progress=False)
+    result = cx.invert(cx.Network(Luma(), size=12), IMAGE, "conv1", steps=3, refine=1, jitter=jitter, progress=False)
     assert np.isfinite(result.error)
 
 
 @pytest.mark.parametrize("first", [nn.ReLU(inplace=True), nn.Identity()])
 def test_a_module_that_begins_in_place_or_with_nothing(first):
-    net = cx.Network(nn.Sequential(first, nn.Conv2d(3, 4, 3)), 12)
+    net = cx.Network(nn.Sequential(first, nn.Conv2d(3, 4, 3)), size=12)
     for layer in net.layers:
         assert np.isfinite(cx.invert(net, IMAGE, layer, steps=3, refine=1, progress=False).error)
 

@@ -21,7 +21,7 @@ def net():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         module = nn.Sequential(nn.Conv2d(3, 6, 3, 1, 1), nn.ReLU(), nn.Conv2d(6, 4, 3, 2, 1))
-    return cx.Network(module, SIDE, cx.Pixels("RGB", (104, 117, 123), (50, 60, 70)))
+    return cx.Network(module, size=SIDE, pixels=cx.Pixels("RGB", (104, 117, 123), (50, 60, 70)))
 
 
 def literal_blur(side, padded):

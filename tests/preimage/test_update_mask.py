@@ -18,7 +18,7 @@ def net():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(3), nn.Flatten(), nn.Linear(4 * 36, 3))
-    return cx.Network(module, SIDE)
+    return cx.Network(module, size=SIDE)
 
 
 def begun(net, mask, jitter=3, count=1, **more):

@@ -14,7 +14,7 @@ IMAGE = np.random.default_rng(1).integers(0, 256, (12, 12, 3), dtype=np.uint8)
 def net():
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU(), nn.Conv2d(6, 4, 3, 1, 1))
-    return cx.Network(module, 12, cx.Pixels("RGB", (), (50.0, 50.0, 50.0)))
+    return cx.Network(module, size=12, pixels=cx.Pixels("RGB", (), (50.0, 50.0, 50.0)))
 
 
 def literal(net, layers, first, steps, s2, weight):

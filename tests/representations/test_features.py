@@ -35,7 +35,7 @@ def build(seed=0):
 
 @pytest.fixture
 def net():
-    return cx.Network(build(), SIDE, cx.Pixels("RGB", (), (50.0,) * 3), ["a", "b", "c"], "tiny")
+    return cx.Network(build(), size=SIDE, pixels=cx.Pixels("RGB", (), (50.0,) * 3), labels=["a", "b", "c"], name="tiny")
 
 
 def direct(net, images=IMAGES, layer="relu2"):

@@ -18,7 +18,7 @@ def net():
         nn.Conv2d(3, 5, 5, 2, 1), nn.ReLU(), nn.Conv2d(5, 7, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(4)
     )
     module(torch.zeros(1, 3, SIDE, SIDE))
-    return cx.Network(module, SIDE, cx.Pixels("BGR", (10, 20, 30), (4, 5, 6)))
+    return cx.Network(module, size=SIDE, pixels=cx.Pixels("BGR", (10, 20, 30), (4, 5, 6)))
 
 
 def test_neighbours_by_looking_at_all(net):

@@ -26,7 +26,7 @@ class LinearByHand(nn.Module):
 
 
 def features_of(module):
-    net = cx.Network(module, 12, cx.Pixels("RGB", (110.0, 100.0, 90.0), (50.0, 40.0, 60.0)))
+    net = cx.Network(module, size=12, pixels=cx.Pixels("RGB", (110.0, 100.0, 90.0), (50.0, 40.0, 60.0)))
     images = [np.random.default_rng(k).integers(0, 256, (12, 12, 3), dtype=np.uint8) for k in range(60)]
     return cx.features(net, images, "relu1", cache=False, dtype="float32", progress=False)
 

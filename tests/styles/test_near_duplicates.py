@@ -29,7 +29,7 @@ def variants(photograph):
 
 def test_near_duplicates_of_photographs():
     names = ["cat", "astronaut", "coffee", "rocket", "motorcycle", "horse", "coins", "camera"]
-    net = cx.Network(nn.Conv2d(3, 1, 3), 160)
+    net = cx.Network(nn.Conv2d(3, 1, 3), size=160)
     known = [net.picture(net.pixels_of(cx.photograph(name))) for name in names]
     seen = thumbnails(np.stack(known))
     for k, photograph in enumerate(known):

@@ -25,7 +25,7 @@ def network(channels=3, order="RGB"):
         module = nn.Sequential(nn.Conv2d(channels, 6, 5, 2, 2), nn.ReLU(), nn.Conv2d(6, 8, 3, 2, 1), nn.ReLU(),
                                nn.Flatten(), nn.Linear(8 * 64, 4))  # fmt: skip
     mean, std = ((110.0, 100.0, 90.0), (60.0, 50.0, 55.0)) if channels == 3 else ((110.0,), (60.0,))
-    return cx.Network(module, SIDE, cx.Pixels(order, mean, std))
+    return cx.Network(module, size=SIDE, pixels=cx.Pixels(order, mean, std))
 
 
 @pytest.fixture(scope="module")

@@ -95,7 +95,7 @@ def network(kind) -> cx.Network:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         module = kind()
-    return cx.Network(module, SIDE, cx.Pixels("RGB", (), (50, 60, 70)), name=kind.__name__)
+    return cx.Network(module, size=SIDE, pixels=cx.Pixels("RGB", (), (50, 60, 70)), name=kind.__name__)
 
 
 def literal(phi, weights, biases, x, unit, m5, m6, m7, relu=False):
@@ -143,7 +143,7 @@ def test_the_gradient_is_equation_4(kind, relu):
     module = net.module.double()
     twin = kind().double()
     twin.load_state_dict(module.state_dict())
-    net = cx.Network(module.float(), SIDE, net.pixels, name=kind.__name__)
+    net = cx.Network(module.float(), size=SIDE, pixels=net.pixels, name=kind.__name__)
     m5, m6, m7 = drawn(1)
     seen = []
     for chosen in ((None, None, m7), (None, m6, None), (None, m6, m7), (m5, None, None), (m5, m6, m7)):

@@ -25,7 +25,7 @@ def build(*last):
 def styles():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        net = cx.Network(build(nn.Linear(8, 3)), SIDE, labels=["a", "b", "c"], name="tiny")
+        net = cx.Network(build(nn.Linear(8, 3)), size=SIDE, labels=["a", "b", "c"], name="tiny")
     return cx.topics(cx.features(net, IMAGES, cache=False, dtype="float32", progress=False), 2)
 
 
@@ -61,10 +61,10 @@ def test_a_result_has_the_python_that_makes_it_again(styles):
 def test_what_cannot_be_gets_a_sentence(styles, refused):
     refused(cx.SettingError, lambda: cx.visualize_topic(styles, 2, steps=1), "topics 0 to 1")
     refused(cx.SettingError, lambda: cx.visualize_topic(styles, 0, threshold=1.5, steps=1), "threshold")
-    bent = cx.Network(build(nn.Linear(8, 5), nn.ReLU(), nn.Linear(5, 3)), SIDE)
+    bent = cx.Network(build(nn.Linear(8, 5), nn.ReLU(), nn.Linear(5, 3)), size=SIDE)
     found = cx.topics(cx.features(bent, IMAGES, "relu2", cache=False, progress=False), 2)
     refused(cx.LayerError, lambda: cx.visualize_topic(found, 0, steps=1), "linear function")
-    maps = cx.Network(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 3)), SIDE)
+    maps = cx.Network(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 3)), size=SIDE)
     found = cx.topics(cx.features(maps, IMAGES, cache=False, progress=False), 2)
     refused(cx.SettingError, lambda: cx.visualize_topic(found, 0, steps=1), "predicts no class")
 

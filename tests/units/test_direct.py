@@ -15,7 +15,7 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
 def net():
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(3, 4, 5), nn.ReLU(), nn.Conv2d(4, 6, 3, groups=2), nn.Flatten(), nn.LazyLinear(3))
-    net = cx.Network(module, 20, cx.Pixels("BGR", (1, 2, 3), (40, 50, 60)), labels=list("abc"))
+    net = cx.Network(module, size=20, pixels=cx.Pixels("BGR", (1, 2, 3), (40, 50, 60)), labels=list("abc"))
     module(torch.zeros(1, 3, 20, 20))
     return net
 
@@ -87,6 +87,8 @@ def test_what_is_wrong_gets_a_sentence(net, refused):
     refused(cx.LayerError, lambda: cx.filters(net, "relu1"), "relu1", "conv1, conv2")
     refused(cx.LayerError, lambda: cx.filters(net, "conv2").pictures(), "tiles(unit)")
     refused(cx.SettingError, lambda: cx.filters(net, "conv2").tiles(6), "0 to 5")
-    refused(cx.LayerError, lambda: cx.filters(cx.Network(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), 2)), "no conv")
+    refused(
+        cx.LayerError, lambda: cx.filters(cx.Network(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), size=2)), "no conv"
+    )
     refused(cx.LayerError, lambda: cx.activation_maps(net, IMAGE, list(net.layers)[-1]), "a layer with a map")
     refused(cx.SettingError, lambda: cx.activation_maps(net, [IMAGE, IMAGE], "conv1"), "2 images")

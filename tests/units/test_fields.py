@@ -15,7 +15,7 @@ IMAGES = list(np.random.default_rng(0).integers(0, 256, (12, SIDE, SIDE, 3), dty
 
 def network(*parts):
     torch.manual_seed(0)
-    return cx.Network(nn.Sequential(*parts).eval(), SIDE, cx.Pixels("RGB", (128, 120, 110), (3, 2, 1)))
+    return cx.Network(nn.Sequential(*parts).eval(), size=SIDE, pixels=cx.Pixels("RGB", (128, 120, 110), (3, 2, 1)))
 
 
 @pytest.fixture(scope="module")

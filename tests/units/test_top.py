@@ -24,7 +24,7 @@ def net():
         nn.Conv2d(3, 5, 5, 2, 1), nn.ReLU(), nn.Conv2d(5, 7, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(4)
     )
     module(torch.zeros(1, 3, SIDE, SIDE))
-    return cx.Network(module, SIDE, cx.Pixels("RGB", (10, 20, 30), (4, 5, 6)), labels=list("abcd"))
+    return cx.Network(module, size=SIDE, pixels=cx.Pixels("RGB", (10, 20, 30), (4, 5, 6)), labels=list("abcd"))
 
 
 @pytest.mark.parametrize("batch", [1, 4, 16, 64])
@@ -133,7 +133,7 @@ def test_the_largest_of_a_stream(greys, k, batch):
     module = nn.Conv2d(1, 2, 4, bias=False)
     with torch.no_grad():
         module.weight.copy_(torch.tensor([1.0, -1.0]).view(2, 1, 1, 1).expand(2, 1, 4, 4) / 16)
-    net = cx.Network(nn.Sequential(module), 4, cx.Pixels("grey", (0.0,), (1.0,)))
+    net = cx.Network(nn.Sequential(module), size=4, pixels=cx.Pixels("grey", (0.0,), (1.0,)))
     images = [np.full((4, 4), grey, np.uint8) for grey in greys]
     top = cx.top_patches(net, "conv1", None, images, k=k, batch=batch, progress=False)
     for sign, values, numbers in zip((1, -1), top.values, top.indices, strict=True):
@@ -198,7 +198,7 @@ def test_what_is_wrong_gets_a_sentence(net, refused, tmp_path):
     refused(cx.SettingError, lambda: top.only(3), "none of the 2 units")
     refused(cx.SettingError, lambda: top.patches(), "name one")
     refused(cx.SettingError, lambda: cx.minimal_image(net, IMAGES[0], segments=1), "2 to 1000")
-    maps = cx.Network(nn.Conv2d(3, 4, 3), 12)
+    maps = cx.Network(nn.Conv2d(3, 4, 3), size=12)
     refused(cx.NetworkError, lambda: cx.minimal_image(maps, IMAGES[0]), "ends in a map")
     broken = [*IMAGES[:3], "nowhere.png"]
     refused(cx.ImageError, lambda: cx.top_patches(net, "conv1", 1, broken, progress=False), "nowhere.png")

@@ -155,7 +155,7 @@ def test_what_is_wrong_gets_a_sentence(panel, refused):
             return x * x.flip(1)
 
     torch.manual_seed(0)
-    net = cx.Network(nn.Sequential(nn.Conv2d(3, 4, 3), Product(), nn.Conv2d(4, 2, 3)), 20)
+    net = cx.Network(nn.Sequential(nn.Conv2d(3, 4, 3), Product(), nn.Conv2d(4, 2, 3)), size=20)
     p = panel(net, layer="conv1")
     settled(p)
     p.selectors.layer.value = "conv2"

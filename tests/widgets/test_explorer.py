@@ -88,7 +88,7 @@ def test_what_cannot_be_shown_gets_a_sentence(explore, refused, monkeypatch):
 def test_a_network_without_fully_connected_layers_has_all_panels_but_one(explore, said):
     module = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 4, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     photo = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
-    explorer = explore(cx.Network(module, 24, labels=list("abcd"), name="pooled"), photo)
+    explorer = explore(cx.Network(module, size=24, labels=list("abcd"), name="pooled"), photo)
     explorer.names.value = "pathways"
     (sentence,) = explorer.widget.children[-1].children
     assert "fully-connected" in sentence.value

@@ -153,7 +153,7 @@ def test_bad_arguments_are_refused_at_once(wrong):
 def test_a_user_s_own_module_and_array(panel):
     module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2)).train()
     image = np.random.default_rng(0).integers(0, 255, (40, 40, 3), dtype=np.uint8)
-    p = panel(cx.Network(module, 32), image, steps=5)
+    p = panel(cx.Network(module, size=32), image, steps=5)
     assert p.wait(60)
     assert p.to_python().startswith("cx.invert(net, image, 'relu1'")
     assert module.training

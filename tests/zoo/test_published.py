@@ -39,7 +39,7 @@ SIZES = {"alexnet-caffe": 227, "caffenet": 227, "vgg-m": 224, "vgg-vd-16": 224}
 def without_numbers(name):
     """The architecture alone; enough to be traced."""
     with torch.device("meta"):
-        return cx.Network(build(name, 1000).eval(), SIZES[name], name=name)
+        return cx.Network(build(name, 1000).eval(), size=SIZES[name], name=name)
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +179,7 @@ def test_from_the_published_layout_and_back(narrow, tmp_path, name):
     net = cx.load(name, weights=path, device="cpu")
     assert net.to_python() == f"cx.load({name!r}, weights={str(path)!r})"
     assert (net.name, net.labels, net.pixels.mean) == (name, ["a", "b", "c"], (120, 110, 100))
-    like = cx.Network(narrow[name], size)
+    like = cx.Network(narrow[name], size=size)
     kept = {n: layer for n, layer in like.layers.items() if layer.kind != "Dropout"}
     assert list(net.layers) == list(kept)
     for found, layer in zip(net.layers.values(), kept.values(), strict=True):

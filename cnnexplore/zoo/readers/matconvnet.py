@@ -58,7 +58,7 @@ def read_network(path: Path, name: str) -> Network:
     labels = _labels(meta)
     if len(labels) != builder.shapes[order[-1].output][0]:
         labels = []
-    return Network(module, shape[1:], pixels, labels, name)
+    return Network(module, size=shape[1:], pixels=pixels, labels=labels, name=name)
 
 
 # what the file says

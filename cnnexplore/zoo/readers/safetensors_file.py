@@ -66,4 +66,4 @@ def _network(tensors: dict[str, torch.Tensor], metadata: dict[str, str], path: P
             f"{path.name!r}: labels or input_size cannot be read ({error}); expected a JSON list and a number."
         ) from error
     module = fill(build(metadata["architecture"], len(labels), tensors), tensors, path.name)
-    return Network(module, size, Pixels.from_json(metadata["pixels"]), labels, name)
+    return Network(module, size=size, pixels=Pixels.from_json(metadata["pixels"]), labels=labels, name=name)

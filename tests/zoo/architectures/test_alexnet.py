@@ -31,8 +31,8 @@ def test_response_norm_is_torchs(size, channels, beta, k, seed):
 
 @pytest.mark.parametrize(("build", "size"), [(world_alexnet, 96), (photo_alexnet, 128)])
 def test_the_small_alexnets_have_the_shape_of_caffes(build, size):
-    net = cx.Network(build(), size)
-    published = cx.Network(alexnet(10, hidden=8), 227)
+    net = cx.Network(build(), size=size)
+    published = cx.Network(alexnet(10, hidden=8), size=227)
     assert list(net.layers) == list(published.layers)
     assert [layer.kind for layer in net.layers.values()] == [layer.kind for layer in published.layers.values()]
     assert net.layers["pool5"].size == (6, 6)

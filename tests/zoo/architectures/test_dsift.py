@@ -107,7 +107,7 @@ def test_vlfeat(name, mode, shared):
     expected = golden["orientation_maps"]
     assert np.abs(stages["maps"] - expected).max() <= 1e-5 * max(expected.max(), 1)
     if mode == "flat":
-        net = cx.Network(dsift(), image.shape, PIXELS)
+        net = cx.Network(dsift(), size=image.shape, pixels=PIXELS)
         found = net.activations(image, "descriptor")[0].permute(1, 2, 0).numpy()
         assert np.abs(found - golden["flat_step8_raw"]).max() <= 1e-5
         centre = [golden["step8_frames_xy"][2, 1, a] for a in (1, 0)]
@@ -209,7 +209,7 @@ def test_layers():
 
 @pytest.mark.parametrize(("cell", "step", "flat"), [(8, 8, True), (4, 6, True), (3, 2, False)])
 def test_receptive_fields_are_what_gradients_reach(cell, step, flat):
-    net = cx.Network(dsift(cell, step, flat=flat), (72, 80), PIXELS)
+    net = cx.Network(dsift(cell, step, flat=flat), size=(72, 80), pixels=PIXELS)
     x = torch.rand(1, 1, 72, 80, generator=torch.Generator().manual_seed(2)).mul_(255).requires_grad_()
     for layer in ("orientations", "cells", "blocks", "descriptor"):
         code = net.probe(layer)(x)[layer]
@@ -222,7 +222,7 @@ def test_receptive_fields_are_what_gradients_reach(cell, step, flat):
 def test_bad_input(refused):
     refused(cx.ImageError, lambda: dsift()(torch.zeros(1, 1, 24, 90)), "24 x 90", "25 x 25")
     refused(cx.ImageError, lambda: dsift()(torch.zeros(1, 4, 30, 30)), "1x4x30x30")
-    refused(cx.ImageError, lambda: cx.Network(dsift(), 20, PIXELS).layers, "20 x 20", "25 x 25")
+    refused(cx.ImageError, lambda: cx.Network(dsift(), size=20, pixels=PIXELS).layers, "20 x 20", "25 x 25")
     refused(cx.SettingError, lambda: dsift(0), "cell is 0")
     refused(cx.SettingError, lambda: dsift(step=0), "step is 0")
     refused(cx.SettingError, lambda: dsift(step=1.5), "step is 1.5")

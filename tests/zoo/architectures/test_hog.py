@@ -119,7 +119,12 @@ def test_vlfeat(name, mode, shared):
     found = cells[0][0].permute(1, 2, 0).numpy()
     assert np.abs(found - golden[f"cells_{mode}"]).max() <= tolerance * max(golden[f"cells_{mode}"].max(), 1)
     pixels = PIXELS if image.ndim == 2 else cx.Pixels("RGB")
-    found = cx.Network(module, image.shape[:2], pixels).activations(image, "descriptor")[0].permute(1, 2, 0).numpy()
+    found = (
+        cx.Network(module, size=image.shape[:2], pixels=pixels)
+        .activations(image, "descriptor")[0]
+        .permute(1, 2, 0)
+        .numpy()
+    )
     assert np.abs(found - golden[f"hog_{mode}"]).max() <= 3 * tolerance  # the way through an RGB picture rounds
 
 
@@ -231,7 +236,7 @@ def test_layers(name):
 
 @pytest.mark.parametrize("layer", ["orientations", "cells", "blocks", "descriptor"])
 def test_receptive_fields_are_what_gradients_reach(layer):
-    net = cx.Network(hog(bilinear=True), (72, 80), PIXELS)
+    net = cx.Network(hog(bilinear=True), size=(72, 80), pixels=PIXELS)
     x = torch.rand(1, 1, 72, 80, generator=torch.Generator().manual_seed(2)).mul_(255).requires_grad_()
     code = net.probe(layer)(x)[layer]
     row, column = code.shape[-2] // 2, code.shape[-1] // 2
@@ -246,7 +251,7 @@ def test_bad_input(refused):
     refused(cx.ImageError, lambda: hog(2)(torch.zeros(1, 1, 2, 2)), "3 x 3")
     refused(cx.ImageError, lambda: small(torch.zeros(1, 2, 30, 30)), "1x2x30x30", "(N, 3, H, W)")
     refused(cx.ImageError, lambda: small(torch.zeros(30, 30)), "30x30")
-    refused(cx.ImageError, lambda: cx.Network(hog(), 3, PIXELS).layers, "3 x 3", "4 x 4")
+    refused(cx.ImageError, lambda: cx.Network(hog(), size=3, pixels=PIXELS).layers, "3 x 3", "4 x 4")
     for wrong in (0, -8, 2.5, "8", True, None):
         refused(cx.SettingError, lambda wrong=wrong: hog(wrong), "cell", repr(wrong))
     refused(cx.SettingError, lambda: hog(orientations=1), "orientations is 1")
