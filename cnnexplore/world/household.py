@@ -63,15 +63,12 @@ def clock(b: Brush, look: Look) -> None:
     stuff = "wood" if wooden else "metal"
     case, edge = (b.pen("case", stuff, look.colour, tone=t) for t in (1.0, 0.62))
     brass = b.pen("bell", "metal", "yellow")
-    x: float
-    y: float
-    r: float
     x, y, r = {"wall": (0, 0, 0.96), "alarm": (0, 0.12, 0.74), "grandfather": (0, -0.5, 0.34)}[look.style]
     if look.style == "alarm":
-        for s in (-1, 1):
-            b.line(edge, (s * 0.4, 0.6, s * 0.62, 0.98), 0.14)
-            b.oval(brass, s * 0.46, -0.66, 0.36, 0.28, s * 35, 180, 360)
-            b.line(edge, (s * 0.36, -0.5, s * 0.46, -0.66), 0.07)
+        for side in (-1, 1):
+            b.line(edge, (side * 0.4, 0.6, side * 0.62, 0.98), 0.14)
+            b.oval(brass, side * 0.46, -0.66, 0.36, 0.28, side * 35, 180, 360)
+            b.line(edge, (side * 0.36, -0.5, side * 0.46, -0.66), 0.07)
         b.rect(edge, -0.04, -0.9, 0.04, -0.5)
         b.oval(brass, 0, -0.88, 0.1)
     elif look.style == "grandfather":

@@ -162,9 +162,10 @@ def flower(b: Brush, look: Look) -> None:
     d = look.draws
     stem = b.pen("stem", "leaves", "green", "smooth", 0.8)
     leaf, vein = b.pen("leaf", "leaves", "green", "veined", 0.95), b.pen("leaf", "leaves", "green", "veined", 0.7)
-    heads: list[tuple[float, float, float]]
-    heads = {1: [(0, -0.42, 0.56)], 2: [(-0.42, -0.5, 0.44), (0.45, -0.15, 0.42)],
-             3: [(-0.56, -0.2, 0.38), (0.58, -0.12, 0.38), (0.02, -0.58, 0.4)]}[look.content]  # fmt: skip
+    layouts: dict[int, list[tuple[float, float, float]]]
+    layouts = {1: [(0, -0.42, 0.56)], 2: [(-0.42, -0.5, 0.44), (0.45, -0.15, 0.42)],
+             3: [(-0.56, -0.2, 0.38), (0.58, -0.12, 0.38), (0.02, -0.58, 0.4)]}  # fmt: skip
+    heads = layouts[look.content]
     for x, y, _ in heads:
         b.line(stem, (0.05, 1, 0.04 + 0.1 * x, 0.5, x, y + 0.1), 0.1, 0.075)
     for side, low in ((-1, 0.9), (1, 0.75)):
