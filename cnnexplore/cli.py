@@ -1,10 +1,10 @@
-"""The command line: cnnexplore lab | networks | figure | train."""
+"""The command line: cnnexplore lab, networks, figure, train."""
 
 from __future__ import annotations
 
-import inspect
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -29,56 +29,69 @@ def networks() -> None:
     default="cnnexplore-labs",
     show_default=True,
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where your copies of the notebooks are kept.",
+    help="Folder for your copies of the notebooks.",
 )
-@click.option("--copy-only", is_flag=True, help="Copy the notebooks and stop.")
+@click.option("--copy-only", is_flag=True, help="Copy the notebooks, do not open JupyterLab.")
 @click.argument("jupyter_options", nargs=-1, type=click.UNPROCESSED)
 def lab(folder: Path, copy_only: bool, jupyter_options: tuple[str, ...]) -> None:
-    """Copy the course notebooks to a folder of yours and open JupyterLab there.
+    """Copy the course notebooks into a folder and open JupyterLab there.
 
-    What you wrote is never overwritten. Further options go to JupyterLab, for example --no-browser --port 8890.
+    A notebook that you changed is never overwritten. Further options are passed to JupyterLab, for example
+    --no-browser --port 8890.
     """
     from . import lab as course
 
-    said = {"new": "copied", "updated": "updated", "kept": "yours, kept"}
-    for name, fate in course.copy_notebooks(folder).items():
-        if fate in said:
-            click.echo(f"{said[fate]:<12} {folder / name}")
+    words = {"new": "copied", "updated": "updated", "kept": "yours, kept"}
+    for name, outcome in course.copy_notebooks(folder).items():
+        if outcome in words:
+            click.echo(f"{words[outcome]:<12} {folder / name}")
     if not copy_only:
         raise SystemExit(course.open_jupyter(folder.resolve(), list(jupyter_options)))
 
 
 @cli.command()
 @click.argument("name", required=False)
-@click.option("--net", help="A network by name, or a weights file.  [default: one that suits the figure]")
+@click.option("--net", help="Name of a network, or a weights file.  [default: a network that suits the figure]")
 @click.option(
-    "--image", "images", multiple=True, type=click.Path(), help="A file, several times, or a folder for data sets."
+    "--image",
+    "images",
+    multiple=True,
+    type=click.Path(),
+    help="An image file; may be repeated. A folder for data sets.",
 )
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="[default: NAME.png, or .csv for a table]")
-@click.option("--steps", type=click.IntRange(1), help="Of each run; fewer is faster and rougher.")
-@click.option("--layers", help="Comma-separated; the figure's own choice if not given.")
-def figure(name, net, images, out, steps, layers) -> None:
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="File to write.  [default: NAME.png, or NAME.csv]"
+)
+@click.option("--steps", type=click.IntRange(1), help="Steps of each run; fewer are faster and less accurate.")
+@click.option("--layers", help="Names of layers, separated by commas.  [default: the figure's own choice]")
+def figure(
+    name: str | None, net: str | None, images: tuple[str, ...], out: Path | None, steps: int | None, layers: str | None
+) -> None:
     """Make a figure or table of a paper, such as preimage2016.5; without NAME, list them.
 
-    A table that was interrupted goes on when the command is given again.
+    An interrupted table is resumed when the same command is given again.
     """
     from . import figures, zoo
 
     if name is None:
         known = figures.names()
         width = max(map(len, known))
-        click.echo("\n".join(f"{one:<{width}}  {said}" for one, said in known.items()))
+        click.echo("\n".join(f"{one:<{width}}  {description}" for one, description in known.items()))
         return
     table = ".table" in name
     out = out or Path(f"{name}.{'csv' if table else 'png'}")
-    options = {"steps": steps, "layers": layers.split(",") if layers else None}
-    options = {key: value for key, value in options.items() if value is not None}
-    if "log" in inspect.signature(figures.find(name)).parameters:
+    options: dict[str, Any] = {}
+    if steps is not None:
+        options["steps"] = steps
+    if layers:
+        options["layers"] = layers.split(",")
+    if "log" in figures.settings(name):
         options["log"] = out.with_suffix(".jsonl")
     image = list(images) if table or len(images) > 1 else (images[0] if images else None)
-    made = figures.figure(name, zoo.load(net) if net else None, image or None, **options)
-    made.save(out)
-    click.echo(str(made) if table else f"{out}")
+    figures.check(name, image or None, options)  # before a network is loaded
+    result = figures.figure(name, zoo.load(net) if net else None, image or None, **options)
+    result.save(out)
+    click.echo(str(result) if table else f"{out}")
 
 
 @cli.group()
@@ -87,14 +100,16 @@ def train() -> None:
 
 
 @train.command("lenet")
-@click.option("--smooth", is_flag=True, help="Strong weight decay: lenet-smooth, whose filters decode best.")
-@click.option("--data", default="data", show_default=True, help="Folder with torchvision's MNIST in it.")
-@click.option("--download", is_flag=True, help="Let torchvision fetch MNIST into that folder.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="[default: the network's name]")
-@click.option("--epochs", default=10, show_default=True, type=click.IntRange(1))
-@click.option("--seed", default=0, show_default=True)
+@click.option("--smooth", is_flag=True, help="Train lenet-smooth: strong weight decay, smooth filters.")
+@click.option("--data", default="data", show_default=True, help="Folder that holds torchvision's MNIST.")
+@click.option("--download", is_flag=True, help="Download MNIST into that folder.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="File to write.  [default: NAME.safetensors]"
+)
+@click.option("--epochs", default=10, show_default=True, type=click.IntRange(1), help="Passes over the data.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the weights and of the order of the data.")
 def train_lenet(smooth: bool, data: str, download: bool, out: Path | None, epochs: int, seed: int) -> None:
-    """LeNet on MNIST: at least 99 % on its test set, minutes on two cores."""
+    """Train LeNet on MNIST: at least 99 % test accuracy, a few minutes on two cores."""
     from .zoo.training import lenet
 
     out = out or Path(f"lenet{'-smooth' if smooth else ''}.safetensors")
@@ -103,15 +118,22 @@ def train_lenet(smooth: bool, data: str, download: bool, out: Path | None, epoch
 
 
 @train.command("photonet")
-@click.option("--robust", is_flag=True, help="Train against L2 attacks: photonet-robust.")
-@click.option("--data", default="data", show_default=True, help="Folder with torchvision's Imagenette (160px) in it.")
-@click.option("--download", is_flag=True, help="Let torchvision fetch Imagenette into that folder.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="[default: the network's name]")
-@click.option("--epochs", default=20, show_default=True, type=click.IntRange(1))
-@click.option("--eps", default=1.5, show_default=True, help="Radius of the attacks, for images in 0..1.")
-@click.option("--seed", default=0, show_default=True)
-def train_photonet(robust, data, download, out, epochs, eps, seed) -> None:
-    """A narrow AlexNet on Imagenette: about half an hour on two cores. Interrupted, the same command goes on."""
+@click.option("--robust", is_flag=True, help="Train photonet-robust, against L2 attacks.")
+@click.option("--data", default="data", show_default=True, help="Folder that holds torchvision's Imagenette (160px).")
+@click.option("--download", is_flag=True, help="Download Imagenette into that folder.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="File to write.  [default: NAME.safetensors]"
+)
+@click.option("--epochs", default=20, show_default=True, type=click.IntRange(1), help="Passes over the data.")
+@click.option("--eps", default=1.5, show_default=True, help="Radius of the attacks on images in 0..1.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the weights and of the order of the data.")
+def train_photonet(
+    robust: bool, data: str, download: bool, out: Path | None, epochs: int, eps: float, seed: int
+) -> None:
+    """Train a narrow AlexNet on Imagenette: about half an hour on two cores.
+
+    An interrupted training is resumed when the same command is given again.
+    """
     from .zoo.training import photonet
 
     out = out or Path(f"photonet{'-robust' if robust else ''}.safetensors")
@@ -120,25 +142,35 @@ def train_photonet(robust, data, download, out, epochs, eps, seed) -> None:
 
 
 @train.command("worldnet")
-@click.option("--robust", is_flag=True, help="Train against L2 attacks: worldnet-robust.")
-@click.option("--styles", is_flag=True, help="Train the shipped worldnet on to tell styles apart: worldnet-styles.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="[default: the network's name]")
-@click.option("--epochs", type=click.IntRange(1), help="6144 new scenes each.  [default: 15; 39 with --styles]")
-@click.option("--eps", default=1.5, show_default=True, help="Radius of the attacks, for images in 0..1.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--robust", is_flag=True, help="Train worldnet-robust, against L2 attacks.")
+@click.option("--styles", is_flag=True, help="Train worldnet-styles: worldnet, trained further to separate styles.")
 @click.option(
-    "--checkpoints", type=click.Path(file_okay=False, path_type=Path), help="Keep whole networks along the training."
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="File to write.  [default: NAME.safetensors]"
 )
-def train_worldnet(robust, styles, out, epochs, eps, seed, checkpoints) -> None:
-    """A narrow AlexNet on fresh scenes of the world; no file is needed. Interrupted, the same command goes on."""
-    from .zoo.training import worldnet
-    from .zoo.training import worldnet_styles as styled
+@click.option("--epochs", type=click.IntRange(1), help="Of 6144 new scenes each.  [default: 15; 39 with --styles]")
+@click.option("--eps", default=1.5, show_default=True, help="Radius of the attacks on images in 0..1.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the weights and of the order of the data.")
+@click.option("--checkpoints", type=click.Path(file_okay=False, path_type=Path), help="Folder for checkpoints.")
+def train_worldnet(
+    robust: bool,
+    styles: bool,
+    out: Path | None,
+    epochs: int | None,
+    eps: float,
+    seed: int,
+    checkpoints: Path | None,
+) -> None:
+    """Train a narrow AlexNet on scenes of the procedural world; no data are needed.
+
+    An interrupted training is resumed when the same command is given again.
+    """
+    from .zoo.training import worldnet, worldnet_styles
 
     if styles and (robust or checkpoints):
-        raise click.UsageError("--styles goes with neither --robust nor --checkpoints.")
+        raise click.UsageError("--styles cannot be combined with --robust or --checkpoints.")
     if styles:
         out = out or Path("worldnet-styles.safetensors")
-        score = styled.train(out, epochs, seed)
+        score = worldnet_styles.train(out, epochs, seed)
     else:
         out = out or Path(f"worldnet{'-robust' if robust else ''}.safetensors")
         score = worldnet.train(out, robust, epochs or 15, seed, eps, checkpoints)
@@ -146,7 +178,7 @@ def train_worldnet(robust, styles, out, epochs, eps, seed, checkpoints) -> None:
 
 
 def main() -> None:
-    """Entry point: an error that cnnexplore raises on purpose is one sentence, not a traceback."""
+    """Run the command line; an ExploreError is printed as one sentence, without a traceback."""
     from .errors import ExploreError
 
     try:

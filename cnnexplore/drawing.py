@@ -1,45 +1,50 @@
-"""Pictures of numbers: maps in colours that colour-blind people can tell apart, overlays, tiles, PNG bytes."""
+"""Pictures of numbers: maps in colours, overlays, grids of pictures. The colours suit colour-blind people."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .errors import SettingError
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 _SEQUENTIAL, _DIVERGING = "viridis", "PuOr_r"
 
 
 def limits(values: np.ndarray, signed: bool) -> tuple[float, float]:
-    """The value range of a picture, from 0 or symmetric about zero; one pixel in 200 may exceed it."""
+    """The value range of a picture, from 0 or symmetric about 0; one value in 200 may exceed it."""
     values = np.asarray(values, np.float64)
     size = np.abs(values)
     most = float(np.quantile(size, 0.995)) or float(size.max()) or 1.0
     return (-most if signed else min(float(values.min()), 0.0)), most
 
 
-def colours(signed: bool) -> str:
-    """The name of matplotlib's colour map for maps without, or with, a sign."""
+def colour_map(signed: bool) -> str:
+    """The name of matplotlib's colour map for maps with or without a sign."""
     return _DIVERGING if signed else _SEQUENTIAL
 
 
 def heat(values: np.ndarray, signed: bool = False, span: tuple[float, float] | None = None) -> np.ndarray:
-    """A map (..., H, W) as colours (..., H, W, 3) uint8: viridis, or orange to purple about zero. span: value range."""
+    """A map (..., H, W) in colours, (..., H, W, 3) uint8: viridis, or orange to purple about 0. span: value range."""
     from matplotlib import colormaps
 
     low, high = span or limits(values, signed)
     scaled = (np.asarray(values, np.float64) - low) / (high - low)
-    return colormaps[colours(signed)](scaled.clip(0, 1), bytes=True)[..., :3]
+    return colormaps[colour_map(signed)](scaled.clip(0, 1), bytes=True)[..., :3]
 
 
 def overlay(picture: np.ndarray, values: np.ndarray, opacity: float = 0.6, signed: bool = False) -> np.ndarray:
-    """A map's colours over a grey version of the picture it belongs to, both (H, W, ...)."""
+    """A map (H, W) in colours over a grey version of its picture (H, W, 3); opacity: 0 to 1."""
     if not 0 <= opacity <= 1:
         raise SettingError(f"opacity is {opacity!r}; expected 0 to 1.")
     grey = np.repeat(picture.astype(np.float64).mean(-1, keepdims=True), 3, -1)
     most = max(map(abs, limits(values, signed)))
-    weight = opacity * (0.3 + 0.7 * (np.abs(values) / most).clip(0, 1))[..., None]  # what is near zero hides little
+    weight = opacity * (0.3 + 0.7 * (np.abs(values) / most).clip(0, 1))[..., None]  # near 0: transparent
     return np.round((1 - weight) * grey + weight * heat(values, signed)).astype(np.uint8)
 
 
@@ -59,15 +64,17 @@ def signed_picture(values: np.ndarray, quantile: float = 1.0) -> np.ndarray:
     return np.ascontiguousarray(np.broadcast_to(picture, (*picture.shape[:-1], 3)))
 
 
-def shown(figure) -> bytes:
+def shown(figure: Figure) -> bytes:
     """A matplotlib figure as PNG bytes."""
     file = io.BytesIO()
     figure.savefig(file, format="png")
     return file.getvalue()
 
 
-def panels(pictures: list[np.ndarray], titles: list[str], columns: int, inches: float = 1.5, title: str = ""):
-    """A matplotlib figure of pictures in rows, each `inches` wide, with a line under the title of each."""
+def picture_grid(
+    pictures: Sequence[np.ndarray], titles: Sequence[str], columns: int, inches: float = 1.5, title: str = ""
+) -> Figure:
+    """A matplotlib figure of pictures in rows, each `inches` wide, with a title above each."""
     from matplotlib.figure import Figure
 
     columns = max(1, min(columns, len(pictures)))
@@ -85,11 +92,11 @@ def panels(pictures: list[np.ndarray], titles: list[str], columns: int, inches: 
     return figure
 
 
-def tiles(pictures: np.ndarray, columns: int, gap: int = 1, paper: int = 255) -> np.ndarray:
-    """Pictures (N, H, W, 3) of one size side by side in one picture, `gap` pixels apart."""
+def tiles(pictures: np.ndarray, columns: int, gap: int = 1, background: int = 255) -> np.ndarray:
+    """Pictures (N, H, W, 3) of one size in the rows of one picture, `gap` pixels apart; background: its grey level."""
     n, h, w, _ = pictures.shape
     rows = -(-n // columns)
-    out = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap, 3), paper, np.uint8)
+    out = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap, 3), background, np.uint8)
     for k, picture in enumerate(pictures):
         top, left = (k // columns) * (h + gap), (k % columns) * (w + gap)
         out[top : top + h, left : left + w] = picture
@@ -97,7 +104,7 @@ def tiles(pictures: np.ndarray, columns: int, gap: int = 1, paper: int = 255) ->
 
 
 def thumbnail(picture: np.ndarray, side: int) -> np.ndarray:
-    """A picture (H, W, 3) uint8 made smaller, if need be, to fit a square."""
+    """A picture (H, W, 3) uint8, made smaller if it does not fit a square of `side` pixels."""
     from PIL import Image
 
     h, w = picture.shape[:2]

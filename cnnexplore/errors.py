@@ -1,34 +1,34 @@
-"""What bad input gets: one sentence that says what was wrong, what was expected and what to do."""
+"""Errors: each is one sentence that says what was wrong, what was expected and what helps."""
 
 import operator
 
 
 def brief(error: BaseException) -> str:
-    """Somebody else's message, fit to stand inside a sentence."""
+    """Another library's message in one line of at most 300 characters."""
     return " ".join(str(error).split())[:300]
 
 
 class ExploreError(Exception):
-    """Root of every error that cnnexplore raises on purpose."""
+    """Base class of all errors that cnnexplore raises on purpose."""
 
-    def __str__(self) -> str:  # KeyError would quote the sentence
+    def __str__(self) -> str:  # KeyError alone would quote the sentence
         return str(self.args[0]) if self.args else ""
 
 
 class LayerNotFound(ExploreError, KeyError):
-    """A layer name that the network does not have."""
+    """The network has no layer of that name."""
 
 
 class LayerError(ExploreError, ValueError):
-    """A layer that cannot do what is asked of it."""
+    """The layer is not of a kind that the method needs."""
 
 
 class ImageError(ExploreError, ValueError):
-    """Something that is not an image, or not one that the network can take."""
+    """The input is not an image, or not one that the network can read."""
 
 
 class SettingError(ExploreError, ValueError):
-    """A setting outside its range."""
+    """A setting is unknown or outside its range."""
 
 
 def checked_integer(name: str, value: object, low: int, high: int | None = None, *, what: str) -> int:
@@ -47,12 +47,12 @@ def checked_integer(name: str, value: object, low: int, high: int | None = None,
 
 
 class NetworkError(ExploreError, ValueError):
-    """A module that cannot be run as a network, or a name that is not in the zoo."""
+    """A module cannot be run as a network, or a network's name is unknown."""
 
 
 class WeightsError(ExploreError, ValueError):
-    """A weights file that is not what it should be, or that is not there."""
+    """A weights file is missing, damaged or made for another architecture."""
 
 
 class DivergedError(ExploreError, ArithmeticError):
-    """An optimisation whose estimate is no longer finite."""
+    """The estimate of an optimisation is no longer finite."""

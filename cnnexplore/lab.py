@@ -1,4 +1,4 @@
-"""The course folder: notebooks copied to a person's own folder without ever overwriting what they wrote."""
+"""The course: notebooks copied into a user's folder, where changed ones are never overwritten."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pathlib import Path
 from .errors import ExploreError
 
 _FOLDERS = ("labs", "figures")  # of the shipped notebooks, those that are copied: the documentation stays behind
-_RECORD = ".cnnexplore.json"  # what was copied, to tell an untouched notebook from an edited one
+_RECORD = ".cnnexplore.json"  # digests of the copies, which show whether a notebook was changed since
 
 
-def shipped() -> Path:
-    """The notebooks that came with the package, installed or in a checkout."""
+def bundled_notebooks() -> Path:
+    """The folder of the notebooks that come with the package, installed or in a checkout."""
     here = Path(__file__).parent
     for folder in (here / "notebooks", here.parent / "notebooks"):
         if folder.is_dir():
@@ -25,12 +25,12 @@ def shipped() -> Path:
 
 
 def copy_notebooks(folder: Path) -> dict[str, str]:
-    """Copies the notebooks into `folder` and says what became of each: "new", "updated", "kept", "same".
+    """Copy the notebooks into `folder`; returns the outcome by name: "new", "updated", "kept" or "same".
 
-    A notebook that was changed since it was copied, or that did not come from here, is kept as it is; only one that
-    nobody touched is updated. Raises ExploreError if the folder cannot be written.
+    Only an unchanged copy is updated: a notebook that was changed since, or that is not a copy, is kept.
+    Raises ExploreError if the folder cannot be written.
     """
-    source, report = shipped(), {}
+    source, report = bundled_notebooks(), {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         record = _read_record(folder)
@@ -57,6 +57,7 @@ def copy_notebooks(folder: Path) -> dict[str, str]:
 
 
 def _read_record(folder: Path) -> dict[str, str]:
+    """Digests of the copies by name; none if the record is missing or damaged."""
     try:
         record = json.loads((folder / _RECORD).read_text())
     except (OSError, ValueError):
@@ -69,15 +70,15 @@ def _digest(content: bytes) -> str:
 
 
 def first_notebook(folder: Path) -> Path:
-    """The notebook to open: the first live one; lab 0 is for reading up."""
+    """The notebook to open: lab 1; lab 0 is a reference about the world."""
     labs = sorted((folder / "labs").glob("*.ipynb"))
     return next((lab for lab in labs if lab.name.startswith("01_")), labs[0] if labs else folder)
 
 
 def open_jupyter(folder: Path, options: list[str]) -> int:
-    """Runs JupyterLab on the folder until it is stopped; returns its exit status."""
-    # PyTorch's waiting threads would fight with the browser for the cores, so they sleep; not at once, though (50 us),
-    # for waking them costs more than the small operations of a step take. Only settable before torch is imported.
+    """Run JupyterLab in the folder until it is stopped; returns its exit status."""
+    # PyTorch's idle threads would compete with the browser for the cores, so they sleep; only after 50 us, because
+    # waking them takes longer than the small operations of a step. It has to be set before torch is imported.
     env = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000", **os.environ}
     start = first_notebook(folder).relative_to(folder).as_posix()
     command = [sys.executable, "-m", "jupyterlab", f"--LabApp.default_url=/lab/tree/{start}", *options]

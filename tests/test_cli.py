@@ -49,6 +49,22 @@ def test_wrong_words(words):
     assert "Error" in done.output
 
 
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["figure", "preimage2016.1", "--layers", "conv1"], "no setting 'layers'"),
+        (["figure", "lecture2017.saliency", "--steps", "3"], "no setting 'steps'"),
+        (["figure", "preimage2016.13", "--image", "cat.jpg"], "takes no image"),
+        (["figure", "preimage2016.99"], "no figure"),
+    ],
+)
+def test_wrong_settings_of_a_figure_fail_before_the_work(words, sentence, monkeypatch):
+    monkeypatch.setattr("cnnexplore.zoo.load", lambda *args, **options: pytest.fail("a network was loaded"))
+    done = run(*words, "--net", "vgg16")
+    assert isinstance(done.exception, cx.SettingError)
+    assert sentence in str(done.exception)
+
+
 def test_training_without_data_is_one_sentence(tmp_path, monkeypatch, capsys):
     out = tmp_path / "lenet.safetensors"
     monkeypatch.setattr(sys, "argv", ["cnnexplore", "train", "lenet", "--data", str(tmp_path), "--out", str(out)])

@@ -17,7 +17,7 @@ LAB1 = "labs/01_what_a_layer_keeps.ipynb"
 
 def test_notebooks_are_copied_once_and_then_the_same(tmp_path):
     assert lab.copy_notebooks(tmp_path)[LAB1] == "new"
-    assert (tmp_path / LAB1).read_bytes() == (lab.shipped() / LAB1).read_bytes()
+    assert (tmp_path / LAB1).read_bytes() == (lab.bundled_notebooks() / LAB1).read_bytes()
     assert lab.copy_notebooks(tmp_path)[LAB1] == "same"
     shown_in_labs = {"lecture2017"}
     assert {path.stem for path in (tmp_path / "figures").glob("*.ipynb")} == set(figures.PAPERS) - shown_in_labs
@@ -27,7 +27,10 @@ def test_notebooks_are_copied_once_and_then_the_same(tmp_path):
 
 def test_the_readme_lists_the_labs_and_their_panels():
     rows = re.findall(r"^\| `(\d\d_\w+)` \|.*\|(.*)\|$", README.read_text(encoding="utf-8"), re.M)
-    labs = {path.stem: path.read_text(encoding="utf-8") for path in sorted((lab.shipped() / "labs").glob("*.ipynb"))}
+    labs = {
+        path.stem: path.read_text(encoding="utf-8")
+        for path in sorted((lab.bundled_notebooks() / "labs").glob("*.ipynb"))
+    }
     assert [name for name, _ in rows] == list(labs)
     assert [name[:2] for name in labs] == [f"{k:02}" for k in range(len(labs))]
     for name, panels in rows:
@@ -53,11 +56,11 @@ def test_a_copy_that_nobody_touched_is_updated(tmp_path, monkeypatch):
     old = tmp_path / "old" / "labs"
     old.mkdir(parents=True)
     (old / "01_what_a_layer_keeps.ipynb").write_text("an earlier version")
-    monkeypatch.setattr(lab, "shipped", lambda: tmp_path / "old")
+    monkeypatch.setattr(lab, "bundled_notebooks", lambda: tmp_path / "old")
     lab.copy_notebooks(tmp_path / "mine")
     monkeypatch.undo()
     assert lab.copy_notebooks(tmp_path / "mine")[LAB1] == "updated"
-    assert (tmp_path / "mine" / LAB1).read_bytes() == (lab.shipped() / LAB1).read_bytes()
+    assert (tmp_path / "mine" / LAB1).read_bytes() == (lab.bundled_notebooks() / LAB1).read_bytes()
 
 
 def test_a_damaged_record_loses_nothing(tmp_path):

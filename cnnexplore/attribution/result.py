@@ -143,7 +143,9 @@ class Attribution(Result):
         left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1.16, 1))
         low, high = drawing.limits(self.map, self.signed)
         left.imshow(self.image, interpolation="nearest")
-        drawn = middle.imshow(self.map, cmap=drawing.colours(self.signed), vmin=low, vmax=high, interpolation="nearest")
+        drawn = middle.imshow(
+            self.map, cmap=drawing.colour_map(self.signed), vmin=low, vmax=high, interpolation="nearest"
+        )
         right.imshow(self.overlay(), interpolation="nearest")
         beyond = "both" if self.signed else "max"
         figure.colorbar(drawn, ax=middle, fraction=0.046, pad=0.03, extend=beyond).ax.tick_params(labelsize=7)

@@ -73,7 +73,7 @@ class Decoding(Result):
         title = f"{self.layer.name}: decoded filters"
         if len(self) > _SHOWN:
             title += f" ({_SHOWN} of {len(self)})"
-        return drawing.panels(list(self.pictures()[:_SHOWN]), self.names[:_SHOWN], 8, 1.1, title)
+        return drawing.picture_grid(list(self.pictures()[:_SHOWN]), self.names[:_SHOWN], 8, 1.1, title)
 
     def threshold(self, share: float = 0.3, part: str = "both") -> Decoding:
         """Only where the filters are strong: 1, -1 and elsewhere 0, as in the paper's figure 4.

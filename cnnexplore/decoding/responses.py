@@ -91,10 +91,12 @@ class Comparison(Result):
         sides = [contrast(maps[:1])[0] for maps in (self.network, self.filters)]
         if sides[0][0].size == 1:
             pictures = [drawing.heat(side.reshape(1, -1), span=(0, 1)) for side in sides]
-            return drawing.panels(pictures, ["all units", "their filters"], 1, 4.0, self.layer.name)
+            return drawing.picture_grid(pictures, ["all units", "their filters"], 1, 4.0, self.layer.name)
         pictures = [drawing.heat(side[k], span=(0, 1)) for side in sides for k in chosen]
         titles = [f"unit {self.units[k]}" for k in chosen] + ["its filter" for _ in chosen]
-        return drawing.panels(pictures, titles, len(chosen), 1.2, f"{self.layer.name}, error {self.errors[0]:.4f}")
+        return drawing.picture_grid(
+            pictures, titles, len(chosen), 1.2, f"{self.layer.name}, error {self.errors[0]:.4f}"
+        )
 
 
 def contrast(maps: np.ndarray) -> np.ndarray:

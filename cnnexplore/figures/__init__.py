@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -20,7 +20,7 @@ from .diagram import Diagram
 from .sheet import Cell, Sheet
 from .table import Table
 
-__all__ = ["Cell", "Diagram", "Sheet", "Table", "figure", "find", "names", "settings"]
+__all__ = ["Cell", "Diagram", "Sheet", "Table", "check", "figure", "find", "names", "settings"]
 
 PAPERS: dict[str, dict[str, Callable[..., Any]]] = {
     "decoding2015": decoding2015.FIGURES,
@@ -82,15 +82,38 @@ def figure(name: str, net: Network | None = None, image: Any = None, **options: 
     >>> sheet.to_python()
     "cx.figure('lecture2017.filters', cx.load('lenet'))"
     """
-    make, known = find(name), settings(name)
-    for option in options:
-        if option not in known:
-            raise SettingError(f"the figure {name!r} has no setting {option!r}; it takes {', '.join(known)}.")
+    check(name, image, options)
+    make = find(name)
     python = _to_python(name, net, image, options)
     if net is None:
         net = load("worldnet-styles" if name in _STYLED else DEFAULT)
-    made = make(net, **options) if image is None else make(net, image, **options)
-    return dataclasses.replace(made, python=python)
+    result = make(net, **options) if image is None else make(net, image, **options)
+    return dataclasses.replace(result, python=python)
+
+
+def check(name: str, image: Any, options: Mapping[str, Any]) -> None:
+    """Check the arguments of `figure` before any work.
+
+    Parameters
+    ----------
+    name : str
+        "paper.number".
+    image : optional
+        The image, or None.
+    options : mapping
+        The settings.
+
+    Raises
+    ------
+    SettingError
+        If the name or a setting is unknown, or the figure takes no image.
+    """
+    known = settings(name)
+    for option in options:
+        if option not in known:
+            raise SettingError(f"the figure {name!r} has no setting {option!r}; it takes {', '.join(known)}.")
+    if image is not None and known[0] not in ("image", "images"):
+        raise SettingError(f"the figure {name!r} takes no image; it takes {', '.join(known)}.")
 
 
 def find(name: str) -> Callable[..., Sheet | Diagram | Table]:

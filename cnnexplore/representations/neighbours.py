@@ -58,7 +58,7 @@ class Neighbours(Result):
             x = self.net.pixels_of([self.images[int(k)] for k in numbers])
             pictures += [self.image, *self.net.picture(x).reshape(len(x), *x.shape[-2:], 3)]
             titles += [name, *(f"no. {k}" for k in numbers)]
-        return drawing.panels(pictures, titles, 1 + len(self.in_pixels), 1.3)
+        return drawing.picture_grid(pictures, titles, 1 + len(self.in_pixels), 1.3)
 
 
 def neighbours(

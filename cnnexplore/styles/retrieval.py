@@ -57,7 +57,7 @@ class Retrieved(Result):
 
     def plot(self) -> Figure:
         """A matplotlib figure of the images with their similarities."""
-        return drawing.panels(list(self.pictures(_TILE)), [f"{value:.2f}" for value in self.similarity], 9, 1.0)
+        return drawing.picture_grid(list(self.pictures(_TILE)), [f"{value:.2f}" for value in self.similarity], 9, 1.0)
 
 
 def retrieve(topics: Topics, query: Any, *, k: int = 9, features: Features | None = None) -> Retrieved:

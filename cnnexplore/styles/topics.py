@@ -222,7 +222,7 @@ class Topics(Result):
             indices = self.images(topic, k)
             pictures += list(self.features.pictures(indices.tolist(), _TILE))
             titles += [f"topic {topic}" if not n else "" for n in range(len(indices))]
-        return drawing.panels(pictures, titles, min(k, len(self.features)), 1.0)
+        return drawing.picture_grid(pictures, titles, min(k, len(self.features)), 1.0)
 
     def number_of(self, topic: int) -> int:
         """A topic's number, checked.

@@ -97,7 +97,9 @@ class DiscrepancyMaps(Result):
             How many units at most.
         """
         pictures = [self.image, *(drawing.overlay(self.image, self.map(unit), 0.8) for unit in self.units[:most])]
-        return drawing.panels(pictures, ["image", *self.names[:most]], 9, 1.3, f"{self.layer.name}: discrepancy maps")
+        return drawing.picture_grid(
+            pictures, ["image", *self.names[:most]], 9, 1.3, f"{self.layer.name}: discrepancy maps"
+        )
 
 
 def discrepancy_maps(

@@ -91,8 +91,8 @@ class Filters(Result):
         if self.of_pixels:
             return drawing.tiles(self.pictures(), columns)
         shown = min(channels, self.weights.shape[1])
-        rows = [drawing.tiles(self.tiles(unit)[:shown], shown, paper=_PAPER) for unit in self.units[:units]]
-        return drawing.tiles(np.stack(rows), 1, paper=_PAPER)
+        rows = [drawing.tiles(self.tiles(unit)[:shown], shown, background=_PAPER) for unit in self.units[:units]]
+        return drawing.tiles(np.stack(rows), 1, background=_PAPER)
 
     def plot(self) -> Figure:
         """A matplotlib figure of `mosaic`."""
@@ -102,7 +102,7 @@ class Filters(Result):
         title = f"{self.layer.name}: {k} x {c} x {h} x {w}"
         if not self.of_pixels:
             title += f"; a row is a unit, a column an input channel ({min(16, k)} of {k}, {min(32, c)} of {c})"
-        figure = drawing.panels([picture], [title], 1, inches)
+        figure = drawing.picture_grid([picture], [title], 1, inches)
         figure.set_size_inches(inches, inches * picture.shape[0] / picture.shape[1] + 0.3)
         return figure
 

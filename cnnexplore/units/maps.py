@@ -81,7 +81,7 @@ class ActivationMaps(Result):
         span = drawing.limits(self.maps[chosen], signed)
         pictures = [self.image, *(drawing.heat(self.maps[k], signed, span) for k in chosen)]
         titles = ["image", *(unit_name(self.net, self.layer, k) for k in chosen)]
-        return drawing.panels(pictures, titles, 9, 1.05, f"{self.layer.name}, {self.layer.describe()}")
+        return drawing.picture_grid(pictures, titles, 9, 1.05, f"{self.layer.name}, {self.layer.describe()}")
 
 
 def activation_maps(net: Network, image: object, layer: str) -> ActivationMaps:

@@ -67,7 +67,7 @@ class MinimalImage(Result):
             f"{self.segments.max() + 1} segments",
             f"{self.mask.mean():.0%} is left, score {self.scores[-1]:.3g}",
         ]
-        return drawing.panels([self.image, lines, self.minimal], titles, 3, 2.2, f"still {self.label}")
+        return drawing.picture_grid([self.image, lines, self.minimal], titles, 3, 2.2, f"still {self.label}")
 
 
 def minimal_image(net: Network, image: object, *, segments: int = 40, progress: bool = True) -> MinimalImage:

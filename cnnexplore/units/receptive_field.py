@@ -68,7 +68,7 @@ class ReceptiveField(Result):
         titles = [f"field of {name}", *(f"{value:.3g}" for value in self.top.values[0])]
         rows, columns = (f"{v:g}" for v in self.theoretical)
         title = f"{self.layer.name}, {name}: {self.size:.0f} px wide measured, {rows} x {columns} in theory"
-        return drawing.panels(pictures, titles, 9, 1.2, title)
+        return drawing.picture_grid(pictures, titles, 9, 1.2, title)
 
 
 def receptive_field(

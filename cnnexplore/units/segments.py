@@ -58,7 +58,7 @@ class UnitSegments(Result):
         """A matplotlib figure of the cut-outs."""
         titles = [f"{response:.3g}" for response in self.responses]
         title = f"{self.layer.name}, {self.name}: segments, and the largest responses"
-        return drawing.panels(list(self.cutouts()), titles, 8, 1.3, title)
+        return drawing.picture_grid(list(self.cutouts()), titles, 8, 1.3, title)
 
 
 def unit_segments(

@@ -197,7 +197,7 @@ class TopPatches(Result):
             titles += [f"{value:.3g}" if j else f"{name}: {value:.3g}" for j, value in enumerate(values)]
             titles += [rule.replace("_", " "), *[""] * (k - 1)]
         title = f"{self.layer.name}: largest responses to {len(self.images)} images"
-        return drawing.panels(pictures, titles, k, 1.0, title)
+        return drawing.picture_grid(pictures, titles, k, 1.0, title)
 
 
 def _cut(pictures: np.ndarray, boxes: list[Box]) -> np.ndarray:

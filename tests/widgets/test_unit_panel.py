@@ -86,7 +86,7 @@ def test_thumbnails_are_filters_or_maps_and_lead_to_the_unit(panel):
     until(lambda: p.runner.state == "finished" and p._shown[2] == "filters", 60)
     assert p.grid.done == p.grid.count
     tiles = cx.filters(net, "conv2").tiles(3)
-    assert np.array_equal(p.grid.picture(3), fit_to_square(drawing.tiles(tiles, 5, paper=150), p.grid.side))
+    assert np.array_equal(p.grid.picture(3), fit_to_square(drawing.tiles(tiles, 5, background=150), p.grid.side))
     p.grid.selected = 3
     until(lambda: p.runner.state == "finished" and p.top.units == [3], 60)
     assert p.to_python().endswith("cx.filters(cx.load('lenet'), 'conv2')")

@@ -45,7 +45,7 @@ def of_filter(found: Filters, unit: int) -> np.ndarray:
     if found.of_pixels:
         return found.pictures()[unit]
     tiles = found.tiles(unit)[:_TILES]
-    return drawing.tiles(tiles, round(len(tiles) ** 0.5 + 0.49), paper=150)
+    return drawing.tiles(tiles, round(len(tiles) ** 0.5 + 0.49), background=150)
 
 
 def of_filters(found: Filters, units: list[int]) -> Iterator[Some]:
