@@ -4,7 +4,7 @@ from . import masks
 from .caricature import Caricature, caricature
 from .inversion import Inversion, invert
 from .maximization import Maximization, maximize
-from .priors import Prior
+from .priors import Prior, Scale
 from .published import paper_C, paper_jitter, paper_weight
 from .responses import best_responses, largest_responses, response_through
 from .result import PreImage
@@ -21,6 +21,7 @@ __all__ = [
     "PreImage",
     "Prior",
     "Run",
+    "Scale",
     "Settings",
     "Values",
     "best_responses",
