@@ -1,4 +1,4 @@
-"""Photographs, digits and data sets: bundled images, folders, and annotated photographs."""
+"""Images: bundled photographs and digits, folders, data sets, and annotated photographs."""
 
 from .annotated import annotated
 from .images import Images

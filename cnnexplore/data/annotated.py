@@ -1,7 +1,8 @@
-"""Photographs with outlines of what is in them, as a folder of images beside a folder of polygons."""
+"""Photographs with polygons of the objects in them, as a folder of images beside a folder of text files."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,12 +15,33 @@ from ..network import read_image
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
-def annotated(folder) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
-    """The photographs of a folder, each with a mask for every class in it: (H, W, 3) uint8, {class: (H, W) bool}.
+def annotated(folder: str | os.PathLike[str]) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+    """Read photographs with a mask for every class in them.
 
-    folder: has images/, labels/ with a text file per image, and classes.txt with a name per line. A line of a text file
-    is an outline: the class's number, then x and y of each corner as shares of the width and height (the layout of
-    YOLO's segmentation sets). Raises ImageError for what cannot be read.
+    Parameters
+    ----------
+    folder : str or os.PathLike
+        Holds images/, labels/ with a text file per image, and classes.txt with a name per line. A line of a text file
+        is a polygon: the class's number, then x and y of each corner as shares of the width and height (the layout of
+        YOLO's segmentation sets). Images without a text file are left out.
+
+    Yields
+    ------
+    image : np.ndarray
+        (H, W, 3) uint8.
+    masks : dict of str to np.ndarray
+        Class to (H, W) bool.
+
+    Raises
+    ------
+    ImageError
+        If classes.txt, an image or a polygon cannot be read.
+
+    Examples
+    --------
+    >>> import cnnexplore as cx
+    >>> for image, masks in cx.annotated("pets"):  # doctest: +SKIP
+    ...     print(image.shape, {name: mask.mean() for name, mask in masks.items()})
     """
     folder = Path(folder)
     try:

@@ -1,4 +1,4 @@
-"""Many images, a batch at a time: read ahead in a thread while the network computes; no more than two are held."""
+"""Many images in batches. A thread reads one batch ahead, so that at most two are in memory."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,19 +22,40 @@ _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 
 
 class Images:
-    """Images by number: a list, a folder (all below it, by name), or a torch data set.
+    """Images by number, from a list, a folder or a data set.
 
-    classes: the names of its labels, where they have names. A data set's labels are the second part of its items; a
-    folder's are the folders in it. Raises SettingError if it is none of these, or empty.
+    Parameters
+    ----------
+    source : list, str, os.PathLike or data set
+        A list of images that `Network.pixels_of` takes; a folder, with all images in it and its subfolders, whose
+        names are the labels; or a torch data set, whose items may be (image, label).
+
+    Attributes
+    ----------
+    classes : list of str
+        Names of the labels; empty if they have none.
+
+    Raises
+    ------
+    SettingError
+        If the source is none of these, or empty.
+
+    Examples
+    --------
+    >>> import cnnexplore as cx
+    >>> from cnnexplore.data import Images
+    >>> images = Images(cx.world.dataset(20, seed=1))
+    >>> len(images), images.classes[:2]
+    (20, ['house', 'church'])
     """
 
-    def __init__(self, source):
+    def __init__(self, source: Any):
         self.classes, self._labels = _names(source), None
         if isinstance(source, (str, os.PathLike)):
             folder = Path(source)
             source = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES) if folder.is_dir() else ()
             if not source:
-                raise SettingError(f"{folder} is no folder with images in it.")
+                raise SettingError(f"{folder} is not a folder with images in it.")
             self.classes, self._labels = _subfolders(source, folder)
         if not hasattr(source, "__getitem__") or not hasattr(source, "__len__"):
             raise SettingError(
@@ -44,32 +66,78 @@ class Images:
         self.source: Sequence = source
 
     @classmethod
-    def of(cls, net: Network, source) -> Images:
-        """Those given, or the bundled ones for None."""
+    def of(cls, net: Network, source: Any) -> Images:
+        """Images of a source, or the bundled ones for None.
+
+        Parameters
+        ----------
+        net : Network
+            Decides which bundled images are taken.
+        source : Images, list, str, os.PathLike, data set or None
+            As for the constructor.
+
+        Returns
+        -------
+        Images
+            The images.
+        """
         return source if isinstance(source, Images) else cls(bundled_images(net) if source is None else source)
 
     def __len__(self) -> int:
         return len(self.source)
 
-    def __getitem__(self, index: int):
+    def __getitem__(self, index: int) -> Any:
         return self.item(index)[0]
 
-    def item(self, index: int) -> tuple[object, int]:
-        """An image and its label, -1 if it has none."""
+    def item(self, index: int) -> tuple[Any, int]:
+        """An image and its label.
+
+        Parameters
+        ----------
+        index : int
+            Number of the image.
+
+        Returns
+        -------
+        tuple
+            The image, and its label or -1.
+        """
         item = self.source[index]
         if isinstance(item, tuple):
-            return item[0], _whole(item[1]) if len(item) > 1 else NO_LABEL
+            return item[0], _label(item[1]) if len(item) > 1 else NO_LABEL
         return item, NO_LABEL if self._labels is None else int(self._labels[index])
 
-    def batches(self, net: Network, batch: int = BATCH, starts: Sequence[int] | None = None) -> Iterator:
-        """(number of the first image, x (N, C, H, W)) of one batch after another."""
+    def batches(
+        self, net: Network, batch: int = BATCH, starts: Sequence[int] | None = None
+    ) -> Iterator[tuple[int, torch.Tensor]]:
+        """Yield (number of the first image, x (N, C, H, W)) of each batch.
+
+        Parameters
+        ----------
+        net : Network
+            Whose input the images become.
+        batch : int
+            Images in a batch.
+        starts : sequence of int, optional
+            Numbers of the first images of the batches (default: all batches).
+        """
         for first, x, _ in self.labelled_batches(net, batch, starts):
             yield first, x
 
     def labelled_batches(
         self, net: Network, batch: int = BATCH, starts: Sequence[int] | None = None
     ) -> Iterator[tuple[int, torch.Tensor, np.ndarray]]:
-        """The same, each with its labels (N,). starts: where the wanted batches begin (default: all of them)."""
+        """Yield (number of the first image, x (N, C, H, W), labels (N,)) of each batch.
+
+        Parameters
+        ----------
+        net : Network
+            Whose input the images become.
+        batch : int
+            Images in a batch.
+        starts : sequence of int, optional
+            Numbers of the first images of the batches (default: all batches).
+        """
         starts = range(0, len(self), batch) if starts is None else list(starts)
 
         def read(first: int) -> tuple[torch.Tensor, np.ndarray]:
@@ -79,11 +147,11 @@ class Images:
         if not starts:
             return
         with ThreadPoolExecutor(1) as ahead:
-            coming = ahead.submit(read, starts[0])
+            pending = ahead.submit(read, starts[0])
             for k, first in enumerate(starts):
-                x, labels = coming.result()
+                x, labels = pending.result()
                 if k + 1 < len(starts):
-                    coming = ahead.submit(read, starts[k + 1])
+                    pending = ahead.submit(read, starts[k + 1])
                 yield first, x, labels
 
 
@@ -95,8 +163,8 @@ def one_image(net: Network, image: object) -> torch.Tensor:
     return x
 
 
-def _whole(label) -> int:
-    """A label as a number; what is none, such as a mask or a sentence, counts as no label."""
+def _label(label: Any) -> int:
+    """A label as a number; -1 for anything else, such as a mask or a sentence."""
     if isinstance(label, numbers.Integral):
         return int(label)
     if isinstance(label, (torch.Tensor, np.ndarray)) and label.ndim == 0 and label == int(label):
@@ -104,8 +172,8 @@ def _whole(label) -> int:
     return NO_LABEL
 
 
-def _names(source) -> list[str]:
-    """The names of a data set's labels; of a part of a data set, the whole's."""
+def _names(source: Any) -> list[str]:
+    """The names of a data set's labels; for a subset, those of the data set that it is part of."""
     while hasattr(source, "dataset") and hasattr(source, "indices"):
         source = source.dataset
     found = getattr(source, "classes", None) or getattr(source, "names", None) or ()
@@ -115,7 +183,7 @@ def _names(source) -> list[str]:
 
 
 def _subfolders(paths: Sequence[Path], folder: Path) -> tuple[list[str], np.ndarray | None]:
-    """The folders that the images are in, and which of them each is in; none if some are in no folder."""
+    """The names of the subfolders, and the number of each image's one; none if an image is in no subfolder."""
     parts = [path.relative_to(folder).parts for path in paths]
     if min(map(len, parts)) < 2:
         return [], None

@@ -1,10 +1,11 @@
-"""Photographs that scikit-image installs and handwritten digits that scikit-learn installs; nothing is downloaded."""
+"""Bundled images: scikit-image's photographs and scikit-learn's digits; nothing is downloaded."""
 
 from __future__ import annotations
 
 import difflib
 import os
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from .. import world
 from ..errors import ImageError
 from ..network import Network
 
-# What scikit-image carries in its wheel; its other pictures are fetched on first use, which a class-room cannot.
+# The photographs in scikit-image's wheel; it downloads its others at their first use.
 _PHOTOGRAPHS = {
     "cat": "chelsea", "astronaut": "astronaut", "coffee": "coffee", "rocket": "rocket", "motorcycle": "motorcycle_left",
     "horse": "horse", "coins": "coins", "camera": "camera", "brick": "brick", "grass": "grass",
@@ -20,12 +21,46 @@ _PHOTOGRAPHS = {
 
 
 def photographs() -> list[str]:
-    """The names that `photograph` takes."""
+    """List the names that `photograph` takes.
+
+    Returns
+    -------
+    list of str
+        The names.
+
+    Examples
+    --------
+    >>> import cnnexplore as cx
+    >>> cx.photographs()[:3]
+    ['cat', 'astronaut', 'coffee']
+    """
     return list(_PHOTOGRAPHS)
 
 
 def photograph(name: str) -> np.ndarray:
-    """A photograph by name, (H, W, 3) uint8. Raises ImageError for an unknown name."""
+    """Load a bundled photograph.
+
+    Parameters
+    ----------
+    name : str
+        One of `photographs()`.
+
+    Returns
+    -------
+    np.ndarray
+        (H, W, 3) uint8.
+
+    Raises
+    ------
+    ImageError
+        If the name is unknown.
+
+    Examples
+    --------
+    >>> import cnnexplore as cx
+    >>> cx.photograph("cat").shape
+    (300, 451, 3)
+    """
     from skimage import data, io, util
 
     if name not in _PHOTOGRAPHS:
@@ -33,7 +68,7 @@ def photograph(name: str) -> np.ndarray:
         hint = f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(_PHOTOGRAPHS)}."
         raise ImageError(f"there is no photograph named {name!r}; {hint}")
     file = _PHOTOGRAPHS[name]
-    if file == "motorcycle_left":  # the loader wants the whole stereo pair
+    if file == "motorcycle_left":  # scikit-image loads only the stereo pair
         from importlib import resources
 
         picture = io.imread(str(resources.files("skimage") / "data" / "motorcycle_left.png"))
@@ -43,11 +78,34 @@ def photograph(name: str) -> np.ndarray:
     return np.repeat(picture[..., None], 3, -1) if picture.ndim == 2 else picture[..., :3]
 
 
-def digits(folder: str | os.PathLike | None = None, train: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """Handwritten digits as LeNet expects them, (N, 28, 28) uint8, and what they are, (N,).
+def digits(folder: str | os.PathLike[str] | None = None, train: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Load handwritten digits.
 
-    folder: where torchvision's MNIST is (train: its training set, else its test set); None: scikit-learn's 1,797,
-    enlarged, which are always at hand. Raises ImageError if MNIST is not there.
+    Parameters
+    ----------
+    folder : str or os.PathLike, optional
+        The folder that holds torchvision's MNIST (default: scikit-learn's 1,797 digits, enlarged).
+    train : bool
+        MNIST's training set instead of its test set.
+
+    Returns
+    -------
+    images : np.ndarray
+        (N, 28, 28) uint8, white on black.
+    labels : np.ndarray
+        (N,), 0 to 9.
+
+    Raises
+    ------
+    ImageError
+        If MNIST is not in the folder.
+
+    Examples
+    --------
+    >>> import cnnexplore as cx
+    >>> images, labels = cx.digits()
+    >>> images.shape, labels[:3]
+    ((1797, 28, 28), array([0, 1, 2]))
     """
     if folder is None:
         which = np.zeros(10, int)
@@ -69,16 +127,38 @@ def digits(folder: str | os.PathLike | None = None, train: bool = False) -> tupl
 
 
 @lru_cache(1)
-def _small_digits():
+def _small_digits() -> Any:
+    """scikit-learn's digits."""
     from sklearn.datasets import load_digits
 
     return load_digits()
 
 
 def digit(value: int, which: int = 0) -> np.ndarray:
-    """A handwritten digit as LeNet expects it: 28 x 28 uint8, white on black, 20 x 20 in the middle.
+    """Load a bundled handwritten digit, enlarged from scikit-learn's 8 x 8 pixels.
 
-    value: 0 to 9; which: the how-manieth of scikit-learn's 8 x 8 digits with that value. Raises ImageError.
+    Parameters
+    ----------
+    value : int
+        0 to 9.
+    which : int
+        Number of the example, 0 to about 170.
+
+    Returns
+    -------
+    np.ndarray
+        (28, 28) uint8, white on black, with a margin of 4 pixels as in MNIST.
+
+    Raises
+    ------
+    ImageError
+        If there is no such digit.
+
+    Examples
+    --------
+    >>> import cnnexplore as cx
+    >>> cx.digit(3).shape
+    (28, 28)
     """
     from skimage.transform import resize
 
@@ -89,7 +169,7 @@ def digit(value: int, which: int = 0) -> np.ndarray:
     small = digits.images[chosen[which]] / 16
     out = np.zeros((28, 28))
     out[4:24, 4:24] = np.clip(resize(small, (20, 20), order=3), 0, 1)
-    # stretch the grey rims of the up-sampling, so that strokes are as full as a pen's
+    # more contrast: enlarging made the edges of the strokes grey
     return np.round(255 * np.clip((out - 0.15) / 0.6, 0, 1)).astype(np.uint8)
 
 

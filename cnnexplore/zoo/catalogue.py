@@ -96,7 +96,13 @@ class Catalogue(list[Entry]):
 
 
 def embedded() -> list[str]:
-    """The names of the networks whose weights ship with the package."""
+    """List the networks whose weights ship with the package.
+
+    Returns
+    -------
+    list of str
+        Their names.
+    """
     return list(_EMBEDDED)
 
 
