@@ -1,5 +1,10 @@
 """Figures and the table of Wei, Zhou, Torralba and Freeman, Understanding intra-class knowledge inside CNN, 2015."""
 
-from . import of_patches, of_pathways, of_styles
+from collections.abc import Callable
+from typing import Any
 
-FIGURES = of_styles.FIGURES | of_pathways.FIGURES | of_patches.FIGURES
+from . import completion, patch_prior, pathways, topic_images
+
+FIGURES: dict[str, Callable[..., Any]] = (
+    topic_images.FIGURES | pathways.FIGURES | completion.FIGURES | patch_prior.FIGURES
+)

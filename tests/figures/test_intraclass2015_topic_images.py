@@ -17,10 +17,11 @@ def net():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         module = nn.Sequential(
-            nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(6 * 64, 12), nn.ReLU(), nn.Dropout(),
-            nn.Linear(12, 10), nn.ReLU(), nn.Linear(10, 3),
+            nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(6 * 64, 32), nn.ReLU(), nn.Dropout(),
+            nn.Linear(32, 40), nn.ReLU(), nn.Linear(40, 3),
         )  # fmt: skip
-    return cx.Network(module, size=SIDE, labels=list("abc"), name="tiny")
+    pixels = cx.Pixels("RGB", (100.0, 110.0, 120.0), (60.0, 50.0, 70.0))
+    return cx.Network(module, size=SIDE, pixels=pixels, labels=list("abc"), name="tiny")
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,7 @@ def test_where_images_come_from(net, images, refused, tmp_path):
 
 
 def test_alone_it_is_the_world_with_the_network_that_knows_its_styles(on_cpu, tmp_path, monkeypatch):
-    monkeypatch.setattr("cnnexplore.figures.intraclass2015.of_styles.SCENES", (60, 5))
+    monkeypatch.setattr("cnnexplore.figures.intraclass2015.topic_images.SCENES", (60, 5))
     sheet = cx.figure("intraclass2015.1", classes=["church"], columns=2, cache=tmp_path, **QUICK)
     assert "worldnet-styles" in sheet.title
     assert sheet.results[0].net.name == "worldnet-styles"

@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter
 from torch import nn
 
 import cnnexplore as cx
-from cnnexplore.figures.intraclass2015 import of_patches
+from cnnexplore.figures.intraclass2015 import patch_prior
 
 SIDE = 32
 QUICK = {"steps": 4, "refine": 0, "progress": False}
@@ -27,7 +27,8 @@ def net():
         torch.manual_seed(0)
         module = nn.Sequential(nn.Conv2d(3, 6, 5, 2, 2), nn.ReLU(), nn.Conv2d(6, 8, 3, 2, 1), nn.ReLU(),
                                nn.Flatten(), nn.Linear(8 * 64, 4))  # fmt: skip
-    return cx.Network(module, size=SIDE, labels=list("abcd"), name="tiny")
+    pixels = cx.Pixels("BGR", (100.0, 110.0, 120.0), (60.0, 50.0, 70.0))
+    return cx.Network(module, size=SIDE, pixels=pixels, labels=list("abcd"), name="tiny")
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +36,12 @@ def patches(net):
     return cx.PatchDatabase(net, pictures(8), "relu2", cache=False, progress=False, k=3)
 
 
-def test_the_last_map(net, refused):
-    assert of_patches.last_map(net, None) == "relu2"
-    assert of_patches.last_map(net, "conv1") == "conv1"
-    refused(cx.LayerNotFound, lambda: of_patches.last_map(net, "pool9"), "pool9")
+def test_the_layer_with_a_map(net, refused):
+    assert patch_prior.map_layer(net, None) == "relu2"
+    assert patch_prior.map_layer(net, "conv1") == "conv1"
+    refused(cx.LayerNotFound, lambda: patch_prior.map_layer(net, "pool9"), "pool9")
     flat = cx.Network(nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE * SIDE, 4)), size=SIDE)
-    refused(cx.LayerError, lambda: of_patches.last_map(flat, None), "no layer with a map")
+    refused(cx.LayerError, lambda: patch_prior.map_layer(flat, None), "a layer with a map")
 
 
 def test_figure2_has_six_colourings_that_stop_at_one_percent(net):
@@ -62,7 +63,7 @@ def test_figure3_shows_what_was_matched(net, patches):
     inverted = sheet.results[0].picture
     warped = patches.index(IMAGE).match(inverted, stride=patches.matching.stride, original_colours=True)
     assert np.array_equal(sheet.rows[0][3].picture, np.clip(warped.mean + 0.5, 0, 255).astype(np.uint8))
-    assert sheet.data["inverted"] == of_patches.pixel_error(IMAGE, inverted)
+    assert sheet.data["inverted"] == patch_prior.pixel_error(IMAGE, inverted)
     assert not np.array_equal(sheet.rows[0][2].picture, sheet.rows[0][3].picture)
 
 
@@ -82,29 +83,33 @@ def test_table1_measures_what_it_says(net, tmp_path):
     images, known = pictures(2, 9), pictures(8)
     kept = tmp_path / "kept.jsonl"
     options = {"patches": known, "layer": "relu2", "log": kept, "gamma": 3, **QUICK}
-    table = of_patches.table1(net, images, **options)
-    assert table.rows == list(of_patches.ROWS)
-    assert table.columns == ["pixels", "code"]
+    table = patch_prior.table1(net, images, **options)
+    assert table.rows == list(patch_prior.ROWS)
+    assert table.columns == ["pixels", "activation", "pixels, spectral", "activation, spectral"]
     mine = np.stack(images).astype(np.float64)
     own = [np.linalg.norm(m - m.mean((0, 1))) / np.linalg.norm(m) for m in mine]
     assert table.values["own mean colour", "pixels"] == pytest.approx(own, rel=1e-5)
     mean = np.stack(known).astype(np.float64).mean((0, 1, 2))
     whole = [np.linalg.norm(m - mean) / np.linalg.norm(m) for m in mine]
     assert table.values["data set's mean colour", "pixels"] == pytest.approx(whole, rel=1e-5)
-    alone = cx.invert(net, images[1], "relu2", **QUICK)
-    assert table.values["random start", "code"][1] == pytest.approx(alone.error, rel=1e-6)
-    assert table.values["random start", "pixels"][1] == pytest.approx(of_patches.pixel_error(images[1], alone.picture))
+    for solver, more in (("adagrad", ""), ("spectral", ", spectral")):
+        alone = cx.invert(net, images[1], "relu2", solver=solver, **QUICK)
+        assert table.values["random start", f"activation{more}"][1] == pytest.approx(alone.error, rel=1e-6)
+        pixels = patch_prior.pixel_error(images[1], alone.picture)
+        assert table.values["random start", f"pixels{more}"][1] == pytest.approx(pixels)
     database = cx.PatchDatabase(net, known, "relu2", progress=False)
-    within = cx.invert(net, images[1], "relu2", patches=database, gamma=3, init="patches", **QUICK)
-    assert table.values["patch prior", "pixels"][1] == pytest.approx(of_patches.pixel_error(images[1], within.picture))
+    within = cx.invert(net, images[1], "relu2", patches=database, gamma=3, init="patches", solver="adagrad", **QUICK)
+    assert table.values["patch prior", "pixels"][1] == pytest.approx(patch_prior.pixel_error(images[1], within.picture))
     lines = kept.read_text().splitlines()
     kept.write_text("\n".join(lines[:-4]) + "\n")
-    assert of_patches.table1(net, images, **options).values == table.values
+    assert patch_prior.table1(net, images, **options).values == table.values
     assert table.published == {}
+    spectral = patch_prior.table1(net, images, solvers=["spectral"], **options | {"log": None})
+    assert spectral.columns == ["pixels, spectral", "activation, spectral"]
 
 
 def test_table1_leaves_the_images_out_of_the_database(net):
     known = pictures(8)
-    database = of_patches.database_of(net, known, "relu2", exclude=[known[2]], progress=False)
+    database = patch_prior.database_of(net, known, "relu2", exclude=[known[2]], progress=False)
     assert len(database) == 7
     assert not any(np.array_equal(picture, known[2]) for picture in database.pictures)

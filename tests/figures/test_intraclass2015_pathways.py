@@ -20,14 +20,16 @@ def net():
             nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(6 * 36, 12), nn.ReLU(),
             nn.Dropout(), nn.Linear(12, 10), nn.ReLU(), nn.Linear(10, 4), nn.Softmax(1),
         )  # fmt: skip
-    return cx.Network(module, size=SIDE, labels=list("abcd"), name="tiny")
+    pixels = cx.Pixels("RGB", (100.0, 110.0, 120.0), (60.0, 50.0, 70.0))
+    return cx.Network(module, size=SIDE, pixels=pixels, labels=list("abcd"), name="tiny")
 
 
 def check(sheet, net, rows):
     assert [len(row) for row in sheet.rows] == rows
     for one in sheet.results:
         again = eval(one.to_python(), {"cx": cx, "net": net, "image": IMAGE})
-        assert np.array_equal(again.picture, one.picture)
+        # alone, not in a batch: rounding differs, and the steps enlarge it
+        assert np.abs(again.picture.astype(float) - one.picture).mean() < 0.5
     shown = [cell for row in sheet.rows for cell in row if cell.result is not None]
     assert all(np.array_equal(cell.picture, cell.result.picture) for cell in shown)
     assert sheet._repr_png_().startswith(b"\x89PNG")
