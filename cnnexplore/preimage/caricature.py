@@ -237,7 +237,7 @@ def caricature(
 
     Examples
     --------
-    >>> r = cx.caricature(cx.load("lenet"), cx.digit(3), "conv2", steps=20, progress=False)
+    >>> r = cx.caricature(cx.load("lenet"), cx.digit(3), "conv2", C=20, steps=20, progress=False)
     >>> r.response > 1
     True
     """

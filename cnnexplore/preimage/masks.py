@@ -1,4 +1,4 @@
-"""Which part of a code counts, by name: masks for `invert(..., mask=...)` that fit themselves to the code."""
+"""Masks of an activation by name, for `invert(..., mask=...)`; each fits itself to the shape of the activation."""
 
 from __future__ import annotations
 
@@ -11,12 +11,26 @@ from ..errors import SettingError
 
 @dataclass(frozen=True)
 class central:
-    """Only the `size` x `size` positions in the middle of the map (preimage2016, figure 9)."""
+    """The positions in the middle of the map (preimage2016, figure 9).
+
+    Parameters
+    ----------
+    size : int
+        The window has `size` x `size` positions.
+
+    Examples
+    --------
+    >>> cx.masks.central(2)((8, 4, 4))[0].astype(int)
+    array([[0, 0, 0, 0],
+           [0, 1, 1, 0],
+           [0, 1, 1, 0],
+           [0, 0, 0, 0]])
+    """
 
     size: int
 
     def __call__(self, shape: tuple[int, ...]) -> np.ndarray:
-        """shape: (C, h, w). Returns (1, h, w) of 0 and 1. Raises SettingError if the window does not fit."""
+        """The mask for an activation of shape (C, h, w): (1, h, w) of 0 and 1."""
         rows, columns = _map(shape, self)
         if not 0 < self.size <= min(rows, columns):
             raise SettingError(
@@ -28,7 +42,15 @@ class central:
 
 @dataclass(frozen=True)
 class window:
-    """Only the positions from (top, left) up to, without, (bottom, right)."""
+    """The positions of a window of the map.
+
+    Parameters
+    ----------
+    top, left : int
+        The first row and column.
+    bottom, right : int
+        The row and column after the last.
+    """
 
     top: int
     left: int
@@ -36,7 +58,7 @@ class window:
     right: int
 
     def __call__(self, shape: tuple[int, ...]) -> np.ndarray:
-        """shape: (C, h, w). Returns (1, h, w) of 0 and 1. Raises SettingError if the window does not fit."""
+        """The mask for an activation of shape (C, h, w): (1, h, w) of 0 and 1."""
         rows, columns = _map(shape, self)
         if not (0 <= self.top < self.bottom <= rows and 0 <= self.left < self.right <= columns):
             raise SettingError(f"{self!r} does not fit a map of {rows} x {columns}; expected a window inside it.")
@@ -46,20 +68,26 @@ class window:
 
 
 class channels:
-    """Only the given channels, in any order."""
+    """Some channels.
 
-    def __init__(self, *numbers: int):
+    Parameters
+    ----------
+    *numbers : int
+        The channels, in any order.
+    """
+
+    def __init__(self, *numbers: int) -> None:
         self.numbers = numbers
 
     def __repr__(self) -> str:
         return f"channels({', '.join(map(str, self.numbers))})"
 
     def __call__(self, shape: tuple[int, ...]) -> np.ndarray:
-        """shape: (C, ...). Returns (C, 1, ...) of 0 and 1. Raises SettingError for a channel that is not there."""
+        """The mask for an activation of shape (C, ...): (C, 1, ...) of 0 and 1."""
         wrong = [k for k in self.numbers if not isinstance(k, (int, np.integer)) or not 0 <= k < shape[0]]
         if wrong or not self.numbers:
             found = f"{wrong[0]!r} is no channel" if wrong else "no channel was given"
-            raise SettingError(f"{self!r}: {found}; the code has channels 0 to {shape[0] - 1}.")
+            raise SettingError(f"{self!r}: {found}; the activation has channels 0 to {shape[0] - 1}.")
         mask = np.zeros((shape[0],) + (1,) * (len(shape) - 1), np.float32)
         mask[list(self.numbers)] = 1
         return mask
@@ -67,16 +95,21 @@ class channels:
 
 @dataclass(frozen=True)
 class groups:
-    """Only one of `of` equal groups of channels, such as the streams of AlexNet (preimage2016, figure 10).
+    """One of several equal groups of channels, such as the streams of AlexNet (preimage2016, figure 10).
 
-    which: 1 to `of`.
+    Parameters
+    ----------
+    which : int
+        The number of the group, 1 to `of`.
+    of : int
+        How many groups there are.
     """
 
     which: int
     of: int = 2
 
     def __call__(self, shape: tuple[int, ...]) -> np.ndarray:
-        """shape: (C, ...). Returns (C, 1, ...) of 0 and 1. Raises SettingError if the channels do not divide."""
+        """The mask for an activation of shape (C, ...): (C, 1, ...) of 0 and 1."""
         if self.of < 1 or shape[0] % self.of or not 1 <= self.which <= self.of:
             raise SettingError(
                 f"{self!r} does not fit {shape[0]} channels; expected equal groups, and which from 1 to {self.of}."
@@ -85,7 +118,7 @@ class groups:
         return channels(*range((self.which - 1) * each, self.which * each))(shape)
 
 
-def _map(shape: tuple[int, ...], mask) -> tuple[int, int]:
+def _map(shape: tuple[int, ...], mask: object) -> tuple[int, int]:
     if len(shape) != 3:
-        raise SettingError(f"{mask!r} needs a layer with a map; this code has {shape[0]} numbers and no positions.")
+        raise SettingError(f"{mask!r} needs a layer with a map; this one has {shape[0]} numbers and no positions.")
     return shape[1], shape[2]

@@ -24,12 +24,20 @@ GAMMA = Parameter(
 class PatchMatch(Protocol):
     """The patches that match a picture: their sum and count per pixel, and the sum of their squares."""
 
-    sum: np.ndarray
-    count: np.ndarray
-    square: float
+    @property
+    def sum(self) -> np.ndarray:
+        """(H, W, C)."""
+
+    @property
+    def count(self) -> np.ndarray:
+        """(H, W)."""
+
+    @property
+    def square(self) -> float:
+        """Over all patches."""
 
 
-Matcher = Callable[[np.ndarray], Any]  # an (H, W, C) picture, 0..255 -> a PatchMatch
+Matcher = Callable[[np.ndarray], PatchMatch]  # of an (H, W, C) picture, 0..255
 
 
 class PatchSource(Protocol):
@@ -51,8 +59,8 @@ class PatchPrior(Prior):
     Parameters
     ----------
     matchers : callable or sequence of callables
-        One per image of the batch, or one for all. Called with an (H, W, C) picture in 0..255, each gives a `Warp`: the
-        sum, count and square of the patches that match it.
+        One per image of the batch, or one for all. Called with an (H, W, C) picture in 0..255, each gives
+        the sum, count and square of the patches that match it, as `MatchedPatches`.
     size : tuple of int
         (H, W) of the estimate, which is the centre of the canvas.
     pixels : Pixels
@@ -90,7 +98,7 @@ class PatchPrior(Prior):
             raise SettingError(f"every is {every!r}; expected after how many steps matches are looked for, 1 or more.")
         self.matchers, self.size, self.pixels = matchers, size, pixels
         self.every, self.coloured, self.deviation = every, coloured, deviation
-        self.matched = 0  # how often matches were looked for
+        self.matched = 0  # how many times new matches were looked for
         self._age = 0
         self._sum: torch.Tensor | None = None  # (N, C, H, W) of the matched patches' values
 
@@ -111,15 +119,17 @@ class PatchPrior(Prior):
 
     def distance(self, seen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The mean squared distance (N,) of a normalised estimate to its matches, and its gradient, (N, C, H, W)."""
+        assert self._sum is not None  # `match` comes first
         numbers = (self._count.flatten(1).sum(1) * seen.shape[1]).view(-1, 1, 1, 1)
         weighted = self._count * seen
         value = inner(weighted, seen) - 2 * inner(self._sum, seen) + self._square
         return value / numbers.flatten(), 2 * (weighted - self._sum) / numbers
 
     def match(self, x: torch.Tensor) -> None:
-        """Looks for the nearest patches of x, (N, C, H, W) in the network's units; they hold until the next time."""
+        """Look for the nearest patches of x, (N, C, H, W) in the network's units; they stay until the next call."""
         pictures = self._picture(x)
-        matchers = list(self.matchers) if isinstance(self.matchers, (list, tuple)) else [self.matchers] * len(pictures)
+        given = self.matchers
+        matchers = [given] * len(pictures) if callable(given) else list(given)
         warps = [matcher(picture) for matcher, picture in zip(matchers, pictures, strict=True)]
         sums = torch.from_numpy(np.stack([np.moveaxis(w.sum, -1, 0) for w in warps])).to(x)
         if self.pixels.order == "BGR":
@@ -138,7 +148,7 @@ class PatchPrior(Prior):
         self._age, self.matched = 0, self.matched + 1
 
     def _norm(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """What x is normalised by, broadcast to it."""
+        """The mean and deviation that x is normalised by, broadcast to it."""
         if self.coloured:
             return x.new_zeros(1, 1, 1, 1), x.new_full((1, 1, 1, 1), self.deviation)
         deviation = x.std((2, 3), keepdim=True, correction=0)
@@ -165,14 +175,20 @@ class PatchPrior(Prior):
         x = mean if self.coloured else mean + 127.5 - mean.new_tensor(self.pixels.mean).view(1, -1, 1, 1)
         return self.pixels.decode(x).cpu().numpy()
 
-    def state(self) -> dict:
-        """The matches and how long they have held."""
+    def state(self) -> dict[str, Any]:
+        """The matches and their age in steps."""
         if self._sum is None:
             return {}
         return {"sum": self._sum, "count": self._count, "square": self._square, "age": self._age}
 
-    def restore(self, state: dict) -> None:
-        """Takes over what `state` gave."""
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over what `state` gave.
+
+        Parameters
+        ----------
+        state : dict
+            The matches of such a prior.
+        """
         self._sum = None
         if state:
             self._sum, self._count, self._square = (state[name].clone() for name in ("sum", "count", "square"))

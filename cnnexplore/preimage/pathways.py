@@ -53,7 +53,7 @@ class Pathways:
 
     def __init__(self, net: Network, layer: str, pathway: PassModifier | Sequence[PassModifier | None] | None) -> None:
         self.listed = isinstance(pathway, (list, tuple))
-        self.each: list[PassModifier | None] = list(pathway) if isinstance(pathway, (list, tuple)) else [pathway]
+        self.each: list[PassModifier | None] = list(pathway) if isinstance(pathway, Sequence) else [pathway]
         for one in self.each:
             if one is not None and not isinstance(one, PassModifier):
                 raise SettingError(f"pathway is {type(one).__name__}; expected a cx.Pathway, or a list of them.")

@@ -16,40 +16,87 @@ Evaluate = Callable[[torch.Tensor], torch.Tensor]  # canvas -> gradient of the e
 
 
 class Solver(ABC):
-    """What a descent method must offer; `memory` is how much of a running mean a step keeps."""
+    """A descent method with its memory.
+
+    Parameters
+    ----------
+    x : torch.Tensor
+        The first canvas, (N, C, H, W).
+
+    Attributes
+    ----------
+    memory : float
+        The part of a running mean that a step keeps.
+    steps, refine : int
+        The usual numbers of steps and refinement steps of an inversion.
+    fine : float
+        The rate of the refinement over the rate before.
+    """
 
     memory = 0.9
-    steps, refine = 300, 50  # that an inversion takes unless told otherwise
-    fine = 0.1  # the rate of the refinement, as a part of what it was
+    steps, refine = 300, 50
+    fine = 0.1
+
+    @abstractmethod
+    def __init__(self, x: torch.Tensor) -> None: ...
 
     def init(self, noise: torch.Tensor) -> torch.Tensor:
-        """The canvas to start from, for the published noise."""
+        """The first canvas, made from the published noise.
+
+        Parameters
+        ----------
+        noise : torch.Tensor
+            (N, C, H, W).
+        """
         return noise
 
     @staticmethod
     @abstractmethod
     def unit(values: Values, scale: Scale) -> float:
-        """What a rate of 1 is for `step`."""
+        """The rate that `step` takes for a setting `rate` of 1.
+
+        Parameters
+        ----------
+        values : Values
+            The settings.
+        scale : Scale
+            What the energy is normalised by.
+        """
 
     @abstractmethod
     def step(self, x: torch.Tensor, evaluate: Evaluate, rate: float) -> torch.Tensor:
-        """The next canvas, before projection."""
+        """The next canvas, before projection to the hard bound.
 
-    def on_settings_changed(self) -> None:
-        """A setting has changed: there is a new way to go."""
-        return None
+        Parameters
+        ----------
+        x : torch.Tensor
+            (N, C, H, W) the canvas.
+        evaluate : callable
+            The gradient of the energy at a canvas.
+        rate : float
+            The rate, in units of `unit`.
+        """
+
+    def on_settings_changed(self) -> None:  # noqa: B027  # most solvers need not know
+        """React to a change of a setting before the next step."""
 
     @abstractmethod
     def reset(self) -> None:
-        """Forgets the past."""
+        """Clear the memory."""
 
     @abstractmethod
     def state(self) -> dict[str, torch.Tensor]:
-        """The tensors that continue this solver: of the canvas's shape, or without place."""
+        """The tensors that continue this solver; those of the canvas's shape are resized with the canvas."""
 
     @abstractmethod
     def restore(self, state: dict[str, torch.Tensor]) -> None:
-        """Takes over what `state` gave."""
+        """Take over what `state` gave.
+
+        Parameters
+        ----------
+        state : dict of torch.Tensor
+            The state of a solver of this kind.
+        """
 
 
 class Adagrad(Solver):
@@ -58,7 +105,7 @@ class Adagrad(Solver):
     A rate of 1 is N B^2 / alpha per unit of gradient, on the first step.
     """
 
-    def __init__(self, x: torch.Tensor):
+    def __init__(self, x: torch.Tensor) -> None:
         self.G = torch.zeros_like(x)
         self.mu = torch.zeros_like(x)
 
@@ -91,7 +138,7 @@ class Momentum(Solver):
 
     steps, refine = 400, 0
 
-    def __init__(self, x: torch.Tensor):
+    def __init__(self, x: torch.Tensor) -> None:
         self.mu = torch.zeros_like(x)
 
     @staticmethod
@@ -113,19 +160,20 @@ class Momentum(Solver):
 
 
 class Spectral(Solver):
-    """Adam with Nesterov's look ahead on whitened pixels, its momentum growing. Not a paper's.
+    """Adam with Nesterov momentum on whitened pixels; of this package, not of a paper.
 
-    A natural image is white noise under a blur W whose amplitude falls as 1 / sqrt(frequency); the descent is in that
-    noise, so that what is large in images moves first. The momentum is 1 - 8 / (k + 80), with k the steps since a
+    A natural image is white noise under a blur W whose amplitude falls as 1 / sqrt(frequency). The descent is in that
+    noise, so that large structures move first. The momentum grows: 1 - 8 / (k + 80), with k the number of steps since a
     setting changed. A rate of 1 is a step of B / 2.
     """
 
     steps, refine = 200, 50
     fine = 0.4
+    weight: float  # of the gradients in the mean
 
-    def __init__(self, x: torch.Tensor):
+    def __init__(self, x: torch.Tensor) -> None:
         self.mean, self.square = torch.zeros_like(x), torch.zeros_like(x)
-        self._forget()
+        self._clear_counts()
         self._spectrum = torch.zeros(0, 0)
 
     @staticmethod
@@ -133,7 +181,7 @@ class Spectral(Solver):
         return scale.B / 2
 
     def init(self, noise: torch.Tensor) -> torch.Tensor:
-        return self._blur(noise) / 6  # faint: what the code leaves open stays grey
+        return self._blur(noise) / 6  # faint, so that what the activation leaves open stays grey
 
     def step(self, x: torch.Tensor, evaluate: Evaluate, rate: float) -> torch.Tensor:
         momentum = 1 - 8 / (self.age + 80)
@@ -143,18 +191,19 @@ class Spectral(Solver):
         self.square.mul_(self.memory).addcmul_(g, g, value=1 - self.memory)
         self.taken += 1
         ahead = g.mul_(1 - momentum).add_(self.mean, alpha=momentum)
-        unbiased = math.sqrt(1 - self.memory**self.taken) / self.weight  # both means began at zero
+        unbiased = math.sqrt(1 - self.memory**self.taken) / self.weight  # both means start at zero
         self.age += 1
         return x.sub(self._blur(ahead.div_(self.square.sqrt().add_(1e-30))), alpha=rate * unbiased)
 
     def _blur(self, x: torch.Tensor) -> torch.Tensor:
         """W x: symmetric, zero beyond the border; white noise keeps its strength on average."""
-        h, w = (_quick(side) for side in x.shape[-2:])
+        h, w = (_fast_length(side) for side in x.shape[-2:])
         if self._spectrum.shape[:2] != (h, w // 2 + 1) or self._spectrum.device != x.device:
             rows, columns = torch.fft.fftfreq(h), torch.fft.rfftfreq(w)
             frequency = (rows[:, None] ** 2 + columns**2).sqrt().clamp_min(1 / max(h, w))
             spectrum = frequency.rsqrt() / frequency.reciprocal().mean().sqrt()
-            self._spectrum = torch.stack([spectrum, spectrum], -1).to(x.device)  # complex times real is thrice as slow
+            # real times real is three times as fast as complex times real
+            self._spectrum = torch.stack([spectrum, spectrum], -1).to(x.device)
         transformed = torch.fft.rfft2(x, s=(h, w))
         torch.view_as_real(transformed).mul_(self._spectrum)
         blurred = torch.fft.irfft2(transformed, s=(h, w))
@@ -166,11 +215,11 @@ class Spectral(Solver):
     def reset(self) -> None:
         self.mean.zero_()
         self.square.zero_()
-        self._forget()
+        self._clear_counts()
 
-    def _forget(self) -> None:
-        self.taken = self.age = 0  # steps since the past was forgotten, and since a setting changed
-        self.weight = 0.0  # of all gradients in the mean
+    def _clear_counts(self) -> None:
+        self.taken = self.age = 0  # steps since the reset, and since a setting changed
+        self.weight = 0.0
 
     def state(self) -> dict[str, torch.Tensor]:
         clock = torch.tensor([self.taken, self.age, self.weight], dtype=torch.float64)
@@ -178,25 +227,36 @@ class Spectral(Solver):
 
     def restore(self, state: dict[str, torch.Tensor]) -> None:
         self.mean, self.square = state["mean"], state["square"]
-        taken, age, self.weight = state["clock"].tolist()
-        self.taken, self.age = int(taken), int(age)
+        taken, age, weight = state["clock"].tolist()
+        self.taken, self.age, self.weight = int(taken), int(age), float(weight)
 
 
-def _quick(side: int) -> int:
-    """The next even length whose Fourier transform is quick: no prime factor above 5."""
+def _fast_length(side: int) -> int:
+    """The next even length with a fast Fourier transform: no prime factor above 5."""
     side += side % 2
     rest = side
     for factor in (2, 3, 5):
         while rest % factor == 0:
             rest //= factor
-    return side if rest == 1 else _quick(side + 2)
+    return side if rest == 1 else _fast_length(side + 2)
 
 
 _SOLVERS = {"adagrad": Adagrad, "momentum": Momentum, "spectral": Spectral}
 
 
 def solvers() -> list[str]:
-    """The names that `solver=` takes."""
+    """The names of the solvers.
+
+    Returns
+    -------
+    list of str
+        What `solver=` takes.
+
+    Examples
+    --------
+    >>> cx.solvers()
+    ['adagrad', 'momentum', 'spectral']
+    """
     return list(_SOLVERS)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 
 import torch
 
@@ -12,23 +13,44 @@ from .priors import AlphaNorm, BoundedRange, Prior, Scale, SquaredVariation, Tot
 from .settings import Parameter, Values, combine
 
 
-class Natural2016:
-    """Mahendran and Vedaldi, Visualizing deep CNNs using natural pre-images, 2016: Algorithm 1 and equations 1 to 7."""
+class Variant(ABC):
+    """A published method of finding a pre-image.
 
-    name = "preimage2016"
-    solver = "spectral"
-    parameters: tuple[Parameter, ...] = combine(BoundedRange.parameters, TotalVariation.parameters)
+    Parameters
+    ----------
+    layer : Layer
+        The layer of the data term.
+    size : tuple of int
+        (H, W) of the network's input.
+    scale : Scale
+        What the energy is normalised by.
 
-    def __init__(self, layer: Layer, size: tuple[int, int], scale: Scale) -> None:
-        self.scale = scale
-        self.priors: tuple[Prior, ...] = (BoundedRange(), TotalVariation())
+    Attributes
+    ----------
+    name : str
+        What `variant=` takes.
+    solver : str
+        The solver of the method.
+    parameters : tuple of Parameter
+        Those of its priors.
+    priors : tuple of Prior
+        Its priors for the layer.
+    """
 
+    name: str
+    solver: str
+    parameters: tuple[Parameter, ...]
+    priors: tuple[Prior, ...]
+
+    @abstractmethod
+    def __init__(self, layer: Layer, size: tuple[int, int], scale: Scale) -> None: ...
+
+    @abstractmethod
     def init(self, generators: list[torch.Generator], channels: int, size: tuple[int, int]) -> torch.Tensor:
-        """The first canvas, (N, C, *size)."""
-        return initial_noise(generators, channels, size, self.scale)
+        """The noise to start from, (N, channels, *size), one image per generator."""
 
     def rate(self, step: int, values: Values) -> float:
-        """The rate at a step, in the solver's units."""
+        """The rate at a step, in the solver's unit."""
         return values.rate
 
     def resets_at(self, step: int) -> bool:
@@ -36,11 +58,29 @@ class Natural2016:
         return False
 
     def bounded(self, canvas: torch.Tensor) -> torch.Tensor:
-        """The canvas, with each pixel projected to the hard bound."""
+        """The canvas, projected to the method's hard bound."""
+        return canvas
+
+
+class Natural2016(Variant):
+    """Mahendran and Vedaldi, Visualizing deep CNNs using natural pre-images, 2016: Algorithm 1 and equations 1 to 7."""
+
+    name = "preimage2016"
+    solver = "spectral"
+    parameters = combine(BoundedRange.parameters, TotalVariation.parameters)
+
+    def __init__(self, layer: Layer, size: tuple[int, int], scale: Scale) -> None:
+        self.scale = scale
+        self.priors = (BoundedRange(), TotalVariation())
+
+    def init(self, generators: list[torch.Generator], channels: int, size: tuple[int, int]) -> torch.Tensor:
+        return initial_noise(generators, channels, size, self.scale)
+
+    def bounded(self, canvas: torch.Tensor) -> torch.Tensor:
         return project(canvas, self.scale.bound)
 
 
-class Inverting2015:
+class Inverting2015(Variant):
     """Mahendran and Vedaldi, Understanding deep image representations by inverting them, 2015.
 
     Momentum at a rate that falls to a tenth after 100 and after 300 steps; the alpha-norm per channel, no jitter, no
@@ -52,36 +92,30 @@ class Inverting2015:
     variation = 0.0
     solver = "momentum"
     falls = (100, 300)
-    parameters: tuple[Parameter, ...] = combine(AlphaNorm.parameters, SquaredVariation.parameters)
+    parameters = combine(AlphaNorm.parameters, SquaredVariation.parameters)
 
     def __init__(self, layer: Layer, size: tuple[int, int], scale: Scale) -> None:
         field = max(rf / side for rf, side in zip(layer.rf_size, size, strict=True))
         self.s2 = scale.s2
         variation = self.variation or (1.0 if field <= 0.25 else 10.0 if field <= 0.6 else 100.0)
-        self.priors: tuple[Prior, ...] = (AlphaNorm(8e-10 / 2 / self.s2), SquaredVariation(variation / 2 / self.s2))
+        self.priors = (AlphaNorm(8e-10 / 2 / self.s2), SquaredVariation(variation / 2 / self.s2))
 
     def init(self, generators: list[torch.Generator], channels: int, size: tuple[int, int]) -> torch.Tensor:
-        """Gaussian noise of the total norm of a natural image, (N, C, *size)."""
+        # Gaussian, of the total norm of a natural image
         noise = [torch.randn((channels, *size), generator=g) for g in generators]
         return torch.stack([one * (math.sqrt(self.s2) / one.norm()) for one in noise])
 
     def rate(self, step: int, values: Values) -> float:
-        """The rate at a step, in the solver's units: a tenth of it after each of two falls."""
         return values.rate * 0.1 ** sum(step >= fall for fall in self.falls)
 
     def resets_at(self, step: int) -> bool:
-        """Momentum is zeroed where the rate falls."""
-        return step in self.falls
-
-    def bounded(self, canvas: torch.Tensor) -> torch.Tensor:
-        """The canvas as it is."""
-        return canvas
+        return step in self.falls  # momentum is zeroed where the rate falls
 
 
-_VARIANTS = {kind.name: kind for kind in (Natural2016, Inverting2015)}
+_VARIANTS: dict[str, type[Variant]] = {kind.name: kind for kind in (Natural2016, Inverting2015)}
 
 
-def variant_of(name: str) -> type[Natural2016] | type[Inverting2015]:
+def variant_of(name: str) -> type[Variant]:
     """The variant of a name; "inverting2015:10" is that of 2015 with a total variation of weight 10 at every depth.
 
     Raises SettingError.

@@ -24,7 +24,7 @@ def net():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         module = nn.Sequential(nn.Conv2d(3, 6, 5, 2), nn.ReLU(), nn.Conv2d(6, 8, 3))
-    return cx.Network(module, SIDE, cx.Pixels("RGB", (120, 110, 100), (58, 57, 55)))
+    return cx.Network(module, size=SIDE, pixels=cx.Pixels("RGB", (120, 110, 100), (58, 57, 55)))
 
 
 # value and gradient

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import cnnexplore as cx
-from cnnexplore.preimage.solvers import Spectral, _quick
+from cnnexplore.preimage.solvers import Spectral, _fast_length
 
 SIDE = 11  # a prime: the transform is of the next quick length, 12
 IMAGE = np.random.default_rng(1).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
@@ -48,7 +48,7 @@ def test_the_blur_is_the_matrix_and_symmetric(side, seed):
     x = np.random.default_rng(seed).standard_normal((2, side, side))
     solver = Spectral(torch.zeros(1, 2, side, side))
     found = solver._blur(torch.from_numpy(x).float()[None])[0].numpy()
-    W = literal_blur(side, _quick(side))
+    W = literal_blur(side, _fast_length(side))
     assert np.allclose(W, W.T)
     assert np.linalg.eigvalsh(W).min() > 0, "nothing is lost: every picture can still be reached"
     np.testing.assert_allclose(found, (W @ x.reshape(2, -1).T).T.reshape(x.shape), atol=1e-4)
@@ -56,7 +56,7 @@ def test_the_blur_is_the_matrix_and_symmetric(side, seed):
 
 @given(st.integers(1, 3000))
 def test_a_quick_length_is_the_next_even_one_without_large_factors(side):
-    quick = _quick(side)
+    quick = _fast_length(side)
     smooth = {2**a * 3**b * 5**c for a in range(1, 13) for b in range(8) for c in range(6)}
     assert quick == min(length for length in smooth if length >= side)
 
@@ -66,7 +66,7 @@ def literal(net, first, energy_slope, steps, since):
 
     n: steps so far; k: steps since a setting changed; a = 1 - 8 / (k + 80); m, w: running means of g and of 1.
     """
-    W = literal_blur(SIDE, _quick(SIDE))
+    W = literal_blur(SIDE, _fast_length(SIDE))
 
     def blur(t):
         return (t.reshape(3, -1) @ W.T).reshape(t.shape)
@@ -108,7 +108,7 @@ def test_it_is_its_formulae(net):
 
     first = run.canvas[0].double().numpy()
     noise = run.variant.init([torch.Generator().manual_seed(3)], 3, (SIDE, SIDE))[0].double().numpy()
-    W = literal_blur(SIDE, _quick(SIDE))
+    W = literal_blur(SIDE, _fast_length(SIDE))
     np.testing.assert_allclose(first, (noise.reshape(3, -1) @ W.T).reshape(first.shape) / 6, atol=1e-3)
     for frame, expected in zip(run.frames(), literal(net, first, slope, 40, since), strict=True):
         found = frame.x[0].double().numpy()
