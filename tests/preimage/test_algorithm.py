@@ -182,7 +182,7 @@ def test_without_the_factor_N_nothing_moves():
     """The printed rate is relative to the sum over pixels: the step must not depend on the canvas's size."""
     moved = []
     for side in (8, 32):
-        net = cx.Network(build(3), size=side)
+        net = cx.Network(build(3), size=side, pixels=cx.Pixels("RGB", (120, 110, 100), (1.5, 0.7, 1.2)))
         image = np.random.default_rng(1).integers(0, 256, (side, side, 3), dtype=np.uint8)
         run = cx.Inversion(net, image, "conv1", C=0, alpha=2, beta=2, jitter=1, rate=1e-6, steps=1, refine=0)
         before = run.canvas.clone()

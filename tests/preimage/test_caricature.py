@@ -17,7 +17,11 @@ IMAGE = IMAGE.astype(np.uint8)
 @pytest.fixture(scope="module")
 def net():
     torch.manual_seed(0)
-    return cx.Network(nn.Sequential(nn.Conv2d(3, 6, 5, 2, 2), nn.ReLU(), nn.Conv2d(6, 8, 3)), size=20)
+    return cx.Network(
+        nn.Sequential(nn.Conv2d(3, 6, 5, 2, 2), nn.ReLU(), nn.Conv2d(6, 8, 3)),
+        size=20,
+        pixels=cx.Pixels("RGB", (120, 110, 100), (1.5, 0.7, 1.2)),
+    )
 
 
 def test_the_weights_are_the_papers(net):

@@ -14,7 +14,11 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
 @pytest.fixture(scope="module")
 def net():
     torch.manual_seed(0)
-    return cx.Network(nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU(), nn.Conv2d(6, 4, 3, 1, 1)), size=24)
+    return cx.Network(
+        nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU(), nn.Conv2d(6, 4, 3, 1, 1)),
+        size=24,
+        pixels=cx.Pixels("RGB", (120, 110, 100), (1.5, 0.7, 1.2)),
+    )
 
 
 def test_what_they_select():

@@ -12,6 +12,7 @@ from cnnexplore.preimage import best_responses, largest_responses
 from cnnexplore.preimage.maximization import field_canvas, paper_weight
 from cnnexplore.zoo.architectures.alexnet import caffe_alexnet
 
+STD = (1.5, 0.7, 1.2)
 IMAGE = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
 
 
@@ -22,14 +23,15 @@ def net():
         nn.Conv2d(3, 6, 5, 2, 2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 8, 3, 1, 1), nn.ReLU(),
         nn.Flatten(), nn.Linear(8 * 36, 4),
     )  # fmt: skip
-    return cx.Network(module, size=24, labels=["ant", "bee", "cat", "dog"])
+    pixels = cx.Pixels("RGB", (120, 110, 100), STD)
+    return cx.Network(module, size=24, pixels=pixels, labels=["ant", "bee", "cat", "dog"])
 
 
 def literal_energy(net, run, canvas, position, channel, M, C):
     """The energy of preimage2016 (equations 1, 4, 5 and section 3.2.2), pixel by pixel in float64."""
     module = net.module.double()
     x = canvas.double()
-    code = module[:5](x).detach()
+    code = module[:5](x / torch.tensor(STD, dtype=torch.float64).view(1, 3, 1, 1)).detach()
     B, alpha, beta = net.pixels.norm, 6, 2
     n = run.size[0] * run.size[1]
     data = -float(code[(0, channel, *position)]) / M
@@ -61,7 +63,7 @@ def test_the_gradient_is_that_of_the_energy(net):
     run = cx.Maximization(net, "conv2", 3, jitter=0, M=0.5, C=7)
     loss, gradient = run.data_term(run.x)
     x = run.x.clone().requires_grad_()
-    code = net.module[:4](x)
+    code = net.module[:4](x / torch.tensor(STD).view(1, 3, 1, 1))
     expected = -(code * run.loss.weights).sum()
     assert float(loss) == pytest.approx(float(expected), rel=1e-5)
     assert torch.allclose(gradient, torch.autograd.grad(expected, x)[0], atol=1e-7)

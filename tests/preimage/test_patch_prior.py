@@ -150,7 +150,7 @@ def net():
         torch.manual_seed(0)
         module = nn.Sequential(nn.Conv2d(3, 6, 5, 2, 2), nn.ReLU(), nn.Conv2d(6, 8, 3, 2, 1), nn.ReLU(),
                                nn.Flatten(), nn.Linear(8 * 36, 4))  # fmt: skip
-    return cx.Network(module, size=SIDE)
+    return cx.Network(module, size=SIDE, pixels=cx.Pixels("RGB", (120, 110, 100), (1.5, 0.7, 1.2)))
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ def net():
         module = nn.Sequential(
             nn.Conv2d(3, 6, 5, 2), nn.ReLU(inplace=True), nn.Conv2d(6, 8, 3), nn.ReLU(inplace=True), nn.Conv2d(8, 4, 3)
         )
-    return cx.Network(module, size=SIDE)
+    return cx.Network(module, size=SIDE, pixels=cx.Pixels("RGB", (120, 110, 100), (1.5, 0.7, 1.2)))
 
 
 def picture(seed=0):
@@ -274,7 +274,7 @@ def test_restore_refuses_what_belongs_elsewhere(net, refused):
     other = cx.Inversion(net, IMAGE, "conv1", steps=2)
     refused(cx.SettingError, lambda: run.restore(other.state()), "layer", "'conv1'", "'conv2'")
     refused(cx.SettingError, lambda: run.restore(begin(net, seed=[0, 1]).state()), "canvas")
-    larger = cx.Network(net.module, size=SIDE + 4)
+    larger = cx.Network(net.module, size=SIDE + 4, pixels=net.pixels)
     refused(cx.SettingError, lambda: begin(larger, image=IMAGE).restore(run.state()), "canvas")
     refused(cx.SettingError, lambda: run.restore({**run.state(), "solver": "newton"}), "'newton'", "'spectral'")
     assert torch.equal(run.canvas, kept)
@@ -472,7 +472,8 @@ def test_error_is_that_of_the_plain_module(net):
     run = begin(net)
     finish(run)
     with torch.no_grad():
-        code, reference = (net.module[:3](x).double() for x in (run.x, net.pixels_of(IMAGE)))
+        std = torch.tensor(net.pixels.std).view(1, 3, 1, 1)
+        code, reference = (net.module[:3](x / std).double() for x in (run.x, net.pixels_of(IMAGE)))
     expected = float((code - reference).norm() / reference.norm())
     assert run.result().error == pytest.approx(expected, rel=1e-5)
 
@@ -557,7 +558,7 @@ def test_solvers_by_name(net):
 def test_within_no_grad_and_inference_mode(net, mode, jitter):
     expected = cx.invert(net, IMAGE, "conv2", steps=3, refine=1, jitter=jitter, progress=False)
     with mode():
-        fresh = cx.Network(net.module, size=SIDE)
+        fresh = cx.Network(net.module, size=SIDE, pixels=net.pixels)
         found = cx.invert(fresh, IMAGE, "conv2", steps=3, refine=1, jitter=jitter, progress=False)
     assert torch.equal(found.x, expected.x)
 

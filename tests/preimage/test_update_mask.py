@@ -18,7 +18,7 @@ def net():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(3), nn.Flatten(), nn.Linear(4 * 36, 3))
-    return cx.Network(module, size=SIDE)
+    return cx.Network(module, size=SIDE, pixels=cx.Pixels("RGB", (120, 110, 100), (1.5, 0.7, 1.2)))
 
 
 def begun(net, mask, jitter=3, count=1, **more):
