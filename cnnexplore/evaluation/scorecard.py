@@ -11,7 +11,7 @@ import torch
 
 from .. import world
 from ..errors import NetworkError, SettingError, brief
-from ..network import Network, fit, unit_gradient
+from ..network import Network, crop_and_resize, unit_gradient
 from . import measures
 
 Attribution = Callable[[Network, np.ndarray, int], np.ndarray]
@@ -177,7 +177,7 @@ def _as_shown(mask, size: tuple[int, int]) -> np.ndarray:
     mask = np.asarray(mask, bool)
     if mask.ndim != 2:
         raise SettingError(f"a mask of shape {mask.shape} was given; expected (H, W), as the image.")
-    return fit(torch.from_numpy(mask)[None].float() * 255, size)[0].numpy() > 127
+    return crop_and_resize(torch.from_numpy(mask)[None].float() * 255, size)[0].numpy() > 127
 
 
 def _middle(size: tuple[int, int]) -> np.ndarray:

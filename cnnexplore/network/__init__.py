@@ -3,10 +3,11 @@
 from .backward import RULES, backward_rule
 from .bottleneck import bottleneck_layers
 from .gradients import input_gradient, unit_gradient
+from .images import centre_crop, crop_and_resize, read_image
 from .layers import Layer, Layers
 from .network import Network
 from .patched_activations import PatchedActivations, window_grid
-from .pixels import Pixels, fit, read_image, seen_part
+from .pixels import Pixels
 from .probe import Probe
 from .units import (
     class_score_layer,
@@ -32,9 +33,10 @@ __all__ = [
     "as_maps",
     "backward_rule",
     "bottleneck_layers",
+    "centre_crop",
     "class_score_layer",
+    "crop_and_resize",
     "features_layer",
-    "fit",
     "has_class_units",
     "input_gradient",
     "last_map_layer",
@@ -43,7 +45,6 @@ __all__ = [
     "resolve_position",
     "resolve_unit",
     "resolve_units",
-    "seen_part",
     "unit_gradient",
     "unit_name",
     "upsample",

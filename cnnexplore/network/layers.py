@@ -13,12 +13,31 @@ from ..errors import LayerNotFound
 class Layer:
     """A named activation of a network.
 
-    name: the field's name where the kind tells ("conv1", "fire4"), else the module path.
-    path: where in the module; a functional call ends in "()", the k-th use of a shared module in ":k".
-    kind: the module's class or the function's name.
-    channels, size: C and (rows, columns) of the code; (1, 1) where a layer has no spatial extent.
-    rf_size, rf_stride, rf_offset: the receptive field in input pixels, (rows, columns); offset is the centre of
-        unit (0, 0)'s field, counted from the centre of the top-left pixel, and may be negative.
+    Attributes
+    ----------
+    name : str
+        The field's name where the kind tells ("conv1", "fire4"), else the path.
+    path : str
+        The module path. A functional call ends in "()", the k-th use of a shared module in ":k".
+    kind : str
+        The module's class or the function's name.
+    channels : int
+        C, the number of units.
+    size : tuple of int
+        (rows, columns) of the map; (1, 1) where there is none.
+    rf_size, rf_stride, rf_offset : tuple of float
+        Size, stride and offset of the receptive fields in input pixels, each (rows, columns). The offset is the centre
+        of the field of the unit at (0, 0), counted from the centre of the top-left pixel; it may be negative.
+    aliases : tuple of str
+        More names.
+    site : tuple
+        How a `Probe` finds the layer: "module" or "function", which one, and its call.
+
+    Examples
+    --------
+    >>> layer = cx.load("worldnet").layers["conv3"]
+    >>> layer.channels, layer.size, layer.has_map
+    (128, (12, 12), True)
     """
 
     name: str
@@ -30,28 +49,53 @@ class Layer:
     rf_stride: tuple[float, float]
     rf_offset: tuple[float, float]
     aliases: tuple[str, ...] = ()
-    site: tuple[str, str, int] = ("module", "", 0)  # how Probe finds it: what, which, which call
+    site: tuple[str, str, int] = ("module", "", 0)
 
     @property
     def has_map(self) -> bool:
-        """Whether its units have positions: a map of more than one row or column."""
+        """Whether the units have positions: a map of more than one row or column."""
         return max(self.size) > 1
 
     def rf_box(self, row: int = 0, column: int = 0) -> tuple[float, float, float, float]:
-        """(top, left, bottom, right) of the field of the unit at (row, column), pixel centres, both ends included."""
+        """The receptive field of a position.
+
+        Parameters
+        ----------
+        row, column : int
+            The position on the map.
+
+        Returns
+        -------
+        tuple of float
+            (top, left, bottom, right) in input pixels, centres of pixels, both ends included; it may leave the image.
+        """
         centre = [o + s * p for o, s, p in zip(self.rf_offset, self.rf_stride, (row, column), strict=True)]
         half = [(s - 1) / 2 for s in self.rf_size]
         return (centre[0] - half[0], centre[1] - half[1], centre[0] + half[0], centre[1] + half[1])
 
     def describe(self) -> str:
-        """What a picker shows: "55 x 55 x 256, sees 35 px"."""
+        """Size and receptive field in words: "55 x 55 x 256, sees 35 px"."""
         rows, columns = (f"{s:g}" for s in self.rf_size)
         sees = rows if rows == columns else f"{rows} x {columns}"
         return f"{self.size[0]} x {self.size[1]} x {self.channels}, sees {sees} px"
 
 
 class Layers(Mapping[str, Layer]):
-    """The layers of a network in the order in which they are computed; found by name, path or alias."""
+    """The layers of a network in the order of computation, found by name, path or alias.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        The layers, in the order of computation.
+    network : str
+        The network's name, for messages.
+
+    Examples
+    --------
+    >>> layers = cx.load("worldnet").layers
+    >>> layers["conv1"].kind, "conv9" in layers
+    ('Conv2d', False)
+    """
 
     def __init__(self, layers: Sequence[Layer], network: str):
         self._layers = {layer.name: layer for layer in layers}
@@ -78,7 +122,18 @@ class Layers(Mapping[str, Layer]):
         return len(self._layers)
 
     def depth(self, layer: Layer) -> int:
-        """The place of a layer in the order of computation, from 0."""
+        """The index of a layer in the order of computation.
+
+        Parameters
+        ----------
+        layer : Layer
+            A layer of this network.
+
+        Returns
+        -------
+        int
+            From 0.
+        """
         return self._order[layer.name]
 
     def __repr__(self) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -12,8 +12,9 @@ from torch import nn
 
 from ..errors import NetworkError, SettingError
 from .graph import Operation
+from .images import crop_and_resize, read_image
 from .layers import Layer, Layers
-from .pixels import Pixels, fit, read_image
+from .pixels import Pixels
 from .probe import Probe
 from .trace import trace
 
@@ -21,10 +22,51 @@ from .trace import trace
 class Network:
     """A module with named layers and a pixel convention; the module itself is never changed.
 
-    module: any nn.Module that takes (N, C, H, W). size: (rows, columns) of its input. pixels: its convention
-    (default RGB with ImageNet's mean). labels: the names of its classes. name: what messages call it.
-    source: the Python that makes it again. Raises NetworkError, when it is first used, if the module does not run on
-    such an input.
+    Parameters
+    ----------
+    module : nn.Module
+        Takes (N, C, H, W).
+    size : int or tuple of int
+        (rows, columns) of its input, or the side of a square.
+    pixels : Pixels, optional
+        Its pixel convention; by default RGB with ImageNet's mean and a std of 1.
+    labels : sequence of str
+        The names of its classes.
+    name : str
+        What messages call it; by default the module's class.
+    source : str
+        The Python that makes it again.
+
+    Attributes
+    ----------
+    module : nn.Module
+        The module.
+    size : tuple of int
+        (rows, columns) of the input.
+    pixels : Pixels
+        The pixel convention.
+    labels : list of str
+        The names of the classes.
+    name : str
+        What messages call it.
+
+    Raises
+    ------
+    NetworkError
+        If `module` is no nn.Module; and, when a layer is first asked for, if it does not run on such an input.
+    SettingError
+        If `size` is not positive.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> module = nn.Sequential(nn.Conv2d(3, 8, 5), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 28 * 28, 10))
+    >>> net = cx.Network(module, size=32, pixels=cx.Pixels("RGB", std=(58, 57, 57)), name="mine")
+    >>> net.layers
+    conv1  Conv2d             28 x 28 x 8, sees 5 px
+    relu1  ReLU               28 x 28 x 8, sees 5 px
+    2      Flatten            1 x 1 x 6272, sees 32 px
+    fc2    Linear             1 x 1 x 10, sees 32 px
     """
 
     def __init__(
@@ -41,11 +83,11 @@ class Network:
             raise NetworkError(
                 f"Network takes an nn.Module, not {type(module).__name__}; load by name with cx.load(...)."
             )
-        size = (size, size) if isinstance(size, int) else tuple(size)
-        if len(size) != 2 or not all(isinstance(s, int) and s > 0 for s in size):
-            raise SettingError(f"size is {size}; expected (rows, columns), two positive whole numbers.")
+        sides = (size, size) if isinstance(size, (int, np.integer)) else tuple(size)
+        if len(sides) != 2 or not all(isinstance(s, (int, np.integer)) and s > 0 for s in sides):
+            raise SettingError(f"size is {size!r}; expected (rows, columns), two positive whole numbers.")
         self.module = module
-        self.size = size
+        self.size: tuple[int, int] = (int(sides[0]), int(sides[1]))
         self.pixels = pixels or Pixels()
         self.labels = list(labels)
         self.name = name or type(module).__name__
@@ -56,7 +98,7 @@ class Network:
 
     @property
     def device(self) -> torch.device:
-        """Where the module's owner put it."""
+        """The device of the module's weights."""
         tensor = next((t for t in [*self.module.parameters(), *self.module.buffers()]), None)
         return tensor.device if tensor is not None else torch.device("cpu")
 
@@ -70,13 +112,18 @@ class Network:
 
     @property
     def layers(self) -> Layers:
-        """Name -> Layer, in the order in which the layers are computed."""
+        """The layers by name, in the order of computation."""
         return self._traced[0]
 
     def operations(self) -> dict[str, Operation]:
-        """By layer name, the last tensor operation of those that compute its code, with what feeds it.
+        """The tensor operation that computes each layer's activations, with the operations that it depends on.
 
-        One pass of the module as it is now, on an image of zeros; the operations share its weights.
+        Traced in a pass of the module as it is now, on an image of zeros. The operations share its weights.
+
+        Returns
+        -------
+        dict of str to Operation
+            By layer name.
         """
         return self._trace()[2]
 
@@ -89,30 +136,67 @@ class Network:
 
     # images
 
-    def pixels_of(self, image) -> torch.Tensor:
-        """What the network's first layer is given, before division by std.
+    def pixels_of(self, image: Any) -> torch.Tensor:
+        """x: the images as the network takes them, before the division by std.
 
-        image: a path, PIL image, array or tensor, or a list of them (all that `read_image` takes). The largest centred
-        part with the input's aspect is resampled to the input's size. Returns (N, C, H, W) float32, 0..255 with the
-        mean subtracted, on the network's device. Raises ImageError.
+        The largest centred part with the aspect ratio of the input is resampled to the size of the input.
+
+        Parameters
+        ----------
+        image : image or list of images
+            A path, bytes, PIL image, array (H, W[, 3]) or tensor (C, H, W); a list of them, or a 4-D array or tensor.
+
+        Returns
+        -------
+        torch.Tensor
+            (N, C, H, W) float32, 0..255 with the mean subtracted, on the network's device.
+
+        Raises
+        ------
+        ImageError
+            If an image cannot be read.
+        SettingError
+            If the list is empty.
         """
         if isinstance(image, (list, tuple)) or (isinstance(image, (torch.Tensor, np.ndarray)) and image.ndim == 4):
             images = list(image)
         else:
             images = [image]
-        rgb = [fit(read_image(one), self.size) for one in images]
+        rgb = [crop_and_resize(read_image(one), self.size) for one in images]
         if not rgb:
             raise SettingError("an empty list of images was given; expected at least one image.")
         return self.pixels.encode(torch.stack(rgb)).to(self.device)
 
     def picture(self, x: torch.Tensor) -> np.ndarray:
-        """The image of x: (C, H, W) or (1, C, H, W) -> (H, W, 3) uint8; (N, C, H, W) -> (N, H, W, 3)."""
+        """The picture of x.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            (C, H, W) or (N, C, H, W), 0..255 with the mean subtracted.
+
+        Returns
+        -------
+        np.ndarray
+            (H, W, 3) uint8, or (N, H, W, 3) for N > 1.
+        """
         batch = x if x.dim() == 4 else x[None]
         pictures = self.pixels.decode(batch).cpu().numpy()
         return pictures if len(pictures) > 1 else pictures[0]
 
     def feed(self, x: torch.Tensor) -> torch.Tensor:
-        """What the module itself is given for x: divided by std, in its number type and its fastest memory layout."""
+        """The module's input of x: divided by std, in its number type and its fastest memory layout.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            (N, C, H, W), 0..255 with the mean subtracted.
+
+        Returns
+        -------
+        torch.Tensor
+            (N, C, H, W), detached from x.
+        """
         return self.pixels.feed(x.detach()).to(self.dtype).contiguous(memory_format=self.memory_format)
 
     @property
@@ -128,39 +212,97 @@ class Network:
         slow = {"LocalResponseNorm", "local_response_norm"} & kinds
         return torch.contiguous_format if slow or self.device.type != "cpu" else torch.channels_last
 
-    # codes
+    # activations
 
     def probe(self, *layers: str) -> Probe:
-        """The network truncated at the deepest of the named layers, ready to be run often. Raises LayerNotFound."""
+        """A copy of the network, truncated at the deepest of the layers, to be run often.
+
+        Parameters
+        ----------
+        *layers : str
+            Names of layers.
+
+        Returns
+        -------
+        Probe
+            Maps the module's input to the activations by layer name.
+
+        Raises
+        ------
+        LayerNotFound
+            If there is no such layer.
+        """
         wanted = [self.layers[name] for name in layers]
         return Probe(self.module, wanted, max(wanted, key=self.layers.depth), self._traced[1])
 
-    def activations(self, image, layers: str | Sequence[str]):
-        """The code of an image at a layer, or a dict of codes for a list of layers.
+    @overload
+    def activations(self, image: Any, layers: str) -> torch.Tensor: ...
 
-        Returns (N, C, h, w), or (N, K) where the layer has no spatial extent; the forward pass ends at the deepest
-        layer. Raises LayerNotFound, ImageError.
+    @overload
+    def activations(self, image: Any, layers: Sequence[str]) -> dict[str, torch.Tensor]: ...
+
+    def activations(self, image: Any, layers: str | Sequence[str]) -> torch.Tensor | dict[str, torch.Tensor]:
+        """The activations of an image at one or several layers; the pass ends at the deepest of them.
+
+        Parameters
+        ----------
+        image : image or list of images
+            What `pixels_of` takes.
+        layers : str or sequence of str
+            A name, or several.
+
+        Returns
+        -------
+        torch.Tensor or dict of str to torch.Tensor
+            (N, C, h, w), or (N, K) where the layer has no map; for several layers by name.
+
+        Raises
+        ------
+        LayerNotFound
+            If there is no such layer.
+        ImageError
+            If the image cannot be read.
         """
         names = [layers] if isinstance(layers, str) else list(layers)
         if not names:
             raise SettingError("no layer was named; give one name or a list of names.")
         probe = self.probe(*names)
         with torch.no_grad():
-            codes = probe(self.feed(self.pixels_of(image)))
+            found = probe(self.feed(self.pixels_of(image)))
         if isinstance(layers, str):
-            return codes[self.layers[layers].name]
-        return {name: codes[self.layers[name].name] for name in names}
+            return found[self.layers[layers].name]
+        return {name: found[self.layers[name].name] for name in names}
 
-    def predict(self, image, k: int = 5) -> list[tuple[str, float]]:
-        """The k likeliest classes of one image as (label, probability). Raises NetworkError if it is no classifier."""
-        if not isinstance(k, int) or k < 1:
+    def predict(self, image: Any, k: int = 5) -> list[tuple[str, float]]:
+        """The likeliest classes of an image.
+
+        Parameters
+        ----------
+        image : image
+            What `pixels_of` takes; one.
+        k : int
+            How many classes.
+
+        Returns
+        -------
+        list of (str, float)
+            (label, probability), the likeliest first.
+
+        Raises
+        ------
+        NetworkError
+            If the network does not end in one score per class, or has another number of labels than scores.
+        SettingError
+            If k is not positive.
+        """
+        if not isinstance(k, (int, np.integer)) or k < 1:
             raise SettingError(f"k is {k!r}; expected how many classes to give, 1 or more.")
         last: Layer = list(self.layers.values())[-1]
-        code = self.activations(image, last.name)
-        if code.dim() not in (2, 4) or len(code) != 1 or code[0].numel() != code.shape[1]:
-            shape = "x".join(map(str, code.shape))
+        found = self.activations(image, last.name)
+        if found.dim() not in (2, 4) or len(found) != 1 or found[0].numel() != found.shape[1]:
+            shape = "x".join(map(str, found.shape))
             raise NetworkError(f"{self.name} ends in {shape}, not in one score per class of one image.")
-        scores = code.flatten().float()
+        scores = found.flatten().float()
         p = scores if last.name == "prob" else scores.softmax(0)
         top = p.topk(min(k, len(p)))
         names = self.labels or [f"class {i}" for i in range(len(p))]
@@ -169,10 +311,5 @@ class Network:
         return [(names[i], v) for v, i in zip(top.values.tolist(), top.indices.tolist(), strict=True)]
 
     def to_python(self) -> str:
-        """The Python that makes this network, or "net" for a user's own module."""
+        """The Python that makes this network again, or "net" for a module of the user."""
         return self.source or "net"
-
-
-def path_source(path: str | os.PathLike) -> str:
-    """The Python that loads a file."""
-    return f"cx.load({os.fspath(path)!r})"

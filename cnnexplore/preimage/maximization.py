@@ -10,7 +10,16 @@ import numpy as np
 import torch
 
 from ..errors import SettingError
-from ..network import Layer, Network, fit, has_class_units, read_image, resolve_position, resolve_units, unit_name
+from ..network import (
+    Layer,
+    Network,
+    crop_and_resize,
+    has_class_units,
+    read_image,
+    resolve_position,
+    resolve_units,
+    unit_name,
+)
 from .losses import InnerProduct
 from .patch_prior import PatchSource, terms_to_python, uses_patches
 from .pathways import PassModifier
@@ -232,7 +241,7 @@ class Maximization(Run):
 
 def _start(net: Network, init: Any, size: tuple[int, int]) -> torch.Tensor:
     """The image to start from, (1, C, *size)."""
-    return net.pixels.encode(fit(read_image(init), size)[None]).to(net.device)
+    return net.pixels.encode(crop_and_resize(read_image(init), size)[None]).to(net.device)
 
 
 def field_canvas(layer: Layer, whole: tuple[int, int]) -> tuple[int, int]:

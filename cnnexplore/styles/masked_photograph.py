@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from ..errors import SettingError
-from ..network import Network, read_image, seen_part
+from ..network import Network, centre_crop, read_image
 from .mask_text import as_mask, is_mask_text, mask_to_text, text_to_mask
 from .salient import enlarge, salient_part
 
@@ -59,7 +59,7 @@ class MaskedPhotograph:
         rows, columns = self._rgb.shape[1:]
         size = (rows, columns)
         self.photograph = (self._rgb + 0.5).clamp_(0, 255).to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
-        self.part = seen_part(size, net.size)
+        self.part = centre_crop(size, net.size)
         self.net, self._python = net, ""
         self.mask = self._inside(salient_part(net, image) if mask is None else self._read(mask, size))
         covered = F.interpolate(torch.from_numpy(self._crop(self.mask)).float()[None, None], net.size, mode="area")

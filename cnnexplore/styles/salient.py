@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import SettingError
-from ..network import Network, class_score_layer, read_image, resolve_unit, seen_part, unit_gradient
+from ..network import Network, centre_crop, class_score_layer, read_image, resolve_unit, unit_gradient
 
 
 def salient_part(net: Network, image: Any, target: int | str | None = None, *, area: float = 0.12) -> np.ndarray:
@@ -66,7 +66,7 @@ def salient_part(net: Network, image: Any, target: int | str | None = None, *, a
     largest = 1 + int(np.argmax([smooth[regions == k].sum() for k in range(1, count + 1)]))
     found = binary_fill_holes(closing(regions == largest, disk(max(1, max(slope.shape) // 16))))
     rows, columns = rgb.shape[1:]
-    return enlarge(found, seen_part((rows, columns), net.size), (rows, columns))
+    return enlarge(found, centre_crop((rows, columns), net.size), (rows, columns))
 
 
 def enlarge(mask: np.ndarray, part: tuple[int, int, int, int], size: tuple[int, int]) -> np.ndarray:

@@ -13,7 +13,7 @@ from torch import nn
 from torchvision import models, transforms
 
 import cnnexplore as cx
-from cnnexplore.network import fit, read_image
+from cnnexplore.network import crop_and_resize, read_image
 
 CONVENTIONS = {
     "RGB": cx.Pixels("RGB", (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
@@ -137,7 +137,7 @@ def test_feeding_a_module_changes_no_number():
 @pytest.mark.parametrize(("inside", "outside"), [((60, 80), (30, 40)), ((50, 64), (20, 31)), ((12, 16), (36, 48))])
 def test_resampling_is_pillows_bicubic(inside, outside):
     smooth = np.asarray(Image.fromarray(picture(5, 5)).resize(inside[::-1], Image.Resampling.BICUBIC))
-    mine = fit(read_image(smooth), outside)
+    mine = crop_and_resize(read_image(smooth), outside)
     assert mine.shape == (3, *outside)
     scale = max(outside[0] / inside[0], outside[1] / inside[1])
     h, w = round(outside[0] / scale), round(outside[1] / scale)
@@ -155,14 +155,14 @@ def test_the_largest_centred_part_is_taken(inside, outside):
     top, left = (inside[0] - h) // 2, (inside[1] - w) // 2
     image = np.full((*inside, 3), 255, np.uint8)
     image[top : top + h, left : left + w] = 100
-    assert torch.allclose(fit(read_image(image), outside), torch.tensor(100.0), atol=1e-3)
+    assert torch.allclose(crop_and_resize(read_image(image), outside), torch.tensor(100.0), atol=1e-3)
     image[top, left : left + w] = 0  # the first row of the centre is seen
-    assert float(fit(read_image(image), outside)[0, 0].min()) < 90
+    assert float(crop_and_resize(read_image(image), outside)[0, 0].min()) < 90
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 30), st.integers(1, 30))
 def test_any_size_fits(h, w, rows, columns):
-    out = fit(torch.rand(3, h, w) * 255, (rows, columns))
+    out = crop_and_resize(torch.rand(3, h, w) * 255, (rows, columns))
     assert out.shape == (3, rows, columns)
     assert float(out.min()) >= 0
     assert float(out.max()) <= 255
@@ -170,7 +170,7 @@ def test_any_size_fits(h, w, rows, columns):
 
 def test_the_right_size_is_left_alone():
     image = torch.rand(3, 9, 8) * 255
-    assert torch.equal(fit(image, (9, 8)), image)
+    assert torch.equal(crop_and_resize(image, (9, 8)), image)
 
 
 def test_lists_and_stacks():

@@ -12,9 +12,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from ...errors import ExploreError
-from ...network import Pixels
-from ...network.pixels import fit as fitted
-from ...network.pixels import read_image
+from ...network import Pixels, crop_and_resize, read_image
 from ..architectures.alexnet import photo_alexnet
 from .recipe import Recipe, fit, mixed, write
 
@@ -130,6 +128,6 @@ def accuracy(module: torch.nn.Module, images: np.ndarray, labels: np.ndarray) ->
     right = 0
     with torch.no_grad():
         for k in range(0, len(images), 100):
-            x = torch.stack([fitted(read_image(image), (SIZE, SIZE)) for image in images[k : k + 100]])
+            x = torch.stack([crop_and_resize(read_image(image), (SIZE, SIZE)) for image in images[k : k + 100]])
             right += int((module(PIXELS.feed(PIXELS.encode(x))).argmax(1).numpy() == labels[k : k + 100]).sum())
     return right / len(labels)
