@@ -22,8 +22,8 @@ _ROOMS = {
         "top_patches", "unit_segments",
     ),
     "cnnexplore.styles": (
-        "Completion", "Cone", "PatchDatabase", "PatchIndex", "Pathway", "Retrieved", "Topic", "TopicCurve", "Topics",
-        "complete", "cone", "visualize_topic", "retrieve", "salient_part", "topic_curve", "topics",
+        "Completed", "Completion", "Cone", "PatchDatabase", "PatchIndex", "Pathway", "Retrieved", "Topic", "TopicCurve",
+        "Topics", "complete", "cone", "retrieve", "salient_part", "topic_curve", "topics", "visualize_topic",
     ),
     "cnnexplore.representations": ("Embedding", "Features", "embed", "features", "neighbours"),
     "cnnexplore.data": ("annotated", "photograph", "photographs", "digit", "digits"),

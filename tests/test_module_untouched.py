@@ -136,8 +136,8 @@ TAKE_NO_MODULE = {
     "ExploreError", "LayerNotFound", "LayerError", "ImageError", "SettingError", "NetworkError", "WeightsError",
     "DivergedError", "Layer", "Pixels", "load", "networks", "masks", "solvers", "photograph", "photographs", "digit",
     "scene", "world", "attribution_methods", "annotated", "UnitGrid", "digits", "PatchIndex",
-    "Features", "Topic", "Topics", "TopicCurve", "Embedding", "Retrieved", "Cone", "topics", "topic_curve", "embed",
-    "register_attribution",
+    "Features", "Topic", "Topics", "TopicCurve", "Embedding", "Retrieved", "Completed", "Cone", "topics", "topic_curve",
+    "embed", "register_attribution",
 }  # fmt: skip
 RUN_NOTHING = {"Network.to_python", "Network.device", "Network.picture", "Network.pixels_of"}
 

@@ -90,7 +90,7 @@ _HEADS: weakref.WeakKeyDictionary[Network, ClassifierHead] = weakref.WeakKeyDict
 def classifier_head(net: Network) -> ClassifierHead:
     """The classifier head of a network, found in one pass and kept as long as the network.
 
-    A convolution whose kernel covers its whole input counts as fully connected.
+    A convolution with a kernel that covers its whole input counts as fully connected.
 
     Raises
     ------
@@ -187,7 +187,7 @@ def _find(net: Network) -> ClassifierHead:
 
 
 def _input_map(first: _Event, maps: list[tuple[int, torch.Tensor]]) -> tuple[tuple[int, ...], torch.Tensor]:
-    """The shape of the earliest map whose numbers are the first layer's input in another order, and that order."""
+    """The shape of the earliest map that holds the first layer's input in another order, and that order."""
     count = first.given.numel()
     numbers = torch.arange(count, device=first.given.device)
     for time, one in maps:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -138,7 +138,7 @@ class Completion(Run):
     """
 
     _usual_refine = 50
-    _kind: type[PreImage] = Completed
+    _kind: ClassVar[type[PreImage]] = Completed
 
     @torch.inference_mode(False)
     def __init__(
@@ -220,7 +220,7 @@ class Completion(Run):
         """The class that the photograph is filled with."""
         return unit_name(self.net, self.net.scores, self.unit)
 
-    def result(self) -> Completed | list[Completed]:
+    def result(self) -> Completed | list[Completed]:  # type: ignore[override]  # lists are invariant
         """The completion as it is now; a list for a batch."""
         responses = (-self.data_term(self.x)[0]).tolist()
         before = self.probability(self.image)

@@ -44,7 +44,7 @@ class TopicCurve(Result):
 
     @property
     def suggested(self) -> int:
-        """The largest k above 1 whose stability is within 0.05 of the best one."""
+        """The largest k above 1 with a stability within 0.05 of the best one."""
         several = [n for n, k in enumerate(self.ks) if k > 1] or [0]
         best = max(self.stability[n] for n in several)
         return max(self.ks[n] for n in several if self.stability[n] >= best - 0.05)

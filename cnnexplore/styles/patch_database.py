@@ -86,7 +86,7 @@ class PatchDatabase:
     Parameters
     ----------
     net : Network
-        The network whose pre-images get the prior.
+        The network that is inverted or maximised with the prior.
     images : folder, list or data set, optional
         The photographs. Default: the bundled ones.
     layer : str, optional

@@ -47,7 +47,7 @@ def dense_positions(size: tuple[int, int], patch: tuple[int, int], stride: int) 
 
 
 def cut(picture: np.ndarray, positions: np.ndarray, patch: tuple[int, int]) -> np.ndarray:
-    """The patches of (H, W, C) whose top left corners are `positions` (K, 2): (K, h, w, C)."""
+    """The patches of (H, W, C) with their top left corners at `positions` (K, 2): (K, h, w, C)."""
     windows = np.lib.stride_tricks.sliding_window_view(picture, patch, (0, 1))
     return np.moveaxis(windows[positions[:, 0], positions[:, 1]], 1, -1)
 

@@ -326,5 +326,5 @@ class _OfImage:
     def __call__(self, net: Network) -> torch.Tensor:
         _shape(net, self.name)
         if len(net.pixels_of(self.image)) != 1:
-            raise SettingError("several images were given; expected one, whose masks make the pathway.")
+            raise SettingError("several images were given; expected the one that the pathway is made of.")
         return getattr(relu_masks(net, self.image), self.name)

@@ -97,7 +97,7 @@ def class_and_scale(features: Features, indices: np.ndarray, mask: np.ndarray) -
 
 
 def nearest_topic(topics: Topics, images: Any) -> np.ndarray:
-    """The topic of the image whose activations are nearest to those of each given image, by the cosine.
+    """For each given image the topic of the nearest image of `topics`, by the cosine between activations.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ _TILE = 96  # pixels of an image in a plot, at most
 
 @dataclass(frozen=True, eq=False)
 class Topics(Result):
-    """The topics of a class: k non-negative components whose weighted sums approximate the activations.
+    """The topics of a class: k non-negative components; their weighted sums approximate the activations.
 
     activations ~ weights @ components. Topics are numbered by how much of the activations they explain, the largest
     first. `topics[k]` is one `Topic`, and a loop over them gives all.

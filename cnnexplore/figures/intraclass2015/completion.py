@@ -16,7 +16,7 @@ from ..sheet import Cell, Sheet
 from .pathways import distances, images_or_default, mean_or_nan
 
 TINT = np.array([224, 0, 122])  # the colour of a mask
-_SCENES = 120  # of a class of the world, whose topics are its styles
+_SCENES = 120  # of a class of the world, in which its topics are found
 
 
 def figure10(
@@ -93,7 +93,7 @@ def styles_of(net: Network, label: str, styles: Any, k: int = 3) -> tuple[list[P
         return [Pathway.ensemble(n) for n in range(k)], [f"dropout {n + 1}" for n in range(k)], None
     if isinstance(styles, (list, tuple)):
         return [as_pathway(one) for one in styles], [f"style {n + 1}" for n in range(len(styles))], None
-    if not isinstance(styles, Topics):  # images whose topics are the styles
+    if not isinstance(styles, Topics):  # images in which topics are found
         found = styles if isinstance(styles, Features) else features(net, styles, cache=False, progress=False)
         several = (found.labels >= 0).any() and len(set(found.labels.tolist())) > 1
         styles = topics(found.of(label) if several else found, k)
