@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import csv
 import html
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from ..errors import SettingError
+from ..data.journal import Journal
 from ..results import Result
 
 if TYPE_CHECKING:
@@ -151,33 +149,17 @@ def measure_all(
 ) -> dict[Place, list[float]]:
     """measure(row, column, item) for all jobs, by (row, column).
 
-    log: a file with one JSON line per measurement, so that an interrupted measurement is resumed. settings: what
-    must be the same for that. Raises SettingError for a log of other settings.
+    log: a journal of the measurements, so that an interrupted measurement is resumed. settings: what must be the same
+    for that. Raises SettingError for a log of other settings.
     """
     jobs = list(jobs)
-    known = _read(Path(log), settings) if log is not None else {}
+    journal = Journal(log, settings) if log is not None else None
+    known = {(row, column, item): value for row, column, item, value in (journal.records if journal else ())}
     values: dict[Place, list[float]] = {}
     for job in tqdm(jobs, desc=label, disable=not progress, unit="run"):
         if job not in known:
             known[job] = float(measure(*job))
-            if log is not None:
-                with open(log, "a", encoding="utf-8") as file:
-                    file.write(json.dumps([*job, known[job]]) + "\n")
+            if journal is not None:
+                journal.append([*job, known[job]])
         values.setdefault(job[:2], []).append(known[job])
     return values
-
-
-def _read(path: Path, settings: Mapping[str, object]) -> dict[tuple[str, str, str], float]:
-    if not path.exists():
-        path.write_text(json.dumps(settings) + "\n", encoding="utf-8")
-        return {}
-    try:
-        first, *lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        if json.loads(first) != settings:
-            raise ValueError("it was measured with other settings")
-        complete = [json.loads(line) for line in lines if line.endswith("\n")]
-        if lines and not lines[-1].endswith("\n"):  # interrupted while writing: that measurement is repeated
-            path.write_text(first + "".join(lines[:-1]), encoding="utf-8")
-        return {(row, column, item): float(value) for row, column, item, value in complete}
-    except (ValueError, TypeError) as error:
-        raise SettingError(f"{path} holds no measurements of this table ({error}); give another file.") from error

@@ -1,4 +1,4 @@
-"""Codes of many images at one layer: one pass, resumable, kept on disk, read from there without being loaded."""
+"""Features: the activations of many images at one layer; computed once, resumable, memory-mapped from disk."""
 
 from __future__ import annotations
 
@@ -6,31 +6,51 @@ import hashlib
 import os
 import tempfile
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import DTypeLike
 from tqdm.auto import tqdm
 
 from .. import drawing
 from ..data import Images
-from ..errors import LayerError, SettingError
+from ..errors import LayerError, SettingError, checked_integer
 from ..network import Layer, Network, features_layer
 from .digests import images_digest, network_digest
-from .store import FACTS, Store
+from .store import CLASSES, Store
 
 BATCH = 32
-_VERSION = 1  # of what is kept; another one is made anew
+_VERSION = 2  # of the files; those of other versions are not read
 
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """The codes of N images at a layer: an array (N, D), float16, usually memory-mapped; `np.asarray` gives it.
+    """The activations of N images at a layer; `np.asarray(features)` is the array (N, D).
 
-    labels: (N,), the data set's, -1 for none; predicted: (N,), the network's own answers, -1 where it is no classifier.
-    numbers: (N,), which images of `source` these are. folder: where the codes are kept.
+    Attributes
+    ----------
+    activations : np.ndarray
+        (N, D) float16 or float32, usually memory-mapped; a layer's whole map is flattened.
+    labels : np.ndarray
+        (N,) int, the data set's labels, -1 for none.
+    predicted : np.ndarray
+        (N,) int, the classes that the network predicts, -1 where it is no classifier.
+    numbers : np.ndarray
+        (N,) int, the images' numbers in `source`.
+    net : Network
+        The network.
+    layer : Layer
+        The layer.
+    source : Images
+        The image set.
+    folder : Path
+        Where the activations are kept.
+    python : str
+        The call that makes them again.
     """
 
     activations: np.ndarray = field(repr=False)
@@ -41,66 +61,115 @@ class Features:
     layer: Layer
     source: Images = field(repr=False)
     folder: Path
-    _keeper: object = field(default=None, repr=False)  # a folder that goes when nobody needs it any more
+    python: str = field(default="", repr=False)
+    _temporary: object = field(default=None, repr=False)  # a folder that is deleted with the last part of it
 
     def __len__(self) -> int:
         return len(self.activations)
 
-    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.activations, dtype, copy=copy) if copy else np.asarray(self.activations, dtype)
 
-    def __getitem__(self, which) -> np.ndarray:
+    def __getitem__(self, which: Any) -> np.ndarray:
         return self.activations[which]
 
     @property
     def shape(self) -> tuple[int, int]:
-        return self.activations.shape
+        """(N, D)."""
+        return self.activations.shape[0], self.activations.shape[1]
 
     @property
     def classes(self) -> list[str]:
-        """The names that `labels` count by, "" where they have none."""
+        """The names of the classes that `labels` number; "class 3" where the data set has no names."""
         return self._names(self.labels, self.source.classes)
 
     @property
     def predictions(self) -> list[str]:
-        """The names that `predicted` counts by."""
+        """The names of the classes that `predicted` number."""
         return self._names(self.predicted, self.net.labels)
 
     def _names(self, numbers: np.ndarray, names: Sequence[str]) -> list[str]:
-        most = int(numbers.max(initial=-1)) + 1
-        return list(names) if len(names) >= most else [f"class {k}" for k in range(most)]
+        count = int(numbers.max(initial=-1)) + 1
+        return list(names) if len(names) >= count else [f"class {k}" for k in range(count)]
+
+    def to_python(self) -> str:
+        """The line of Python that makes these features again."""
+        return self.python
 
     def of(self, name: str | int, by: str | None = None) -> Features:
-        """Those of one class, by its label or, where there are no labels or by="predicted", by what the network says.
+        """The images of one class.
 
-        Raises SettingError if there are none.
+        Parameters
+        ----------
+        name : str or int
+            The class's name, the end of it (such as "church" of "n03028079_church"), or its number.
+        by : {"label", "predicted"}, optional
+            By the data set's labels or by the network's predictions. Default: by labels, where there are any.
+
+        Returns
+        -------
+        Features
+            Their activations, held in memory.
+
+        Raises
+        ------
+        SettingError
+            If there are none, or `by` is unknown.
         """
         if by not in (None, "label", "predicted"):
             raise SettingError(f"by is {by!r}; expected 'label' or 'predicted'.")
-        by = by or ("label" if self.labels.max(initial=-1) >= 0 else "predicted")
-        numbers, names = (self.labels, self.classes) if by == "label" else (self.predicted, self.predictions)
-        wanted = names.index(name) if name in names else name
-        if isinstance(wanted, str):  # a folder's name such as "n03028079_church"
-            said = f" {name}".replace("_", " ")
-            ends = [k for k, known in enumerate(names) if f" {known}".replace("_", " ").endswith(said)]
-            wanted = ends[0] if len(ends) == 1 else None
-        found = np.flatnonzero(numbers == wanted) if wanted is not None else []
+        kind = by or ("label" if self.labels.max(initial=-1) >= 0 else "predicted")
+        numbers, names = (self.labels, self.classes) if kind == "label" else (self.predicted, self.predictions)
+        wanted = _class_number(name, names)
+        found = np.flatnonzero(numbers == wanted) if wanted is not None else np.zeros(0, int)
         if not len(found):
-            there = [names[k] for k in np.unique(numbers[numbers >= 0])]
-            raise SettingError(f"no image has the {by} {name!r}; there are {', '.join(there[:30])}.")
-        return self.only(found)
+            known = [names[k] for k in np.unique(numbers[numbers >= 0])]
+            raise SettingError(f"no image has the {kind} {name!r}; there are {', '.join(known[:30])}.")
+        python = f"{self.python}.of({name!r}{'' if by is None else f', {by!r}'})" if self.python else ""
+        return replace(self.only(found), python=python)
 
-    def only(self, which) -> Features:
-        """Those of some images, by their place here: numbers or a mask; their codes are held in memory."""
-        parts = {name: getattr(self, name)[which] for name in ("activations", "labels", "predicted", "numbers")}
-        return replace(self, **{name: np.array(part) for name, part in parts.items()})
+    def only(self, which: Sequence[int] | np.ndarray) -> Features:
+        """Some of the images.
 
-    def image(self, k: int):
-        """The k-th image as the image set gives it."""
+        Parameters
+        ----------
+        which : sequence of int or np.ndarray
+            Their indices, or a mask (N,) of bool.
+
+        Returns
+        -------
+        Features
+            Their activations, held in memory.
+        """
+        return replace(
+            self,
+            activations=np.array(self.activations[which]),
+            labels=self.labels[which],
+            predicted=self.predicted[which],
+            numbers=self.numbers[which],
+            python=f"{self.python}.only({np.arange(len(self))[which].tolist()})" if self.python else "",
+        )
+
+    def image(self, k: int) -> Any:
+        """The k-th image as the image set gives it.
+
+        Parameters
+        ----------
+        k : int
+            Its index here.
+        """
         return self.source[int(self.numbers[k])]
 
     def pictures(self, which: Sequence[int], side: int | None = None) -> np.ndarray:
-        """Images as the network saw them, (n, H, W, 3) uint8. side: at most so many pixels high and wide."""
+        """Images as the network saw them, (n, H, W, 3) uint8.
+
+        Parameters
+        ----------
+        which : sequence of int
+            Their indices here.
+        side : int, optional
+            Make them at most so many pixels high and wide.
+        """
         found = []
         for k in which:
             picture = self.net.picture(self.net.pixels_of(self.image(k)))
@@ -108,98 +177,201 @@ class Features:
         return np.stack(found) if found else np.zeros((0, 1, 1, 3), np.uint8)
 
 
+def _class_number(name: str | int, names: Sequence[str]) -> int | None:
+    """The number of a class by its name, the words at the name's end, or its number; None if it is not clear."""
+    if not isinstance(name, str):
+        return int(name)
+    if name in names:
+        return names.index(name)
+    words = f" {name}".replace("_", " ")
+    ends = [k for k, known in enumerate(names) if f" {known}".replace("_", " ").endswith(words)]
+    return ends[0] if len(ends) == 1 else None
+
+
 def features(
     net: Network,
-    images,
+    images: object,
     layer: str | None = None,
     *,
     name: str | None = None,
-    cache: str | os.PathLike | bool | None = None,
+    cache: str | os.PathLike[str] | bool | None = None,
     dtype: str = "float16",
     batch: int = BATCH,
     progress: bool = True,
 ) -> Features:
-    """The codes of all images at a layer, (N, D) of one number each, kept on disk; a pass that was killed goes on.
+    """Compute the activations of many images at a layer, once: they are kept on disk, and a pass can be resumed.
 
-    images: a folder, a list or a torch data set, also of labelled images; read a batch at a time. layer: default the
-    one that the class scores are computed from (fc7 after its relu); of one with positions the whole map, flattened.
-    name: of a data set that is none of files, so that it need not be read through to be known again. cache: a folder
-    (default: the computer's place for caches, or the environment's CNNEXPLORE_CACHE), or False to keep nothing. Kept
-    under a key of weights, layer and image set; 100,000 images of 1,024 channels take 205 MB. dtype: float16 or
-    float32. Raises LayerNotFound, LayerError, SettingError, ImageError.
-    Source: intraclass2015, section 4.2.
+    They are kept under a key of the network's weights, the layer and the image set; 100,000 images of 1,024 numbers
+    take 205 MB.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    images : str, os.PathLike, list, torch data set or Images
+        A folder, a list or a data set, also of labelled images; read a batch at a time.
+    layer : str, optional
+        The layer's name; a map is flattened. Default: the layer that the class scores are computed from.
+    name : str, optional
+        A name of a data set that does not consist of files, so that it need not be read through to be recognised.
+    cache : str, os.PathLike or bool, optional
+        A folder, or False to keep nothing. Default: the environment's CNNEXPLORE_CACHE, or the user's cache folder.
+    dtype : {"float16", "float32"}
+        The number type.
+    batch : int
+        How many images to compute at a time.
+    progress : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    Features
+        The activations, (N, D), with labels and predicted classes.
+
+    Raises
+    ------
+    LayerNotFound
+        If the network has no such layer.
+    LayerError
+        If an activation is not finite, or too large for the number type.
+    SettingError
+        If a setting is out of range, there is no image, or the folder cannot be written.
+    ImageError
+        If an image cannot be read.
+
+    References
+    ----------
+    Wei, Zhou, Torralba and Freeman, Understanding intra-class knowledge inside CNN, 2015, section 4.2.
+
+    Examples
+    --------
+    >>> import cnnexplore as cx
+    >>> scenes = [cx.scene(seed).image for seed in range(4)]
+    >>> found = cx.features(cx.load("worldnet"), scenes, cache=False, progress=False)
+    >>> len(found), found.layer.name
+    (4, 'relu7')
     """
-    options = {"name": name, "cache": cache, "dtype": dtype, "batch": batch, "progress": progress}
+    options: dict[str, Any] = {"name": name, "cache": cache, "dtype": dtype, "batch": batch, "progress": progress}
     *_, found = deque(feature_stream(net, images, layer, **options), maxlen=1)
+    assert isinstance(found, Features)  # a stream ends with them
     return found
 
 
 def feature_stream(
-    net: Network, images, layer: str | None = None, *, name=None, cache=None, dtype="float16", batch=BATCH,
+    net: Network,
+    images: object,
+    layer: str | None = None,
+    *,
+    name: str | None = None,
+    cache: str | os.PathLike[str] | bool | None = None,
+    dtype: str = "float16",
+    batch: int = BATCH,
     progress: bool = False,
-) -> Iterator[tuple[int, int] | Features]:  # fmt: skip
-    """`features` as a stream: (done, all) after each batch, at the end the Features."""
+) -> Iterator[tuple[int, int] | Features]:
+    """`features` as a stream: how many images are done after each batch, at the end the features.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    images : str, os.PathLike, list, torch data set or Images
+        A folder, a list or a data set, also of labelled images.
+    layer : str, optional
+        The layer's name. Default: the layer that the class scores are computed from.
+    name : str, optional
+        A name of a data set that does not consist of files.
+    cache : str, os.PathLike or bool, optional
+        A folder, or False to keep nothing. Default: the environment's CNNEXPLORE_CACHE, or the user's cache folder.
+    dtype : {"float16", "float32"}
+        The number type.
+    batch : int
+        How many images to compute at a time.
+    progress : bool
+        Whether to show a progress bar.
+
+    Yields
+    ------
+    tuple of int or Features
+        (images done, all images) after each batch; then the features.
+
+    Raises
+    ------
+    LayerNotFound
+        If the network has no such layer.
+    LayerError
+        If an activation is not finite, or too large for the number type.
+    SettingError
+        If a setting is out of range, there is no image, or the folder cannot be written.
+    ImageError
+        If an image cannot be read.
+    """
     where = net.layers[layer] if layer is not None else features_layer(net)
     source = images if isinstance(images, Images) else Images(images)
     if dtype not in ("float16", "float32"):
         raise SettingError(f"dtype is {dtype!r}; expected 'float16' or 'float32'.")
-    if not isinstance(batch, int) or batch < 1:
-        raise SettingError(f"batch is {batch!r}; expected how many images at a time, 1 or more.")
+    batch = checked_integer("batch", batch, 1, what="how many images at a time")
     scores = net.scores
     probe = net.probe(*dict.fromkeys((where.name, scores.name)))
     width = where.channels * where.size[0] * where.size[1]
-    keeper = tempfile.TemporaryDirectory(ignore_cleanup_errors=True) if cache is False else None
-    about = {
+    run = {
         "version": _VERSION, "network": network_digest(net), "layer": where.path, "dtype": dtype, "batch": batch,
         "images": images_digest(source, name, progress), "count": len(source), "width": width,
     }  # fmt: skip
-    folder = Path(keeper.name) if keeper else _folder(cache) / _key(about)
-    store = Store(folder, (len(source), width), dtype, batch, about | {"of": net.name, "name": where.name})
+    temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True) if cache is False else None
+    folder = Path(temporary.name) if temporary else _cache_folder(cache) / _key(run)
+    store = Store(folder, run, (len(source), width), dtype, batch)
     missing, done = store.missing, len(source)
     done -= sum(min(batch, len(source) - first) for first in missing)
-    shown = {"desc": f"features, {where.name}", "unit": "image", "disable": not (progress and missing)}
-    with tqdm(total=len(source), initial=done, **shown) as bar:
+    bar = {"desc": f"features, {where.name}", "unit": "image", "disable": not (progress and missing)}
+    with tqdm(total=len(source), initial=done, **bar) as shown:
         for first, x, labels in source.labelled_batches(net, batch, missing):
             with torch.no_grad():
-                codes = probe(net.feed(x))
-                facts = np.zeros(len(x), FACTS)
-                facts["label"], facts["predicted"] = labels, _answers(codes[scores.name])
-                store.write(first, _numbers(codes[where.name], dtype, where), facts)
+                found = probe(net.feed(x))
+            classes = np.zeros(len(x), CLASSES)
+            classes["label"], classes["predicted"] = labels, _predicted(found[scores.name])
+            store.write(first, _as_numbers(found[where.name], dtype, where), classes)
             done += len(x)
-            bar.update(len(x))
+            shown.update(len(x))
             yield done, len(source)
-    codes, facts = store.arrays()
-    numbers = np.arange(len(codes))
-    yield Features(codes, facts["label"], facts["predicted"], numbers, net, where, source, folder, keeper)
+    activations, classes = store.arrays()
+    numbers = np.arange(len(activations))
+    given = repr(os.fspath(images)) if isinstance(images, (str, os.PathLike)) else "images"
+    chosen = "" if layer is None else f", {where.name!r}"
+    more = "" if dtype == "float16" else f", dtype={dtype!r}"
+    python = f"cx.features({net.to_python()}, {given}{chosen}{more})"
+    yield Features(
+        activations, classes["label"], classes["predicted"], numbers, net, where, source, folder, python, temporary
+    )
 
 
-def _answers(scores: torch.Tensor) -> np.ndarray:
+def _predicted(scores: torch.Tensor) -> np.ndarray:
     """The class of the largest score of each image; -1 where a network ends in maps."""
     if scores[0].numel() != scores.shape[1]:
         return np.full(len(scores), -1, np.int32)
     return scores.flatten(1).argmax(1).cpu().numpy()
 
 
-def _numbers(code: torch.Tensor, dtype: str, layer: Layer) -> np.ndarray:
-    """A batch's code as it is kept. Raises LayerError if it does not fit the number type."""
-    values = code.float().flatten(1).cpu().numpy()
+def _as_numbers(activations: torch.Tensor, dtype: str, layer: Layer) -> np.ndarray:
+    """A batch's activations, (N, D) of the number type. Raises LayerError if they do not fit it."""
+    values = activations.float().flatten(1).cpu().numpy()
     if not np.isfinite(values).all():
-        raise LayerError(f"the code of {layer.name!r} is not finite for one of the images; look at the weights.")
+        raise LayerError(f"the activation of {layer.name!r} is not finite for one of the images; look at the weights.")
     most = float(np.abs(values).max(initial=0))
     if most > float(np.finfo(dtype).max):
         raise LayerError(
-            f"the code of {layer.name!r} has values up to {most:.3g}, too large for {dtype}; give dtype='float32'."
+            f"the activation of {layer.name!r} has values up to {most:.3g}, too large for {dtype}; give "
+            "dtype='float32'."
         )
     return values.astype(dtype)
 
 
-def _folder(cache) -> Path:
-    if cache is None or cache is True:
+def _cache_folder(cache: str | os.PathLike[str] | bool | None) -> Path:
+    if cache is None or isinstance(cache, bool):
         import platformdirs
 
         return Path(os.environ.get("CNNEXPLORE_CACHE") or platformdirs.user_cache_dir("cnnexplore", False)) / "features"
     return Path(cache)
 
 
-def _key(about: dict) -> str:
-    return hashlib.blake2b(repr(sorted(about.items())).encode(), digest_size=16).hexdigest()
+def _key(run: Mapping[str, object]) -> str:
+    return hashlib.blake2b(repr(sorted(run.items())).encode(), digest_size=16).hexdigest()

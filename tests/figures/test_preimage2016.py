@@ -12,6 +12,7 @@ from torch import nn
 import cnnexplore as cx
 from cnnexplore import figures
 from cnnexplore.cli import cli
+from cnnexplore.data.journal import Journal
 from cnnexplore.figures import preimage2016
 from cnnexplore.zoo.architectures.hog import hog
 
@@ -104,14 +105,15 @@ def test_table5_measures_and_goes_on(net, tmp_path):
     assert f"{100 * mean:.1f} ± " in str(table)
     lines = kept.read_text().splitlines(keepends=True)
     assert len(lines) == 1 + 16
-    # killed in the middle of a line: what was measured stays, the broken line is measured again
-    marked = json.loads(lines[1])
-    marked[3] = 0.123
-    kept.write_text(lines[0] + json.dumps(marked) + "\n" + "".join(lines[2:5]) + lines[5][:7])
+    # killed in the middle of a line: what was measured is kept, the torn line is measured again
+    (_, run), (_, (*job, _)) = map(json.loads, lines[:2])
+    kept.unlink()
+    Journal(kept, run).append([*job, 0.123])
+    kept.write_text(kept.read_text() + "".join(lines[2:5]) + lines[5][:7])
     again = preimage2016.table5(net, images, **settings)
     assert again.values["conv1", "C = 1"][0] == 0.123
     assert again.values["relu2", "C = 100"] == table.values["relu2", "C = 100"]
-    assert len(kept.read_text().splitlines()) == 1 + 16
+    assert len(Journal(kept, run).records) == 16
 
 
 def test_published_numbers_stand_beside_the_papers_algorithm(monkeypatch):
@@ -160,7 +162,7 @@ def test_a_file_of_other_settings_is_refused(net, tmp_path, refused):
     call = lambda: preimage2016.table5(net, [IMAGE], ["conv1"], (1,), log=kept, steps=4, progress=False)  # noqa: E731
     refused(cx.SettingError, call, "other settings")
     kept.write_text("nonsense\n")
-    refused(cx.SettingError, call, "no measurements")
+    refused(cx.SettingError, call, "not a journal")
     assert before
 
 

@@ -16,12 +16,13 @@ from torch import nn
 from torch.utils.data import Subset
 
 import cnnexplore as cx
+from cnnexplore.data.journal import Journal
 from cnnexplore.network import features_layer
-from cnnexplore.representations import digests as identity
-from cnnexplore.representations import store
+from cnnexplore.representations import digests, store
 from cnnexplore.representations.features import BATCH
 
 SIDE = 12
+PIXELS = cx.Pixels("BGR", (100.0, 110.0, 120.0), (40.0, 50.0, 60.0))
 IMAGES = [np.random.default_rng(k).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8) for k in range(75)]
 
 
@@ -35,7 +36,7 @@ def build(seed=0):
 
 @pytest.fixture
 def net():
-    return cx.Network(build(), size=SIDE, pixels=cx.Pixels("RGB", (), (50.0,) * 3), labels=["a", "b", "c"], name="tiny")
+    return cx.Network(build(), size=SIDE, pixels=PIXELS, labels=["a", "b", "c"], name="tiny")
 
 
 def direct(net, images=IMAGES, layer="relu2"):
@@ -56,7 +57,7 @@ def passes(monkeypatch):
     return seen
 
 
-def test_codes_and_answers_are_those_of_each_image(net, tmp_path):
+def test_activations_and_predictions_are_those_of_each_image(net, tmp_path):
     found = cx.features(net, IMAGES, cache=tmp_path, progress=False)
     assert found.shape == (75, 7)
     assert len(found) == 75
@@ -137,8 +138,8 @@ def test_a_part_of_the_world_is_another_set(net):
     from cnnexplore.data import Images
 
     world = cx.world.dataset(20, 3, 16)
-    digests = {
-        identity.images_digest(Images(one))
+    found = {
+        digests.images_digest(Images(one))
         for one in (
             world,
             cx.world.dataset(20, 4, 16),
@@ -147,12 +148,12 @@ def test_a_part_of_the_world_is_another_set(net):
             Subset(Subset(world, [2, 1]), [1]),
         )
     }
-    assert len(digests) == 5
-    assert identity.images_digest(Images(Subset(Subset(world, [2, 1]), [1, 0]))) == identity.images_digest(
+    assert len(found) == 5
+    assert digests.images_digest(Images(Subset(Subset(world, [2, 1]), [1, 0]))) == digests.images_digest(
         Images(Subset(world, [1, 2]))
     )
     _ = world.labels  # what the data set remembers is no part of it
-    assert identity.images_digest(Images(world)) in digests
+    assert digests.images_digest(Images(world)) in found
 
 
 def test_a_file_that_changed_is_noticed(net, tmp_path, passes):
@@ -195,7 +196,7 @@ CHILD = """
     import cnnexplore as cx
     sys.path.insert(0, {folder!r})
     import test_features as here
-    net = cx.Network(here.build(), here.SIDE, cx.Pixels("RGB", (), (50.0,) * 3), name="tiny")
+    net = cx.Network(here.build(), size=here.SIDE, pixels=here.PIXELS, name="tiny")
     images = here.Slowly(0.02)
     for step in cx.representations.feature_stream(net, images, cache={cache!r}, batch=4, name="slowly"):
         print("step", flush=True)
@@ -238,9 +239,9 @@ def test_a_process_that_is_killed_half_way_loses_nothing(net, tmp_path, passes):
         child.wait()
         assert child.returncode == (-signal.SIGKILL if hasattr(signal, "SIGKILL") else 1)  # it did not end by itself
         (kept,) = tmp_path.iterdir()
-        done.append(len((kept / "done.jsonl").read_text().splitlines()))
+        done.append(len((kept / "blocks.jsonl").read_text().splitlines()) - 1)  # without the header
     assert 4 <= done[0] < done[1] < 19
-    half = np.array(np.load(kept / "codes.npy", mmap_mode="r"))
+    half = np.array(np.load(kept / "activations.npy", mmap_mode="r"))
     assert half.any(1).sum() < 75  # the rest was never written
     found = cx.features(net, Slowly(0), cache=tmp_path, batch=4, name="slowly", progress=False)
     assert found.folder == kept
@@ -264,41 +265,56 @@ def test_a_stream_that_is_left_goes_on(net, tmp_path, passes):
 
 
 def damage_header(folder):
-    (folder / "codes.npy").write_bytes(b"nonsense")
+    (folder / "activations.npy").write_bytes(b"nonsense")
 
 
 def damage_length(folder):
-    data = (folder / "codes.npy").read_bytes()
-    (folder / "codes.npy").write_bytes(data[: len(data) // 2])
+    data = (folder / "activations.npy").read_bytes()
+    (folder / "activations.npy").write_bytes(data[: len(data) // 2])
 
 
 def damage_pickle(folder):
-    np.save(folder / "codes.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    np.save(folder / "activations.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
 
 
 def damage_shape(folder):
-    np.save(folder / "facts.npy", np.zeros(3, store.FACTS))
+    np.save(folder / "classes.npy", np.zeros(3, store.CLASSES))
 
 
 def damage_kind(folder):
-    np.save(folder / "codes.npy", np.zeros((75, 7), np.int16))
+    np.save(folder / "activations.npy", np.zeros((75, 7), np.int16))
 
 
 def lose_log(folder):
-    (folder / "done.jsonl").unlink()
+    (folder / "blocks.jsonl").unlink()
+
+
+def of_another_run(folder):
+    (folder / "blocks.jsonl").unlink()
+    Journal(folder / "blocks.jsonl", {}).append([0, 1])
 
 
 def garble_log(folder):
-    (folder / "done.jsonl").write_bytes(b'\x00\xff{"a": [\n[1e99, 3]\n[3]\nnull\n[-4, 1]\n[7, 7]\n[0, 1')
+    (folder / "blocks.jsonl").write_bytes(b'\x00\xff{"a": [\n[1e99, 3]\n[3]\nnull\n[-4, 1]\n[7, 7]\n[0, 1')
 
 
-def lose_codes(folder):
-    (folder / "codes.npy").unlink()
+def lose_activations(folder):
+    (folder / "activations.npy").unlink()
 
 
 @pytest.mark.parametrize(
     "damage",
-    [damage_header, damage_length, damage_pickle, damage_shape, damage_kind, lose_log, garble_log, lose_codes],
+    [
+        damage_header,
+        damage_length,
+        damage_pickle,
+        damage_shape,
+        damage_kind,
+        lose_log,
+        garble_log,
+        of_another_run,
+        lose_activations,
+    ],
 )
 def test_what_is_damaged_is_made_again(net, tmp_path, damage, passes):
     first = cx.features(net, IMAGES, cache=tmp_path, progress=False)
@@ -316,11 +332,11 @@ def test_what_is_damaged_is_made_again(net, tmp_path, damage, passes):
 def test_one_wrong_number_costs_one_block(net, tmp_path, passes):
     first = cx.features(net, IMAGES, cache=tmp_path, progress=False)
     expected = np.array(first.activations)
-    changed = np.load(first.folder / "codes.npy", mmap_mode="r+")
+    changed = np.load(first.folder / "activations.npy", mmap_mode="r+")
     changed[BATCH + 1, 3] += 1
     changed.flush()
-    torn = (first.folder / "done.jsonl").read_text()[:-4]  # killed while it wrote the last line
-    (first.folder / "done.jsonl").write_text(torn)
+    torn = (first.folder / "blocks.jsonl").read_text()[:-4]  # killed while it wrote the last line
+    (first.folder / "blocks.jsonl").write_text(torn)
     passes.clear()
     again = cx.features(net, IMAGES, cache=tmp_path, progress=False)
     assert sum(passes) == BATCH + 75 % BATCH
@@ -333,11 +349,13 @@ def test_one_wrong_number_costs_one_block(net, tmp_path, passes):
 def test_only_those_of_a_class(net, tmp_path, refused):
     labelled = [(image, k % 3) for k, image in enumerate(IMAGES)]
     found = cx.features(net, labelled, cache=tmp_path, progress=False)
-    ones = found.of(1)
+    ones = found.of(np.int64(1))
     assert ones.numbers.tolist() == list(range(1, 75, 3))
     assert np.array_equal(ones.activations, found.activations[1::3])
     assert np.array_equal(ones.pictures([2])[0], IMAGES[7])
     assert np.array_equal(ones.of("class 1").activations, ones.activations)
+    assert found.of(1).to_python() == "cx.features(net, images).of(1)"
+    assert found.only([3, 1]).to_python() == "cx.features(net, images).only([3, 1])"
     said = found.predicted[0]
     assert (found.of(net.labels[said], by="predicted").predicted == said).all()
     assert found.only(np.arange(75) < 4).numbers.tolist() == [0, 1, 2, 3]
