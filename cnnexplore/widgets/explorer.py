@@ -1,129 +1,176 @@
-"""explore: the whole instrument, live, in a notebook."""
+"""Explorer: all panels of a network in one instrument, live, in a notebook."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from html import escape
+from typing import Any
 
 import ipywidgets as w
 
 from ..errors import ExploreError
 from ..network import Network
 from ..zoo import DEFAULT, load
-from .live.notebook import show_with_still
+from .elements import WRONG, sentence
+from .live.notebook import show_with_png
 from .live.selection import Selection
 from .panels.attribution import AttributionPanel
+from .panels.base import NetworkLike, Panel
 from .panels.caricature import CaricaturePanel
 from .panels.completion import CompletionPanel
 from .panels.decoding import DecodingPanel
-from .panels.images import several
+from .panels.images import as_list
 from .panels.inversion import InversionPanel
 from .panels.maximization import MaximizePanel
 from .panels.pathways import PathwayPanel
 from .panels.styles import StylePanel
 from .panels.units import UnitPanel
 
-# name -> (what makes the panel for a network and images, what it answers)
-PANELS: dict[str, tuple[Callable, str]] = {
+# name -> (what makes the panel for a network and images, the question that it answers)
+PANELS: dict[str, tuple[Callable[[Network, Any], Panel], str]] = {
     "inversion": (InversionPanel, "what does a layer keep of an image?"),
-    "maximisation": (lambda net, images: MaximizePanel(net), "what does a unit want to see?"),
-    "caricature": (CaricaturePanel, "what does a layer find striking in an image?"),
+    "maximization": (lambda net, images: MaximizePanel(net), "which input maximizes a unit?"),
+    "caricature": (CaricaturePanel, "what does a layer see in an image, exaggerated?"),
     "attribution": (AttributionPanel, "which pixels count?"),
-    "units": (lambda net, images: UnitPanel(net), "what does a unit answer to?"),
+    "units": (lambda net, images: UnitPanel(net), "which images does a unit respond to?"),
     "decoding": (DecodingPanel, "what are the filters, in pixels?"),
-    "styles": (lambda net, images: StylePanel(net, _many(images)), "what does a class contain?"),
-    "pathways": (lambda net, images: PathwayPanel(net), "which part of the network knows what of a class?"),
-    "completion": (CompletionPanel, "what belongs into a hole?"),
+    "styles": (lambda net, images: StylePanel(net, _for_styles(images)), "which styles does a class contain?"),
+    "pathways": (lambda net, images: PathwayPanel(net), "what does a part of the network contribute to a class?"),
+    "completion": (CompletionPanel, "what belongs into a masked part?"),
 }
 _ENOUGH = 20  # images, for styles
-_SHARED = ("net", "image", "image_python", "layer", "unit", "position", "target", "styles", "style")
 
 
 class Explorer:
-    """All panels behind one row of names; what is looked at goes along from one to the next.
+    """All panels behind one row of buttons; another panel shows the same network, image, layer, unit and class.
 
-    net: a Network, a name or a path for `cx.load` (default: photonet). images: one, a list, or a dict by name.
-    name: the panel to begin with, one of `PANELS`. A panel is made when it is first chosen, and waits while another
-    is on the screen; one that cannot be made of this network says why in its place.
-    Raises ImageError, NetworkError, WeightsError.
+    A panel is made when it is first chosen, and pauses while another is shown. One that cannot be made for the network
+    is replaced by a sentence that says why.
+
+    Parameters
+    ----------
+    net : Network or str or path, optional
+        A network, or what `load` takes (default: "photonet").
+    images : object, optional
+        An image, a list, or a dict by name (default: the bundled images).
+    name : str
+        The first panel, one of `PANELS`.
+
+    Raises
+    ------
+    ImageError, NetworkError, WeightsError
     """
 
-    def __init__(self, net=None, images=None, name: str = "inversion"):
+    def __init__(self, net: NetworkLike = None, images: Any = None, name: str = "inversion"):
         self._net = net if isinstance(net, Network) else load(net or DEFAULT)
-        self._images, self._still = images, None
-        self.panels: dict[str, object] = {}
+        self._images = images
+        self._on_poster: Callable[[bytes], None] | None = None
+        self.panels: dict[str, Panel] = {}
         tips = [question for _, question in PANELS.values()]
         self.names = w.ToggleButtons(options=list(PANELS), value=name, tooltips=tips, style={"button_width": "auto"})
-        self.says = w.HTML()
-        self._stage = w.VBox()
-        self.widget = w.VBox([self.names, self.says, self._stage], layout=w.Layout(max_width="900px"))
+        self.question = w.HTML()
+        self._area = w.VBox()
+        self.widget = w.VBox([self.names, self.question, self._area], layout=w.Layout(max_width="900px"))
         self.names.observe(self._chosen, "value")
         self._show(name)
 
     @property
-    def panel(self):
-        """The panel on the screen."""
+    def panel(self) -> Panel:
+        """The panel that is shown."""
         return self.panels[self._shown]
 
     @property
     def selection(self) -> Selection:
-        """What it looks at."""
-        return self.panel.selection
+        """What the shown panel looks at."""
+        return self.panel.selection.value
+
+    @property
+    def picture(self) -> Any:
+        """The picture of the shown panel."""
+        return self.panel.picture
 
     def to_python(self) -> str:
-        """The line of Python that remakes the picture on the screen."""
+        """The Python that makes the picture on the screen again."""
         return self.panel.to_python()
 
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until the shown panel has computed everything; see `Panel.wait`."""
+        return self.panel.wait(timeout)
+
+    def close(self) -> None:
+        """End all panels and close their widgets."""
+        for panel in self.panels.values():
+            panel.close()
+        for widget in (self.names, self.question, self._area, self.widget):
+            widget.close()
+
     def _ipython_display_(self) -> None:
-        self._still = show_with_still(self.widget, self.panel.poster())
-        self._hand_over()
+        self._on_poster = show_with_png(self.widget, self.panel.poster())
+        self._pass_on_posters()
 
-    def _chosen(self, change) -> None:
+    def _chosen(self, change: dict) -> None:
         try:
-            self._show(change.new, self.panel)
-        except ExploreError as error:  # the panel before is still the one that is asked what is looked at
-            self.says.value = _sentence(PANELS[change.new][1])
-            self._stage.children = [w.HTML(_sentence(str(error), "error-color1"))]
+            self._show(change["new"], self.panel)
+        except ExploreError as error:  # the panel before stays the one whose selection and Python are used
+            self.question.value = sentence(PANELS[change["new"]][1])
+            self._area.children = [w.HTML(sentence(str(error), WRONG))]
 
-    def _show(self, name: str, before=None) -> None:
+    def _show(self, name: str, before: Panel | None = None) -> None:
         panel = self.panels.get(name)
         if panel is None:
-            net = self._net if before is None else before.selection.net
+            net = self._net if before is None else before.net
             panel = self.panels[name] = PANELS[name][0](net, self._images)
         self._shown = name
-        self.says.value = _sentence(PANELS[name][1])
-        self._stage.children = [panel.widget]  # the one before loses its views, and waits
-        self._hand_over()
+        self.question.value = sentence(PANELS[name][1])
+        self._area.children = [panel.widget]  # the one before loses its views, and pauses
+        self._pass_on_posters()
         if before is not None and before is not panel:
-            _follow(panel.selection, before.selection)
+            _follow(panel, before.selection.value)
 
-    def _hand_over(self) -> None:
-        """The still behind the instrument shows the panel on the screen."""
+    def _pass_on_posters(self) -> None:
+        """The static picture of the explorer is that of the shown panel."""
         for panel in self.panels.values():
-            panel._still = self._still if panel is self.panel else None
+            panel.on_poster = self._on_poster if panel is self.panel else None
 
 
-def _follow(selection: Selection, other: Selection) -> None:
-    """Looks at what another panel looked at, as far as it looked at anything."""
-    seen = {name: getattr(other, name) for name in _SHARED}
-    if seen["image"] is None:
-        del seen["image"], seen["image_python"]
-    selection.set(**seen)
+def _follow(panel: Panel, other: Selection) -> None:
+    """Select what another panel looks at."""
+    chosen = {name: getattr(other, name) for name in other.__dataclass_fields__}
+    if other.image is None:
+        del chosen["image"], chosen["image_python"]
+    panel.selection.set(**chosen)
 
 
-def _many(images) -> list | None:
-    """The images that an instrument was given, where they are enough to look for styles in; else those at hand."""
-    given = [] if images is None else several(list(images.values()) if isinstance(images, dict) else images)
+def _for_styles(images: Any) -> list | None:
+    """The images of an explorer, if they are enough to find styles in; else the panel's default."""
+    given = [] if images is None else as_list(list(images.values()) if isinstance(images, dict) else images)
     return given if len(given) >= _ENOUGH else None
 
 
-def _sentence(text: str, colour: str = "ui-font-color2") -> str:
-    return f'<span style="color: var(--jp-{colour})">{escape(text)}</span>'
+def explore(net: NetworkLike = None, images: Any = None) -> Explorer:
+    """The explorer of a network: inversion, maximization, attribution and more, linked.
 
+    Parameters
+    ----------
+    net : Network or str or path, optional
+        A network, or what `load` takes (default: "photonet").
+    images : object, optional
+        An image, a list, or a dict by name (default: the bundled images).
 
-def explore(net=None, images=None) -> Explorer:
-    """The instrument for a network (default: photonet) and images (one, a list, or a dict by name).
+    Returns
+    -------
+    Explorer
+        Shown when it is the last line of a cell.
 
-    Shown by being the last line of a cell. Raises ImageError, NetworkError, WeightsError.
+    Raises
+    ------
+    ImageError, NetworkError, WeightsError
+
+    Examples
+    --------
+    >>> import cnnexplore as cx
+    >>> explorer = cx.explore("lenet", cx.digit(3))
+    >>> explorer.selection.layer
+    'conv2'
+    >>> explorer.close()
     """
     return Explorer(net, images)

@@ -63,7 +63,8 @@ def test_five_hundred_filters_scroll_and_are_walked_down(opened, photograph, pag
     opened.grid("g.selected !== 3")
     unit = opened.grid()["selected"]
     page.wait_for_function(
-        "(unit) => document.querySelector('.cx-panel').innerText.includes(`conv3, unit ${unit} is made of`)", arg=unit
+        "(unit) => document.querySelector('.cx-panel').innerText.includes(`conv3, unit ${unit} is composed of`)",
+        arg=unit,
     )
     assert page.locator(".cx-panel").inner_text() != said
     # down to the layer below, and back up

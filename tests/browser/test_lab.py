@@ -196,13 +196,13 @@ def test_another_layer_starts_by_itself_and_a_click_shows_what_a_unit_sees(long_
 
 def test_a_damaged_upload_gets_a_sentence_and_the_picture_stays(long_run, page, tmp_path, photograph):
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n damaged")
-    before = long_run.execute("print(panel.image.value)")
+    before = long_run.execute("print(panel.selectors.image.value)")
     with page.expect_file_chooser() as chooser:
         page.locator(".cx-panel button", has_text="upload").click()
     chooser.value.set_files(str(tmp_path / "broken.png"))
     page.wait_for_function("() => document.querySelector('.cx-sentence').innerText.includes('uploaded file')")
     photograph("inversion-bad-upload")
-    assert long_run.execute("print(panel.image.value)") == before
+    assert long_run.execute("print(panel.selectors.image.value)") == before
 
 
 def test_running_the_cell_again_replaces_its_run(long_run, page):

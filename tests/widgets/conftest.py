@@ -9,7 +9,7 @@ from cnnexplore.widgets.views.run_view import RunView
 
 @pytest.fixture
 def keep():
-    """Takes a panel and stops what it runs at the end of the test."""
+    """Takes a panel and closes it at the end of the test."""
     panels = []
 
     def one(panel):
@@ -18,11 +18,7 @@ def keep():
 
     yield one
     for panel in panels:
-        panel.runner.stop()
-        if hasattr(panel, "gallery"):
-            panel.gallery.runner.stop()
-        if hasattr(panel, "search"):
-            panel.search.stop()
+        panel.close()
 
 
 @pytest.fixture

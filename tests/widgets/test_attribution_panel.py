@@ -9,8 +9,6 @@ from waiting import until
 import cnnexplore as cx
 from cnnexplore.widgets.live.task import Task
 
-METHODS = list(cx.attribution_methods())
-
 
 @pytest.fixture
 def panel(keep):
@@ -24,24 +22,24 @@ def panel(keep):
 
 def sent_pictures(view):
     """The picture a frame view shows."""
-    content, buffers = view.stream._latest()
+    content, buffers = view.stream.latest
     return np.frombuffer(buffers[0], np.uint8).reshape(content["h"], content["w"], 3)
 
 
 def settled(p, condition):
     """Waits until all methods are there and the condition holds, too."""
-    until(lambda: len(p._found) + len(p._failed) == len(METHODS) and p.runner.state == "finished" and condition(), 60)
+    until(lambda: len(p.found) + len(p.failed) == len(p.methods) and p.runner.state == "finished" and condition(), 60)
 
 
 def test_all_methods_are_there_and_the_code_remakes_the_chosen_one(panel):
     p = panel("lenet")
     assert p.runner.state == "finished"
-    assert set(p._found) | set(p._failed) == set(METHODS)
-    assert set(p._failed) == {"cam"}  # lenet has no global average pooling
-    assert p.grid.done == len(METHODS)
+    assert set(p.found) | set(p.failed) == set(p.methods)
+    assert set(p.failed) == {"cam"}  # lenet has no global average pooling
+    assert p.grid.done == len(p.methods)
     for method in ("smoothgrad", "gradcam", "occlusion"):
         p.method.value = method
-        assert p.grid.selected == METHODS.index(method)
+        assert p.grid.selected == p.methods.index(method)
         a = eval(p.to_python(), {"cx": cx})
         assert np.array_equal(a.map, p.attribution.map)
         assert np.array_equal(sent_pictures(p.overlay), a.overlay(p.opacity.value))
@@ -53,18 +51,18 @@ def test_all_methods_are_there_and_the_code_remakes_the_chosen_one(panel):
 
 def test_a_place_on_the_map_is_explained_and_the_class_again(panel):
     p = panel("lenet", layer="conv2")
-    unit = int(p._maps.max((1, 2)).argmax())
+    unit = int(cx.activation_maps(p.net, p.selection.image, "conv2").maps.max((1, 2)).argmax())
     assert p.unit.value == unit
     p.map.view.receive({"kind": "pick", "row": 2, "column": 5})
-    settled(p, lambda: p._begun[3:] == (unit, (2, 5)) and p.grid.done == len(METHODS))
+    settled(p, lambda: (p.selection.unit, p.selection.position) == (unit, (2, 5)) and p.grid.done == len(p.methods))
     assert f"unit {unit} of conv2 at (2, 5)" in p.overlay.caption
     assert p.original.box == [float(v) for v in p.selection.net.layers["conv2"].rf_box(2, 5)]
     assert np.array_equal(eval(p.to_python(), {"cx": cx}).map, p.attribution.map)
     p.unit.value = 3
-    settled(p, lambda: p._begun[3:] == (3, None))
+    settled(p, lambda: (p.selection.unit, p.selection.position) == (3, None))
     assert "unit 3 of conv2" in p.overlay.caption
     p.map.back.click()
-    settled(p, lambda: p._begun[3:] == (None, None))
+    settled(p, lambda: (p.selection.unit, p.selection.position) == (None, None))
     assert p.overlay.box == []
     assert "unit" not in p.overlay.caption.split(",")[0]
 
@@ -72,7 +70,7 @@ def test_a_place_on_the_map_is_explained_and_the_class_again(panel):
 def test_a_click_on_the_image_takes_the_unit_that_looks_there(panel):
     p = panel("lenet", layer="conv1")
     p.original.receive({"kind": "pick", "row": 14, "column": 9})
-    settled(p, lambda: p.selection.position is not None and p._found.get("gradient") is not None)
+    settled(p, lambda: p.selection.position is not None and p.found.get("gradient") is not None)
     top, left, bottom, right = p.original.box
     assert top <= 14 <= bottom
     assert left <= 9 <= right
@@ -82,17 +80,17 @@ def test_target_image_and_settings_act_at_once(panel):
     p = panel("worldnet", method="occlusion")
     first = p.attribution.target
     p.target.value = "boat"
-    settled(p, lambda: p._found.get("occlusion") is not None and p.attribution.about == "boat")
+    settled(p, lambda: p.found.get("occlusion") is not None and p.attribution.about == "boat")
     before = p.attribution.raw.shape
-    (window, stride) = p.sliders.widget.children
+    (window, stride) = p.method_controls.widget.children
     stride.value = 2 * stride.value
-    settled(p, lambda: p._found.get("occlusion") is not None and p.attribution.raw.shape != before)
+    settled(p, lambda: p.found.get("occlusion") is not None and p.attribution.raw.shape != before)
     assert f"stride={stride.value}" in p.to_python()
     assert window.value == 12
     p.target.value = ""
-    settled(p, lambda: p._found.get("occlusion") is not None and p.attribution.target == first)
+    settled(p, lambda: p.found.get("occlusion") is not None and p.attribution.target == first)
     p.selectors.image.value = "scene: boat"
-    settled(p, lambda: p._found.get("occlusion") is not None and p.attribution.about == "boat")
+    settled(p, lambda: p.found.get("occlusion") is not None and p.attribution.about == "boat")
     assert np.array_equal(eval(p.to_python(), {"cx": cx}).map, p.attribution.map)
 
 
@@ -102,17 +100,17 @@ def test_what_does_not_fit_is_a_sentence_and_the_rest_stays(panel, said):
     p.method.value = "gradient"
     assert p.attribution.method == "gradient"
     p.target.value = "a cow"
-    settled(p, lambda: set(p._failed) == set(METHODS))
-    assert "'a cow' is no class" in p._failed["gradient"]
+    settled(p, lambda: set(p.failed) == set(p.methods))
+    assert "'a cow' is no class" in p.failed["gradient"]
     p.target.value = "3"
-    settled(p, lambda: p._found.get("gradient") is not None)
+    settled(p, lambda: p.found.get("gradient") is not None)
     assert p.attribution.target == 3
 
 
 def test_another_network_starts_by_itself(panel):
     p = panel("lenet", target=2)
     p.selectors.network.value = "worldnet"
-    settled(p, lambda: "gradient" in p._found and p._found["gradient"].net.name == "worldnet")
+    settled(p, lambda: "gradient" in p.found and p.found["gradient"].net.name == "worldnet")
     assert p.target.value == ""
     assert list(p.target.options) == list(cx.world.CLASSES)
 
@@ -122,7 +120,7 @@ def test_two_panels_share_what_is_looked_at(panel):
     two = panel(selection=one.selection)
     two.map.view.receive({"kind": "pick", "row": 1, "column": 1})
     for p in (one, two):
-        settled(p, lambda p=p: p._begun[4] == (1, 1) and "gradient" in p._found)
+        settled(p, lambda p=p: p.selection.position == (1, 1) and "gradient" in p.found)
 
 
 def test_wrong_arguments_are_refused(refused):

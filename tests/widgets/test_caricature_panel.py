@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from torch import nn
 from waiting import until
 
 import cnnexplore as cx
@@ -40,9 +41,9 @@ def test_the_code_remakes_the_picture(panel):
 def test_what_is_wrong_is_refused_or_told(panel, said, refused):
     refused(cx.LayerNotFound, lambda: cx.CaricaturePanel("lenet", layer="conv9"), "conv9")
     refused(cx.SettingError, lambda: cx.CaricaturePanel("lenet", C=-1), "C is -1")
-    silent = cx.Network(cx.load("lenet").module, size=28, pixels=cx.load("lenet").pixels)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("torch.Tensor.clamp_min", lambda self, least: self * 0)
-        p = panel(silent, cx.digit(2), "conv2")
-        until(lambda: p.runner.state == "failed")
+    module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Conv2d(2, 2, 3))
+    for parameter in module[0].parameters():
+        nn.init.constant_(parameter, -1.0)  # no activation is positive, whatever the image
+    p = panel(cx.Network(module, 28, pixels=cx.load("lenet").pixels), cx.digit(2), "conv1")
+    until(lambda: p.runner.state == "failed")
     assert any("nothing can be exaggerated" in content.get("text", "") for content, _ in said)

@@ -10,7 +10,7 @@ from PIL import Image
 from waiting import until
 
 import cnnexplore as cx
-from cnnexplore.widgets.live.selection import EACH
+from cnnexplore.widgets.live.selection import EACH_STYLE
 from cnnexplore.widgets.views.mask_painter import TINT
 
 
@@ -37,7 +37,7 @@ def test_the_mask_is_found_until_one_is_drawn(panel, net, on_cpu):
     assert "mask=" not in p.to_python()
     assert np.array_equal(remade(p), p.picture)
     run = p.runner.run
-    assert p.original.caption == f"drag or paint what is to be filled: {run.masked.update_mask.mean():.0%}"
+    assert p.original.caption == f"drag or paint the part to fill: {run.masked.update_mask.mean():.0%}"
     until(lambda: "→" in p.estimate.caption)
     made = eval(p.to_python(), {"cx": cx})
     assert p.estimate.caption == f"{run.class_name}, filled in: {made.before:.0%} → {made.after:.0%}"
@@ -92,7 +92,7 @@ def test_class_style_and_seeds(panel, net, on_cpu):
     p = panel(net, mask=(20, 20, 70, 70), target="church", styles=styles, seeds=2)
     assert p.wait(60)
     assert p.runner.run.class_name == "church"
-    p.class_selector.style_box.value = EACH
+    p.class_selector.style_box.value = EACH_STYLE
     assert p.wait(60)
     assert p.picture.shape[0] == 4
     assert p.estimate.columns == 2
@@ -122,10 +122,10 @@ def test_a_large_photograph_is_saved_whole(panel, net, said, on_cpu):
 def test_another_image_or_network_finds_its_own_mask(panel, net, on_cpu):
     p = panel(net, {"a": cx.scene(3).image, "b": cx.scene(4).image}, (5, 5, 50, 50))
     assert p.wait(60)
-    p.image.value = "b"
+    p.selectors.image.value = "b"
     until(lambda: p.runner.run is not None and p.runner.state == "finished" and p.mask is None)
     assert np.array_equal(p.runner.run.masked.mask, cx.salient_part(net, cx.scene(4).image))
-    p.network.value = "worldnet-robust"
+    p.selectors.network.value = "worldnet-robust"
     until(lambda: p.runner.run is not None and p.runner.run.net.name == "worldnet-robust")
     assert p.wait(60)
     assert tuple(TINT) != (0, 0, 0)

@@ -20,7 +20,6 @@ from cnnexplore.widgets.views.unit_grid import fit_to_square
 def panel(keep):
     def make(*args, **settings):
         one = keep(cx.DecodingPanel(*args, **settings))
-        keep(one.detail)
         return one
 
     return make
@@ -29,7 +28,7 @@ def panel(keep):
 def settled(p) -> None:
     """Until the gallery is full and the chosen filter is shown."""
     until(lambda: p.wait(30) and p.detail.found is not None)
-    until(lambda: p.detail.found.chosen.unit == p.selection.unit and p.detail.found.chosen.layer == p.selection.layer)
+    until(lambda: p.detail.found.choice.unit == p.selection.unit and p.detail.found.choice.layer == p.selection.layer)
     until(lambda: p.runner.state in ("finished", "failed") and p.grid.done == p.grid.count)
 
 
@@ -47,7 +46,7 @@ def test_the_gallery_shows_every_filter_and_one_is_chosen(panel):
         assert np.abs(difference).max() <= 1  # kept in half precision
     assert p.selection.unit == p.grid.order[0] == p.grid.selected
     assert sorted(p.grid.order) == list(range(50))
-    assert p.status.status["text"].startswith("50 filters of conv2")
+    assert p.run_view.status["text"].startswith("50 filters of conv2")
     assert p.to_python() == f"cx.decode(cx.load('lenet'), 'conv2', {p.selection.unit}, unpool='bilinear')"
     assert np.array_equal(eval(p.to_python(), {"cx": cx}).picture, p.picture)
 
@@ -68,7 +67,7 @@ def test_controls_act_at_once(panel):
     p.part_box.value = "whole"
     assert np.array_equal(sprite(p, 3), whole)
     p.unpool_box.value = "nearest"
-    until(lambda: p.detail.found.chosen.unpool == "nearest")
+    until(lambda: p.detail.found.choice.unpool == "nearest")
     settled(p)
     assert not np.array_equal(sprite(p, 3), whole)
     assert "unpool='nearest'" in p.to_python()
@@ -87,19 +86,19 @@ def test_controls_act_at_once(panel):
 def test_a_walk_down_and_back_up(panel):
     p = panel("characters", layer="conv3", unit=0)
     settled(p)
-    assert {unit + 1 for _, unit, _ in p.detail.found.below[:4]} == {1, 4, 9, 11}
+    assert {unit + 1 for _, unit, _ in p.detail.found.parts[:4]} == {1, 4, 9, 11}
     assert p.detail.back.layout.visibility == "hidden"
-    place = next(k for k, (_, unit, _) in enumerate(p.detail.found.below) if unit == 0)
-    p.detail.below.selected = place
+    place = next(k for k, (_, unit, _) in enumerate(p.detail.found.parts) if unit == 0)
+    p.detail.parts.selected = place
     settled(p)
     assert (p.selection.layer, p.selection.unit) == ("conv2", 0)
     assert p.detail.back.layout.visibility == "visible"
-    assert {unit + 1 for _, unit, _ in p.detail.found.below} == {3, 4}
-    p.detail.below.selected = 0
+    assert {unit + 1 for _, unit, _ in p.detail.found.parts} == {3, 4}
+    p.detail.parts.selected = 0
     settled(p)
     assert p.selection.layer == "conv1"
-    assert p.detail.found.below == []
-    assert "its own filter" in p.detail.below_title.value
+    assert p.detail.found.parts == []
+    assert "its own filter" in p.detail.parts_title.value
     p.detail.back.click()
     settled(p)
     p.detail.back.click()
@@ -122,7 +121,7 @@ def test_the_responses_are_those_of_the_image(panel):
     assert np.allclose(p.detail.found.one.network[0, 0], net.activations(cx.digit(7), "conv2")[0, 11], atol=1e-4)
     p.selection.set(layer="conv4", unit=3)
     settled(p)
-    assert "more than" in p.detail.said.value
+    assert "responds more to the image than" in p.detail.summary.value
     best = p.detail.found.many.top(3, 3)[0]
     assert [net.predict(p.detail.found.images[k], 1)[0][0] for k in best] == ["3"] * 3
 
@@ -159,11 +158,11 @@ def test_what_is_wrong_gets_a_sentence(panel, refused):
     p = panel(net, layer="conv1")
     settled(p)
     p.selectors.layer.value = "conv2"
-    until(lambda: p.status.status["state"] == "failed")
-    assert "cannot be decoded" in p.status.status["text"]
+    until(lambda: p.run_view.status["state"] == "failed")
+    assert "cannot be decoded" in p.run_view.status["text"]
     p.selectors.layer.value = "conv1"  # and goes on
     settled(p)
-    assert p.status.status["state"] == "finished"
+    assert p.run_view.status["state"] == "finished"
 
 
 def test_bars_tell_weights():

@@ -31,7 +31,7 @@ def test_explore_begins_with_the_default_network():
     explorer = cx.explore()
     explorer.panel.runner.stop()
     assert explorer.selection.net.name == "photonet"
-    assert explorer.panel.image.value == "cat"
+    assert explorer.panel.selectors.image.value == "cat"
     assert list(explorer.panels) == ["inversion"]
 
 
@@ -40,7 +40,7 @@ def test_each_panel_looks_at_what_the_one_before_looked_at(explore, name):
     image = cx.digit(4)
     explorer = explore("lenet", [image, cx.digit(5)])
     assert explorer.panel.wait(60)
-    explorer.panel.layer.value = "conv2"
+    explorer.panel.selectors.layer.value = "conv2"
     explorer.names.value = name
     panel = explorer.panel
     assert (panel.selection.net, panel.selection.layer) == (explorer.panels["inversion"].selection.net, "conv2")
@@ -56,7 +56,7 @@ def test_a_panel_that_is_not_on_the_screen_stays_as_it_was(explore):
     first = explorer.panel
     assert first.wait(60)
     run, layer = first.runner.run, first.selection.layer
-    first.controls.C.value = 3.0
+    first.controls.sliders["C"].value = 3.0
     explorer.names.value = "units"
     other = "pool1" if layer != "pool1" else "pool2"
     explorer.panel.selectors.layer.value = other
@@ -95,7 +95,7 @@ def test_a_network_without_fully_connected_layers_has_all_panels_but_one(explore
     explorer.names.value = "completion"
     until(lambda: explorer.panel.runner.state == "finished")
     assert "cx.complete(net, image, " in explorer.to_python()
-    explorer.panel.network.value = "lenet"
+    explorer.panel.selectors.network.value = "lenet"
     explorer.names.value = "pathways"
     assert explorer.panel.selection.net.name == "lenet"
     before = explorer.panels["inversion"].selection
@@ -112,12 +112,15 @@ def test_a_style_goes_along_to_where_it_is_looked_for(explore, tmp_path, monkeyp
     styles = explorer.panel
     until(lambda: styles.topics is not None and styles.runner.run is not None, 120)
     styles.choose(1)
-    name = styles.choices.name
+    name = styles.topic_controls.name
     for panel in ("pathways", "completion"):
         explorer.names.value = panel
         class_selector = explorer.panel.class_selector
         assert (class_selector.class_box.label, class_selector.style_box.label) == (name, "style 1")
         until(lambda: explorer.panel.runner.run is not None)
         (way,) = explorer.panel.runner.run.pathways.each
-        assert np.array_equal(way.masks(styles.selection.net).m7.numpy(), styles._mask)
+        assert np.array_equal(
+            way.masks(styles.selection.net).m7.numpy(),
+            styles.chosen.mask(styles.topic_controls.threshold.value, styles.topic_controls.distinct.value),
+        )
     assert explorer.selection.layer == styles.selection.layer

@@ -13,7 +13,7 @@ from torch import nn
 from waiting import until
 
 import cnnexplore as cx
-from cnnexplore.widgets.live.frame_history import FrameHistory
+from cnnexplore.widgets.panels.run_pictures import FrameHistory
 
 
 def uploaded(name: str, content: bytes) -> dict:
@@ -38,9 +38,9 @@ def test_it_begins_by_itself_and_ends(panel):
 def test_the_code_remakes_the_picture_to_the_bit_also_after_steering(panel):
     p = panel("lenet", steps=400)
     until(lambda: p.runner.run is not None and p.runner.run.step > 20)
-    p.controls.C.value = 10**0.5
+    p.controls.sliders["C"].value = 10**0.5
     until(lambda: p.runner.run.step > 60)
-    p.controls.jitter.value = 3
+    p.controls.sliders["jitter"].value = 3
     until(lambda: p.runner.run.step > 100)
     p.pause()
     until(lambda: p.runner.state == "paused")
@@ -54,9 +54,9 @@ def test_sliders_write_into_the_mailbox_and_nothing_starts_over(panel):
     p = panel("lenet", steps=50_000)
     until(lambda: p.runner.run is not None and p.runner.run.step > 5)
     run = p.runner.run
-    p.controls.beta.value = 1.3
-    p.controls.alpha.value = 4.0
-    p.controls.C.value = 19.95
+    p.controls.sliders["beta"].value = 1.3
+    p.controls.sliders["alpha"].value = 4.0
+    p.controls.sliders["C"].value = 19.95
     step = run.step
     until(lambda: run.step > step + 5)
     assert p.runner.run is run
@@ -64,22 +64,22 @@ def test_sliders_write_into_the_mailbox_and_nothing_starts_over(panel):
     assert (values.beta, values.alpha, values.C) == (1.3, 4.0, 20.0)
     p.controls.preset.value = "the paper's for this layer"
     assert run.settings.snapshot().C == 100
-    assert p.controls.C.value == 100
+    assert p.controls.sliders["C"].value == 100
 
 
 def test_a_setting_off_the_slider_s_ticks_survives_the_browser_s_echo(panel):
     p = panel("lenet", C=333, start=False)
-    p.controls.C.value = 331.1311
+    p.controls.sliders["C"].value = 331.1311
     assert p.settings.C == 333
 
 
 def test_another_layer_image_seed_or_network_starts_afresh_and_keeps_the_settings(panel):
     p = panel("lenet", steps=50_000)
     until(lambda: p.runner.run is not None and p.runner.run.step > 5)
-    p.controls.C.value = 10
+    p.controls.sliders["C"].value = 10
     for change in (
-        lambda: setattr(p.layer, "value", "pool1"),
-        lambda: setattr(p.image, "value", "digit 7"),
+        lambda: setattr(p.selectors.layer, "value", "pool1"),
+        lambda: setattr(p.selectors.image, "value", "digit 7"),
         lambda: setattr(p.starts.seed_box, "value", 5),
     ):
         before = p.runner.run
@@ -94,7 +94,7 @@ def test_after_the_end_a_moved_slider_begins_again(panel):
     p = panel("lenet", steps=10)
     assert p.wait(60)
     first = p.runner.run
-    p.controls.C.value = 10
+    p.controls.sliders["C"].value = 10
     until(lambda: p.runner.run not in (None, first) and p.runner.state == "finished")
     assert p.runner.run.first.C == 10
 
@@ -103,13 +103,13 @@ def test_looking_back_shows_an_earlier_frame_and_its_code(panel):
     p = panel("lenet", steps=40)
     assert p.wait(60)
     newest = p.picture
-    p._scrub(8)
+    p.scrub(8)
     shown = p.run_pictures.shown
     assert abs(shown - 8) <= 4
     assert f"steps={shown}," in p.to_python()
     assert not np.array_equal(p.picture, newest)
     assert np.array_equal(eval(p.to_python(), {"cx": cx}).picture, p.picture)
-    p._scrub(90)
+    p.scrub(90)
     assert np.array_equal(p.picture, newest)
 
 
@@ -123,9 +123,9 @@ def test_a_network_that_cannot_be_loaded_gets_a_sentence_and_all_stays(panel, sa
     p = panel("lenet", steps=50_000)
     until(lambda: p.runner.run is not None and p.runner.run.step > 2)
     run = p.runner.run
-    p.network.value = "alexnet"
+    p.selectors.network.value = "alexnet"
     assert any("could not be downloaded" in content.get("text", "") for content, _ in said)
-    assert p.network.value == "lenet"
+    assert p.selectors.network.value == "lenet"
     assert p.runner.run is run
 
 
@@ -134,12 +134,12 @@ def test_bad_numbers_and_uploads_get_a_sentence(panel, said):
     p.starts.seed_box.value = -3
     assert any("seed is -3; expected a whole number" in content.get("text", "") for content, _ in said)
     assert p.starts.seed == 0
-    p.upload.value = (uploaded("x.png", b"abc"),)
+    p.selectors.upload.value = (uploaded("x.png", b"abc"),)
     assert any("not an image" in content.get("text", "") for content, _ in said)
     picture = io.BytesIO()
     Image.new("RGB", (40, 30), "white").save(picture, "PNG")
-    p.upload.value = (uploaded("y.png", picture.getvalue()),)
-    assert p.image.value == "y.png"
+    p.selectors.upload.value = (uploaded("y.png", picture.getvalue()),)
+    assert p.selectors.image.value == "y.png"
     until(lambda: p.runner.run is not None and p.runner.run.step > 2)
     assert "'y.png'" in p.to_python()
 
@@ -170,10 +170,10 @@ def test_the_poster_is_a_png_of_both_pictures_with_the_code_inside(panel):
 
 def test_a_click_draws_what_a_unit_sees(panel):
     p = panel("lenet", layer="pool2", start=False)
-    p._pick(0, 27)
+    p.original.receive({"kind": "pick", "row": 0, "column": 27})
     assert p.selection.position == (0, 3)
     assert p.original.box == [0, 12, 15, 27]
-    p._pick(14, 14)
+    p.estimate.receive({"kind": "pick", "row": 14, "column": 14})
     assert p.original.box == p.estimate.box
 
 
@@ -192,8 +192,8 @@ def test_two_panels_share_what_they_look_at(panel):
     one = panel("lenet", start=False)
     two = panel(selection=one.selection, start=False)
     assert two.selection.net is one.selection.net
-    two.layer.value = "pool1"
-    assert one.layer.value == "pool1"
+    two.selectors.layer.value = "pool1"
+    assert one.selectors.layer.value == "pool1"
     # Each panel prepares its run in a thread of its own, so each has to be waited for.
     for shown in (one, two):
         until(lambda shown=shown: shown.runner.run is not None and shown.runner.run.layer.name == "pool1")
@@ -203,13 +203,15 @@ def test_two_panels_share_what_they_look_at(panel):
 @pytest.mark.parametrize(("net", "first"), [("lenet", "digit 2"), ("worldnet", "scene: church"), ("photonet", "cat")])
 def test_the_pictures_that_suit_the_network_come_first(panel, net, first):
     p = panel(net, start=False)
-    assert p.image.value == first
-    assert p.image.options[0].split()[0].rstrip(":") == {"cat": "cat"}.get(first, first.split()[0].rstrip(":"))
-    assert {"cat", "scene: boat", "digit 7"} <= set(p.image.options)
-    p.image.value = "scene: boat"
+    assert p.selectors.image.value == first
+    assert p.selectors.image.options[0].split()[0].rstrip(":") == {"cat": "cat"}.get(
+        first, first.split()[0].rstrip(":")
+    )
+    assert {"cat", "scene: boat", "digit 7"} <= set(p.selectors.image.options)
+    p.selectors.image.value = "scene: boat"
     code = p.selection.image_python
     assert np.array_equal(eval(code, {"cx": cx}), p.selection.image)
-    assert {"photonet", "photonet-robust", "worldnet", "worldnet-robust", "lenet"} <= set(p.network.options)
+    assert {"photonet", "photonet-robust", "worldnet", "worldnet-robust", "lenet"} <= set(p.selectors.network.options)
 
 
 def test_a_window_of_the_map_masks_the_code_and_is_framed(panel):
@@ -234,7 +236,7 @@ def test_a_window_does_not_outlive_its_layer_and_flat_layers_have_no_map(panel, 
     p = panel("lenet", layer="pool1", steps=5, mask=cx.masks.window(0, 0, 4, 4))
     assert p.wait(60)
     assert p.map.widget.layout.display == ""
-    p.layer.value = "conv3"
+    p.selectors.layer.value = "conv3"
     until(lambda: p.runner.run is not None and p.runner.run.layer.name == "conv3" and p.runner.state == "finished")
     assert p.mask is None
     assert p.map.widget.layout.display == "none"
@@ -259,7 +261,7 @@ def test_several_seeds_grow_side_by_side_in_one_run(panel):
     assert p.estimate.caption.endswith("seeds 3 to 6")
     again = eval(p.to_python(), {"cx": cx})
     assert np.array_equal(np.stack([r.picture for r in again]), p.picture)
-    content, buffers = p.estimate.stream._latest()
+    content, buffers = p.estimate.stream.latest
     assert (content["n"], content["w"], content["h"]) == (4, 28, 28)
     assert bytes(buffers[0]) == p.picture.tobytes()
     poster = Image.open(io.BytesIO(p.poster()))

@@ -36,7 +36,7 @@ def test_the_most_interesting_unit_comes_first_and_its_code_remakes_it(panel, ne
 def test_a_chosen_unit_starts_by_itself_and_keeps_the_settings(panel, net):
     p = panel(net, "conv2", steps=50_000, thumbnails=False)
     until(lambda: p.runner.run is not None and p.runner.run.step > 3)
-    p.controls.beta.value = 1.5
+    p.controls.sliders["beta"].value = 1.5
     p.grid.set_state({"selected": 7})  # as the browser does
     until(lambda: p.runner.run is not None and p.runner.run.units == [7] and p.runner.run.step > 3)
     assert p.settings.beta == 1.5
@@ -61,13 +61,13 @@ def test_a_position_takes_the_whole_canvas_and_is_framed(panel, net):
 def test_another_layer_chooses_anew_and_what_was_the_paper_s_stays_the_paper_s(panel, net):
     p = panel(net, "conv1", unit=4, position=(1, 1), steps=5, thumbnails=False)
     assert p.wait(60)
-    p.layer.value = "pool2"
+    p.selectors.layer.value = "pool2"
     until(lambda: p.runner.run is not None and p.runner.run.layer.name == "pool2" and p.runner.state == "finished")
     assert p.runner.run.position is None
     assert p.settings.C == cx.Maximization(net, "pool2", 0).settings.C
-    p.controls.C.value = 10.0
+    p.controls.sliders["C"].value = 10.0
     share = 10 / cx.Maximization(net, "pool2", 0).settings.C
-    p.layer.value = "conv4"
+    p.selectors.layer.value = "conv4"
     until(lambda: p.runner.run is not None and p.runner.run.layer.name == "conv4" and p.runner.state == "finished")
     assert pytest.approx(share * cx.Maximization(net, "conv4", 0).settings.C, rel=0.01) == p.settings.C
     assert p.map.widget.layout.display == "none"
@@ -92,14 +92,14 @@ def test_every_unit_gets_a_thumbnail_the_chosen_one_its_own(panel, net):
 
 def test_thumbnails_are_kept_when_the_layer_is_left_and_can_wait(panel, net):
     p = panel(net, "conv2", steps=5)
-    until(lambda: len(p.gallery._kept.get((net, "conv2"), ())) >= 8, 60)
+    until(lambda: p.grid.note[:1].isdigit() and int(p.grid.note.split()[0]) >= 8, 60)
     p.grid.on_action()
     until(lambda: p.gallery.runner.state == "paused")
     assert p.grid.action == "go on"
-    kept = dict(p.gallery._kept[(net, "conv2")])
-    p.layer.value = "conv1"
+    kept = {k: p.grid.picture(k) for k in p.grid.order[: int(p.grid.note.split()[0])]}
+    p.selectors.layer.value = "conv1"
     until(lambda: p.grid.count == net.layers["conv1"].channels)
-    p.layer.value = "conv2"
+    p.selectors.layer.value = "conv2"
     until(lambda: p.grid.count == net.layers["conv2"].channels and p.grid.done >= len(kept))
     chosen = p.grid.order[0]  # the live run makes a better one
     assert all(np.array_equal(p.grid.picture(k), picture) for k, picture in kept.items() if k != chosen)
@@ -108,7 +108,7 @@ def test_thumbnails_are_kept_when_the_layer_is_left_and_can_wait(panel, net):
 
 
 def test_running_the_cell_again_replaces_the_run_and_its_gallery(panel, net, monkeypatch):
-    monkeypatch.setattr("cnnexplore.widgets.panels.run_panel.cell_key", lambda: "cell 7 0")
+    monkeypatch.setattr("cnnexplore.widgets.panels.base.cell_key", lambda: "cell 7 0")
     one = panel(net, "conv2", steps=50_000)
     until(lambda: one.gallery.runner.state == one.runner.state == "running")
     two = panel(net, "conv2", steps=50_000)
@@ -149,9 +149,9 @@ def test_nobody_looking_makes_no_thumbnails(panel, net):
 def test_a_complete_layer_has_nothing_to_go_on_with(panel, net):
     p = panel(net, "conv1", steps=5)
     until(lambda: p.grid.note == "20 units", 60)
-    p.layer.value = "conv2"
+    p.selectors.layer.value = "conv2"
     until(lambda: p.grid.count == 50 and p.gallery.runner.state == "running")
-    p.layer.value = "conv1"
+    p.selectors.layer.value = "conv1"
     until(lambda: p.grid.count == 20 and p.grid.done == 20)
     until(lambda: (p.grid.note, p.grid.action) == ("20 units", ""))
 

@@ -7,7 +7,7 @@ import pytest
 from waiting import until
 
 import cnnexplore as cx
-from cnnexplore.widgets.live.selection import EACH
+from cnnexplore.widgets.live.selection import EACH_STYLE
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_styles_of_a_class(panel, net, on_cpu, said, refused):
     p.class_selector.style_box.value = 1
     assert p.wait(60)
     assert np.array_equal(p.runner.run.pathways.each[0].masks(net).m7.numpy(), masks[1])
-    p.class_selector.style_box.value = EACH
+    p.class_selector.style_box.value = EACH_STYLE
     p.locations.view.receive({"kind": "window", "window": [0, 0, 3, 3]})
     assert p.wait(60)
     assert p.picture.shape[0] == 2
@@ -118,7 +118,7 @@ def test_another_network_brings_its_own_places(panel, net, said, on_cpu):
     p = panel(net, 3, ensembles=1)
     assert p.wait(60)
     p.locations.view.receive({"kind": "window", "window": [0, 0, 2, 2]})
-    p.network.value = "lenet"
+    p.selectors.network.value = "lenet"
     until(lambda: p.runner.run is not None and p.runner.run.net.name == "lenet" and p.runner.state == "finished")
     assert p.locations.mask.shape == (4, 4)
     assert p.locations.mask.all()

@@ -7,7 +7,6 @@ import threading
 
 import pytest
 
-from cnnexplore.widgets.live import post as room
 from cnnexplore.widgets.live.post import handles_messages, post, wait_for
 
 
@@ -72,4 +71,3 @@ def test_a_thread_that_ended_is_forgotten(kernel):
     called = []
     post(lambda: called.append(1))
     assert called == [1]
-    assert not room._waiting

@@ -41,8 +41,8 @@ def test_a_topic_has_images_a_mask_and_a_picture_whose_code_remakes_it(panel, ne
     assert p.wait(60)
     assert (p.chosen.topic, len(p.topics)) == (0, 3)
     assert {p.features.classes[k] for k in p.features.labels} == {"church"}
-    assert list(p.choices.class_box.options) == ["all classes", "church", "boat"]
-    assert [b.layout.display for b in p.choices.buttons] == [""] * 3 + ["none"] * 5
+    assert list(p.topic_controls.class_box.options) == ["all classes", "church", "boat"]
+    assert [b.layout.display for b in p.topic_controls.buttons] == [""] * 3 + ["none"] * 5
     until(lambda: p.grid.done == p.grid.count == len(p.topics.images(0, None)))
     mask = p.topics.mask(0, THRESHOLD, DISTINCT)
     assert p.mask_view.caption == f"m7 of topic 0: {mask.sum()} of 256 units open"
@@ -51,7 +51,7 @@ def test_a_topic_has_images_a_mask_and_a_picture_whose_code_remakes_it(panel, ne
         list(class_and_scale(p.features, p.topics.images(0, None), mask)[:1]),
         class_and_scale(p.features, p.topics.images(0, None), mask)[1],
     )
-    assert p.estimate.caption == "what church is through topic 0"
+    assert p.estimate.caption == "church through topic 0"
     assert "# topic 0 of cx.topics(cx.features(cx.load('worldnet-styles'), images).of('church'), 3)" in p.to_python()
     assert np.array_equal(eval(p.to_python(), {"cx": cx}).picture, p.picture)
     alone = cx.visualize_topic(p.topics, 0, steps=3, progress=False)
@@ -61,37 +61,37 @@ def test_a_topic_has_images_a_mask_and_a_picture_whose_code_remakes_it(panel, ne
 
 def test_another_topic_another_mask_another_class(panel):
     p = panel("church")
-    p.choices.buttons[2].click()
-    until(lambda: p.estimate.caption == "what church is through topic 2" and p.runner.state == "finished")
+    p.topic_controls.buttons[2].click()
+    until(lambda: p.estimate.caption == "church through topic 2" and p.runner.state == "finished")
     first = p.runner.run
-    p.choices.distinct.value = 0.0
+    p.topic_controls.distinct.value = 0.0
     until(lambda: p.runner.run is not None and p.runner.run is not first and p.runner.state == "finished")
     assert p.mask_view.caption == f"m7 of topic 2: {p.topics.mask(2, THRESHOLD).sum()} of 256 units open"
-    p.choices.threshold.value, p.choices.distinct.value = 0.3, 1.0
-    p.choices.class_box.value = "boat"
-    until(lambda: p.estimate.caption == "what boat is through topic 2" and p.runner.state == "finished")
-    p.choices.k_box.value = 2
+    p.topic_controls.threshold.value, p.topic_controls.distinct.value = 0.3, 1.0
+    p.topic_controls.class_box.value = "boat"
+    until(lambda: p.estimate.caption == "boat through topic 2" and p.runner.state == "finished")
+    p.topic_controls.k_box.value = 2
     until(lambda: p.topics is not None and len(p.topics) == 2 and "topic 0" in p.estimate.caption)
-    p.choices.class_box.value = "all classes"
+    p.topic_controls.class_box.value = "all classes"
     until(lambda: len(p.features) == 60 and p.search.runner.state == "finished")
-    assert "cx.world.dataset" not in p.chosen.code
-    assert ".of(" not in p.chosen.code
+    assert "cx.world.dataset" not in p.chosen.python
+    assert ".of(" not in p.chosen.python
 
 
 def test_points_are_picked_encircled_and_painted(panel):
-    p = panel("church", selection=(shared := cx.widgets.live.selection.Selection()))
-    p._picked(next(k for k in range(20) if p.topics.assignment[k] == 1))
+    p = panel("church", selection=(shared := cx.widgets.live.selection.SharedSelection()))
+    p.pick(next(k for k in range(20) if p.topics.assignment[k] == 1))
     assert p.chosen.topic == 1
     place = int(np.flatnonzero(p.topics.assignment == 1)[0])
     assert shared.image_python == f"images[{p.features.numbers[place]}][0]"
     assert np.array_equal(shared.image, p.features.image(place))
     assert p.embedding_view.picture.caption.endswith("topic 1")
     assert len(p.embedding_view.scatter.widget.data[1].x) == 1
-    p._lassoed([0, 3, 4])
-    until(lambda: p.estimate.caption == "what church is through 3 images by hand" and p.runner.state == "finished")
+    p.encircle([0, 3, 4])
+    until(lambda: p.estimate.caption == "church through 3 images by hand" and p.runner.state == "finished")
     assert np.array_equal(eval(p.to_python(), {"cx": cx}).picture, p.picture)
     assert p.grid.count == 3
-    p._lassoed(list(range(len(p.features))))  # nothing is left to be told from
+    p.encircle(list(range(len(p.features))))  # nothing is left to be told from
     until(lambda: "images by hand" in p.estimate.caption and p.grid.count > 3)
     colours = {}
     for kind in ("topic", "class", "prediction"):
@@ -110,7 +110,7 @@ def test_codes_that_are_known_need_no_pass(keep, net, scenes, monkeypatch):
     assert p.wait(60)
     assert "# topic 0 of cx.topics(features.of('boat'), 3)" in p.to_python()
     number = int(p.features.numbers[4])
-    p._picked(4)
+    p.pick(4)
     assert p.selection.image_python == f"features.source[{number}]"
     shown = eval(p.selection.image_python, {"features": found})
     assert np.array_equal(net.pixels_of(shown), net.pixels_of(p.selection.image))
@@ -123,9 +123,9 @@ def test_an_image_of_a_folder_is_named_by_its_path(keep, net, scenes, tmp_path):
         Image.fromarray(image.numpy().transpose(1, 2, 0)).save(tmp_path / scenes.names[label] / f"{k}.png")
     p = keep(cx.StylePanel(net, tmp_path, None, k=2, steps=1))
     assert p.wait(60)
-    assert list(p.choices.class_box.options) == ["all classes", "boat", "church"]
+    assert list(p.topic_controls.class_box.options) == ["all classes", "boat", "church"]
     assert f"cx.features(cx.load('worldnet-styles'), {str(tmp_path)!r})" in p.to_python()
-    p._picked(3)
+    p.pick(3)
     path = eval(p.selection.image_python)
     assert np.array_equal(net.pixels_of(path), net.pixels_of(p.selection.image))
 

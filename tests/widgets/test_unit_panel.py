@@ -22,7 +22,7 @@ def panel(keep):
 
 
 def shown(view):
-    content, buffers = view.stream._latest()
+    content, buffers = view.stream.latest
     return np.frombuffer(buffers[0], np.uint8).reshape(content["n"], content["h"], content["w"], 3)
 
 
@@ -49,11 +49,11 @@ def test_another_unit_rule_and_layer(panel):
     assert p.filter.caption == "its filter" or "weights" in p.filter.caption
     p.grid.selected = 7
     until(lambda: p.runner.state == "finished" and p.top.units == [7], 60)
-    before = p._projections
+    before = p.projected
     p.rule.value = "gradient"
     until(lambda: p.runner.state == "finished" and "gradient" in p.projections.caption, 60)
-    assert np.array_equal(p._projections, p.top.projections(rule="gradient"))
-    assert before.shape == p._projections.shape
+    assert np.array_equal(p.projected, p.top.projections(rule="gradient"))
+    assert before.shape == p.projected.shape
     p.selectors.layer.value = "conv2"
     until(lambda: p.runner.state == "finished" and p.top.layer.name == "conv2", 60)
     assert p.grid.count == p.selection.net.layers["conv2"].channels
@@ -80,10 +80,10 @@ def test_what_is_wrong_gets_a_sentence(panel, refused, said):
 def test_thumbnails_are_filters_or_maps_and_lead_to_the_unit(panel):
     p = panel("lenet", "conv2")
     net = p.selection.net
-    sprite = dict(p.grid._sprites)
+    before = [p.grid.picture(k) for k in range(p.grid.count)]
     assert p.kind.options == ("top patches", "filters", "maps")
     p.kind.value = "filters"
-    until(lambda: p.runner.state == "finished" and p._shown[2] == "filters", 60)
+    until(lambda: p.runner.state == "finished" and p.shown[2] == "filters", 60)
     assert p.grid.done == p.grid.count
     tiles = cx.filters(net, "conv2").tiles(3)
     assert np.array_equal(p.grid.picture(3), fit_to_square(drawing.tiles(tiles, 5, background=150), p.grid.side))
@@ -91,33 +91,33 @@ def test_thumbnails_are_filters_or_maps_and_lead_to_the_unit(panel):
     until(lambda: p.runner.state == "finished" and p.top.units == [3], 60)
     assert p.to_python().endswith("cx.filters(cx.load('lenet'), 'conv2')")
     p.kind.value = "maps"
-    until(lambda: p.runner.state == "finished" and p._shown[2] == "maps", 60)
+    until(lambda: p.runner.state == "finished" and p.shown[2] == "maps", 60)
     assert p.grid.done == p.grid.count
     scope = {"cx": cx}
     first, second = p.to_python().split("\n")
     exec(first, scope)
     maps = eval(second, scope)
-    assert np.array_equal(maps.image, shown(p.whole)[0])
+    assert np.array_equal(maps.image, shown(p.image)[0])
     peak = np.unravel_index(maps.maps[3].argmax(), maps.maps.shape[1:])
-    assert p.whole.box[0] == np.floor(maps.layer.rf_box(*map(int, peak))[0])
+    assert p.image.box[0] == np.floor(maps.layer.rf_box(*map(int, peak))[0])
     heat = drawing.heat(maps.maps, True, drawing.limits(maps.maps, True))  # of a convolution: signed
     assert np.array_equal(p.grid.picture(3), fit_to_square(heat[3], p.grid.side))
     p.kind.value = "top patches"
-    until(lambda: p.runner.state == "finished" and p._shown[2] == "top patches", 60)
+    until(lambda: p.runner.state == "finished" and p.shown[2] == "top patches", 60)
     assert p.grid.done == p.grid.count
-    assert all(np.array_equal(p.grid.picture(k), sprite[k]) for k in sprite)
+    assert all(np.array_equal(p.grid.picture(k), picture) for k, picture in enumerate(before))
 
 
 def test_a_click_on_a_patch_shows_its_image_and_maps_follow(panel):
     p = panel("lenet", "conv2", unit=5)
     p.patches.receive({"kind": "pick", "row": 1, "column": 1, "item": 4})
-    assert np.array_equal(shown(p.whole)[0], p.top.pictures()[4])
-    assert p.whole.caption.startswith(f"image {p.top.indices[0, 4]},")
+    assert np.array_equal(shown(p.image)[0], p.top.pictures()[4])
+    assert p.image.caption.startswith(f"image {p.top.indices[0, 4]};")
     p.kind.value = "maps"
-    until(lambda: p.runner.state == "finished" and p._shown[2] == "maps", 60)
-    assert p._shown[3] == p.top.indices[0, 4]
+    until(lambda: p.runner.state == "finished" and p.shown[2] == "maps", 60)
+    assert p.shown[3] == p.top.indices[0, 4]
     p.patches.receive({"kind": "pick", "row": 1, "column": 1, "item": 2})
-    until(lambda: p.runner.state == "finished" and p._shown[3] == p.top.indices[0, 2], 60)
+    until(lambda: p.runner.state == "finished" and p.shown[3] == p.top.indices[0, 2], 60)
     assert p.grid.done == p.grid.count
     assert p.grid.selected == 5
 
@@ -126,7 +126,7 @@ def test_a_layer_offers_the_thumbnails_that_it_has(panel):
     p = panel("lenet", "conv1")
     assert p.kind.options == ("top patches", "filters", "maps")
     p.kind.value = "filters"
-    until(lambda: p.runner.state == "finished" and p._shown[2] == "filters", 60)
+    until(lambda: p.runner.state == "finished" and p.shown[2] == "filters", 60)
     assert p.grid.done == p.grid.count
     colours = cx.filters(p.selection.net, "conv1").pictures()
     assert np.array_equal(p.grid.picture(2), fit_to_square(colours[2], p.grid.side))

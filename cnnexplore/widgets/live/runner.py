@@ -142,6 +142,11 @@ class Runner:
             if _runners.get(self.key) is self:
                 del _runners[self.key]
 
+    @property
+    def idle(self) -> bool:
+        """Whether no run goes on."""
+        return self._idle.is_set()
+
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the run has ended or failed and its results are shown; an interrupt only ends the waiting.
 

@@ -1,8 +1,9 @@
-"""AttributionPanel: which pixels make the network say this, by all methods side by side."""
+"""AttributionPanel: the pixels that a class or a unit depends on, by all methods side by side."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import ipywidgets as w
 import numpy as np
@@ -12,44 +13,72 @@ from ...attribution import Attribution, attribute_stream, attribution_methods, f
 from ...errors import ExploreError, SettingError
 from ...network import Layer, Network, bottleneck_layers
 from ...results import whole_scale
-from ...units import activation_maps
-from ..live.selection import Selection
+from ...units import ActivationMaps, activation_maps
+from ..elements import WRAP
+from ..live.selection import Selection, SharedSelection
 from ..views.frame_view import FrameView, side_by_side
 from ..views.map_view import MapView, nearest_position, receptive_box
 from ..views.unit_grid import UnitGrid
-from .look_panel import LookPanel
+from .base import NetworkLike
 from .method_controls import MethodControls
+from .task_panel import TaskPanel
 
 
-class AttributionPanel(LookPanel):
-    """An image, what a method says of it, the map of a layer to choose a unit on, and all methods as thumbnails.
+class AttributionPanel(TaskPanel):
+    """An image, its attribution by a method, a map on which a unit is chosen, and all methods as thumbnails.
 
-    net: a Network, a name or a path for `cx.load` (default: photonet). image: one, a list, or a dict by name. target: a
-    class's number or label (default: the predicted one). method: one of `cx.attribution_methods()`. layer: whose units
-    can be explained, and at which Grad-CAM looks (default: the last one with a map). selection: share what is looked
-    at. Raises LayerNotFound, ImageError, SettingError, NetworkError, WeightsError.
+    Parameters
+    ----------
+    net : Network or str or path, optional
+        A network, or what `load` takes (default: "photonet").
+    image : object, optional
+        An image, a list, or a dict by name (default: the bundled images).
+    target : int or str, optional
+        A class's number or label (default: the predicted class).
+    method : str
+        One of `attribution_methods()`.
+    layer : str, optional
+        The layer of the map, and of Grad-CAM (default: the last one with a map before the class scores).
+    opacity : float
+        Of the attribution over the image, 0 to 1.
+    selection : SharedSelection, optional
+        Shares what is looked at with other panels.
+
+    Raises
+    ------
+    LayerNotFound, ImageError, SettingError, NetworkError, WeightsError
+
+    Examples
+    --------
+    >>> import cnnexplore as cx
+    >>> panel = cx.AttributionPanel("lenet", cx.digit(3), method="gradcam")
+    >>> panel.wait(60)
+    True
+    >>> panel.attribution.about
+    '3'
+    >>> panel.close()
     """
 
-    layer_help = "the layer whose units can be explained, and at which Grad-CAM looks"
+    layer_help = "the layer of the map and of Grad-CAM"
 
     def __init__(
         self,
-        net=None,
-        image=None,
+        net: NetworkLike = None,
+        image: Any = None,
         target: int | str | None = None,
         method: str = "gradient",
         *,
         layer: str | None = None,
         opacity: float = 0.7,
-        selection: Selection | None = None,
+        selection: SharedSelection | None = None,
     ):
         find_method(method)
         if not 0 <= opacity <= 1:
             raise SettingError(f"opacity is {opacity!r}; expected 0 to 1.")
-        self.methods = list(attribution_methods())  # the names, as they are registered now
-        self._first = (target, method, opacity)
-        self._found: dict[str, Attribution] = {}
-        self._failed: dict[str, str] = {}
+        self.methods = list(attribution_methods())
+        self._given = (target, method, opacity)
+        self.found: dict[str, Attribution] = {}  # by method
+        self.failed: dict[str, str] = {}  # the sentence by method
         self._maps: np.ndarray | None = None
         super().__init__(net, image, layer, selection)
 
@@ -60,174 +89,176 @@ class AttributionPanel(LookPanel):
     # what is on the screen
 
     def _build(self) -> list[w.Widget]:
-        target, method, opacity = self._first
-        net = self.selection.net
-        named = net.labels[target] if isinstance(target, int) and 0 <= target < len(net.labels) else target
+        target, method, opacity = self._given
+        net, names = self.net, [name.replace("_", " ") for name in self.methods]
+        label = net.labels[target] if isinstance(target, int) and 0 <= target < len(net.labels) else target
         self.target = w.Combobox(
-            value="" if named is None else str(named), options=net.labels, placeholder="the predicted class",
-            description="target", continuous_update=False, tooltip="a label or a number; empty: the predicted one",
-
+            value="" if label is None else str(label), options=net.labels, placeholder="the predicted class",
+            description="target", continuous_update=False, tooltip="a label or a number; empty: the predicted class",
             layout=w.Layout(width="290px"), style={"description_width": "44px"},
         )  # fmt: skip
         self.method = w.Dropdown(
-            options=[(name.replace("_", " "), name) for name in self.methods], value=method, description="method",
+            options=list(zip(names, self.methods, strict=True)), value=method, description="method",
             layout=w.Layout(width="250px"), style={"description_width": "52px"},
         )  # fmt: skip
         self.opacity = w.FloatSlider(
-            opacity, min=0, max=1, step=0.05, description="opacity", tooltip="of the map over the image",
+            opacity, min=0, max=1, step=0.05, description="opacity", tooltip="of the attribution over the image",
             layout=w.Layout(width="290px"), style={"description_width": "52px"},
         )  # fmt: skip
         self.original, self.overlay = FrameView(net.size, "image"), FrameView(net.size, method)
         self.original.on_pick = self.overlay.on_pick = self._image_picked
-        self.overlay.on_views = self._views
+        self.overlay.on_views = self.runner.watched
         self.bar = w.HTML(layout=w.Layout(margin="2px 0 0 0"))
-        self.map = MapView(False, "the class again", "explain the class and no longer a unit")
-        self.map.on_choose = self._place_chosen
+        self.map = MapView(False, "explain class", "explain the class and no longer a unit")
+        self.map.on_choose = self._position_chosen
         self.unit = w.BoundedIntText(
-            0, min=0, max=1, description="unit", tooltip="the channel whose map is shown; changing it explains it",
+            0, min=0, max=1, description="unit", tooltip="the unit whose map is shown; a change explains it",
             layout=w.Layout(width="128px"), style={"description_width": "30px"},
         )  # fmt: skip
-        self.sliders = MethodControls(min(net.size), self._setting_moved)
-        self.grid = UnitGrid(len(self.methods), 96, [m.replace("_", " ") for m in self.methods], rows=1.1, shown=76)
+        self.method_controls = MethodControls(min(net.size), self._setting_moved)
+        self.grid = UnitGrid(len(names), 96, names, rows=1.1, shown=76)
         self.grid.selected = self.methods.index(method)
-        self.target.observe(self._restart, "value")
+        self.target.observe(self._target_chosen, "value")
         self.method.observe(self._method_chosen, "value")
         self.opacity.observe(lambda _: self._draw(), "value")
         self.unit.observe(self._unit_chosen, "value")
         self.grid.on_select(lambda k: setattr(self.method, "value", self.methods[k]))
-        self.sliders.show(method)
-        wrap = {"flex_flow": "row wrap", "align_items": "flex-start"}
-        pictures = w.HBox([self.original, w.VBox([self.overlay, self.bar])], layout=w.Layout(grid_gap="10px", **wrap))
-        side = w.VBox(
-            [self.map.widget, self.unit, self.sliders.widget], layout=w.Layout(margin="0 0 0 14px", width="216px")
-        )
+        self.method_controls.show(method)
+        pictures = w.HBox([self.original, w.VBox([self.overlay, self.bar])], layout=w.Layout(grid_gap="10px", **WRAP))
+        side = [self.map.widget, self.unit, self.method_controls.widget]
         return [
-            w.HBox([self.target, self.method, self.opacity], layout=w.Layout(**wrap)),
-            w.HBox([pictures, side], layout=w.Layout(margin="8px 0 0 0", **wrap)),
+            w.HBox([self.target, self.method, self.opacity], layout=w.Layout(**WRAP)),
+            w.HBox(
+                [pictures, w.VBox(side, layout=w.Layout(margin="0 0 0 14px", width="216px"))],
+                layout=w.Layout(margin="8px 0 0 0", **WRAP),
+            ),
             self.grid,
+            self.run_view,
         ]
 
     # what a person does
 
-    def _restart(self, _=None) -> None:
-        self._found.clear()
-        self._failed.clear()
+    def _restart(self) -> None:
+        self.found.clear()
+        self.failed.clear()
         self._begin()
 
-    def _method_chosen(self, change) -> None:
-        self.grid.selected = self.methods.index(change.new)
-        self.sliders.show(change.new)
-        if change.new in self._found:
+    def _target_chosen(self, change: dict) -> None:
+        if self._begun is not None and self._begun[0] is self.net:  # else the network has changed, and all begins anew
+            self._restart()
+
+    def _method_chosen(self, change: dict) -> None:
+        self.grid.selected = self.methods.index(change["new"])
+        self.method_controls.show(change["new"])
+        if change["new"] in self.found:
             self._draw()
         else:
             self._begin()
 
     def _setting_moved(self, method: str) -> None:
-        self._found.pop(method, None)
-        self._failed.pop(method, None)
+        self.found.pop(method, None)
+        self.failed.pop(method, None)
         self._begin()
 
-    def _unit_chosen(self, change) -> None:
-        if self._maps is not None and change.new != self._shown_unit:
-            self.selection.set(unit=change.new, position=None)
+    def _unit_chosen(self, change: dict) -> None:
+        if self._maps is not None and change["new"] != self._shown_unit:
+            self.selection.set(unit=change["new"], position=None)
 
-    def _place_chosen(self, place: tuple[int, int] | None) -> None:
-        chosen = {"unit": None, "position": None} if place is None else {"unit": self._shown_unit, "position": place}
-        self.selection.set(**chosen)
+    def _position_chosen(self, position: tuple[int, ...] | None) -> None:
+        self.selection.set(unit=None if position is None else self._shown_unit, position=position)
 
     def _image_picked(self, row: int, column: int) -> None:
-        """A click on the image chooses the unit that looks there."""
-        if max(self._layer.size) > 1 and self._maps is not None:
-            self._place_chosen(nearest_position(self._layer, row, column))
+        """A click on the image chooses the position that sees it."""
+        if max(self.layer.size) > 1 and self._maps is not None:
+            self._position_chosen(nearest_position(self.layer, row, column))
 
     @property
     def _shown_unit(self) -> int:
-        if self.selection.unit is not None:
-            return self.selection.unit
+        unit = self.selection.value.unit
+        if unit is not None:
+            return unit
         return 0 if self._maps is None else int(self._maps.max((1, 2)).argmax())
 
     # the work
 
     def _looked_at(self) -> tuple:
-        s = self.selection
+        s = self.selection.value
         return s.net, id(s.image), s.layer, s.unit, s.position
 
-    def _asked(self) -> dict:
+    def _explained(self) -> dict[str, Any]:
         """What is explained, as `attribute` takes it."""
-        s = self.selection
+        s = self.selection.value
         if s.unit is not None:
             return {"layer": s.layer, "unit": s.unit, "position": s.position}
         typed = self.target.value.strip()
         if not typed:
             return {}
-        return {"target": int(typed) if typed.isdigit() and typed not in s.net.labels else typed}
+        return {"target": int(typed) if typed.isdigit() and typed not in self.net.labels else typed}
 
-    def _selected(self, change) -> None:
-        s = self.selection
-        if self._begun is not None and s.layer in s.net.layers and self._begun != self._looked_at():
-            self._found.clear()
-            self._failed.clear()
-            if self._begun[0] is not s.net:
-                self.target.options, self.target.value = s.net.labels, ""
-                self.sliders.reset(min(s.net.size))
-                self.sliders.show(self.method.value)
-        super()._selected(change)
+    def _selected(self, old: Selection, new: Selection) -> None:
+        if self._begun == self._looked_at():
+            return
+        if self._begun is not None and self._begun[0] is not new.net:
+            self.target.options, self.target.value = self.net.labels, ""
+            self.method_controls.reset(min(self.net.size))
+            self.method_controls.show(self.method.value)
+        self._restart()
 
     def _stream(self, looked_at: tuple) -> tuple[Iterator, int]:
-        net, image, asked, chosen = self.selection.net, self.selection.image, self._asked(), self.method.value
-        layer = net.layers[self.selection.layer]
-        left = [m for m in [chosen, *self.methods] if m not in self._found and m not in self._failed]
+        net, image, explained = self.net, self.selection.value.image, self._explained()
+        layer = self.layer
+        left = [m for m in [self.method.value, *self.methods] if m not in self.found and m not in self.failed]
         order = list(dict.fromkeys(left))
-        settings = {m: self._options(m, layer, asked) for m in order}
+        options = {m: self._options(m, layer, explained) for m in order}
 
         def steps() -> Iterator:
             yield "maps", activation_maps(net, image, layer.name) if max(layer.size) > 1 else None, 1.0
             for method in order:
                 try:
-                    for found, share in attribute_stream(net, image, method=method, **asked, **settings[method]):
+                    for found, share in attribute_stream(net, image, method=method, **explained, **options[method]):
                         yield method, found, share
                 except ExploreError as error:
                     yield method, str(error), 1.0
 
         return steps(), 10_000
 
-    def _options(self, method: str, layer: Layer, asked: dict) -> dict:
-        moved = self.sliders.values(method)
-        looks_at_a_layer = any(option.name == "at" for option in find_method(method).options)
-        if looks_at_a_layer and "layer" not in asked and layer.has_map and layer != self.selection.net.scores:
+    def _options(self, method: str, layer: Layer, explained: dict[str, Any]) -> dict[str, Any]:
+        moved = self.method_controls.values(method)
+        takes_layer = any(option.name == "at" for option in find_method(method).options)
+        if takes_layer and "layer" not in explained and layer.has_map and layer != self.net.scores:
             moved["at"] = layer.name
         return moved
 
-    def _frame(self, frame) -> None:
-        what, found, share = frame
+    def _show_result(self, result: tuple) -> None:
+        what, found, share = result
         if what == "maps":
             self._show_maps(found)
             return
+        place = self.methods.index(what)
         if isinstance(found, str):
-            self._failed[what] = found
-            self.grid.put(self.methods.index(what), np.full((8, 8, 3), 170, np.uint8))
+            self.failed[what] = found
+            self.grid.put(place, np.full((8, 8, 3), 170, np.uint8))
         else:
-            self._found[what] = found
+            self.found[what] = found
             if share == 1:
-                self.grid.put(self.methods.index(what), found.picture)
+                self.grid.put(place, found.picture)
         if what == self.method.value:
             self._draw()
-        done = sum(m in self._found or m in self._failed for m in self.methods)
-        if self.method.value not in self._failed:
-            grows = f", {share:.0%} of the windows" if share < 1 else ""
-            self.status.set_status("running", f"{done} of {len(self.methods)} methods{grows}")
+        if self.method.value not in self.failed:
+            done = sum(m in self.found or m in self.failed for m in self.methods)
+            part = f", {share:.0%} of the windows" if share < 1 else ""
+            self.run_view.set_status("running", f"{done} of {len(self.methods)} methods{part}")
 
-    def _show_maps(self, maps) -> None:
-        s, layer = self.selection, self._layer
+    def _show_maps(self, maps: ActivationMaps | None) -> None:
+        s, net, layer = self.selection.value, self.net, self.layer
         self._maps = None if maps is None else maps.maps
-        image = s.net.picture(s.net.pixels_of(s.image))
         for view in (self.original, self.overlay):
-            if (view.height, view.width) != s.net.size:
-                view.resize(s.net.size)
+            if (view.height, view.width) != net.size:
+                view.resize(net.size)
             view.box = []
-        self.original.draw(image)
+        self.original.draw(net.picture(net.pixels_of(s.image)))
         self.unit.layout.display = "none" if maps is None else ""
-        if maps is None:
+        if self._maps is None:
             self.map.widget.layout.display = "none"
             return
         shown = self._shown_unit
@@ -235,60 +266,54 @@ class AttributionPanel(LookPanel):
         if self.unit.value != shown:
             self.unit.value = shown
         values = self._maps[shown]
-        place = s.position
-        if s.unit is not None and place is None:
-            place = tuple(int(v) for v in np.unravel_index(values.argmax(), values.shape))
+        position = s.position
+        if s.unit is not None and position is None:
+            position = tuple(int(v) for v in np.unravel_index(values.argmax(), values.shape))
         picture = drawing.heat(values, signed=bool((values < 0).any()))
-        self.map.show(layer, picture, place, f"unit {shown} of {layer.name}; click a place to explain it")
-        if place is not None:
-            self.original.box = self.overlay.box = receptive_box(layer, place)
+        self.map.show(layer, picture, position, f"unit {shown} of {layer.name}; click a position to explain it")
+        if position is not None:
+            self.original.box = self.overlay.box = receptive_box(layer, position)
 
     def _draw(self) -> None:
         method = self.method.value
-        a = self._found.get(method)
+        a, name = self.found.get(method), method.replace("_", " ")
         if a is None:
-            if method in self._failed:
-                self.overlay.caption, self.bar.value = f"{method.replace('_', ' ')}: does not fit", ""
-                self.overlay.draw(self._blank())
-                self.status.set_status("failed", self._failed[method])
+            if method in self.failed:
+                self.overlay.caption, self.bar.value = f"{name}: does not fit", ""
+                self.overlay.draw(np.full((*self.net.size, 3), 170, np.uint8))
+                self.run_view.set_status("failed", self.failed[method])
             return
         picture = a.overlay(self.opacity.value)
-        self.overlay.offer(lambda: picture)
         self.overlay.draw(picture)
-        self.overlay.caption = f"{method.replace('_', ' ')} of {a.about}, score {a.score:.3g}"
-        self.bar.value = _colour_bar(
-            *drawing.limits(a.map, a.signed), a.signed, self.overlay.width * whole_scale(picture.shape[:2])
-        )
-
-    def _blank(self) -> np.ndarray:
-        return np.full((*self.selection.net.size, 3), 170, np.uint8)
+        self.overlay.caption = f"{name} of {a.about}, score {a.score:.3g}"
+        width = self.overlay.width * whole_scale(picture.shape[:2])
+        self.bar.value = _colour_bar(*drawing.limits(a.map, a.signed), a.signed, width)
 
     def _finished(self) -> str:
-        method = self.method.value
-        if method in self._failed:
-            return self._failed[method]
-        return f"{len(self._found)} methods, click one; or a place on the map or the image, to explain the unit there"
+        if self.method.value in self.failed:
+            return self.failed[self.method.value]
+        return f"{len(self.found)} methods; click one, or a position on the map or the image to explain the unit there"
 
     # what leaves the panel
 
     @property
     def attribution(self) -> Attribution:
-        """What is on the screen. Raises SettingError if there is nothing yet."""
+        """The attribution on the screen. Raises SettingError if it is not computed yet, or does not fit."""
         method = self.method.value
-        if method not in self._found:
-            raise SettingError(self._failed.get(method, f"{method} is not computed yet; wait a moment."))
-        return self._found[method]
+        if method not in self.found:
+            raise SettingError(self.failed.get(method, f"{method} is not computed yet; wait a moment."))
+        return self.found[method]
 
     @property
     def picture(self) -> np.ndarray:
-        """The image and the map over it, side by side, (H, W', 3) uint8."""
+        """The image, and the attribution over it, side by side, (H, W', 3) uint8."""
         a = self.attribution
         return side_by_side([a.image, a.overlay(self.opacity.value)])
 
     def to_python(self) -> str:
-        """The line of Python that remakes the map."""
-        code, image = self.attribution.to_python(), self.selection.image_python
-        return code if f", {image}, " in code else code.replace(", image", f", {image}", 1)
+        """The line of Python that makes the attribution again. Raises SettingError if it is not computed yet."""
+        python, image = self.attribution.to_python(), self.selection.value.image_python
+        return python if f", {image}, " in python else python.replace(", image", f", {image}", 1)
 
 
 def _colour_bar(low: float, high: float, signed: bool, width: int) -> str:

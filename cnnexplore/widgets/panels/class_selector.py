@@ -1,8 +1,9 @@
-"""ClassSelector: the class and the style that panels look for."""
+"""ClassSelector: the class and the style that pathways and completions are for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import ipywidgets as w
 import numpy as np
@@ -10,155 +11,205 @@ import numpy as np
 from ...errors import SettingError
 from ...network import Network, unit_name
 from ...styles import Pathway, Topics, as_pathway
-from ..live.selection import EACH, Selection
+from ..live.selection import EACH_STYLE, Selection, SharedSelection
 
-EVERY, BESIDE = "every style", "each style beside the next"
-MOST = 4  # styles that are shown beside each other
+ALL_STYLES, SIDE_BY_SIDE = "every style", "each style beside the next"
+MAX_STYLES = 4  # that are shown beside each other
 _PICTURES = 16  # at once
 
 
 @dataclass(frozen=True, eq=False)
 class ClassStyles:
-    """The styles of a network's classes, as pathways: by the class's label, or "" for any class."""
+    """The known styles of a network's classes, as pathways.
+
+    Attributes
+    ----------
+    net : Network
+        The network that the masks belong to.
+    by_class : dict
+        The pathways by the class's label; "" for any class.
+    """
 
     net: Network
     by_class: dict[str, list[Pathway]]
 
     @classmethod
-    def of(cls, net: Network, given) -> ClassStyles:
-        """given: a cx.Topics, or a list of what `cx.complete` takes as a style, or a dict of either by label.
+    def of(cls, net: Network, given: Any) -> ClassStyles:
+        """The styles that a user gives.
 
-        Raises SettingError, NetworkError.
+        Parameters
+        ----------
+        net : Network
+        given : Topics or list or dict
+            A `Topics`, a list of what `complete` takes as a style, or a dict of either by label.
+
+        Raises
+        ------
+        SettingError, NetworkError
         """
         by_class = given if isinstance(given, dict) else {"": given}
         if wrong := [label for label in by_class if label and label not in net.labels]:
             raise SettingError(f"styles has {wrong[0]!r}, which is no class of {net.name}; expected labels of classes.")
         found = {label: [as_pathway(one) for one in some] for label, some in by_class.items()}
         for one in (one for some in found.values() for one in some):
-            one.masks(net)  # one that does not fit is refused now
+            one.masks(net)  # raises for a mask that does not fit
         return cls(net, found)
 
     @classmethod
     def of_topics(cls, topics: Topics, threshold: float, distinct: float) -> tuple[int | None, ClassStyles]:
-        """(the class most of the topics' images are taken for, its styles); masks as `Topics.mask` makes them."""
-        net, said = topics.features.net, topics.features.predicted
-        masks = [topics.distinctive_mask(k, threshold, distinct) for k in range(len(topics))]
-        unit = int(np.bincount(said[said >= 0]).argmax()) if said.max(initial=-1) >= 0 else None
-        label = "" if unit is None else unit_name(net, net.scores, unit)
-        return unit, cls(net, {label: [Pathway.topic(mask) for mask in masks]})
+        """The class that most images of the topics are predicted as, and its styles; masks as `Topics.mask` makes them.
 
-    def known(self, net: Network, unit: int | None) -> list[Pathway]:
-        """Those of a class of a network; none of another network, for masks belong to where they were found."""
-        if net is not self.net:
+        Parameters
+        ----------
+        topics : Topics
+        threshold, distinct : float
+            As for `Topics.mask`.
+        """
+        net, predicted = topics.features.net, topics.features.predicted
+        masks = [topics.distinctive_mask(k, threshold, distinct) for k in range(len(topics))]
+        target = int(np.bincount(predicted[predicted >= 0]).argmax()) if predicted.max(initial=-1) >= 0 else None
+        label = "" if target is None else unit_name(net, net.scores, target)
+        return target, cls(net, {label: [Pathway.topic(mask) for mask in masks]})
+
+    def known(self, net: Network | None, target: int | None) -> list[Pathway]:
+        """The styles of a class; [] for another network, whose units are others."""
+        if net is None or net is not self.net:
             return []
-        label = unit_name(net, net.scores, unit) if unit is not None else ""
+        label = unit_name(net, net.scores, target) if target is not None else ""
         return self.by_class.get(label, self.by_class.get("", []))
 
 
 class ClassSelector:
-    """Two dropdowns, a class of a network and one of its styles, that write into a Selection and follow it.
+    """Two dropdowns, a class of a network and one of its styles, that write into a selection and follow it.
 
-    styles: as `ClassStyles.of` takes them, or None for those of the selection. free: the word for a class that is left
-    open, or "". Raises SettingError, NetworkError.
+    Parameters
+    ----------
+    selection : SharedSelection
+    styles : optional
+        As for `ClassStyles.of`; None: those of the selection.
+    any_class : str
+        The text for no class in particular; "": one must be chosen.
+
+    Raises
+    ------
+    SettingError, NetworkError
     """
 
-    def __init__(self, selection: Selection, styles=None, free: str = ""):
-        self.selection, self.free, self._quiet = selection, free, False
+    def __init__(self, selection: SharedSelection, styles: Any = None, any_class: str = ""):
+        self.selection, self.any_class, self._quiet = selection, any_class, False
         if styles is not None:
-            selection.styles = ClassStyles.of(selection.net, styles)
-        self.class_box = w.Dropdown(description="class", tooltip="which class is looked for")
-        self.style_box = w.Dropdown(description="style", tooltip="through which units of fc7 (a topic's m7)")
+            selection.set(styles=ClassStyles.of(self._net, styles))
+        self.class_box = w.Dropdown(description="class", tooltip="the class")
+        self.style_box = w.Dropdown(description="style", tooltip="the units of fc7 that pass: the mask m7 of a topic")
         for box in (self.class_box, self.style_box):
             box.style.description_width, box.layout.width = "38px", "230px"
         self.class_box.observe(self._class_chosen, "value")
         self.style_box.observe(self._style_chosen, "value")
-        selection.observe(lambda change: self._follow(), ["net", "target", "styles", "style"])
-        self._follow()
+        selection.observe(self._follow)
+        self._show()
+
+    def close(self) -> None:
+        """No longer follow the selection."""
+        self.selection.unobserve(self._follow)
 
     @property
     def target(self) -> int | None:
-        """The class's number; None where it is left open."""
-        unit = self.selection.target
-        fits = unit is not None and 0 <= unit < self.selection.net.scores.channels
-        return unit if fits else None if self.free else 0
+        """The class's number; None for no class in particular."""
+        target = self.selection.value.target
+        fits = target is not None and 0 <= target < self._net.scores.channels
+        return target if fits else None if self.any_class else 0
 
     @property
     def styles(self) -> list[Pathway | None]:
-        """The styles to look for, one or several; None for all that the network has."""
-        known, style = self._known, self.selection.style
-        if style == EACH and known:
-            return known[:MOST]
+        """The chosen styles, one or several; [None] for the whole network."""
+        known, style = self._known, self.selection.value.style
+        if style == EACH_STYLE and known:
+            return list(known[:MAX_STYLES])
         return [known[style]] if style is not None and 0 <= style < len(known) else [None]
 
     @property
     def names(self) -> list[str]:
-        """What the styles are called; "" for all at once."""
-        style, count = self.selection.style, len(self.styles)
-        return (
-            [f"style {k}" for k in range(count)]
-            if count > 1 or style == EACH
-            else ["" if self.styles == [None] else f"style {style}"]
-        )
+        """The names of the chosen styles; "" for the whole network."""
+        style, count = self.selection.value.style, len(self.styles)
+        if count > 1 or style == EACH_STYLE:
+            return [f"style {k}" for k in range(count)]
+        return ["" if self.styles == [None] else f"style {style}"]
 
     @property
-    def looked_for(self) -> tuple:
-        """Class and styles, to be compared."""
+    def chosen(self) -> tuple:
+        """Class and styles, for comparison."""
         return self.target, *(one and one.to_python() for one in self.styles)
 
     @property
-    def _known(self) -> list[Pathway]:
-        styles = self.selection.styles
-        return [] if styles is None else styles.known(self.selection.net, self.target)
+    def _net(self) -> Network:
+        assert self.selection.value.net is not None
+        return self.selection.value.net
 
-    def _follow(self) -> None:
-        """Shows what is selected, also where another panel selected it."""
-        net = self.selection.net
-        names = [(unit_name(net, net.scores, k), k) for k in range(net.scores.channels)]
-        known, style = self._known, self.selection.style
-        options = [(EVERY, None), *((f"style {k}", k) for k in range(len(known)))]
-        options += [(BESIDE, EACH)] if len(known) > 1 else []
+    @property
+    def _known(self) -> list[Pathway]:
+        styles = self.selection.value.styles
+        return [] if styles is None else styles.known(self._net, self.target)
+
+    def _follow(self, old: Selection, new: Selection) -> None:
+        if {"net", "target", "styles", "style"} & new.differences(old):
+            self._show()
+
+    def _show(self) -> None:
+        """Show what is selected, also where another panel selected it."""
+        names = [(unit_name(self._net, self._net.scores, k), k) for k in range(self._net.scores.channels)]
+        known, style = self._known, self.selection.value.style
+        options = [(ALL_STYLES, None), *((f"style {k}", k) for k in range(len(known)))]
+        options += [(SIDE_BY_SIDE, EACH_STYLE)] if len(known) > 1 else []
         self._quiet = True
         try:
-            _offer(self.class_box, [(self.free, None), *names] if self.free else names, self.target)
+            _offer(self.class_box, [(self.any_class, None), *names] if self.any_class else names, self.target)
             _offer(self.style_box, options, style if style in dict(options).values() else None)
         finally:
             self._quiet = False
         self.style_box.layout.display = "" if known else "none"
 
-    def _class_chosen(self, change) -> None:
+    def _class_chosen(self, change: dict) -> None:
         if not self._quiet:
-            self.selection.target = change.new
+            self.selection.set(target=change["new"])
 
-    def _style_chosen(self, change) -> None:
+    def _style_chosen(self, change: dict) -> None:
         if not self._quiet:
-            self.selection.style = change.new
+            self.selection.set(style=change["new"])
 
 
-def through(name: str, ways: list[str]) -> str:
-    """What pictures show, in words: a class, and the pathways that there is a row of pictures for."""
-    ways = [one for one in ways if one]
-    if len(ways) > 1:
-        return f"{name}; one row each: {', '.join(ways)}"
-    return f"{name} through {ways[0]}" if ways else name
+def caption_through(name: str, pathways: list[str]) -> str:
+    """The caption of pictures of a class through one or several pathways, a row for each."""
+    pathways = [one for one in pathways if one]
+    if len(pathways) > 1:
+        return f"{name}; one row each: {', '.join(pathways)}"
+    return f"{name} through {pathways[0]}" if pathways else name
 
 
-def crossed(ways: list, seeds: int | list[int]) -> tuple:
-    """Each of some pathways with each of some seeds, as a run takes them: (pathway, seed, how many stand in a row).
+def each_with_each(pathways: list, seeds: int | list[int]) -> tuple[Any, Any, int]:
+    """Each pathway with each seed, as a run takes them: (pathway, seed, how many pictures stand in a row).
 
-    Raises SettingError if that makes too many pictures.
+    Parameters
+    ----------
+    pathways : list
+    seeds : int or list of int
+
+    Raises
+    ------
+    SettingError
+        If that makes too many pictures.
     """
     several = seeds if isinstance(seeds, list) else [seeds]
-    if len(ways) * len(several) > _PICTURES:
+    if len(pathways) * len(several) > _PICTURES:
         raise SettingError(
-            f"{len(ways)} pathways x {len(several)} seeds are more than {_PICTURES} pictures; take fewer."
+            f"{len(pathways)} pathways x {len(several)} seeds are more than {_PICTURES} pictures; take fewer."
         )
-    if len(ways) == len(several) == 1:
-        return ways[0], several[0], 1
-    return [one for one in ways for _ in several], several * len(ways), len(several)
+    if len(pathways) == len(several) == 1:
+        return pathways[0], several[0], 1
+    return [one for one in pathways for _ in several], several * len(pathways), len(several)
 
 
-def _offer(box: w.Dropdown, options: list[tuple], value) -> None:
+def _offer(box: w.Dropdown, options: list[tuple], value: Any) -> None:
     if list(box.options) != options:
         box.options = options
     if options:
-        box.index = [known for _, known in box.options].index(value)  # None may be one of them
+        box.index = [known for _, known in options].index(value)  # None may be one of them

@@ -1,55 +1,93 @@
-"""CompletionPanel: the painted part of a photograph fills with an object of a class and style while one watches."""
+"""CompletionPanel: the masked part of a photograph filled with an object of a class and style, live."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import ipywidgets as w
 import numpy as np
 
 from ...errors import SettingError
-from ...network import Layer, Network, class_score_layer, resolve_unit
+from ...network import Layer, class_score_layer, resolve_unit
 from ...preimage import Run, Values, paper_jitter, paper_weight
-from ...results import png
 from ...styles import Completion
 from ...styles.completion import INITS, completion_weight
 from ...styles.masked_photograph import MaskedPhotograph
-from ...zoo import DEFAULT, load
-from ..live.selection import Selection
+from ..elements import dropdown
+from ..live.selection import Selection, SharedSelection
 from ..views.mask_painter import MaskPainter
-from .class_selector import ClassSelector, crossed, through
+from .base import NetworkLike
+from .class_selector import ClassSelector, caption_through, each_with_each
 from .run_panel import RunPanel
 from .run_pictures import picture_row
 
-_CONTEXT = "as the rest suggests"
+_ANY_CLASS = "as the rest suggests"
 
 
 class CompletionPanel(RunPanel):
-    """A live completion: paint a mask on a photograph, choose class and style, watch it fill.
+    """A live completion: paint a mask on a photograph and choose a class and a style; the masked part fills.
 
-    net: a Network, a name or a path for `cx.load` (default: photonet). image: an image, a list, or a dict by name
-    (default: pictures at hand). mask: as for `cx.complete`; None finds the part that the predicted class depends on
-    most. target: a class's number or label; None: what the rest of the image suggests. styles: a cx.Topics, a list of
-    what `cx.complete` takes as a style, or a dict of either by class. fill: what the fill begins as, "surroundings",
-    "noise" or "image". C, jitter: None for the usual choice. seeds: how many fills grow side by side. start: begin at
-    once. selection: share what is looked at with other panels.
-    Raises ImageError, SettingError, NetworkError, WeightsError.
+    Parameters
+    ----------
+    net : Network or str or path, optional
+        A network, or what `load` takes (default: "photonet").
+    image : object, optional
+        An image, a list, or a dict by name (default: the bundled images).
+    mask : object, optional
+        As for `complete`; None: the part that the predicted class depends on most.
+    target : int or str, optional
+        A class's number or label; None: what the rest of the image suggests.
+    styles : Topics or list or dict, optional
+        A `Topics`, a list of what `complete` takes as a style, or a dict of either by class.
+    fill : str
+        What the masked part begins as: "surroundings", "noise" or "image".
+    C : float, optional
+        The weight of the class against the priors; None: the usual choice.
+    alpha, beta : float
+        Exponents of the bounded range and of total variation.
+    jitter : int, optional
+        Pixels by which the image is shifted at random; None: the paper's choice.
+    steps : int
+        The length of a run.
+    seed : int
+        The first seed.
+    seeds : int
+        How many completions grow side by side, 1 to 16.
+    start : bool
+        Begin at once.
+    selection : SharedSelection, optional
+        Shares what is looked at with other panels.
+
+    Raises
+    ------
+    ImageError, SettingError, NetworkError, WeightsError
+
+    Examples
+    --------
+    >>> import cnnexplore as cx
+    >>> panel = cx.CompletionPanel("worldnet", cx.scene(7).image, (20, 20, 60, 60), target="church", steps=3)
+    >>> panel.wait(60)
+    True
+    >>> panel.picture.shape
+    (96, 96, 3)
+    >>> panel.close()
     """
 
-    counts = "class"
-    loading = "looking around the hole …"
-    again = "begin again from the empty hole"
-    unit = " M"
-    means = "the class's score, through the style's pathway if there is one, in units of its largest one (M)"
+    weighed = "class"
+    loading = "computing what surrounds the mask …"
+    again = "begin again from the empty mask"
+    metric_unit = " M"
+    metric_help = "the class's score, through the style's pathway if there is one, in units of its largest one (M)"
 
     def __init__(
         self,
-        net=None,
-        image=None,
-        mask=None,
+        net: NetworkLike = None,
+        image: Any = None,
+        mask: Any = None,
         *,
         target: int | str | None = None,
-        styles=None,
+        styles: Any = None,
         fill: str = "surroundings",
         C: float | None = None,
         alpha: float = 6,
@@ -59,129 +97,123 @@ class CompletionPanel(RunPanel):
         seed: int = 0,
         seeds: int = 1,
         start: bool = True,
-        selection: Selection | None = None,
+        selection: SharedSelection | None = None,
     ):
-        net = net or (selection.net if selection is not None else None)
-        net = net if isinstance(net, Network) else load(net or DEFAULT)
         if fill not in INITS:
             raise SettingError(f"fill is {fill!r}; expected one of {', '.join(map(repr, INITS))}.")
-        self._first, self.masked = (mask, target, styles, fill), None
-        given = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter}
-        super().__init__(net, image, None, given, steps, seed, seeds, start, selection)
+        self._given_completion = (mask, target, styles, fill)
+        self.masked: MaskedPhotograph | None = None
+        values = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter}
+        super().__init__(net, image, None, selection, values=values, steps=steps, seed=seed, seeds=seeds, start=start)
 
     def _prepare(self) -> None:
-        s, (mask, target, styles, _) = self.selection, self._first
+        super()._prepare()
+        mask, target, styles, _ = self._given_completion
         if target is not None:
-            s.target = resolve_unit(s.net, s.net.scores, target)
-        self.class_selector = ClassSelector(s, styles, free=_CONTEXT)
+            self.selection.set(target=resolve_unit(self.net, self.net.scores, target))
+        self.class_selector = ClassSelector(self.selection, styles, _ANY_CLASS)
+        self._followers.append(self.class_selector)
         self.mask = mask  # what the person chose; None: found by itself
-        self._dig()
-        s.observe(self._selected, ["target", "styles", "style"])
+        self._find_masked_part()
 
-    def _dig(self) -> None:
-        """The hole in the image that is selected; a C that was usual stays usual when another share is free."""
-        s = self.selection
-        class_score_layer(s.net)
-        usual = self.settings.C == self._usual(s.net.scores, s.net.size).C
-        self.masked = MaskedPhotograph(s.net, s.image, self.mask)
+    def _find_masked_part(self) -> None:
+        """The masked part of the selected image; a C that was the usual one stays the usual one."""
+        class_score_layer(self.net)
+        usual = self.settings.C == self._usual(self.net.scores, self.net.size).C
+        self.masked = MaskedPhotograph(self.net, self.selection.value.image, self.mask)
         if usual:
-            self.settings.update(C=completion_weight(s.net.scores, self.masked))
+            self.settings.update(C=completion_weight(self.net.scores, self.masked))
 
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
-        scores = self.selection.net.scores
+        scores = self.net.scores
         C = paper_weight(scores, size) if self.masked is None else completion_weight(scores, self.masked)
         return Values(self.parameters, C=C, jitter=paper_jitter(scores))
 
     def _looked_at(self) -> tuple:
-        return self.selection.net, id(self.selection.image), self.class_selector.looked_for
+        return self.net, id(self.selection.value.image), self.class_selector.chosen
 
     def _make(self) -> Callable[[], Run]:
-        masked, image = self.masked, self.selection.image
-        topic, seed, self._columns = crossed(self.class_selector.styles, self.starts.noises)
-        settings = {"topic": topic, "seed": seed, "steps": self.starts.steps, "settings": self.settings}
+        net, masked, image = self.net, self.masked, self.selection.value.image
+        topic, seed, self._columns = each_with_each(self.class_selector.styles, self.starts.seed_or_seeds)
+        options = {"topic": topic, "seed": seed, "steps": self.starts.steps, "settings": self.settings}
         target, init = self.class_selector.target, self.fill.value
-        return lambda: Completion(masked.net, image, masked, target=target, init=init, **settings)
+        return lambda: Completion(net, image, masked, target=target, init=init, **options)
 
-    def _begin(self, go: bool = True) -> None:
+    def _begin(self, paused: bool = False) -> None:
         with self.run_view.show_errors():
-            super()._begin(go)
+            super()._begin(paused)
 
-    def _python_of(self, run: Completion, step: int | None) -> str:
-        return run.to_python(self.selection.image_python, step=step)
+    def _run_to_python(self, run: Completion, step: int | None) -> str:
+        return run.to_python(self.selection.value.image_python, step=step)
 
-    def _says(self, run: Completion) -> str:
-        return through(f"{run.class_name}, filled in", self.class_selector.names)
+    def _caption(self, run: Completion) -> str:
+        return caption_through(f"{run.class_name}, filled in", self.class_selector.names)
 
     # what is on the screen
 
     def _above(self) -> list[w.Widget]:
-        self.layer.layout.display = "none"
+        self.selectors.layer.layout.display = "none"
         self.painter = MaskPainter(self.original)
-        self.painter.on_change, self.painter.on_find = self._painted, self._find
-        self.fill = w.Dropdown(options=list(INITS), value=self._first[3], description="begin")
-        self.fill.tooltip = "what the fill begins as: its surroundings, noise, or the image as it is"
-        self.fill.layout.width, self.fill.style.description_width = "180px", "38px"
+        self.painter.on_change, self.painter.on_find = self._painted, lambda: self._set_mask(None)
+        tip = "what the masked part begins as: its surroundings, noise, or the image as it is"
+        self.fill = dropdown(list(INITS), "begin", tip, 180, self._given_completion[3])
         self.fill.observe(lambda change: self._begin(), "value")
-        wrap = w.Layout(flex_flow="row wrap", align_items="center")
+        wrap = {"flex_flow": "row wrap", "align_items": "center"}
         row = [self.class_selector.class_box, self.class_selector.style_box, self.fill]
-        return [w.HBox(row, layout=wrap), w.HBox(self.painter.row, layout=wrap)]
+        return [w.HBox(part, layout=w.Layout(**wrap)) for part in (row, self.painter.row)]
 
-    def _new_run(self, run: Completion) -> None:
+    def _show_run(self, run: Completion) -> None:
         self.estimate.columns = self._columns if len(run.seeds) > self._columns > 0 else 0
         self.painter.show(run.net.picture(run.net.pixels_of(run.image)), run.masked.update_mask)
-        self.original.caption = f"drag or paint what is to be filled: {run.masked.update_mask.mean():.0%}"
+        self.original.caption = f"drag or paint the part to fill: {run.masked.update_mask.mean():.0%}"
         self._before = run.probability(run.image)
 
     def _state(self, state: str) -> None:
         super()._state(state)
-        run = self.runner.run
+        run = self.run
         if state in ("paused", "finished") and run is not None:
             after = dict.fromkeys(f"{run.probability(run.masked.fill(x[None])):.0%}" for x in run.x)
-            self.estimate.caption = f"{self._says(run)}: {self._before:.0%} → {', '.join(after)}"
+            self.estimate.caption = f"{self._caption(run)}: {self._before:.0%} → {', '.join(after)}"
 
     # what a person does
 
     def _painted(self, mask: np.ndarray) -> None:
-        if not mask.any():
-            self.run_view.set_status("failed", "nothing is masked; paint what is to be filled.")
-            return
-        self._mask_anew(mask.copy())
+        if mask.any():
+            self._set_mask(mask.copy())
+        else:
+            self.run_view.set_status("failed", "nothing is masked; paint the part to fill.")
 
-    def _find(self) -> None:
-        self._mask_anew(None)
-
-    def _mask_anew(self, mask: np.ndarray | None) -> None:
+    def _set_mask(self, mask: np.ndarray | None) -> None:
         with self.run_view.show_errors():
             self.mask = mask
-            self._dig()
+            self._find_masked_part()
             self.controls.show(self.settings.snapshot())
             self._begin()
 
     def _pick(self, row: int, column: int) -> None:
-        """A click paints; it chooses no unit."""
+        """A click paints; it chooses no position."""
 
-    def _save(self) -> None:
-        with self.run_view.show_errors():
-            run = self.runner.run
-            if run is None:
-                raise SettingError("there is no run yet; press start.")
-            shown = self.picture
-            made = [run.masked.paste(one) for one in ([shown] if shown.ndim == 3 else shown)]
-            whole = made[0] if shown.ndim == 3 else picture_row(np.stack(made))
-            self.run_view.download(f"{self.selection.net.name}-completed.png", png(whole, self.to_python()))
+    def _saved_picture(self) -> np.ndarray:
+        run = self.run
+        if run is None:
+            raise SettingError("there is no run yet; press start.")
+        shown = self.picture
+        made = [run.masked.paste(one) for one in ([shown] if shown.ndim == 3 else shown)]
+        return made[0] if shown.ndim == 3 else picture_row(np.stack(made))
 
-    def _selected(self, change) -> None:
-        s = self.selection
-        with self.run_view.show_errors():
-            if s.layer not in s.net.layers or self._begun == self._looked_at():
-                return  # the other half of a change follows, or has been acted on
-            net, image, _ = self._begun
-            if (s.net, id(s.image)) != (net, image):
-                self.mask = None  # it was painted on another picture
-                self._dig()
-                if s.net is not net:
-                    now = self._usual(s.net.scores, s.net.size)
-                    self.settings.update(C=now.C, jitter=now.jitter)
-                    self.controls.suit(s.net.scores, s.net.size)
-                self.controls.show(self.settings.snapshot())
-            self._begin()
+    def _file_name(self) -> str:
+        return f"{self.net.name}-completed.png"
+
+    def _selected(self, old: Selection, new: Selection) -> None:
+        if self._begun == self._looked_at():
+            return
+        net, image, _ = self._begun
+        if (self.net, id(new.image)) != (net, image):
+            self.mask = None  # it was painted on another image
+            self._find_masked_part()
+            if self.net is not net:
+                usual = self._usual(self.net.scores, self.net.size)
+                self.settings.update(C=usual.C, jitter=usual.jitter)
+                self.controls.set_layer(self.net.scores, self.net.size)
+            self.controls.show(self.settings.snapshot())
+        self._begin()

@@ -1,4 +1,4 @@
-"""FilterGallery: a layer's decoded filters as thumbnails, filled in live, in an order that says something."""
+"""FilterGallery: thumbnails of a layer's decoded filters, filled in as they are decoded, in several orders."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ..views.unit_grid import UnitGrid
 from .unit_gallery import by_interest, captions, thumbnail_side
 
 ORDERS = {
-    "by response": "units that respond most to the images at hand come first",
+    "by response": "the units that respond most to the bundled images come first",
     "by shape": "filters that look alike stand together",
     "by class": "units that respond to images of one class stand together",
     "as numbered": "as the layer has them",
@@ -34,16 +34,16 @@ _SIDE = 96  # pixels of a filter that is kept
 _KEPT = 4  # layers whose filters are kept
 
 
-class Some(NamedTuple):
-    """Some units with their filters, made small, and what they are made for: (network, layer, unpooling)."""
+class DecodedUnits(NamedTuple):
+    """Some units with their decoded filters, made small, and what they belong to: (network, layer, unpooling)."""
 
     where: tuple[Network, str, str]
     units: list[int]
     filters: np.ndarray
 
 
-class Filters(Pausable):
-    """The decoded filters of a layer as one run that a Runner can drive: waits, stops and goes on."""
+class DecodingTask(Pausable):
+    """The decoded filters of a layer, some at a time, as one task for a Runner."""
 
     def __init__(self, net: Network, layer: str, unpool: str, left: Callable[[], list[int]]):
         super().__init__()
@@ -52,7 +52,7 @@ class Filters(Pausable):
         self._left = left
         self._units: list[int] | None = None
 
-    def frames(self) -> Iterator[Some]:
+    def frames(self) -> Iterator[DecodedUnits]:
         """Some filters at a time until the last is done, or `stop`."""
         self._stopped = False
         if self._units is None:
@@ -64,20 +64,33 @@ class Filters(Pausable):
             if not self._goes_on():
                 return
             self.step += len(units)
-            yield Some(self.where, units, small(filters, self.where[0]))
+            yield DecodedUnits(self.where, units, small(filters, self.where[0]))
 
 
 class FilterGallery:
-    """Fills a UnitGrid with a layer's decoded filters; pictures follow threshold and part at once.
+    """Fills a grid with a layer's decoded filters; a threshold acts on all of them at once.
 
-    key: of its runner. tell(state, text, trace) says what is going on. Layers that were left are complete at once when
-    they are chosen again.
+    Layers that were left are complete at once when they are chosen again.
+
+    Parameters
+    ----------
+    grid : UnitGrid
+    runner : Runner
+        Decodes.
+    set_status : callable
+        Called with a state and a sentence, and after an error with the traceback.
+
+    Attributes
+    ----------
+    share, part, order
+        The threshold, the sign ("", "both", "positive" or "negative"), and one of `ORDERS`.
+    on_ready : callable
+        Called with the order of the units once it is known.
     """
 
-    def __init__(self, grid: UnitGrid, key: str | None, tell: Callable[..., None]):
-        self.grid, self.tell = grid, tell
-        self.runner = Runner(key)
-        self.runner.on_result, self.runner.on_state, self.runner.on_error = self._frame, self._state, self._error
+    def __init__(self, grid: UnitGrid, runner: Runner, set_status: Callable[..., None]):
+        self.grid, self.runner, self.set_status = grid, runner, set_status
+        runner.on_result, runner.on_state, runner.on_error = self._show, self._state, self._error
         self.share, self.part, self.order = 0.3, "", "by response"
         self.on_ready: Callable[[list[int]], None] = lambda order: None
         self._kept: OrderedDict[tuple, dict[int, np.ndarray]] = OrderedDict()
@@ -86,7 +99,7 @@ class FilterGallery:
         self._lock = threading.RLock()
 
     def show(self, net: Network, layer: Layer, unpool: str) -> None:
-        """The filters of a layer; those that are not decoded yet will be."""
+        """Show the filters of a layer; decode those that are not known."""
         self.runner.stop()
         with self._lock:
             self._where = (net, layer.name, unpool)
@@ -100,20 +113,20 @@ class FilterGallery:
             self._begin(next(iter(kept.values())).shape[1:])
             self.grid.put(list(kept), self._pictures(list(kept)))
             self.reorder()
-            self.tell("finished", self._said())
+            self.set_status("finished", self._summary())
             return
 
         def left() -> list[int]:
             order = self._known_order("as numbered" if has_class_units(net, layer) else "by response")
             return [unit for unit in order if unit not in self._kept[where]]
 
-        self.runner.begin(lambda: Filters(net, layer.name, unpool, left))
+        self.runner.begin(lambda: DecodingTask(net, layer.name, unpool, left))
 
     def _begin(self, size: tuple[int, ...]) -> None:
         net, layer = self._where[0], self._layer
         self.grid.reset(layer.channels, thumbnail_side(tuple(size[1:])), captions(net, layer))
 
-    def _frame(self, some: Some) -> None:
+    def _show(self, some: DecodedUnits) -> None:
         with self._lock:
             kept = self._kept.get(some.where)
             if some.where != self._where or kept is None:
@@ -127,25 +140,25 @@ class FilterGallery:
             )
             self.on_ready(self.grid.order)
         self.grid.put(some.units, self._pictures(some.units))
-        self.tell("running", f"decoding: {len(kept)} of {self._layer.channels} filters of {self._layer.name}")
+        self.set_status("running", f"decoding: {len(kept)} of {self._layer.channels} filters of {self._layer.name}")
 
     def _state(self, state: str) -> None:
         if state == "loading":
-            self.tell(state, f"decoding {self._layer.name} …")
+            self.set_status(state, f"decoding {self._layer.name} …")
         elif state == "finished":
             self.reorder()
-            self.tell(state, self._said())
+            self.set_status(state, self._summary())
 
-    def _said(self) -> str:
-        return f"{self._layer.channels} filters of {self._layer.name}; click one to see what it is made of"
+    def _summary(self) -> str:
+        return f"{self._layer.channels} filters of {self._layer.name}; click one to see what it is composed of"
 
     def _error(self, sentence: str, trace: str) -> None:
-        self.tell("failed", sentence, trace)
+        self.set_status("failed", sentence, trace)
 
     # how they are shown
 
     def redraw(self) -> None:
-        """All pictures again, for another threshold or part."""
+        """Draw all pictures again, for another threshold or sign."""
         with self._lock:
             units = list(self._kept.get(self._where, ()))
         if units:
@@ -156,11 +169,11 @@ class FilterGallery:
         return self.drawn(np.stack([kept[unit] for unit in units]).astype(np.float32))
 
     def drawn(self, filters: np.ndarray) -> np.ndarray:
-        """Filters as pictures, whole or where they are strong, as is chosen now."""
+        """Pictures of filters, whole or only where they are strong, as is chosen now."""
         return drawing.signed_picture(threshold(filters, self.share, self.part) if self.part else filters)
 
     def reorder(self) -> None:
-        """The chosen order; by shape once all filters are there."""
+        """Put the filters in the chosen order, once all are decoded."""
         if self._where is None or len(self._kept[self._where]) < self._layer.channels:
             return
         order = self._known_order(self.order)
@@ -183,7 +196,7 @@ class FilterGallery:
         return by_shape(np.stack([kept[unit] for unit in range(len(kept))]))
 
     def _by_class(self) -> list[int]:
-        """By the class that the network itself sees in the images at hand."""
+        """By the class that the network predicts for the bundled images."""
         net, layer = self._where[0], self._layer.name
         last = list(net.layers)[-1]
         found = [(one[net.layers[layer].name].cpu().numpy(), one[last].flatten(1).argmax(1).cpu().numpy())

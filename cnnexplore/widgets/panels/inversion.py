@@ -1,41 +1,83 @@
-"""InversionPanel: what a layer keeps of a photograph, growing while its settings are moved."""
+"""InversionPanel: what a layer keeps of an image, growing while its settings are moved."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import ipywidgets as w
 import numpy as np
 
 from ... import drawing
 from ...network import Layer
-from ...preimage import Inversion, Run, Values, masks, paper_C, paper_jitter
+from ...preimage import Inversion, Prior, Run, Values, masks, paper_C, paper_jitter
 from ...preimage.inversion import GAMMA
-from ..live.selection import Selection
+from ..live.selection import Selection, SharedSelection
 from ..views.map_view import MapView, receptive_box
+from .base import NetworkLike
 from .patch_controls import PatchControls
 from .run_panel import RunPanel
 
 
 class InversionPanel(RunPanel):
-    """A live inversion: the original beside the estimate, its energy and its error, under controls that act at once.
+    """A live inversion: the image beside the estimate, with its energy and its error.
 
-    net: a Network, a name or a path for `cx.load` (default: photonet). image: an image, a list, or a dict
-    by name (default: pictures at hand). layer: default one in the middle. C, jitter: None for the paper's choice.
-    mask: which part of the code counts, as for `cx.invert`; a window is also dragged on the layer's map. seeds: how
-    many estimates grow side by side. patches: a cx.PatchDatabase, or a folder, list or data set to make one of, that
-    the estimate is drawn to with the weight gamma (default: 10 C); None: a switch for the pictures at hand, which are
-    few (C). start: begin at once. selection: share what is looked at with other panels.
-    Raises LayerNotFound, ImageError, SettingError, NetworkError, WeightsError.
+    Parameters
+    ----------
+    net : Network or str or path, optional
+        A network, or what `load` takes (default: "photonet").
+    image : object, optional
+        An image, a list, or a dict by name (default: the bundled images).
+    layer : str, optional
+        The layer whose activation is inverted (default: one in the middle).
+    C : float, optional
+        The weight of the activation against the priors; None: the paper's choice for the layer.
+    alpha, beta : float
+        Exponents of the bounded range and of total variation.
+    jitter : int, optional
+        Pixels by which the image is shifted at random; None: the paper's choice for the layer.
+    steps : int
+        The length of a run.
+    mask : object, optional
+        The part of the activation that counts, as `invert` takes it; a window is also dragged on the layer's map.
+    seed : int
+        The first seed.
+    seeds : int
+        How many estimates grow side by side, 1 to 16.
+    patches : PatchDatabase or images, optional
+        Photographs whose patches the estimate shall resemble: a database, a folder, a list or a data set. None: the
+        bundled images, switched off at first.
+    gamma : float, optional
+        The weight of the patches (default: 10 C; C with the bundled images, which are few).
+    priors : sequence of Prior
+        Terms of the energy beside the usual ones; their parameters get sliders.
+    start : bool
+        Begin at once.
+    selection : SharedSelection, optional
+        Shares what is looked at with other panels.
+
+    Raises
+    ------
+    LayerNotFound, ImageError, SettingError, NetworkError, WeightsError
+
+    Examples
+    --------
+    >>> import cnnexplore as cx
+    >>> panel = cx.InversionPanel("lenet", layer="conv1", steps=5)
+    >>> panel.wait(60)
+    True
+    >>> panel.to_python()
+    "cx.invert(cx.load('lenet'), cx.digit(2), 'conv1', C=300, alpha=6, beta=2, jitter=1, steps=5, seed=0)"
+    >>> panel.close()
     """
 
-    layer_help = "the layer whose code is inverted"
-    means = "||Φ(x) - Φ0|| / ||Φ0||: how far the estimate's code is from the original's"
+    layer_help = "the layer whose activation is inverted"
+    metric_help = "||Φ(x) - Φ0|| / ||Φ0||: the relative difference of the estimate's activation from the original's"
 
     def __init__(
         self,
-        net=None,
-        image=None,
+        net: NetworkLike = None,
+        image: Any = None,
         layer: str | None = None,
         *,
         C: float | None = None,
@@ -43,41 +85,47 @@ class InversionPanel(RunPanel):
         beta: float = 2,
         jitter: int | None = None,
         steps: int = 200,
-        mask=None,
+        mask: Any = None,
         seed: int = 0,
         seeds: int = 1,
-        patches=None,
+        patches: Any = None,
         gamma: float | None = None,
+        priors: Sequence[Prior] = (),
         start: bool = True,
-        selection: Selection | None = None,
+        selection: SharedSelection | None = None,
     ):
-        self.mask, self._patches = mask, (patches, gamma)
-        given = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter}
-        super().__init__(net, image, layer, given, steps, seed, seeds, start, selection)
+        self.mask, self._given_patches, self.priors = mask, (patches, gamma), tuple(priors)
+        values = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter}
+        super().__init__(net, image, layer, selection, values=values, steps=steps, seed=seed, seeds=seeds, start=start)
 
     def _prepare(self) -> None:
-        patches, gamma = self._patches
-        few = patches is None  # the pictures at hand: no patch of theirs may fit
+        super()._prepare()
+        patches, gamma = self._given_patches
+        few = patches is None  # the bundled images: no patch of theirs may fit
         gamma = (1 if few else GAMMA) * self.settings.C if gamma is None else gamma
-        self.patches = PatchControls(self.settings, patches, gamma, self.selection.net.size)
+        self.patches = PatchControls(self.settings, patches, gamma, self.net.size)
 
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
         return Values(self.parameters, C=paper_C(layer, size), jitter=paper_jitter(layer))
 
     def _make(self) -> Callable[[], Run]:
-        net, image, layer = self.selection.net, self.selection.image, self.selection.layer
-        settings = {
-            "steps": self.starts.steps,
+        s, patches = self.selection.value, self.patches
+        net, seed, steps = self.net, self.starts.seed_or_seeds, self.starts.steps
+        options = {
+            "steps": steps,
             "mask": self.mask,
-            "seed": self.starts.noises,
+            "seed": seed,
             "settings": self.settings,
+            "priors": self.priors,
         }
-        return lambda: Inversion(net, image, layer, **settings, **self.patches.options(net, layer))
+        return lambda: Inversion(
+            net, s.image, s.layer, **options, **(patches.options(net, s.layer) if patches is not None else {})
+        )
 
-    def _python_of(self, run: Inversion, step: int | None) -> str:
-        return run.to_python(self.selection.image_python, step=step)
+    def _run_to_python(self, run: Inversion, step: int | None) -> str:
+        return run.to_python(self.selection.value.image_python, step=step)
 
-    def _says(self, run: Inversion) -> str:
+    def _caption(self, run: Inversion) -> str:
         part = "" if run.mask is None else " in the window" if self._window else " under the mask"
         return f"what {run.layer.name} keeps{part}"
 
@@ -97,33 +145,33 @@ class InversionPanel(RunPanel):
         self.mask = None if window is None else masks.window(*window)
         self._begin()
 
-    def _selected(self, change) -> None:
-        if self._begun[::2] != self._looked_at()[::2]:
+    def _selected(self, old: Selection, new: Selection) -> None:
+        if {"net", "layer"} & new.differences(old):
             self.mask = None  # it belongs to the map of another layer
-        super()._selected(change)
+        super()._selected(old, new)
 
-    def _new_run(self, run: Inversion) -> None:
-        code = run.loss.reference[0].float()
-        if code.dim() < 3:
+    def _show_run(self, run: Inversion) -> None:
+        activation = run.loss.reference[0].float()
+        if activation.dim() < 3:
             self.map.show(run.layer, None, None, "")
             return
         weight = run.loss.weight
         counts = None if weight is None else weight.expand_as(run.loss.reference)[0].amax(0).cpu().numpy()
         rows, columns = run.layer.size
         window = self._window
-        says = f"{run.layer.name}'s map; drag a window"
+        caption = f"{run.layer.name}'s map; drag a window"
         if window is not None:
             top, left, bottom, right = window
-            says = f"{bottom - top} x {right - left} of {rows} x {columns} positions count"
+            caption = f"{bottom - top} x {right - left} of {rows} x {columns} positions count"
             self.run_pictures.set_box(receptive_box(run.layer, window))
-            self.original.caption = "original; what the window sees is framed"
-        picture = _fade_masked(drawing.heat(code.abs().mean(0).cpu().numpy()), counts)
-        self.map.show(run.layer, picture, window, says)
+            self.original.caption = "original; the box is what the window sees"
+        picture = _fade_masked(drawing.heat(activation.abs().mean(0).cpu().numpy()), counts)
+        self.map.show(run.layer, picture, window, caption)
 
     def _pick(self, row: int, column: int) -> None:
         super()._pick(row, column)
         if self._window is None:
-            self.map.mark(self.selection.position)
+            self.map.mark(self.selection.value.position)
             self.map.back.layout.visibility = "hidden"  # nothing was masked
 
 

@@ -1,44 +1,88 @@
-"""MaximizePanel: what a unit wants to see, growing while its settings are moved."""
+"""MaximizePanel: the input that maximizes a unit, growing while its settings are moved."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import ipywidgets as w
 
 from ...network import Layer, resolve_unit
-from ...preimage import Maximization, Run, Values, paper_jitter, paper_weight
+from ...preimage import Maximization, Prior, Run, Values, paper_jitter, paper_weight
 from ...preimage.maximization import GAMMA
-from ..live.selection import Selection
+from ..live.selection import Selection, SharedSelection
 from ..views.map_view import MapView, receptive_box
 from ..views.unit_grid import UnitGrid
+from .base import NetworkLike
 from .patch_controls import PatchControls
 from .run_panel import RunPanel
 from .unit_gallery import UnitGallery, by_interest
 
 
 class MaximizePanel(RunPanel):
-    """Live activation maximisation: a layer's units as thumbnails, the chosen one's picture growing below.
+    """Live activation maximization: a layer's units as thumbnails, the chosen one's picture growing below.
 
-    net: a Network, a name or a path for `cx.load` (default: photonet). layer: default one in the middle. unit: a
-    number or a class's label; default the one that responds most to the images at hand. position: (row, column) on
-    the layer's map, or None for a canvas of what the unit sees. C, jitter: None for the paper's choice. seeds: how many
-    grow side by side. patches, gamma: as for `InversionPanel`, such as photographs of a class. thumbnails: make them;
-    without, the grid is plain but for the units that were chosen. start: begin at once. selection: share what is
-    looked at with other panels.
-    Raises LayerNotFound, SettingError, NetworkError, WeightsError.
+    Parameters
+    ----------
+    net : Network or str or path, optional
+        A network, or what `load` takes (default: "photonet").
+    layer : str, optional
+        Default: one in the middle.
+    unit : int or str, optional
+        A unit, or a class's label where the layer is the class scores (default: the one that responds most to the
+        bundled images).
+    position : tuple of int, optional
+        (row, column) on the layer's map; None: a picture of the size of the unit's receptive field.
+    C : float, optional
+        The weight of the unit against the priors; None: the paper's choice for the layer.
+    alpha, beta : float
+        Exponents of the bounded range and of total variation.
+    jitter : int, optional
+        Pixels by which the image is shifted at random; None: the paper's choice for the layer.
+    steps : int
+        The length of a run.
+    seed : int
+        The first seed.
+    seeds : int
+        How many pictures grow side by side, 1 to 16.
+    patches : PatchDatabase or images, optional
+        Photographs whose patches the estimate shall resemble, such as those of a class. None: the bundled images,
+        switched off at first.
+    gamma : float
+        The weight of the patches.
+    thumbnails : bool
+        Make a thumbnail of every unit.
+    priors : sequence of Prior
+        Terms of the energy beside the usual ones; their parameters get sliders.
+    start : bool
+        Begin at once.
+    selection : SharedSelection, optional
+        Shares what is looked at with other panels.
+
+    Raises
+    ------
+    LayerNotFound, SettingError, NetworkError, WeightsError
+
+    Examples
+    --------
+    >>> import cnnexplore as cx
+    >>> panel = cx.MaximizePanel("lenet", "conv1", 3, steps=5, thumbnails=False)
+    >>> panel.wait(60)
+    True
+    >>> panel.estimate.caption
+    'unit 3 of conv1'
+    >>> panel.close()
     """
 
     looks_at_image = False
-    layer_help = "the layer whose units are looked at"
-    counts = "unit"
-    loading = "seeing what the units respond to …"
-    unit = " M"
-    means = "the unit's response, in units of its largest one (M) to images at hand"
+    weighed = "unit"
+    loading = "computing the responses of the units …"
+    metric_unit = " M"
+    metric_help = "the unit's response, in units of its largest one (M) to the bundled images"
 
     def __init__(
         self,
-        net=None,
+        net: NetworkLike = None,
         layer: str | None = None,
         unit: int | str | None = None,
         *,
@@ -50,78 +94,80 @@ class MaximizePanel(RunPanel):
         steps: int = 200,
         seed: int = 0,
         seeds: int = 1,
-        patches=None,
+        patches: Any = None,
         gamma: float = GAMMA,
         thumbnails: bool = True,
+        priors: Sequence[Prior] = (),
         start: bool = True,
-        selection: Selection | None = None,
+        selection: SharedSelection | None = None,
     ):
-        self._first, self._thumbnails, self._patches = (unit, position), thumbnails, (patches, gamma)
-        given = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter}
-        super().__init__(net, None, layer, given, steps, seed, seeds, start, selection)
+        self._given_unit, self._thumbnails, self._given_patches = (unit, position), thumbnails, (patches, gamma)
+        self.priors = tuple(priors)
+        values = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter}
+        super().__init__(net, None, layer, selection, values=values, steps=steps, seed=seed, seeds=seeds, start=start)
 
     def _prepare(self) -> None:
-        s, (unit, position) = self.selection, self._first
+        super()._prepare()
+        unit, position = self._given_unit
         if unit is not None:
-            s.unit = resolve_unit(s.net, self._layer, unit)
+            self.selection.set(unit=resolve_unit(self.net, self.layer, unit))
         if position is not None:
-            s.position = tuple(position)
-        self.patches = PatchControls(self.settings, *self._patches, s.net.size)
-        self._published = self._usual(self._layer, s.net.size)
-        s.observe(self._selected, ["unit", "position"])
+            self.selection.set(position=tuple(position))
+        self.patches = PatchControls(self.settings, *self._given_patches, self.net.size)
+        self._published = self._usual(self.layer, self.net.size)
 
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
         return Values(self.parameters, C=paper_weight(layer, size), jitter=paper_jitter(layer))
 
     def _looked_at(self) -> tuple:
-        s = self.selection
+        s = self.selection.value
         return s.net, s.layer, s.unit, s.position
 
     def _make(self) -> Callable[[], Run]:
         net, layer, chosen, position = self._looked_at()
-        settings = {"steps": self.starts.steps, "seed": self.starts.noises, "settings": self.settings}
+        patches = self.patches
+        options = {
+            "steps": self.starts.steps,
+            "seed": self.starts.seed_or_seeds,
+            "settings": self.settings,
+            "priors": self.priors,
+        }
 
         def make() -> Maximization:
             unit = by_interest(net, net.layers[layer])[0] if chosen is None else chosen
-            return Maximization(net, layer, unit, position=position, **settings, **self.patches.options(net, None))
+            more = patches.options(net, None) if patches is not None else {}
+            return Maximization(net, layer, unit, position=position, **options, **more)
 
         return make
 
-    def _python_of(self, run: Maximization, step: int | None) -> str:
+    def _run_to_python(self, run: Maximization, step: int | None) -> str:
         return run.to_python(step=step)
 
-    def _says(self, run: Maximization) -> str:
+    def _caption(self, run: Maximization) -> str:
         return run.about()
 
     # units and positions
 
     def _above(self) -> list[w.Widget]:
         self.grid = UnitGrid()
-        self.grid.on_select(self._unit_chosen)
-        key = f"{self.runner.key} thumbnails"
-        self.gallery = UnitGallery(self.grid, key, lambda: self.runner.state in ("loading", "running"))
+        self.grid.on_select(lambda unit: self.selection.set(unit=unit))
+        thumbnails = self._add_runner("thumbnails", awaited=False)
+        self.gallery = UnitGallery(self.grid, thumbnails, lambda: self.runner.state in ("loading", "running"))
         return [self.grid]
 
     def _beside(self) -> list[w.Widget]:
-        self.map = MapView(False, "field only", "show only what the unit sees, nowhere in particular")
-        self.map.on_choose = self._position_chosen
+        self.map = MapView(False, "field only", "show only the receptive field of the unit, at no position")
+        self.map.on_choose = lambda position: self.selection.set(position=position)
         return [self.map.widget]
 
-    def _unit_chosen(self, unit: int) -> None:
-        self.selection.unit = unit
-
-    def _position_chosen(self, position: tuple[int, int] | None) -> None:
-        self.selection.position = position
-
-    def _selected(self, change) -> None:
-        s = self.selection
-        if s.layer in s.net.layers and self._begun[:2] != (s.net, s.layer):
+    def _selected(self, old: Selection, new: Selection) -> None:
+        if {"net", "layer"} & new.differences(old):
             self._keep_published()
-        super()._selected(change)
+        super()._selected(old, new)
 
     def _keep_published(self) -> None:
-        """A setting that was the paper's for the layer before is the paper's for this one; C keeps its share."""
-        before, now = self._published, self._usual(self._layer, self.selection.net.size)
+        """A setting that was the paper's for the layer before is the paper's for this one; C keeps its ratio to it."""
+        before, now = self._published, self._usual(self.layer, self.net.size)
         values, self._published = self.settings.snapshot(), now
         changes = {"C": now.C if values.C == before.C else float(f"{values.C * now.C / before.C:.3g}")}
         if values.jitter == before.jitter:
@@ -129,20 +175,24 @@ class MaximizePanel(RunPanel):
         self.settings.update(**changes)
         self.controls.show(self.settings.snapshot())
 
-    def _new_run(self, run: Maximization) -> None:
-        s, unit = self.selection, run.units[0]
+    def _made(self, run: Maximization) -> None:
+        super()._made(run)
+        by_interest(run.net, run.layer)  # kept for the gallery, which asks on the kernel's thread
+
+    def _show_run(self, run: Maximization) -> None:
+        unit = run.units[0]
         self._begun = (run.net, run.layer.name, unit, run.position)
-        s.unit = unit
+        self.selection.set(unit=unit)
         self.gallery.show(run.net, run.layer, self._thumbnails)
         self.grid.selected = unit
-        says = f"{run.layer.name}'s map; click to place the unit"
+        caption = f"{run.layer.name}'s map; click to place the unit"
         if run.position is not None:
-            says = f"at ({run.position[0]}, {run.position[1]}) of {run.layer.name}'s map"
+            caption = f"at ({run.position[0]}, {run.position[1]}) of {run.layer.name}'s map"
             self.estimate.box = receptive_box(run.layer, run.position)
-        self.map.show(run.layer, None, run.position, says)
+        self.map.show(run.layer, None, run.position, caption)
 
     def _state(self, state: str) -> None:
         super()._state(state)
-        run = self.runner.run
+        run = self.run
         if state == "finished" and run.position is None and len(run.seeds) == 1:
             self.gallery.put(run.net, run.layer.name, run.units[0], self.picture)

@@ -11,9 +11,14 @@ from ...attribution import Option, find_method
 
 
 class MethodControls:
-    """The sliders of one method at a time; what was moved stays while another method's are shown.
+    """The sliders of one method at a time; values stay while the sliders of another method are shown.
 
-    side: the shorter side of the network's input, in pixels. on_move(method): called when a person moves one.
+    Parameters
+    ----------
+    side : int
+        The shorter side of the network's input, in pixels.
+    on_move : callable
+        Called with the method when a person has moved one of its sliders.
     """
 
     def __init__(self, side: int, on_move: Callable[[str], None]):

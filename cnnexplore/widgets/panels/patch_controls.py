@@ -1,11 +1,13 @@
-"""PatchControls: the patch prior switched on and weighed while a run goes on, and what it draws the estimate to."""
+"""PatchControls: the patch prior, switched on and weighed while a run goes on, and the patches that match."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import ipywidgets as w
+import numpy as np
 
 from ...network import Network
 from ...preimage import Run, Settings
@@ -16,37 +18,56 @@ _MOST = 1e5  # of gamma
 
 
 class PatchControls:
-    """A switch for patches of photographs, their weight gamma, and a view of the matched ones as a picture.
+    """A switch for the patch prior, a slider for its weight gamma, and a view of the matched patches.
 
-    given: a cx.PatchDatabase or what one is made of, a folder, a list or a data set; None: the pictures at hand, and
-    switched off. gamma: the weight to begin with. on_switch() is called after the switch, on_change() after each move
-    of the slider, from the callback's thread. Raises SettingError.
+    Parameters
+    ----------
+    settings : Settings
+        What the slider writes into.
+    given : PatchDatabase or images, optional
+        A database, or a folder, a list or a data set to make one of; None: the bundled images, switched off at first.
+    gamma : float
+        The weight at first.
+    size : tuple of int
+        (H, W) of the network's input.
+
+    Attributes
+    ----------
+    on_switch : callable
+        Called when the prior was switched.
+    on_change : callable
+        Called when the weight was moved.
+
+    Raises
+    ------
+    SettingError
     """
 
-    def __init__(self, settings: Settings, given, gamma: float, size: tuple[int, int]):
+    def __init__(self, settings: Settings, given: Any, gamma: float, size: tuple[int, int]):
         self.settings, self.given = settings, given
         self.on_switch: Callable[[], None] = lambda: None
         self.on_change: Callable[[], None] = lambda: None
         self._known: tuple | None = None  # a database and what it was made for
         self._shown = 0
-        tip = "draw the picture to patches of photographs: natural colours and textures"
+        tip = "a prior that favours patches of photographs: natural colours and textures"
         self.switch = w.ToggleButton(given is not None, description="patches", icon="th", tooltip=tip)
         self.switch.layout.width = "96px"
         self.weight = w.FloatLogSlider(gamma, base=10, min=-2, max=math.log10(_MOST), step=0.01, description="γ")
-        self.weight.tooltip = "γ: how much the patches count against the code"
+        self.weight.tooltip = "γ: the weight of the patches against the activation"
         self.weight.readout_format, self.weight.style.description_width = ".2r", "16px"
         self.weight.layout.width = "200px"
         self.row = w.HBox([self.switch, self.weight])
         self.view = FrameView(size, "the patches that match")
-        self._suit()
+        self._update()
         self.switch.observe(self._switched, "value")
         self.weight.observe(self._moved, "value")
 
     @property
     def on(self) -> bool:
+        """Whether the prior is switched on."""
         return self.switch.value
 
-    def options(self, net: Network, layer: str | None) -> dict:
+    def options(self, net: Network, layer: str | None) -> dict[str, Any]:
         """What a run is given: nothing, or a database of the layer's codes, or of all patches alike, made if need be.
 
         Raises LayerError, SettingError, ImageError.
@@ -63,8 +84,8 @@ class PatchControls:
             self._known = (net, layer), database
         return {"patches": database} if layer is None else {"patches": database, "init": "patches"}
 
-    def follow(self, run: Run, last: bool = False) -> None:
-        """Shows the newest matches, if there are any since the last time."""
+    def update(self, run: Run, last: bool = False) -> None:
+        """Show the newest matches, if there are any since the last time; in the thread of the loop."""
         prior = next((one for one in run.priors if one.name == "patches"), None)
         if prior is None or prior.matched in (0, self._shown):
             return
@@ -75,24 +96,24 @@ class PatchControls:
             self._shown = prior.matched
 
     def begin(self) -> None:
-        """Another run: its first matches are to be shown."""
+        """Another run: show its first matches."""
         self._shown = 0
 
-    def _switched(self, change) -> None:
-        self._suit()
+    def _switched(self, change: dict) -> None:
+        self._update()
         self.on_switch()
 
-    def _suit(self) -> None:
+    def _update(self) -> None:
         self.weight.disabled = not self.on
         self.settings.update(gamma=float(f"{self.weight.value:.2g}") if self.on else 0.0)
 
-    def _moved(self, change) -> None:
-        gamma = float(f"{change.new:.2g}")
+    def _moved(self, change: dict) -> None:
+        gamma = float(f"{change['new']:.2g}")
         if self.on and gamma != self.settings.gamma:
             self.settings.update(gamma=gamma)
             self.on_change()
 
 
-def _one(pictures):
+def _one(pictures: np.ndarray) -> np.ndarray:
     """A batch of one as a picture."""
     return pictures[0] if len(pictures) == 1 else pictures

@@ -1,48 +1,88 @@
-"""PathwayPanel: a class through some of the network's pathways, growing while they are switched on and off."""
+"""PathwayPanel: what maximizes a class through a part of the network, growing while that part is changed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import ipywidgets as w
 
 from ...errors import SettingError
-from ...network import Layer, Network, resolve_unit, unit_name
+from ...network import Layer, resolve_unit, unit_name
 from ...preimage import Maximization, Run, Values, paper_jitter
 from ...styles import Pathway, pathway_weight
 from ...styles.classifier_head import classifier_head
-from ...zoo import DEFAULT, load
-from ..live.selection import Selection
+from ..elements import dropdown
+from ..live.selection import Selection, SharedSelection
 from ..views.location_map import LocationMap
 from ..views.relu_mask_view import ReluMaskView
-from .class_selector import ClassSelector, crossed, through
+from .base import NetworkLike
+from .class_selector import ClassSelector, caption_through, each_with_each
 from .run_panel import RunPanel
 
 
 class PathwayPanel(RunPanel):
-    """Live activation maximisation of a class through pathways: places of pool5, a style's m7, dropout's m6 and m7.
+    """Live activation maximization of a class through pathways: places of pool5, a style's m7, dropout's m6 and m7.
 
-    net: a Network, a name or a path for `cx.load` (default: photonet). unit: a class's number or label (default: the
-    first). styles: as a cx.Topics, a list of masks or pathways, or a dict of either by class. places: (rows, columns)
-    of pool5, true for those open at first. ensembles: how many networks of dropout stand below each other, 0 for the
-    whole one. relu: the relus stay in force. C, jitter: None for the usual choice. seeds: how many starts stand
-    beside each other. start: begin at once. selection: share what is looked at with other panels.
-    Raises SettingError, NetworkError, WeightsError.
+    Parameters
+    ----------
+    net : Network or str or path, optional
+        A network, or what `load` takes (default: "photonet").
+    unit : int or str, optional
+        A class's number or label (default: the first).
+    styles : Topics or list or dict, optional
+        A `Topics`, a list of masks or pathways, or a dict of either by class.
+    places : array_like of bool, optional
+        (rows, columns) of pool5, true where open (default: everywhere).
+    ensembles : int
+        How many networks of dropout are shown below each other, 1, 2 or 4; 0: the whole network.
+    relu : bool
+        Keep the relus: a mask only closes units.
+    C : float, optional
+        The weight of the class against the priors; None: the usual choice.
+    alpha, beta : float
+        Exponents of the bounded range and of total variation.
+    jitter : int, optional
+        Pixels by which the image is shifted at random; None: the paper's choice.
+    steps : int
+        The length of a run.
+    seed : int
+        The first seed.
+    seeds : int
+        How many seeds stand beside each other, 1 to 16.
+    start : bool
+        Begin at once.
+    selection : SharedSelection, optional
+        Shares what is looked at with other panels.
+
+    Raises
+    ------
+    SettingError, NetworkError, WeightsError
+
+    Examples
+    --------
+    >>> import cnnexplore as cx
+    >>> panel = cx.PathwayPanel("worldnet", "church", steps=3)
+    >>> panel.wait(60)
+    True
+    >>> panel.estimate.caption
+    'church'
+    >>> panel.close()
     """
 
     looks_at_image = False
-    counts = "class"
+    weighed = "class"
     loading = "finding the fully-connected layers …"
-    unit = " M"
-    means = "the class's score through the pathway, in units of its largest one (M) to images at hand"
+    metric_unit = " M"
+    metric_help = "the class's score through the pathway, in units of its largest one (M) to the bundled images"
 
     def __init__(
         self,
-        net=None,
+        net: NetworkLike = None,
         unit: int | str | None = None,
         *,
-        styles=None,
-        places=None,
+        styles: Any = None,
+        places: Any = None,
         ensembles: int = 0,
         relu: bool = False,
         C: float | None = None,
@@ -53,46 +93,44 @@ class PathwayPanel(RunPanel):
         seed: int = 0,
         seeds: int = 1,
         start: bool = True,
-        selection: Selection | None = None,
+        selection: SharedSelection | None = None,
     ):
-        net = net or (selection.net if selection is not None else None)
-        net = net if isinstance(net, Network) else load(net or DEFAULT)
         if ensembles not in (0, 1, 2, 4):
             raise SettingError(f"ensembles is {ensembles!r}; expected 0 for the whole network, or 1, 2 or 4.")
-        self._first = unit, styles, places, ensembles, relu
-        given = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter}
-        super().__init__(net, None, None, given, steps, seed, seeds, start, selection)
+        self._given_paths = unit, styles, places, ensembles, relu
+        values = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter}
+        super().__init__(net, None, None, selection, values=values, steps=steps, seed=seed, seeds=seeds, start=start)
 
     def _prepare(self) -> None:
-        s, (unit, styles, places, _, _) = self.selection, self._first
-        self.locations = LocationMap(s.net, places)
+        super()._prepare()
+        unit, styles, places, _, _ = self._given_paths
+        self.locations = LocationMap(self.net, places)
         self.relu_masks = ReluMaskView()
         if unit is not None:
-            s.target = resolve_unit(s.net, s.net.scores, unit)
-        self.class_selector = ClassSelector(s, styles)
-        s.observe(self._selected, ["target", "styles", "style"])
+            self.selection.set(target=resolve_unit(self.net, self.net.scores, unit))
+        self.class_selector = ClassSelector(self.selection, styles)
+        self._followers.append(self.class_selector)
 
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
-        scores = self.selection.net.scores
-        return Values(self.parameters, C=pathway_weight(self.selection.net), jitter=paper_jitter(scores))
+        return Values(self.parameters, C=pathway_weight(self.net), jitter=paper_jitter(self.net.scores))
 
     def _looked_at(self) -> tuple:
-        return self.selection.net, self.class_selector.looked_for
+        return self.net, self.class_selector.chosen
 
     # the masks
 
     def pathways(self) -> dict[str, Pathway | None]:
-        """The pathways that are chosen, one per row of pictures, by what is said of them; None: the whole network."""
+        """The chosen pathways, one per row of pictures, by name; None: the whole network."""
         relu = self.relus.value
         rows = dict(zip(self.class_selector.names, self.class_selector.styles, strict=True))
         if relu:
             rows = {name: one and one.with_relu() for name, one in rows.items()}
         if self.ensembles.value:
-            drops = {f"network {k + 1}": Pathway.ensemble(k, relu=relu) for k in range(self.ensembles.value)}
+            networks = {f"network {k + 1}": Pathway.ensemble(k, relu=relu) for k in range(self.ensembles.value)}
             rows = {
-                " · ".join(filter(None, (name, drop))): drops[drop] if one is None else one & drops[drop]
+                " · ".join(filter(None, (name, other))): networks[other] if one is None else one & networks[other]
                 for name, one in rows.items()
-                for drop in drops
+                for other in networks
             }
         if not self.locations.mask.all():
             place = Pathway(m5=self.locations.mask)
@@ -100,41 +138,40 @@ class PathwayPanel(RunPanel):
         return rows
 
     def _make(self) -> Callable[[], Run]:
-        net, unit = self.selection.net, self.class_selector.target
+        net, target = self.net, self.class_selector.target
         classifier_head(net)
         rows = self.pathways()
-        ways, seed, self._columns = crossed(list(rows.values()), self.starts.noises)
-        settings = {"steps": self.starts.steps, "seed": seed, "settings": self.settings}
+        pathways, seed, self._columns = each_with_each(list(rows.values()), self.starts.seed_or_seeds)
+        options: dict[str, Any] = {"steps": self.starts.steps, "seed": seed, "settings": self.settings}
         if any(rows.values()):
-            settings["pathway"] = ways
+            options["pathway"] = pathways
         self._names = list(rows)
-        return lambda: Maximization(net, net.scores.name, unit, **settings)
+        return lambda: Maximization(net, net.scores.name, target, **options)
 
-    def _begin(self, go: bool = True) -> None:
+    def _begin(self, paused: bool = False) -> None:
         with self.run_view.show_errors():
-            super()._begin(go)
+            super()._begin(paused)
 
-    def _python_of(self, run: Maximization, step: int | None) -> str:
+    def _run_to_python(self, run: Maximization, step: int | None) -> str:
         return run.to_python(step=step)
 
-    def _says(self, run: Maximization) -> str:
+    def _caption(self, run: Maximization) -> str:
         some = f" in {self.locations.text}" if self.locations.text else ""
-        return through(unit_name(run.net, run.net.scores, run.units[0]) + some, self._names)
+        return caption_through(unit_name(run.net, run.net.scores, run.units[0]) + some, self._names)
 
     # what is on the screen
 
     def _above(self) -> list[w.Widget]:
-        _, _, _, ensembles, relu = self._first
-        self.layer.layout.display = "none"
+        _, _, _, ensembles, relu = self._given_paths
+        self.selectors.layer.layout.display = "none"
         choices = [("off", 0), ("1 network", 1), ("2 networks", 2), ("4 networks", 4)]
-        self.ensembles = w.Dropdown(options=choices, value=ensembles, description="dropout")
-        self.ensembles.tooltip = "random halves of fc6 and fc7: the networks that dropout trains together"
-        self.ensembles.layout.width, self.ensembles.style.description_width = "170px", "52px"
-        self.relus = w.Checkbox(value=relu, description="relus stay", indent=False, layout=w.Layout(width="100px"))
-        self.relus.tooltip = "a mask only closes units; else what it opens passes whatever its sign (equation 4)"
+        tip = "random halves of fc6 and fc7: the networks that dropout trains together"
+        self.ensembles = dropdown(choices, "dropout", tip, 170, ensembles)
+        self.relus = w.Checkbox(value=relu, description="keep relus", indent=False, layout=w.Layout(width="100px"))
+        self.relus.tooltip = "a mask only closes units; else an open unit passes whatever its sign (equation 4)"
         for box in (self.ensembles, self.relus):
             box.observe(lambda change: self._begin(), "value")
-        self._suit()
+        self._offer_masks()
         row = [self.class_selector.class_box, self.class_selector.style_box, self.ensembles, self.relus]
         return [w.HBox(row, layout=w.Layout(flex_flow="row wrap", align_items="center"))]
 
@@ -142,31 +179,27 @@ class PathwayPanel(RunPanel):
         self.locations.on_change = self._begin
         return [self.locations.widget, self.relu_masks.widget]
 
-    def _suit(self) -> None:
-        """Only what the network has can be masked."""
-        gates = classifier_head(self.selection.net).relus[-2:]
-        both = len(gates) == 2 and None not in gates
+    def _offer_masks(self) -> None:
+        """Offer only masks of layers that the network has."""
+        relus = classifier_head(self.net).relus[-2:]
+        both = len(relus) == 2 and None not in relus
         self.ensembles.value = self.ensembles.value if both else 0
         self.ensembles.layout.display = "" if both else "none"
-        self.relus.layout.display = "" if gates and gates[-1] is not None else "none"
+        self.relus.layout.display = "" if relus and relus[-1] is not None else "none"
 
-    # what a person does
+    def _selected(self, old: Selection, new: Selection) -> None:
+        if self._begun == self._looked_at():
+            return
+        if self.net is not self.locations.net:
+            self.locations.set_network(self.net)
+            self._offer_masks()
+            usual = self._usual(self.net.scores, self.net.size)
+            self.settings.update(C=usual.C, jitter=usual.jitter)
+            self.controls.show(self.settings.snapshot())
+            self.controls.set_layer(self.net.scores, self.net.size)
+        self._begin()
 
-    def _selected(self, change) -> None:
-        s = self.selection
-        with self.run_view.show_errors():
-            if s.layer not in s.net.layers or self._begun == self._looked_at():
-                return  # the other half of a change follows, or has been acted on
-            if s.net is not self.locations.net:
-                self.locations.set_network(s.net)
-                self._suit()
-                now = self._usual(s.net.scores, s.net.size)
-                self.settings.update(C=now.C, jitter=now.jitter)
-                self.controls.show(self.settings.snapshot())
-                self.controls.suit(s.net.scores, s.net.size)
-            self._begin()
-
-    def _new_run(self, run: Maximization) -> None:
+    def _show_run(self, run: Maximization) -> None:
         self.estimate.columns = self._columns if len(run.seeds) > self._columns > 0 else 0
         self.run_pictures.set_box(self.locations.box)
         self.relu_masks.show(run.net, run.pathways.each[:: self._columns])

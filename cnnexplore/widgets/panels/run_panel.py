@@ -1,100 +1,102 @@
-"""RunPanel: what all live panels have in common, so that who knows one knows all."""
+"""RunPanel: a panel of an optimisation, steered while it goes on."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
+from typing import Any
 
 import ipywidgets as w
 import numpy as np
 
 from ...errors import SettingError
-from ...network import Layer, Network
+from ...network import Layer
 from ...preimage import Frame, Parameter, Prior, Run, Settings, Values
 from ...preimage.patch_prior import PatchPrior
-from ...results import png
-from ...zoo import DEFAULT, load
-from ..live.notebook import cell_key, show_with_still
-from ..live.runner import Runner
-from ..live.selection import Selection
+from ..elements import WRAP, button
+from ..live.selection import Selection, SharedSelection
 from ..views.map_view import nearest_position, receptive_box
 from ..views.run_view import RunView
-from .images import ImageChoices, middle_layer
+from .base import NetworkLike, Panel
 from .patch_controls import PatchControls
 from .run_pictures import RunPictures, picture_row
 from .run_status import RunStatus
-from .selectors import Selectors
 from .settings_controls import SettingsControls, StartControls
 
 
-class RunPanel:
-    """A live run: choosers, pictures, controls that act at once, a chart, a sentence, its code.
+class RunPanel(Panel):
+    """An optimisation: its pictures, its settings as sliders that act at once, a chart of its energy, a scrub bar.
 
-    A kind of panel says what it runs (`_make`), with which published settings (`_usual`), in which words, and what
-    else stands above the pictures (`_above`), beside the chart (`_beside`) or elsewhere (`_below`).
-    Raises LayerNotFound, ImageError, SettingError, NetworkError, WeightsError.
+    A kind of panel makes the run (`_make`), gives the published settings (`_usual`), the Python and the caption, and
+    what else stands above the pictures (`_above`) or beside the chart (`_beside`).
+
+    Parameters
+    ----------
+    net, image, layer, selection
+        As for `Panel`.
+    values : dict
+        Settings by name; None for the published choice.
+    steps : int
+        The length of a run.
+    seed : int
+        The first seed.
+    seeds : int
+        How many pictures grow side by side, each from its own seed.
+    start : bool
+        Begin at once; else wait for the button "start".
+
+    Raises
+    ------
+    LayerNotFound, ImageError, SettingError, NetworkError, WeightsError
     """
 
-    looks_at_image = True
-    layer_help = "the layer whose code is used"
-    counts = "code"  # what C weighs
-    loading = "encoding the image …"
+    layer_help = "the layer whose activation is used"
+    weighed = "activation"  # what C weighs
+    loading = "computing the activation of the image …"
     again = "begin again from noise"
-    unit = means = ""  # of the number that the run is judged by
-    patches: PatchControls | None = None  # where the patch prior can be switched on
+    metric_unit = metric_help = ""  # of the number that the run is judged by
     priors: tuple[Prior, ...] = ()  # terms of the energy beside the usual ones
+    patches: PatchControls | None = None  # where the patch prior can be switched on
 
-    def __init__(self, net, image, layer: str | None, given: dict, steps, seed, seeds, start, selection):
-        if selection is not None:
-            net, layer = net or selection.net, layer or selection.layer
-        net = net if isinstance(net, Network) else load(net or DEFAULT)
-        where = net.layers[layer] if layer else middle_layer(net)
-        choices, self.image_choices = {"net": net, "layer": where.name}, None
-        if self.looks_at_image:
-            self.image_choices = ImageChoices(image, net)
-            choices["image"], choices["image_python"] = self.image_choices[self.image_choices.first]
-            if selection is not None and image is None and selection.image is not None:
-                choices["image"], choices["image_python"] = selection.image, selection.image_python
-                self.image_choices.add("shared", selection.image, selection.image_python)
-                self.image_choices.first = "shared"
-        self.selection = selection or Selection()
-        self.selection.set(**choices)
-        values = self._usual(where, net.size)
-        self.settings = Settings(values)
-        self.settings.update(**{name: value for name, value in given.items() if value is not None})
-        self.starts = StartControls(seed, seeds, steps)
-        self.runner = Runner(cell_key())
-        self.runner.on_run, self.runner.on_frame = self._run_ready, self._frame
-        self.runner.on_made = lambda run: self.run_pictures.record(run)
-        self.runner.on_state, self.runner.on_error = self._state, self._error
-        self._still = None
-        self._prepare()
-        self._build()
-        self._begin(go=start)
+    def __init__(
+        self,
+        net: NetworkLike,
+        image: Any,
+        layer: str | None,
+        selection: SharedSelection | None,
+        *,
+        values: dict[str, float | None],
+        steps: int,
+        seed: int,
+        seeds: int,
+        start: bool,
+    ):
+        self._given, self._given_starts = values, (seed, seeds, steps)
+        super().__init__(net, image, layer, selection)
+        self._begin(paused=not start)
 
-    # what a kind of panel says
+    # what a kind of panel defines
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         """What can be steered; the weight of patches among it, also while they are switched off."""
         return Run.parameters_for(priors=(*self.priors, PatchPrior))
 
+    @abstractmethod
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
         """The published settings for a layer."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _make(self) -> Callable[[], Run]:
-        """What makes the run of all that is chosen now; it is called in the runner's thread."""
-        raise NotImplementedError
+        """What makes the run of all that is chosen now; it is called in the thread of the loop."""
 
-    def _python_of(self, run: Run, step: int | None) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def _run_to_python(self, run: Any, step: int | None) -> str:
+        """The Python of a run, up to a step."""
 
-    def _says(self, run: Run) -> str:
+    @abstractmethod
+    def _caption(self, run: Any) -> str:
         """The caption of the estimate."""
-        raise NotImplementedError
-
-    def _prepare(self) -> None:
-        """Looks at what was given beside net, image and layer; the selection is in place, nothing else is."""
 
     def _above(self) -> list[w.Widget]:
         return []
@@ -102,113 +104,127 @@ class RunPanel:
     def _beside(self) -> list[w.Widget]:
         return []
 
-    def _below(self, settings: w.Widget) -> list[list[w.Widget]]:
+    def _rows(self, settings: w.Widget) -> list[list[w.Widget]]:
         """The rows of pictures, settings and chart."""
         return [[self.run_pictures.widget, settings], [*self._beside(), self.run_view]]
 
-    def _new_run(self, run: Run) -> None:
-        """Shows what else a new run brings; called from its thread."""
+    def _show_run(self, run: Any) -> None:
+        """Show what else another run brings."""
+
+    def _looked_at(self) -> tuple:
+        """All that a run belongs to; another one begins by itself when it changes."""
+        s = self.selection.value
+        return s.net, id(s.image), s.layer
 
     # what is on the screen
 
-    def _build(self) -> None:
-        net, s = self.selection.net, self.selection
-        self.run_view = RunView(self.unit, self.means, layout=w.Layout(flex="1 1 320px", min_width="0"))
-        self.run_view.on_scrub = self._scrub
+    def _prepare(self) -> None:
+        self.settings = Settings(self._usual(self.layer, self.net.size))
+        self.settings.update(**{name: value for name, value in self._given.items() if value is not None})
+        self.starts = StartControls(*self._given_starts)
+
+    def _make_run_view(self) -> RunView:
+        view = RunView(self.metric_unit, self.metric_help, layout=w.Layout(flex="1 1 320px", min_width="0"))
+        view.on_scrub = self.scrub
+        return view
+
+    def _build(self) -> list[w.Widget]:
         self.run_status = RunStatus(self.run_view, self.loading)
-        self.run_pictures = RunPictures(net, s.image if self.looks_at_image else None, self.patches)
+        image = self.selection.value.image if self.looks_at_image else None
+        self.run_pictures = RunPictures(self.net, image, self.patches)
         self.estimate = self.run_pictures.estimate
         self.estimate.on_views = self.runner.watched
-        if self.looks_at_image:
-            self.original = self.run_pictures.original
-            self.original.on_pick = self.estimate.on_pick = self._pick
-        self.selectors = Selectors(s, self.image_choices, self.run_view, self.layer_help)
-        self.network, self.layer = self.selectors.network, self.selectors.layer
-        if self.looks_at_image:
-            self.image, self.upload = self.selectors.image, self.selectors.upload
-        s.observe(self._selected, ["net", "image", "layer"])
-        self.controls = SettingsControls(self.settings, self._usual, self.counts)
-        self.controls.suit(net.layers[s.layer], net.size)
-        self.controls.on_change = self._changed
+        if self.run_pictures.original is not None:
+            self.run_pictures.original.on_pick = self.estimate.on_pick = self._pick
+        self.controls = SettingsControls(self.settings, self._usual, self.weighed)
+        self.controls.set_layer(self.layer, self.net.size)
+        self.controls.on_change = self._settings_moved
         self.starts.on_change = self._begin
-        if self.patches is not None:
-            self.patches.on_switch, self.patches.on_change = self._begin, self._changed
         self.starts.on_wrong = lambda sentence: self.run_view.set_status("failed", sentence)
-        self.python_button = self._button("Python", "code", "copy the Python that remakes this picture", self._copy)
-        self.save_button = self._button("save", "download", "save the picture as PNG, with its Python", self._save)
-        self.python_box = w.Textarea(layout=w.Layout(width="98%", height="58px", display="none"), disabled=False)
-
-        wrap = {"flex_flow": "row wrap", "align_items": "flex-start"}
-        space = w.Box(layout=w.Layout(flex="1 1 0"))
-        top = [*self.selectors.row, space, self.python_button, self.save_button]
+        if self.patches is not None:
+            self.patches.on_switch, self.patches.on_change = self._begin, self._settings_moved
+        runner = self.runner
+        runner.on_made, runner.on_frame = self._made, self._frame
+        runner.on_run, runner.on_state, runner.on_error = self._run_ready, self._state, self._error
         columns = "repeat(auto-fit, minmax(min(306px, 100%), 1fr))"  # two where they stand below the pictures
         right = w.Layout(grid_template_columns=columns, flex="1 1 306px", min_width="0", align_items="center")
+        above = self._above()
         settings = w.GridBox(self._settings_rows(), layout=right)
-        self.widget = w.VBox(
-            [
-                w.HBox(top, layout=w.Layout(**wrap)),
-                self.python_box,
-                *self._above(),
-                *(w.HBox(row, layout=w.Layout(**wrap)) for row in self._below(settings)),
-            ],
-            layout=w.Layout(max_width="900px"),
-        )
-        self.widget.add_class("cx-panel")
+        return [*above, *(w.HBox(row, layout=w.Layout(**WRAP)) for row in self._rows(settings))]
 
     def _settings_rows(self) -> list[w.Widget]:
-        buttons = {
-            "start": ("play", "go on; from the beginning if the run has ended", self.start),
-            "pause": ("pause", "wait before the next step", self.pause, 78),
-            "step": ("step-forward", "one step, then wait", self.step, 68),
-            "reset": ("undo", self.again, self.reset),
-        }
-        row = [self._button(name, *rest) for name, rest in buttons.items()]
-        c, patches = self.controls, [] if self.patches is None else [self.patches.row]
+        buttons = [
+            button("start", "play", "go on; from the beginning if the run has ended", self.start),
+            button("pause", "pause", "wait before the next step", self.pause, 78),
+            button("step", "step-forward", "one step, then wait", self.step, 68),
+            button("reset", "undo", self.again, self.reset),
+        ]
+        patches = [] if self.patches is None else [self.patches.row]
         starts = [self.starts.seed_box, self.starts.seeds_box, self.starts.steps_box]
-        return [c.C, c.beta, c.jitter, c.alpha, *patches, c.preset, w.HBox(starts), w.HBox(row)]
+        return [*self.controls.sliders.values(), *patches, self.controls.preset, w.HBox(starts), w.HBox(buttons)]
 
-    def _button(self, name: str, icon: str, tip: str, act, width: int = 72) -> w.Button:
-        button = w.Button(description=name, icon=icon, tooltip=tip, layout=w.Layout(width=f"{width}px"))
-        button.on_click(lambda _: act())
-        return button
-
-    def _ipython_display_(self) -> None:
-        self._still = show_with_still(self.widget, self.poster())
+    def _hidden_widgets(self) -> list[w.Widget]:
+        return [*self.run_pictures.views, *([self.patches.view] if self.patches is not None else [])]
 
     # what a person does
 
+    @property
+    def run(self) -> Any:
+        """The run that goes on or has ended; None before the first."""
+        return self.runner.run
+
+    @property
+    def original(self) -> Any:
+        """The view of the original, None where the panel looks at no image."""
+        return self.run_pictures.original
+
     def start(self) -> None:
-        """Goes on with the run, or begins again if it has ended."""
+        """Go on with the run, or begin again if it has ended."""
         self.run_pictures.shown = None
-        run = self.runner.run
-        if run is None or run.step >= run.total:
+        if self.run is None or self.run.step >= self.run.total:
             self._begin()
         else:
             self.runner.resume()
 
     def pause(self) -> None:
-        """Waits before the next step."""
+        """Wait before the next step."""
         self.runner.pause()
 
     def step(self) -> None:
-        """Takes one step, then waits."""
+        """Take one step, then wait."""
         self.run_pictures.shown = None
         self.runner.step()
 
     def reset(self) -> None:
-        """Begins again and waits for start."""
-        self._begin(go=False)
+        """Begin again and wait for `start`."""
+        self._begin(paused=True)
 
-    def wait(self, timeout: float | None = None) -> bool:
-        """Blocks until the run has ended; an interrupt only ends the waiting. Says whether it ended."""
-        return self.runner.wait(timeout)
+    def scrub(self, step: int) -> None:
+        """Look back at the kept picture that is nearest to a step; the run pauses.
+
+        Parameters
+        ----------
+        step : int
+        """
+        if self.run is None or not self.run_pictures.show_step(step):
+            return
+        self.runner.pause()
+        shown = self.run_pictures.shown
+        if shown is not None:
+            text = f"looking back at step {shown} of {self.run.step}; start goes on"
+            self.run_view.set_status(self.runner.state, text, live=False)
 
     def to_python(self) -> str:
-        """The line of Python that remakes the picture on the screen."""
-        run = self.runner.run
-        if run is None:
+        """The Python that makes the picture on the screen again.
+
+        Raises
+        ------
+        SettingError
+            If there is no run yet.
+        """
+        if self.run is None:
             raise SettingError("there is no run yet; press start.")
-        return self._python_of(run, self.run_pictures.shown)
+        return self._run_to_python(self.run, self.run_pictures.shown)
 
     @property
     def picture(self) -> np.ndarray:
@@ -217,88 +233,60 @@ class RunPanel:
 
     def poster(self) -> bytes:
         """A PNG of the original and the estimates in a row, for where no kernel runs."""
-        return self.run_pictures.poster(self.to_python() if self.runner.run is not None else "")
+        return self.run_pictures.poster(self.to_python() if self.run is not None else "")
 
-    def _copy(self) -> None:
-        with self.run_view.show_errors():
-            text = self.to_python()
-            self.python_box.value = text
-            self.python_box.layout.display = ""
-            self.run_view.copy(text)
-
-    def _save(self) -> None:
-        with self.run_view.show_errors():
-            code, run = self.to_python(), self.runner.run
-            name = f"{run.net.name}-{run.layer.name.replace('/', '-')}.png"
-            self.run_view.download(name, png(picture_row(self.picture), code))
-
-    def _scrub(self, step: int) -> None:
-        if self.runner.run is None or not self.run_pictures.show_step(step):
-            return
-        self.runner.pause()
-        shown = self.run_pictures.shown
-        if shown is not None:
-            text = f"looking back at step {shown} of {self.runner.run.step}; start goes on"
-            self.run_view.set_status(self.runner.state, text, live=False)
+    def _saved_picture(self) -> np.ndarray:
+        return picture_row(self.picture)
 
     def _pick(self, row: int, column: int) -> None:
-        """A click on a picture shows what the unit in that place sees."""
-        self.selection.position = where = nearest_position(self._layer, row, column)
-        self.run_pictures.set_box(receptive_box(self._layer, where))
-        sees = " x ".join(f"{s:g}" for s in self._layer.rf_size)
-        self.original.caption = f"original; unit ({where[0]}, {where[1]}) sees {sees} px"
+        """A click on a picture shows the receptive field of the unit in that place."""
+        position = nearest_position(self.layer, row, column)
+        self.selection.set(position=position)
+        self.run_pictures.set_box(receptive_box(self.layer, position))
+        size = " x ".join(f"{side:g}" for side in self.layer.rf_size)
+        self.original.caption = f"original; the unit at ({position[0]}, {position[1]}) sees {size} px"
 
-    @property
-    def _layer(self) -> Layer:
-        return self.selection.net.layers[self.selection.layer]
-
-    def _looked_at(self) -> tuple:
-        """All that a run belongs to; another one begins by itself when it changes."""
-        s = self.selection
-        return s.net, id(s.image), s.layer
-
-    def _selected(self, change) -> None:
-        net, layer = self.selection.net, self.selection.layer
-        with self.run_view.show_errors():
-            if layer not in net.layers or self._begun == self._looked_at():
-                return  # the other half of a change follows, or has been acted on
-            self.controls.suit(net.layers[layer], net.size)
+    def _selected(self, old: Selection, new: Selection) -> None:
+        if self._begun != self._looked_at():
+            self.controls.set_layer(self.layer, self.net.size)
             self._begin()
 
-    def _changed(self) -> None:
-        run = self.runner.run
-        if self.runner.state == "finished" or (run is not None and run.step >= run.total):
+    def _settings_moved(self) -> None:
+        if self.runner.state == "finished" or (self.run is not None and self.run.step >= self.run.total):
             self._begin()
         elif self.runner.state == "failed":
             self.start()
 
     # the run
 
-    def _begin(self, go: bool = True) -> None:
+    def _begin(self, paused: bool = False) -> None:
         self._begun = self._looked_at()
         self.run_pictures.shown = None
-        self.runner.begin(self._make(), paused=not go)
+        self.runner.begin(self._make(), paused)
+
+    def _made(self, run: Run) -> None:
+        """Prepare for another run; in the thread of the loop, before the first step."""
+        self.run_pictures.record(run)
 
     def _run_ready(self, run: Run) -> None:
         seeds = "" if len(set(run.seeds)) == 1 else f", seeds {min(run.seeds)} to {max(run.seeds)}"
-        self.run_pictures.show_run(run, self.selection.image, self._says(run) + seeds)
+        self.run_pictures.show_run(run, self.selection.value.image, self._caption(run) + seeds)
         self.run_view.set_run(run)
         self.run_status.begin()
-        self._new_run(run)
+        self._show_run(run)
 
     def _frame(self, frame: Frame) -> None:
+        """Send a step's picture and numbers; in the thread of the loop, so no control is touched."""
         self.run_pictures.update(frame)
         if self.estimate.stream.views and self.runner.state == "running":
-            self.run_status.follow(frame.step)
+            self.run_status.update(frame.step)
 
     def _state(self, state: str) -> None:
-        run = self.runner.run
-        if state in ("paused", "finished", "stopped", "failed") and run is not None:
+        if state in ("paused", "finished", "stopped", "failed") and self.run is not None:
             self.run_view.update()
             self.run_pictures.show_last()
-            if self._still is not None:
-                self._still(self.poster())
-        self.run_status.state(state, run.step if run is not None else 0)
+            self._update_poster()
+        self.run_status.set_state(state, self.run.step if self.run is not None else 0)
 
     def _error(self, sentence: str, trace: str) -> None:
         self.run_view.set_status("failed", sentence, trace)

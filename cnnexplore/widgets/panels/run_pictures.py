@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import ipywidgets as w
 import numpy as np
 
 from ...network import Network
 from ...preimage import Frame, Run
 from ...results import png, whole_scale
-from ..live.frame_history import FrameHistory
 from ..views.frame_view import FrameView, decoded_pictures, side_by_side
 from .patch_controls import PatchControls
 
 
 class RunPictures:
-    """The original, where there is one, beside the estimates; both follow a run and are framed together.
+    """The original, if there is one, beside the estimates of a run.
 
-    patches: what the patch prior is switched on with; what matched then stands beside the estimate. shown: the step
-    that is looked back at, None for the newest.
+    Parameters
+    ----------
+    net : Network
+    image : object, optional
+        The original.
+    patches : PatchControls, optional
+        The switch of the patch prior; the matched patches stand beside the estimate while it is on.
+
+    Attributes
+    ----------
+    shown : int or None
+        The step that is looked back at; None for the newest.
     """
 
-    def __init__(self, net: Network, image=None, patches: PatchControls | None = None):
+    def __init__(self, net: Network, image: Any = None, patches: PatchControls | None = None):
         self.estimate = FrameView(net.size)
+        self.original: FrameView | None = None
         self.views = [self.estimate]
-        self.net, self.run, self.shown = net, None, None
-        self.patches, self._history, self._original = patches, FrameHistory(), None
+        self.net = net
+        self.run: Run | None = None
+        self.shown: int | None = None
+        self.patches, self._history = patches, FrameHistory()
+        self._original: np.ndarray | None = None
         if image is not None:
             self._original = net.picture(net.pixels_of(image))
             self.original = FrameView(net.size, caption="original")
@@ -33,11 +48,25 @@ class RunPictures:
         layout = w.Layout(flex_flow="row wrap", align_items="flex-start", grid_gap="10px", margin="8px 14px 0 0")
         self.widget = w.HBox(self.views, layout=layout)
 
-    def show_run(self, run: Run, image, caption: str) -> None:
-        """Shows another run from its first picture."""
+    def record(self, run: Run) -> None:
+        """Keep the first picture of another run; call it in the thread of the loop, before the first step."""
+        self._history.clear()
+        self._history.add(0, decoded_pictures(run.x, run.net))
+
+    def show_run(self, run: Run, image: Any, caption: str) -> None:
+        """Show another run.
+
+        Parameters
+        ----------
+        run : Run
+        image : object
+            Its original.
+        caption : str
+            The caption of the estimate.
+        """
         self.net, self.run = run.net, run
         scale = whole_scale(run.size, 200 if len(run.seeds) == 1 else 140)  # of several each is smaller
-        if self._original is not None:
+        if self.original is not None:
             self._original = run.net.picture(run.net.pixels_of(image))
             _fit(self.original, run.net.size, scale)
             self.original.caption = "original"
@@ -51,35 +80,31 @@ class RunPictures:
         newest = self._history.newest
         self.estimate.draw(decoded_pictures(run.x, run.net) if newest is None else newest)
 
-    def record(self, run: Run) -> None:
-        """Keep the first picture of another run; call it in the thread of the loop, before the first step."""
-        self._history.clear()
-        self._history.add(0, decoded_pictures(run.x, run.net))
-
     def update(self, frame: Frame) -> None:
-        """Offers the views another step's picture, which is only made if it is due."""
+        """Offer another step's picture to the views; in the thread of the loop. It is only made if it is due."""
         stream = self.estimate.stream
         if self.shown is None:
             self.estimate.offer(lambda: self._keep(frame))
         if not stream.views and frame.step % 4 == 0:
-            self._keep(frame)  # nobody looks now; somebody may look back later
+            self._keep(frame)  # for a look back from a view that is opened later
         if self.patches is not None:
-            self.patches.follow(frame.run)
+            self.patches.update(frame.run)
 
     def show_last(self) -> None:
-        """Shows the newest picture of a run that waits or has ended, and keeps it for where no kernel runs."""
+        """Show the newest picture of a run that is paused or has ended, and keep it for where no kernel runs."""
         now = self.picture
         if self.shown is None:
-            self._history.add(self.run.step, now)
+            if self.run is not None:
+                self._history.add(self.run.step, now)
             self.estimate.draw(now)
         self.estimate.poster = png(picture_row(now))
-        if self._original is not None:
+        if self.original is not None and self._original is not None:
             self.original.poster = png(self._original)
         if self.patches is not None and self.run is not None:
-            self.patches.follow(self.run, last=True)
+            self.patches.update(self.run, last=True)
 
     def show_step(self, step: int) -> bool:
-        """Shows the kept picture nearest to a step; says whether there is one."""
+        """Show the kept picture nearest to a step; return whether there is one."""
         kept = self._history.nearest(step)
         if self.run is None or kept is None:
             return False
@@ -88,7 +113,7 @@ class RunPictures:
         return True
 
     def set_box(self, box: list[float]) -> None:
-        """Frames (top, left, bottom, right) in each picture."""
+        """Draw the box (top, left, bottom, right) on each picture; [] removes it."""
         for view in self.views:
             view.box = box
 
@@ -102,18 +127,67 @@ class RunPictures:
             np.full((*self.net.size, 3), 128, np.uint8) if self.run is None else decoded_pictures(self.run.x, self.net)
         )
 
-    def poster(self, code: str) -> bytes:
-        """A PNG of the original and the estimates in a row."""
+    def poster(self, python: str) -> bytes:
+        """A PNG of the original and the estimates in a row, with its Python inside."""
         now = self.picture
         row = [now] if now.ndim == 3 else list(now)
         if self._original is not None and self._original.shape == row[0].shape:
             row.insert(0, self._original)
-        return png(side_by_side(row), code)
+        return png(side_by_side(row), python)
 
     def _keep(self, frame: Frame) -> np.ndarray:
         picture = decoded_pictures(frame.x, frame.run.net)
         self._history.add(frame.step, picture)
         return picture
+
+
+class FrameHistory:
+    """Pictures by step within a budget of bytes, evenly spaced: when it is full, the spacing doubles.
+
+    Parameters
+    ----------
+    budget : int
+        Bytes.
+    """
+
+    def __init__(self, budget: int = 64_000_000):
+        self.budget = budget
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all pictures."""
+        self._pictures: dict[int, np.ndarray] = {}
+        self._spacing = 1
+
+    def add(self, step: int, picture: np.ndarray) -> None:
+        """Keep the picture of a step, later than all before; the first and the newest are always kept."""
+        self._pictures[step] = picture
+        if self._bytes() > self.budget or self._spacing > 1:
+            self._thin(step)
+        while self._bytes() > self.budget and len(self._pictures) > 2:
+            self._spacing *= 2
+            self._thin(step)
+
+    @property
+    def newest(self) -> np.ndarray | None:
+        """The picture of the last step that was added; None if there is none."""
+        return next(reversed(list(self._pictures.values())), None)
+
+    def nearest(self, step: int) -> tuple[int, np.ndarray] | None:
+        """(step, picture) of the kept frame nearest to a step; None if there is none."""
+        kept = list(self._pictures.items())
+        return min(kept, key=lambda one: abs(one[0] - step), default=None)
+
+    def _bytes(self) -> int:
+        return sum(p.nbytes for p in self._pictures.values())
+
+    def _thin(self, newest: int) -> None:
+        last = None
+        for step in list(self._pictures):
+            if last is not None and step - last < self._spacing and step != newest:
+                del self._pictures[step]
+            else:
+                last = step
 
 
 def picture_row(pictures: np.ndarray) -> np.ndarray:

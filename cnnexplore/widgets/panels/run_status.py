@@ -1,4 +1,4 @@
-"""RunStatus: a run's state and pace, in words."""
+"""RunStatus: the state and the speed of a run, in the status line."""
 
 from __future__ import annotations
 
@@ -10,33 +10,41 @@ _EVERY = 0.4  # seconds: numbers are read slower than pictures
 
 
 class RunStatus:
-    """Says in a run's line of status how it goes. loading: what it does before the first step."""
+    """Writes how a run goes into its status line.
+
+    Parameters
+    ----------
+    run_view : RunView
+        Has the status line.
+    loading : str
+        What is done before the first step.
+    """
 
     def __init__(self, run_view: RunView, loading: str):
         self.run_view, self.loading = run_view, loading
         self.begin()
 
     def begin(self, step: int = 0) -> None:
-        """Counts the pace from this step on."""
-        self._beat = (step, time.monotonic())
+        """Measure the speed from a step on."""
+        self._last = (step, time.monotonic())
 
-    def follow(self, step: int) -> None:
-        """Says how fast steps are taken, if that is due."""
-        now, (before, since) = time.monotonic(), self._beat
+    def update(self, step: int) -> None:
+        """Show how fast steps are taken, if that is due."""
+        now, (before, since) = time.monotonic(), self._last
         if now - since > _EVERY:
-            self._beat = (step, now)
+            self._last = (step, now)
             self.run_view.update(f"running, {(step - before) / (now - since):.0f} steps/s")
 
-    def state(self, state: str, step: int) -> None:
-        """Says what state the run is in after so many steps."""
-        words = {
+    def set_state(self, state: str, step: int) -> None:
+        """Show the state of the run after some steps."""
+        texts = {
             "loading": self.loading,
             "running": "running",
             "paused": f"paused at step {step}; start goes on",
             "stopped": f"stopped at step {step}: another panel took over; start goes on",
-            "finished": f"finished after {step} steps; move anything and it begins again",
+            "finished": f"finished after {step} steps; move a control and it begins again",
         }
         if state == "running":
             self.begin(step)
-        if state in words:
-            self.run_view.set_status(state, words[state])
+        if state in texts:
+            self.run_view.set_status(state, texts[state])

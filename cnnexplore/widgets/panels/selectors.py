@@ -8,30 +8,42 @@ import numpy as np
 from ...errors import ExploreError
 from ...network import Network, read_image
 from ...zoo import embedded, load
-from ..live.selection import Selection
+from ..live.selection import Selection, SharedSelection, middle_layer
 from ..views.run_view import RunView
-from .images import ImageChoices, layer_choices, middle_layer
+from .images import ImageChoices
 
 _NETWORKS = ("squeezenet1_1", "alexnet", "vgg16", "resnet18")  # offered beside the one given and the embedded ones
+_IDENTITIES = ("Dropout", "Flatten", "Identity")
 
 
 class Selectors:
-    """Dropdowns for network, layer and image, and an upload, that write into a Selection and follow it.
+    """Dropdowns for network, layer and image, and an upload; they write into a selection and follow it.
 
-    image_choices: None for panels that look at no image. layer_help: what the layer is chosen for. Errors are shown by
-    the run view.
+    Parameters
+    ----------
+    selection : SharedSelection
+    image_choices : ImageChoices, optional
+        The images that are offered; None for a panel that looks at none.
+    run_view : RunView
+        Shows errors.
+    layer_help : str
+        What the layer is chosen for.
     """
 
-    def __init__(self, selection: Selection, image_choices: ImageChoices | None, run_view: RunView, layer_help: str):
+    def __init__(
+        self, selection: SharedSelection, image_choices: ImageChoices | None, run_view: RunView, layer_help: str
+    ):
         self.selection, self.image_choices, self.run_view = selection, image_choices, run_view
-        net = selection.net
+        net = selection.value.net
+        assert net is not None
         names = list(dict.fromkeys([net.name, *embedded(), *_NETWORKS]))
         self._nets: dict[str, Network] = {net.name: net}
+        self._quiet = False
         self.network = w.Dropdown(options=names, value=net.name, tooltip="the network", layout=w.Layout(width="150px"))
         self.layer = w.Dropdown(
-            options=layer_choices(net, selection.layer),
-            value=selection.layer,
-            tooltip=f"{layer_help}: rows x columns x channels, and how much of the image one unit sees",
+            options=_layer_options(net, selection.value.layer),
+            value=selection.value.layer,
+            tooltip=f"{layer_help}: rows x columns x units, and how many pixels of the image one unit sees",
             layout=w.Layout(width="230px"),
         )
         self.network.observe(self._network_chosen, "value")
@@ -40,17 +52,21 @@ class Selectors:
         if image_choices is not None:
             names, first = image_choices.names, image_choices.first
             self.image = w.Dropdown(options=names, value=first, layout=w.Layout(width="140px"))
-            self.image.tooltip = "the image that is encoded"
+            self.image.tooltip = "the image"
             self.upload = w.FileUpload(accept="image/*", multiple=False, description="upload")
             self.upload.layout.width = "96px"
             self.image.observe(self._image_chosen, "value")
             self.upload.observe(self._uploaded, "value")
             self.row += [self.image, self.upload]
-        selection.observe(lambda change: self._follow(), ["net", "layer"])
+        selection.observe(self._follow)
 
-    def _network_chosen(self, change) -> None:
-        name = change.new
-        if name == self.selection.net.name:
+    def close(self) -> None:
+        """No longer follow the selection."""
+        self.selection.unobserve(self._follow)
+
+    def _network_chosen(self, change: dict) -> None:
+        name, net = change["new"], self.selection.value.net
+        if self._quiet or net is None or name == net.name:
             return
         with self.run_view.show_errors():
             try:
@@ -58,47 +74,53 @@ class Selectors:
                     self.run_view.set_status("loading", f"loading {name} …")
                     self._nets[name] = load(name)
             except ExploreError:
-                self.network.value = change.old  # the choice stays what the picture shows
+                self.network.value = change["old"]  # the choice stays that of the picture
                 raise
-            net = self._nets[name]
-            self.selection.set(net=net, layer=middle_layer(net).name)
+            self.selection.set(net=self._nets[name], layer=middle_layer(self._nets[name]).name)
 
-    def _layer_chosen(self, change) -> None:
-        if change.new:
-            self.selection.set(layer=change.new)
+    def _layer_chosen(self, change: dict) -> None:
+        if change["new"] and not self._quiet:
+            self.selection.set(layer=change["new"])
 
-    def _image_chosen(self, change) -> None:
-        if change.new:
+    def _image_chosen(self, change: dict) -> None:
+        if change["new"] and self.image_choices is not None:
             with self.run_view.show_errors():
-                picture, code = self.image_choices[change.new]
-                self.selection.image_python = code
-                self.selection.image = picture
+                image, python = self.image_choices[change["new"]]
+                self.selection.set(image=image, image_python=python)
 
-    def _uploaded(self, change) -> None:
-        if not change.new:
+    def _uploaded(self, change: dict) -> None:
+        if not change["new"] or self.image_choices is None:
             return
-        file = change.new[0]
+        file = change["new"][0]
         with self.run_view.show_errors():
             picture = np.moveaxis(read_image(bytes(file["content"])).numpy(), 0, -1).round().astype(np.uint8)
             self.image_choices.add(file["name"], picture, repr(file["name"]))
             self.image.options = self.image_choices.names
             self.image.value = file["name"]
 
-    def _follow(self) -> None:
-        """Shows what is selected, also where another panel selected it."""
-        net, layer = self.selection.net, self.selection.layer
-        if layer not in net.layers:
-            return  # the other half of a change follows
+    def _follow(self, old: Selection, new: Selection) -> None:
+        """Show what is selected, also where another panel selected it."""
+        net, layer = new.net, new.layer
+        if net is None or not {"net", "layer"} & new.differences(old):
+            return
         self._nets.setdefault(net.name, net)
-        if self.network.value != net.name:
+        self._quiet = True
+        try:
             if net.name not in self.network.options:
                 self.network.options = [net.name, *self.network.options]
             self.network.value = net.name
-        choices = layer_choices(net, layer)
-        if list(self.layer.options) != choices:
-            self.layer.unobserve(self._layer_chosen, "value")
-            self.layer.options = choices
+            options = _layer_options(net, layer)
+            if list(self.layer.options) != options:
+                self.layer.options = options
             self.layer.value = layer
-            self.layer.observe(self._layer_chosen, "value")
-        elif self.layer.value != layer:
-            self.layer.value = layer
+        finally:
+            self._quiet = False
+
+
+def _layer_options(net: Network, chosen: str) -> list[tuple[str, str]]:
+    """(text, name) of the layers; the layers inside a named block are left out, but for the chosen one."""
+    return [
+        (f"{name}   {layer.describe()}", name)
+        for name, layer in net.layers.items()
+        if name == chosen or ("/" not in name and layer.kind not in _IDENTITIES)
+    ]

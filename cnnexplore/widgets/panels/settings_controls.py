@@ -1,4 +1,4 @@
-"""Controls that write into a Settings mailbox, and the words that explain them."""
+"""SettingsControls: sliders that write into the settings of a run, and what a run begins with."""
 
 from __future__ import annotations
 
@@ -10,71 +10,68 @@ import ipywidgets as w
 
 from ...errors import SettingError
 from ...network import Layer
-from ...preimage import Settings, Values
+from ...preimage import Parameter, Settings, Values
 
+_UNSHOWN = ("rate", "gamma")  # the step size; the weight of patches, which is beside their switch
 HELP = {
-    "C": "C: how much the code counts against looking natural",
-    "beta": "β: the exponent of total variation; 1 keeps edges but leaves spikes, 2 is smooth",
-    "alpha": "α: the exponent of the bounded range; higher only stops the brightest pixels",
-    "jitter": "jitter: by how many pixels the image is shifted at random; sharper pictures of deep layers",
-    "seed": "seed: which random noise the estimate starts from",
-    "steps": "steps: how long a run is",
-    "seeds": "how many pictures are looked for at once, each from its own noise",
-    "preset": "settings that go well together",
+    "seed": "seed: the random noise that the estimate starts from",
+    "steps": "steps: the length of a run",
+    "seeds": "how many pictures grow side by side, each from its own noise",
 }
-_WIDE = w.Layout(width="304px", max_width="100%")
-_STYLE = {"description_width": "52px"}
 
 
 class SettingsControls:
-    """Sliders for C, beta, alpha and jitter, and a choice of presets; each acts as soon as it is moved.
+    """A slider for each declared parameter, and presets; each acts as soon as it is moved.
 
-    settings: the mailbox. usual: gives the published choice for a layer and an input size. what: the word for what C
-    weighs. on_change() is called after each change, from the callback's thread.
+    Parameters
+    ----------
+    settings : Settings
+        What the sliders write into and the loop reads; it declares the parameters.
+    usual : callable
+        The published settings for a layer and an input size.
+    weighed : str
+        The word for what C weighs.
     """
 
-    def __init__(self, settings: Settings, usual: Callable[[Layer, tuple[int, int]], Values], what: str = "code"):
+    def __init__(
+        self, settings: Settings, usual: Callable[[Layer, tuple[int, int]], Values], weighed: str = "activation"
+    ):
         self.settings, self.usual = settings, usual
-        self.on_change = lambda: None
+        self.on_change: Callable[[], None] = lambda: None
         self._layer: Layer | None = None
         self._size = (1, 1)
-        v = settings.snapshot()
-        self.C = w.FloatLogSlider(v.C, base=10, min=-1, max=4, step=0.01, description="C", readout_format=".2r")
-        self.beta = w.FloatSlider(v.beta, min=1, max=3, step=0.1, description="β", readout_format=".1f")
-        self.jitter = w.IntSlider(v.jitter, min=0, max=16, description="jitter")
-        self.alpha = w.FloatSlider(v.alpha, min=1, max=12, step=0.5, description="α", readout_format=".1f")
-        self._presets = {name.format(what): changes for name, changes in _PRESETS.items()}
-        self.preset = w.Dropdown(options=["as set", *self._presets], description="preset")
-        for name in ("C", "beta", "alpha", "jitter", "preset"):
-            control = getattr(self, name)
-            control.tooltip = HELP[name].replace("the code", f"the {what}")
-            control.layout, control.style.description_width = _WIDE, _STYLE["description_width"]
-        for name in ("C", "beta", "alpha", "jitter"):
-            getattr(self, name).observe(self._moved, "value")
-        self.preset.observe(self._chosen, "value")
         self._quiet = False
+        now = settings.snapshot()
+        shown = [p for p in settings.parameters if p.name not in _UNSHOWN]
+        self.sliders = {p.name: _slider(p, now[p.name]) for p in shown}
+        for p in shown:
+            self.sliders[p.name].observe(partial(self._moved, p), "value")
+        self._presets = {name.format(weighed): changes for name, changes in _PRESETS.items()}
+        self.preset = w.Dropdown(options=["as set", *self._presets], description="preset", layout=_wide())
+        self.preset.tooltip, self.preset.style.description_width = "settings that go well together", _LABEL
+        self.preset.observe(self._chosen, "value")
 
-    def suit(self, layer: Layer, size: tuple[int, int]) -> None:
-        """The layer and input size that the presets are for."""
+    def set_layer(self, layer: Layer, size: tuple[int, int]) -> None:
+        """The layer and the input size that the presets are for."""
         self._layer, self._size = layer, size
 
     def show(self, values: Values) -> None:
-        """Moves the controls to where the settings are; call from a callback, never from a loop."""
+        """Move the sliders to where settings are."""
         self._quiet = True
         try:
-            self.C.max = max(4, self.C.max)
-            self.C.value, self.beta.value, self.alpha.value = values.C, values.beta, values.alpha
-            self.jitter.max = max(16, values.jitter)
-            self.jitter.value = values.jitter
+            for name, slider in self.sliders.items():
+                value = values[name]
+                if not isinstance(slider, w.FloatLogSlider):
+                    slider.max = max(slider.max, value)
+                slider.value = value
         finally:
             self._quiet = False
 
-    def _moved(self, change) -> None:
+    def _moved(self, parameter: Parameter, change: dict) -> None:
         if self._quiet:
             return
-        name = next(n for n in ("C", "beta", "alpha", "jitter") if getattr(self, n) is change.owner)
-        value, now = change.new, getattr(self.settings, name)
-        if name == "C":
+        value, now = change["new"], self.settings.snapshot()[parameter.name]
+        if parameter.scale == "log":
             if now > 0 and abs(math.log10(value / now)) < 0.008:
                 return  # the slider only went to its nearest tick
             value = float(f"{value:.2g}")
@@ -82,27 +79,39 @@ class SettingsControls:
             value = round(value, 3)  # a browser's 6 may be 6.000000000000001
         if value == now:
             return
-        self.settings.update(**{name: value})
+        self.settings.update(**{parameter.name: value})
         self._quiet = True
         self.preset.value = "as set"
         self._quiet = False
         self.on_change()
 
-    def _chosen(self, change) -> None:
-        if self._quiet or change.new == "as set" or self._layer is None:
+    def _chosen(self, change: dict) -> None:
+        if self._quiet or change["new"] == "as set" or self._layer is None:
             return
         usual = self.usual(self._layer, self._size)
-        published = {n: getattr(usual, n) for n in ("C", "alpha", "beta", "jitter")}
-        self.settings.update(**published | self._presets[change.new](usual))
+        published = {name: usual[name] for name in self.sliders}
+        self.settings.update(**published | self._presets[change["new"]](usual))
         self.show(self.settings.snapshot())
         self.on_change()
 
 
 class StartControls:
-    """What a run begins with: the seed, for how many pictures at once, and how many steps.
+    """What a run begins with: the seed, the number of pictures, and the number of steps.
 
-    on_change() is called when one has changed, on_wrong(sentence) when what was typed cannot be; the value then stays.
-    Raises SettingError.
+    Parameters
+    ----------
+    seed, seeds, steps : int
+
+    Attributes
+    ----------
+    on_change : callable
+        Called when one has changed.
+    on_wrong : callable
+        Called with a sentence when a number is outside its range; the value then stays.
+
+    Raises
+    ------
+    SettingError
     """
 
     def __init__(self, seed: int, seeds: int, steps: int):
@@ -121,22 +130,43 @@ class StartControls:
             box.observe(partial(self._typed, name), "value")
 
     @property
-    def noises(self) -> int | list[int]:
+    def seed_or_seeds(self) -> int | list[int]:
         """The seed, or the seeds of a batch."""
         return self.seed if self.seeds == 1 else list(range(self.seed, self.seed + self.seeds))
 
-    def _typed(self, name: str, change) -> None:
+    def _typed(self, name: str, change: dict) -> None:
         least, most = _BOUNDS[name]
-        if least <= change.new <= most:
-            setattr(self, name, change.new)
+        if least <= change["new"] <= most:
+            setattr(self, name, change["new"])
             self.on_change()
         else:
             wanted = f"expected a whole number from {least} to {most}"
-            self.on_wrong(f"{name} is {change.new}; {wanted}, so {getattr(self, name)} stays.")
+            self.on_wrong(f"{name} is {change['new']}; {wanted}, so {getattr(self, name)} stays.")
 
 
+def _slider(parameter: Parameter, value: float) -> w.Widget:
+    p, (low, high) = parameter, parameter.slider
+    common = {"description": p.label, "tooltip": p.description, "layout": _wide()}
+    if p.scale == "log":
+        made = w.FloatLogSlider(
+            value, base=10, min=math.log10(low), max=math.log10(high), step=0.01, readout_format=".2r", **common
+        )
+    elif p.whole:
+        made = w.IntSlider(int(value), min=int(low), max=max(int(high), int(value)), **common)
+    else:
+        step = 0.1 if high - low <= 4 else 0.5
+        made = w.FloatSlider(value, min=low, max=max(high, value), step=step, readout_format=".1f", **common)
+    made.style.description_width = _LABEL
+    return made
+
+
+def _wide() -> w.Layout:
+    return w.Layout(width="304px", max_width="100%")
+
+
+_LABEL = "52px"
 _BOUNDS = {"seed": (0, 100_000), "seeds": (1, 16), "steps": (1, 100_000)}
-_PRESETS = {
+_PRESETS: dict[str, Callable[[Values], dict[str, float]]] = {
     "the paper's for this layer": lambda usual: {},
     "closer to the {} (C × 10)": lambda usual: {"C": 10 * usual.C},
     "smoother (C ÷ 10)": lambda usual: {"C": usual.C / 10},

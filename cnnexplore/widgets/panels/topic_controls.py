@@ -1,8 +1,9 @@
-"""TopicControls: whose styles are looked for, how many, which one is shown, and what opens its mask."""
+"""TopicControls: the class, the number of its topics, the topic that is shown, and what opens its mask."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import ipywidgets as w
 
@@ -11,44 +12,62 @@ from ..elements import dropdown
 from ..views.scatter import COLOURS
 
 ALL = "all classes"
-MOST = 8  # topics
+MAX_TOPICS = 8  # topics
 
 
 class TopicControls:
     """Dropdowns for class and number of topics, a button per topic, sliders for the mask.
 
-    first: the class's label at first, None for all, "" for the first one there is. Called when a person changes
-    something: on_look() for class and number, on_mask() for threshold and distinct, on_topic(k) for a button.
-    Raises SettingError.
+    Parameters
+    ----------
+    first : str or None
+        The class's label at first; None: all classes, "": the first one there is.
+    k : int
+        The number of topics.
+    threshold, distinct : float
+        As for `Topics.mask`.
+
+    Attributes
+    ----------
+    on_search : callable
+        Called when another class or number of topics was chosen.
+    on_mask : callable
+        Called when threshold or distinct was moved.
+    on_topic : callable
+        Called with the number of a topic when its button was pressed.
+
+    Raises
+    ------
+    SettingError
     """
 
     def __init__(self, first: str | None, k: int, threshold: float, distinct: float):
         check(k, threshold, distinct)
-        self.on_look: Callable[[], None] = lambda: None
+        self.on_search: Callable[[], None] = lambda: None
         self.on_mask: Callable[[], None] = lambda: None
         self.on_topic: Callable[[int], None] = lambda topic: None
         self._quiet = False
-        tip = "whose images are looked at"
+        tip = "the class of the images"
         self.class_box = dropdown([ALL if first is None else first], "class", tip, 200)
-        self.k_box = dropdown(list(range(1, MOST + 1)), "topics", "k: how many topics", 106)
+        self.k_box = dropdown(list(range(1, MAX_TOPICS + 1)), "topics", "k: how many topics", 106)
         self.k_box.value = k
-        tip = "which part of the topic's largest entry a channel must have to be open in m7"
+        tip = "the share of the topic's largest entry that a unit of fc7 needs to be open in m7"
         self.threshold = _slider(threshold, 0.9, 0.05, "threshold", tip)
-        tip = "how many times as strong as in any other topic a channel must be to be open in m7"
+        tip = "how many times as strong as in any other topic a unit of fc7 must be to be open in m7"
         self.distinct = _slider(distinct, 4, 0.25, "distinct", tip)
-        self.buttons = [self._button(topic) for topic in range(MOST)]
+        self.buttons = [self._button(topic) for topic in range(MAX_TOPICS)]
         for box in (self.class_box, self.k_box):
-            box.observe(lambda change: None if self._quiet else self.on_look(), "value")
+            box.observe(lambda change: None if self._quiet else self.on_search(), "value")
         for slider in (self.threshold, self.distinct):
             slider.observe(lambda change: self.on_mask(), "value")
 
     @property
     def name(self) -> str | None:
-        """The class's label; None for all classes, "" for whichever comes first."""
+        """The class's label; None for all classes, "" for the first."""
         return None if self.class_box.value == ALL else self.class_box.value
 
     def offer_classes(self, names: Sequence[str]) -> None:
-        """Offers the classes that the images have; what was chosen stays where it can."""
+        """Offer the classes that the images have; the chosen one stays if it is among them."""
         options, now = [ALL, *names], self.class_box.value
         if list(self.class_box.options) == options:
             return
@@ -60,20 +79,20 @@ class TopicControls:
             self._quiet = False
 
     def offer_topics(self, counts: Sequence[int]) -> None:
-        """A button for each topic, with how many images are most of it."""
+        """Show a button for each topic, with the number of its images."""
         for topic, button in enumerate(self.buttons):
             button.layout.display = "" if topic < len(counts) else "none"
             if topic < len(counts):
                 button.description = f"topic {topic} · {counts[topic]}"
 
     def frame(self, topic: int | None) -> None:
-        """Frames the button of the topic that is shown."""
+        """Frame the button of the topic that is shown."""
         for k, button in enumerate(self.buttons):
             colour = "var(--jp-ui-font-color1)" if k == topic else "transparent"
             button.layout.border = f"3px solid {colour}"
 
     def _button(self, topic: int) -> w.Button:
-        tip = "its images, its mask and what the network wants of it"
+        tip = "its images, its mask and the input that maximizes the class through it"
         button = w.Button(tooltip=tip, layout=w.Layout(width="136px", height="34px", display="none", margin="0"))
         button.style.button_color, button.style.text_color = COLOURS[topic], "white"
         button.style.font_weight = "600"
@@ -81,10 +100,10 @@ class TopicControls:
         return button
 
 
-def check(k, threshold, distinct) -> None:
-    """Raises SettingError for what none of the controls can show."""
-    if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= MOST:
-        raise SettingError(f"k is {k!r}; expected how many topics, 1 to {MOST}.")
+def check(k: Any, threshold: Any, distinct: Any) -> None:
+    """Check that the controls can show these values; raises SettingError."""
+    if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= MAX_TOPICS:
+        raise SettingError(f"k is {k!r}; expected how many topics, 1 to {MAX_TOPICS}.")
     if not isinstance(threshold, (int, float)) or not 0 <= threshold <= 0.9:
         raise SettingError(f"threshold is {threshold!r}; expected a share of a topic's largest entry, 0 to 0.9.")
     if not isinstance(distinct, (int, float)) or not 0 <= distinct <= 4:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,78 +18,90 @@ from ..live.runner import Runner
 from ..live.task import Task
 
 SCENES = (800, 5)  # how many of the world, and their seed
-_CHUNK = 8  # thumbnails made between two looks at what a person wants
+_CHUNK = 8  # thumbnails in one step
 
 
 @dataclass(frozen=True)
-class Step:
-    """How far a survey is: each part as soon as it is there."""
+class SearchStep:
+    """How far a search is; each part is there as soon as it is computed.
 
-    said: str
+    Attributes
+    ----------
+    text : str
+        For the status line.
+    features : Features, optional
+        The activations of the images.
+    topics : Topics, optional
+    embedding : Embedding, optional
+        Where the images lie in the plane.
+    moved : bool
+        Only the embedding is new.
+    """
+
+    text: str
     features: Features | None = None
     topics: Topics | None = None
     embedding: Embedding | None = None
-    moved: bool = False  # only the points did
+    moved: bool = False
 
 
 class TopicSearch:
-    """Finds what classes contain, in a thread of its own; what was found is kept.
+    """Finds the topics of classes in threads of its own; what was found is kept.
 
-    images: a folder, a list, a data set, or Features, whose network needs no pass then; None for scenes of the world
-    where a network knows them.
+    Parameters
+    ----------
+    runner, thumbnails : Runner
+        Drive the search, and the making of thumbnails.
+    images : object, optional
+        A folder, a list or a data set, or Features, whose network needs no pass then; None: scenes of the world, where
+        the network's classes are those of the world.
     """
 
-    def __init__(self, key: str | None, images=None):
+    def __init__(self, runner: Runner, thumbnails: Runner, images: Any = None):
         found = {images.net: images} if isinstance(images, Features) else {}
         images = images.source if found else images
         self.images = images if images is None or isinstance(images, Images) else Images(images)
-        self.runner = Runner(key and f"{key} survey")
-        self.thumbnails = Runner(key and f"{key} images")
+        self.runner, self.thumbnails = runner, thumbnails
         self._features: dict[Network, Features] = found
         self._embeddings: dict[tuple, Embedding] = {}
 
     def begin(self, net: Network, name: str | None, k: int) -> None:
-        """Looks for the k topics of a class's images, or of all."""
+        """Find the k topics of a class's images; None: of all images, "": of the first class."""
         self.runner.begin(lambda: Task(self._steps(net, name, k), 100_000))
 
     def classes(self, net: Network) -> list[str]:
-        """The classes of the images, once their codes are known."""
+        """The classes of the images, once their activations are computed."""
         found = self._features[net]
         labelled = found.labels.max(initial=-1) >= 0
         numbers, names = (found.labels, found.classes) if labelled else (found.predicted, found.predictions)
         return [names[k] for k in np.unique(numbers[numbers >= 0])]
 
-    def picture(self, features: Features, which: list[int], side: int) -> Iterator:
-        """Thumbnails, some at a time, with their places in `which`."""
+    def pictures(self, features: Features, which: list[int], side: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Thumbnails, some at a time, each time with the place of the first in `which`."""
         for first in range(0, len(which), _CHUNK):
             yield first, features.pictures(which[first : first + _CHUNK], side)
 
-    def _source(self, net: Network):
+    def _source(self, net: Network) -> Images:
         if self.images is not None:
             return self.images
         if net.labels == list(world.CLASSES):
             return Images(world.dataset(*SCENES))
         raise SettingError(f"which images? Give StylePanel a folder, a list or a data set that {net.name} knows.")
 
-    def _steps(self, net: Network, name: str | None, k: int) -> Iterator[Step]:
+    def _steps(self, net: Network, name: str | None, k: int) -> Iterator[SearchStep]:
         found = self._features.get(net)
         if found is None:
             for found in feature_stream(net, self._source(net)):
                 if isinstance(found, tuple):
-                    yield Step(f"{found[0]} of {found[1]} images seen")
+                    yield SearchStep(f"{found[0]} of {found[1]} images passed through the network")
             self._features[net] = found
         names = self.classes(net)
         name = names[0] if name == "" or (name is not None and name not in names) else name
         some = found if name is None else found.of(name)
         kept = topics(some, min(k, *some.shape))
         embedding = self._embeddings.get((net, name))
-        yield Step(f"{len(some)} images in {len(kept)} topics", some, kept, embedding)
+        yield SearchStep(f"{len(some)} images in {len(kept)} topics", some, kept, embedding)
         if embedding is None:
             for step, embedding in embed_stream(some):
-                yield Step(f"t-SNE, step {step}", some, kept, embedding, moved=True)
+                yield SearchStep(f"t-SNE, step {step}", some, kept, embedding, moved=True)
             self._embeddings[net, name] = embedding
-
-    def stop(self) -> None:
-        """Ends what goes on."""
-        self.runner.stop()
-        self.thumbnails.stop()

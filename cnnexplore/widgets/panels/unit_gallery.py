@@ -1,4 +1,4 @@
-"""UnitGallery: what every unit of a layer wants, as thumbnails that are made behind a live run."""
+"""UnitGallery: thumbnails of what maximizes each unit of a layer, made behind a live run."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from ...network import Layer, Network, has_class_units, unit_name
 from ...preimage import Frame, Maximization, best_responses
 from ...preimage.maximization import field_canvas
+from ..live.post import post
 from ..live.runner import Runner
 from ..live.task import Pausable
 from ..views.frame_view import decoded_pictures
@@ -23,23 +24,37 @@ _SIDE = 128  # pixels of a thumbnail, at most
 
 
 class UnitGallery:
-    """Fills a UnitGrid with what the units of a layer want, a batch at a time, most interesting first.
+    """Fills a grid with what maximizes each unit of a layer, a batch at a time, the most responsive units first.
 
-    key: of its runner. busy: says whether a live run goes on, which then gets most of the time. Pictures are kept, so
-    that a layer that was left is complete at once when it is chosen again.
+    Pictures are kept, so that a layer that was left is complete at once when it is chosen again.
+
+    Parameters
+    ----------
+    grid : UnitGrid
+    runner : Runner
+        Makes the pictures.
+    busy : callable
+        Returns whether a live run goes on, which then gets most of the time.
     """
 
-    def __init__(self, grid: UnitGrid, key: str | None, busy: Callable[[], bool]):
-        self.grid, self.busy = grid, busy
-        self.runner = Runner(key)
-        self.runner.on_result, self.runner.on_state, self.runner.on_error = self._frame, self._state, self._error
+    def __init__(self, grid: UnitGrid, runner: Runner, busy: Callable[[], bool]):
+        self.grid, self.runner, self.busy = grid, runner, busy
+        runner.on_frame, runner.on_state, runner.on_error = self._frame, self._state, self._error
         self._kept: dict[tuple[Network, str], dict[int, np.ndarray]] = {}
         self._where: tuple[Network, str] | None = None
         self._making = False
         grid.on_action, grid.on_views = self._toggle, self.runner.watched
 
     def show(self, net: Network, layer: Layer, make: bool = True) -> None:
-        """The units of a layer to choose from; make: those without a picture get one."""
+        """Show the units of a layer.
+
+        Parameters
+        ----------
+        net : Network
+        layer : Layer
+        make : bool
+            Make the pictures that are missing.
+        """
         if self._where == (net, layer.name):
             return
         self.runner.stop()
@@ -56,39 +71,45 @@ class UnitGallery:
         if self._making:
             self.runner.begin(lambda: ThumbnailTask(net, layer.name, left, self.busy))
         else:
-            self._say()
+            self._update_note()
 
     def put(self, net: Network, layer: str, unit: int, picture: np.ndarray) -> None:
-        """A better picture of a unit, from a live run."""
+        """Show a better picture of a unit, from a live run."""
         if self._where == (net, layer):
             self._kept[self._where][unit] = fit_to_square(picture, self._side)
             self.grid.put(unit, picture)
 
     def _frame(self, frame: Frame) -> None:
+        """Keep the pictures of a batch now and then; in the thread of the loop, so that what shows them is posted."""
         self._steps += 1
-        last = frame.step == frame.total
+        run, last = frame.run, frame.step == frame.total
         if frame.step % _SHOW == 0 or last:
-            pictures = decoded_pictures(frame.x, frame.run.net)
+            pictures = decoded_pictures(frame.x, run.net)
             pictures = pictures if pictures.ndim == 4 else pictures[None]
             fit = np.stack([fit_to_square(picture, self._side) for picture in pictures])
-            self.grid.put(frame.run.units, fit)
-            if last:
-                self._kept[self._where].update(zip(frame.run.units, fit, strict=True))
-            self._say()
+            post(lambda: self._show_batch((run.net, run.layer.name), run.units, fit, last))
+
+    def _show_batch(self, where: tuple[Network, str], units: list[int], pictures: np.ndarray, last: bool) -> None:
+        if where != self._where:
+            return
+        self.grid.put(units, pictures)
+        if last:
+            self._kept[where].update(zip(units, pictures, strict=True))
+        self._update_note()
 
     def _state(self, state: str) -> None:
         if state == "running":
             self._began, self._steps = time.monotonic(), 0
-        self._say()
+        self._update_note()
 
     def _error(self, sentence: str, trace: str) -> None:
         self.grid.note, self.grid.action = f"thumbnails: {sentence}", "try again"
 
-    def _say(self) -> None:
-        """How far, how long still, and what can be done about it."""
+    def _update_note(self) -> None:
+        """How many are made, how long the others take, and a button to pause or go on."""
         state, count, done = self.runner.state, self.grid.count, len(self._kept[self._where])
         if state == "failed":
-            return  # why is said already
+            return  # the note is the error
         if not self._making or done >= count:
             self.grid.note, self.grid.action = f"{count} units", ""
             return
@@ -107,7 +128,7 @@ class UnitGallery:
 
 
 class ThumbnailTask(Pausable):
-    """Maximisations of many units, batch after batch, as one run that a Runner can drive: waits, stops and goes on."""
+    """Maximizations of many units, batch after batch, as one task for a Runner."""
 
     def __init__(self, net: Network, layer: str, units: list[int], busy: Callable[[], bool] = lambda: False):
         super().__init__()
@@ -118,7 +139,7 @@ class ThumbnailTask(Pausable):
         self._run: Maximization | None = None
 
     def frames(self) -> Iterator[Frame]:
-        """One frame per step of a batch until the last unit is done, or `stop`."""
+        """One frame per step of a batch, until the last unit is done or `stop`."""
         self._stopped = False
         while self.step < self.total:
             if not self._goes_on():
@@ -131,19 +152,19 @@ class ThumbnailTask(Pausable):
             frame = self._run.advance()
             self.step += 1
             yield frame
-            if self.busy():  # the run that somebody watches gets twice the time
+            if self.busy():  # the run on the screen gets twice the time
                 time.sleep(min(2 * (time.monotonic() - begun), 0.5))
 
 
 def by_interest(net: Network, layer: Layer) -> list[int]:
-    """A layer's units, those first that respond most to the images at hand; classes as they are numbered."""
+    """A layer's units, the most responsive to the bundled images first; classes in the order of their numbers."""
     if has_class_units(net, layer):
         return list(range(layer.channels))
     return best_responses(net, layer.name).argsort(descending=True, stable=True).tolist()
 
 
 def captions(net: Network, layer: Layer) -> list[str]:
-    """What to call each unit."""
+    """The name of each class; [] for other units, which are numbered."""
     if not has_class_units(net, layer):
         return []
     return [f"{unit_name(net, layer, k)} (unit {k})" for k in range(layer.channels)]
