@@ -44,6 +44,6 @@ def test_what_is_wrong_is_refused_or_told(panel, said, refused):
     module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Conv2d(2, 2, 3))
     for parameter in module[0].parameters():
         nn.init.constant_(parameter, -1.0)  # no activation is positive, whatever the image
-    p = panel(cx.Network(module, 28, pixels=cx.load("lenet").pixels), cx.digit(2), "conv1")
+    p = panel(cx.Network(module, size=28, pixels=cx.load("lenet").pixels), cx.digit(2), "conv1")
     until(lambda: p.runner.state == "failed")
     assert any("nothing can be exaggerated" in content.get("text", "") for content, _ in said)

@@ -12,7 +12,7 @@ from cnnexplore.widgets.explorer import PANELS, Explorer
 
 
 @pytest.fixture
-def explore(monkeypatch):
+def explore():
     made = []
 
     def one(*args, **settings):
@@ -21,15 +21,11 @@ def explore(monkeypatch):
 
     yield one
     for each in made:
-        for panel in each.panels.values():
-            panel.runner.stop()
-            if hasattr(panel, "search"):
-                panel.search.stop()
+        each.close()
 
 
-def test_explore_begins_with_the_default_network():
-    explorer = cx.explore()
-    explorer.panel.runner.stop()
+def test_explore_begins_with_the_default_network(explore):
+    explorer = explore()
     assert explorer.selection.net.name == "photonet"
     assert explorer.panel.selectors.image.value == "cat"
     assert list(explorer.panels) == ["inversion"]

@@ -14,6 +14,15 @@ from cnnexplore.widgets.live import runner as room
 from cnnexplore.widgets.live.runner import Runner
 
 
+def raises(error):
+    """A method that raises an error."""
+
+    def method(*arguments):
+        raise error
+
+    return method
+
+
 @pytest.fixture(scope="module")
 def net():
     return cx.load("lenet")
@@ -116,7 +125,7 @@ def test_an_error_is_a_sentence_and_the_run_goes_on_when_it_is_mended(runner, ma
     r = runner()
     r.begin(make)
     until(lambda: len(r.frames) > 3)
-    monkeypatch.setattr(r.run, "priors", (lambda *a: (_ for _ in ()).throw(cx.SettingError("mend this.")),))
+    monkeypatch.setattr(type(r.run), "energy", raises(cx.SettingError("mend this.")))
     until(lambda: r.state == "failed" and r.errors)
     assert r.errors[0][0] == "mend this."
     assert "Traceback" in r.errors[0][1]
