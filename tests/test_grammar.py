@@ -167,7 +167,8 @@ CHECKED = {
 def test_docstrings_are_numpydoc(name):
     value = PUBLIC[name]
     path = f"{value.__module__}.{value.__qualname__}"
-    found = [f"{rule}: {text}" for rule, text in validate(path)["errors"] if rule in CHECKED]
+    checked = CHECKED - {"PR01"} if dataclasses.is_dataclass(value) else CHECKED  # these list their Attributes
+    found = [f"{rule}: {text}" for rule, text in validate(path)["errors"] if rule in checked]
     assert found == []
     text = inspect.getdoc(value)
     if inspect.isfunction(value):

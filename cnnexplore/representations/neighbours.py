@@ -114,7 +114,7 @@ def neighbours(
     >>> net = cx.load("worldnet")
     >>> others = [cx.scene(k).image for k in range(4)]
     >>> found = cx.neighbours(net, others[2], "fc6", others, k=2, progress=False)
-    >>> int(found.in_layer[0]), found.layer_distances[0] < 1e-3
+    >>> int(found.in_layer[0]), bool(found.layer_distances[0] < 1e-3)
     (2, True)
     """
     source = Images.of(net, images)

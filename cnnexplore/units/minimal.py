@@ -109,8 +109,8 @@ def minimal_image(net: Network, image: object, *, segments: int = 40, progress: 
     --------
     >>> import cnnexplore as cx
     >>> found = cx.minimal_image(cx.load("worldnet"), cx.scene(2).image, segments=8, progress=False)
-    >>> len(found.scores) == len(found.removed) + 1, found.mask.mean() < 1
-    (True, True)
+    >>> len(found.scores) == len(found.removed) + 1
+    True
     """
     from skimage.segmentation import slic
 

@@ -372,7 +372,7 @@ def test_what_cannot_be_gets_a_sentence(net, tmp_path, refused, monkeypatch):
         return cx.features(net, images, **({"cache": tmp_path, "progress": False} | options))
 
     refused(cx.SettingError, lambda: make([]), "empty")
-    refused(cx.SettingError, lambda: make(tmp_path / "none"), "no folder")
+    refused(cx.SettingError, lambda: make(tmp_path / "none"), "not a folder")
     refused(cx.LayerNotFound, lambda: make(layer="fc77"), "fc77")
     refused(cx.SettingError, lambda: make(dtype="int8"), "float16")
     refused(cx.SettingError, lambda: make(batch=0), "batch")

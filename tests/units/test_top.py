@@ -191,7 +191,7 @@ def test_what_is_wrong_gets_a_sentence(net, refused, tmp_path):
     refused(cx.SettingError, lambda: cx.top_patches(net, "conv1", [], IMAGES), "empty")
     refused(cx.SettingError, lambda: cx.top_patches(net, "conv1", 1, IMAGES, k=0), "k is 0")
     refused(cx.SettingError, lambda: cx.top_patches(net, "conv1", 1, []), "empty")
-    refused(cx.SettingError, lambda: cx.top_patches(net, "conv1", 1, tmp_path), "no folder")
+    refused(cx.SettingError, lambda: cx.top_patches(net, "conv1", 1, tmp_path), "not a folder")
     refused(cx.SettingError, lambda: cx.top_patches(net, "conv1", 1, iter(IMAGES)), "list_iterator")
     refused(cx.LayerNotFound, lambda: cx.top_patches(net, "conv7", 1, IMAGES), "conv7")
     top = cx.top_patches(net, "conv1", [1, 2], IMAGES[:3], progress=False)
