@@ -169,12 +169,11 @@ def load(
     if step and _history_file(base).is_file() and weights is None:
         net = checkpoints.read_step(_history_file(base), base, step)
         net.source = python
-    elif name in _EMBEDDED and weights is None:
+    elif name in _EMBEDDED:
         net = read_network(_embedded_file(name), name)
         net.source = python
-    elif name in _EMBEDDED:
-        like = read_network(_embedded_file(name), name)
-        net = _filled(name, weights, like.size, like.pixels, like.labels)
+        if weights is not None:
+            net = _filled(name, weights, net.size, net.pixels, net.labels)
     elif name in _FORMULAE:
         if weights is not None:
             raise WeightsError(f"the weights of {name!r} follow from formulae and cannot be loaded; omit weights=.")

@@ -1,8 +1,9 @@
-"""AlexNet as Caffe has it: two groups, response normalisation before pooling; the published one and small ones."""
+"""AlexNet as Caffe defines it (two groups, response normalisation before pooling), and narrow versions of it."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,9 +14,9 @@ WIDTHS = (96, 256, 384, 384, 256)
 
 
 class ResponseNorm(nn.LocalResponseNorm):
-    """Local response normalisation x / (k + alpha/n sum x^2)^beta over n channels, fast on CPUs.
+    """Local response normalisation x / (k + alpha/n sum x^2)^beta over n channels, faster than torch's on CPUs.
 
-    x: (N, C, H, W). The same numbers as torch's own layer; first derivatives only.
+    x: (N, C, H, W). It computes what torch's own layer does, and has first derivatives only.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -23,10 +24,10 @@ class ResponseNorm(nn.LocalResponseNorm):
 
 
 class _Normalised(torch.autograd.Function):
-    """The sum over neighbouring channels is a 1 x 1 convolution with a banded matrix: one fast call in any layout."""
+    """The sum over neighbouring channels as a 1 x 1 convolution with a banded matrix, fast in any memory layout."""
 
     @staticmethod
-    def forward(ctx, x, size, alpha, beta, k):
+    def forward(ctx: Any, x: torch.Tensor, size: int, alpha: float, beta: float, k: float) -> torch.Tensor:
         steps = torch.arange(x.shape[1], device=x.device)
         ahead = steps[None, :] - steps[:, None]
         band = ((ahead >= -(size // 2)) & (ahead <= (size - 1) // 2)).to(x.dtype)[:, :, None, None]
@@ -38,10 +39,10 @@ class _Normalised(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None, None, None]:
         x, inverse, scale, band = ctx.saved_tensors
-        spread = F.conv2d((gradient * x).mul_(scale).mul_(inverse), band.transpose(0, 1))
-        return (gradient * scale).addcmul_(spread, x, value=ctx.factor), None, None, None, None
+        neighbours = F.conv2d((gradient * x).mul_(scale).mul_(inverse), band.transpose(0, 1))
+        return (gradient * scale).addcmul_(neighbours, x, value=ctx.factor), None, None, None, None
 
 
 def alexnet(
@@ -53,15 +54,16 @@ def alexnet(
     round_up: bool = True,
     drop: float = 0.5,
 ) -> nn.Sequential:
-    """conv1 ... fc8, prob, with conv1's kernel, stride and padding in `first`; pool5 has 6 x 6 positions.
+    """conv1 ... fc8, prob; pool5 has 6 x 6 positions.
 
-    widths: channels of conv1 to conv5; hidden: of fc6 and fc7; round_up: poolings go over the edge, as Caffe's do.
+    widths: channels of conv1 to conv5. hidden: units of fc6 and fc7. first: kernel, stride and padding of conv1.
+    alpha: of the response normalisation. round_up: poolings extend over the edge, as Caffe's do. drop: dropout rate.
     """
 
-    def norm():
+    def norm() -> ResponseNorm:
         return ResponseNorm(5, alpha=alpha, beta=0.75, k=1.0)
 
-    def pool():
+    def pool() -> nn.MaxPool2d:
         return nn.MaxPool2d(3, 2, ceil_mode=round_up)
 
     kernel, stride, padding = first

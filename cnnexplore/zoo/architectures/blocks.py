@@ -1,10 +1,10 @@
-"""What other frameworks' networks are made of and torch.nn has not: uneven padding, and layers wired by variables."""
+"""Layers of MatConvNet's networks that torch.nn has not: uneven padding, sums, and graphs of named variables."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,7 @@ from torch import nn
 
 from .alexnet import ResponseNorm
 
-Pads = tuple[int, int, int, int]  # top, bottom, left, right, as MatConvNet has them
+Pads = tuple[int, int, int, int]  # top, bottom, left, right, in MatConvNet's order
 
 
 def _pad(x: torch.Tensor, pads: Pads, value: float = 0.0) -> torch.Tensor:
@@ -23,7 +23,7 @@ def _pad(x: torch.Tensor, pads: Pads, value: float = 0.0) -> torch.Tensor:
 class PaddedConv2d(nn.Conv2d):
     """A convolution with its own number of zeros on each side. x: (N, C, H, W)."""
 
-    def __init__(self, *args, pads: Pads, **options):
+    def __init__(self, *args: Any, pads: Pads, **options: Any):
         super().__init__(*args, **options)
         self.pads = pads
 
@@ -32,9 +32,9 @@ class PaddedConv2d(nn.Conv2d):
 
 
 class PaddedMaxPool2d(nn.MaxPool2d):
-    """The largest value of a window; outside the image nothing is larger than anything. x: (N, C, H, W)."""
+    """The largest value of a window; padding never counts. x: (N, C, H, W)."""
 
-    def __init__(self, *args, pads: Pads, **options):
+    def __init__(self, *args: Any, pads: Pads, **options: Any):
         super().__init__(*args, **options)
         self.pads = pads
 
@@ -43,9 +43,9 @@ class PaddedMaxPool2d(nn.MaxPool2d):
 
 
 class PaddedAvgPool2d(nn.AvgPool2d):
-    """The mean of that part of a window that lies inside the image. x: (N, C, H, W)."""
+    """The mean over the part of a window that lies inside the image. x: (N, C, H, W)."""
 
-    def __init__(self, *args, pads: Pads, **options):
+    def __init__(self, *args: Any, pads: Pads, **options: Any):
         super().__init__(*args, **options)
         self.pads = pads
 
@@ -55,7 +55,7 @@ class PaddedAvgPool2d(nn.AvgPool2d):
 
 
 class ForwardResponseNorm(ResponseNorm):
-    """Response normalisation over n channels with the odd one after, not before, where n is even."""
+    """Response normalisation over n channels; for an even n, one more channel after than before."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return super().forward(x.flip(1)).flip(1)
@@ -69,14 +69,14 @@ class Sum(nn.Module):
 
 
 class Concat(nn.Module):
-    """Its inputs side by side along the channels."""
+    """Its inputs concatenated along the channels."""
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
         return torch.cat(inputs, 1)
 
 
 class Step(NamedTuple):
-    """One layer of a Graph: which variables it reads and which it writes."""
+    """One layer of a Graph, with the variables that it reads and writes."""
 
     name: str
     module: nn.Module
@@ -85,7 +85,7 @@ class Step(NamedTuple):
 
 
 class Graph(nn.Module):
-    """Layers that read and write named variables, run in order; returns what the last one writes."""
+    """Layers that read and write named variables and run in order; returns the last variable written."""
 
     def __init__(self, entry: str, steps: Sequence[Step]):
         super().__init__()

@@ -10,7 +10,7 @@ from torch import nn
 
 from ...errors import SettingError
 from ...network.pixels import LUMA
-from .oriented_gradients import Cells, Clipped, length, readable, share, whole
+from .oriented_gradients import Cells, Clipped, check_input, checked_int, length, share
 
 _SIDE = 4  # cells of a descriptor along each axis
 _TINY = 2.0**-23
@@ -19,21 +19,21 @@ _TINY = 2.0**-23
 def dsift(cell: int = 8, step: int | None = None, orientations: int = 8, flat: bool = True, window: float = 2) -> Dsift:
     """Dense SIFT with cells of `cell` x `cell` pixels, a descriptor every `step` pixels (default: `cell`).
 
-    flat: VLFeat's fast option, which weights cells by a Gaussian of `window` cells and not every pixel. Takes
-    (N, 1 or 3, H, W) of at least 3 `cell` + 1 pixels a side, in any units. Raises SettingError.
+    flat: VLFeat's fast option, a Gaussian window of `window` cells over cells instead of pixels. The input is
+    (N, 1 or 3, H, W) with at least 3 `cell` + 1 pixels a side, in any units. Raises SettingError.
     """
-    cell = whole("cell", cell, 1)
-    step = cell if step is None else whole("step", step, 1)
+    cell = checked_int("cell", cell, 1)
+    step = cell if step is None else checked_int("step", step, 1)
     if isinstance(window, bool) or not isinstance(window, (int, float)) or not 0 < window < math.inf:
         raise SettingError(f"window is {window!r}; expected a positive number of cells.")
-    return Dsift(cell, step, whole("orientations", orientations, 2), bool(flat), float(window))
+    return Dsift(cell, step, checked_int("orientations", orientations, 2), bool(flat), float(window))
 
 
 class Dsift(nn.Module):
     """(N, 1 or 3, H, W) -> (N, 16 T, h, w), one descriptor per grid point: h = (H - 1 - 3 cell) // step + 1.
 
     Channel t + T (column + 4 row) is direction t, at t 360 / T degrees from right to down, of the cell at that row and
-    column. The descriptor at (0, 0) has its centre at 1.5 cells from the first pixel's. RGB is turned to grey (luma).
+    column. The centre of the descriptor at (0, 0) is 1.5 cells from the first pixel's. RGB is converted to grey (luma).
     """
 
     def __init__(self, cell: int, step: int, orientations: int, flat: bool, window: float):
@@ -54,7 +54,7 @@ class Dsift(nn.Module):
         self.descriptor = SiftDescriptor()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        readable(x, (_SIDE - 1) * self.cell + 1, f"dense SIFT with cells of {self.cell}")
+        check_input(x, (_SIDE - 1) * self.cell + 1, f"dense SIFT with cells of {self.cell}")
         if x.shape[1] == 3:
             x = LUMA[0] * x[:, :1] + LUMA[1] * x[:, 1:2] + LUMA[2] * x[:, 2:]
         cells = self.cells(self.orientations(self.gradient(x)))
@@ -62,7 +62,7 @@ class Dsift(nn.Module):
 
 
 def _gaussian(cell: int, window: float) -> torch.Tensor:
-    """(4, 2 cell - 1): for each cell along an axis, the window around the descriptor's centre at the cell's pixels."""
+    """The Gaussian window around the descriptor's centre at the pixels of each cell along an axis, (4, 2 cell - 1)."""
     pixel = torch.arange(1 - cell, cell, dtype=torch.float64)
     centre = (torch.arange(_SIDE, dtype=torch.float64) - (_SIDE - 1) / 2) * cell
     return torch.exp(-(((centre[:, None] + pixel) / (window * cell)) ** 2) / 2)
@@ -80,14 +80,14 @@ class Gradient(nn.Module):
 
 
 def _over_distance(side: int, like: torch.Tensor) -> torch.Tensor:
-    """One over the distance of a pixel's two neighbours along a side, which at its ends is one pixel."""
+    """One over the distance of a pixel's two neighbours along a side: 2 pixels, at its ends 1."""
     inverse = torch.full((side,), 0.5, dtype=like.dtype, device=like.device)
     inverse[0] = inverse[-1] = 1
     return inverse
 
 
 class Orientations(nn.Module):
-    """(N, 2, H, W) -> (N, T, H, W): the gradient's length, shared by the two nearest of T directions."""
+    """(N, 2, H, W) -> (N, T, H, W): the gradient's norm, shared by the two nearest of T directions."""
 
     def __init__(self, orientations: int):
         super().__init__()
@@ -100,7 +100,7 @@ class Orientations(nn.Module):
 
 
 def _angle(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """VLFeat's arc tangent, in (-pi, pi]: a polynomial that is up to 0.006 off, of which descriptors keep 0.008."""
+    """VLFeat's arc tangent, in (-pi, pi]: a polynomial with an error of up to 0.006."""
     up = y < 0
     a = torch.where(up, -y, y) + _TINY
     right = x >= 0
@@ -110,11 +110,13 @@ def _angle(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 
 class Blocks(nn.Module):
-    """(N, T M, h, w) -> (N, 16 T, h', w'): the 4 x 4 cells of each descriptor side by side, weighted by its window.
+    """(N, T M, h, w) -> (N, 16 T, h', w'): the 4 x 4 cells of each descriptor as channels, weighted by its window.
 
-    apart: steps of the map between the cells of a descriptor; stride: between descriptors. M: 1, or 16 if there is
-    a histogram for every place in a descriptor. weights: (4,), along each axis.
+    apart: distance of a descriptor's cells, in positions of the map; stride: of descriptors. M: 1, or 16 if there is a
+    histogram for each position in a descriptor. weights: (4,), along each axis.
     """
+
+    weights: torch.Tensor
 
     def __init__(self, apart: int, stride: int, variants: int, weights: torch.Tensor):
         super().__init__()
@@ -126,18 +128,18 @@ class Blocks(nn.Module):
         rows, columns = (side - reach for side in cells.shape[-2:])
         parts = []
         for k in range(_SIDE**2):
-            y, x = (self.apart * place for place in divmod(k, _SIDE))
+            y, x = (self.apart * position for position in divmod(k, _SIDE))
             here = cells[:, k % self.variants :: self.variants, y : y + rows, x : x + columns]
             parts.append(here[..., :: self.stride, :: self.stride] * self.weights[k])
         return torch.cat(parts, 1)
 
 
 class Normalised(nn.Module):
-    """(N, C, h, w), the same shape: each descriptor over its Euclidean length; 0 stays 0."""
+    """(N, C, h, w), the same shape: each descriptor over its Euclidean norm; 0 stays 0."""
 
     def forward(self, blocks: torch.Tensor) -> torch.Tensor:
         return blocks / (length(blocks.square().sum(1, keepdim=True), 1e-8) + _TINY)
 
 
 class SiftDescriptor(Normalised):
-    """(N, C, h, w), the same shape: what was clipped is normalised again, so that a value may again exceed 0.2."""
+    """(N, C, h, w), the same shape: the clipped values normalised again, after which a value may exceed 0.2."""

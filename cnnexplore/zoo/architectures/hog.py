@@ -8,16 +8,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .oriented_gradients import Cells, Clipped, assign, length, readable, share, whole
+from .oriented_gradients import Cells, Clipped, assign, check_input, checked_int, length, share
 
 
 def hog(cell: int = 8, orientations: int = 9, bilinear: bool = False) -> Hog:
     """HOG with cells of `cell` x `cell` pixels and K = `orientations` undirected orientations, as a network.
 
-    bilinear: a gradient votes for the two nearest directions, not for the nearest alone. Takes (N, 1 or 3, H, W) of any
-    size above half a cell, in any units (VLFeat's constants are meant for 0..255). Raises SettingError.
+    bilinear: a gradient votes for the two nearest directions instead of one. The input is (N, 1 or 3, H, W) of any size
+    above half a cell, in any units (VLFeat's constants suit 0..255). Raises SettingError.
     """
-    return Hog(whole("cell", cell, 1), whole("orientations", orientations, 2), bool(bilinear))
+    return Hog(checked_int("cell", cell, 1), checked_int("orientations", orientations, 2), bool(bilinear))
 
 
 class Hog(nn.Module):
@@ -40,16 +40,16 @@ class Hog(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         half = self.cell // 2
-        readable(x, max(3, self.cell - half), f"HOG with cells of {self.cell}")
+        check_input(x, max(3, self.cell - half), f"HOG with cells of {self.cell}")
         maps = self.orientations(self.gradient(x))
-        # what is left over behind the last whole cell: one more cell from half a cell on, else votes for the last one
+        # after the last full cell, a rest of at least half a cell is one more cell; a smaller one votes for the last
         after = [(side + half) // self.cell * self.cell + half + 1 - side for side in x.shape[-2:]]
         cells = self.cells(F.pad(maps, (half + 1, after[1], half + 1, after[0])))
         return self.descriptor(self.clipped(self.normalised(self.blocks(cells))))
 
 
 def _bilinear_kernel(cell: int) -> torch.Tensor:
-    """The weight of each pixel around a cell: 1 at its centre, 0 at the centres of the next ones."""
+    """The weight of each pixel around a cell: 1 at its centre, 0 at the centres of its neighbours."""
     pixel = torch.arange(-(cell // 2), cell + cell // 2, dtype=torch.float64)
     weight = 1 - ((pixel + 0.5) / cell - 0.5).abs()
     return weight[:, None] * weight
@@ -58,20 +58,23 @@ def _bilinear_kernel(cell: int) -> torch.Tensor:
 class Gradient(nn.Module):
     """(N, C, H, W) -> (N, 2, H - 2, W - 2): the central differences d/dx, d/dy, not halved, of the strongest channel.
 
-    They are a convolution, written as differences of shifted images: exact, so that ties are broken alike everywhere.
+    This convolution is computed as differences of shifted images, which are exact, so that ties are broken alike on
+    every machine.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         gx = x[..., 1:-1, 2:] - x[..., 1:-1, :-2]
         gy = x[..., 2:, 1:-1] - x[..., :-2, 1:-1]
         if x.shape[1] > 1:
-            strongest = (gx * gx + gy * gy).max(1, keepdim=True).indices  # the first of equals
+            strongest = (gx * gx + gy * gy).max(1, keepdim=True).indices  # the first of equal ones
             gx, gy = gx.gather(1, strongest), gy.gather(1, strongest)
         return torch.cat([gx, gy], 1)
 
 
 class Orientations(nn.Module):
-    """(N, 2, H, W) -> (N, 2 K, H, W): its length, in the map of the nearest direction or shared by two."""
+    """(N, 2, H, W) -> (N, 2 K, H, W): the gradient's norm, in the map of the nearest direction or shared by two."""
+
+    directions: torch.Tensor
 
     def __init__(self, orientations: int, bilinear: bool):
         super().__init__()
@@ -90,13 +93,13 @@ class Orientations(nn.Module):
         with torch.no_grad():
             cosine, sine = self.directions.view(2, 1, -1, 1, 1)
             scores = gx * cosine + gy * sine
-            nearest = scores.abs().max(1, keepdim=True).indices  # of equals the first: straight down is 80 degrees
+            nearest = scores.abs().max(1, keepdim=True).indices  # the first of equal ones: straight down is 80 degrees
             nearest += count * (scores.gather(1, nearest) < 0)
         return assign(nearest, votes, 2 * count)
 
 
 class Blocks(nn.Module):
-    """(N, 2 K, h, w) -> (N, 12 K, h + 1, w + 1): blocks of 2 x 2 cells, the cells at the border repeated outwards.
+    """(N, 2 K, h, w) -> (N, 12 K, h + 1, w + 1): blocks of 2 x 2 cells; the cells at the border are repeated.
 
     Per cell of a block (top left, top right, bottom left, bottom right): 2 K directed and K undirected orientations.
     """
@@ -110,7 +113,7 @@ class Blocks(nn.Module):
 
 
 class Normalised(nn.Module):
-    """(N, 12 K, h, w), the same shape: each block over the Euclidean length of its undirected orientations."""
+    """(N, 12 K, h, w), the same shape: each block over the Euclidean norm of its undirected orientations."""
 
     def forward(self, blocks: torch.Tensor) -> torch.Tensor:
         cells = blocks.unflatten(1, (4, 3, -1))
@@ -119,15 +122,15 @@ class Normalised(nn.Module):
 
 
 class HogDescriptor(nn.Module):
-    """(N, 12 K, h + 1, w + 1) -> (N, 3 K + 4, h, w): blocks taken apart again; what each cell is in its four blocks.
+    """(N, 12 K, h + 1, w + 1) -> (N, 3 K + 4, h, w): the descriptor of each cell from its four blocks.
 
-    Half the sum over the blocks, and per block the sum of the undirected orientations over the square root of 18.
+    It is half the sum over the blocks, and per block the sum of the undirected orientations over the square root of 18.
     """
 
     def forward(self, blocks: torch.Tensor) -> torch.Tensor:
         top_left, top_right, bottom_left, bottom_right = blocks.chunk(4, 1)
         around = [
-            bottom_right[..., :-1, :-1],  # in the block to its top left the cell is the one at the bottom right
+            bottom_right[..., :-1, :-1],  # the cell is at the bottom right of the block to its top left
             bottom_left[..., :-1, 1:],
             top_right[..., 1:, :-1],
             top_left[..., 1:, 1:],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import torch
@@ -36,7 +37,8 @@ def entries() -> list[tuple[str, str, float | None, bool]]:
     return rows
 
 
-def _file(weights) -> Path:
+def _file(weights: Any) -> Path:
+    """Where torch.hub stores a set of weights."""
     return Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rsplit("/", 1)[-1]
 
 
@@ -49,7 +51,7 @@ def build(name: str, classes: int = 1000) -> nn.Module:
 
 
 def weight_sets(name: str) -> list[str]:
-    """The names of the published sets of weights, best last."""
+    """The names of the published sets of weights."""
     from torchvision import models
 
     return [w.name for w in models.get_model_weights(name)]
@@ -85,7 +87,8 @@ def published(name: str, chosen: str | None = None) -> nn.Module:
         ) from error
 
 
-def _weights(name: str, chosen: str | None):
+def _weights(name: str, chosen: str | None) -> Any:
+    """A set of published weights; the best one for None."""
     from torchvision import models
 
     known = models.get_model_weights(name)

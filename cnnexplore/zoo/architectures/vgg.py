@@ -9,7 +9,7 @@ from torch import nn
 from .alexnet import ResponseNorm
 
 
-def _classifier(parts: OrderedDict, features: int, hidden: int, classes: int) -> nn.Sequential:
+def _classifier(parts: OrderedDict[str, nn.Module], features: int, hidden: int, classes: int) -> nn.Sequential:
     """The parts followed by fc6 ... fc8, prob."""
     parts.update(
         flatten=nn.Flatten(),
@@ -26,8 +26,8 @@ def _classifier(parts: OrderedDict, features: int, hidden: int, classes: int) ->
 
 
 def vgg_m(classes: int = 1000, hidden: int = 4096) -> nn.Sequential:
-    """preimage2016, table 2: wider than AlexNet, with smaller filters; poolings go over the edge (26 -> 13)."""
-    parts = OrderedDict()
+    """preimage2016, table 2: wider than AlexNet, with smaller filters; poolings extend over the edge (26 -> 13)."""
+    parts: OrderedDict[str, nn.Module] = OrderedDict()
     channels = 3
     rows = ((96, 7, 2, 0), (256, 5, 2, 1), (512, 3, 1, 1), (512, 3, 1, 1), (512, 3, 1, 1))
     for k, (width, kernel, stride, padding) in enumerate(rows, 1):
@@ -43,7 +43,7 @@ def vgg_m(classes: int = 1000, hidden: int = 4096) -> nn.Sequential:
 
 def vgg_vd_16(classes: int = 1000, hidden: int = 4096) -> nn.Sequential:
     """preimage2016, table 3: thirteen 3 x 3 convolutions in five blocks, no normalisation."""
-    parts = OrderedDict()
+    parts: OrderedDict[str, nn.Module] = OrderedDict()
     channels = 3
     for block, (width, depth) in enumerate(((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)), 1):
         for k in range(1, depth + 1):

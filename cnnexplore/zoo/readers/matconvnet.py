@@ -1,6 +1,6 @@
-"""MatConvNet's networks from their .mat files: simplenn chains and dagnn graphs, old and new ways of writing them.
+"""MatConvNet's networks from .mat files: simplenn chains and dagnn graphs, in the old and new formats.
 
-Read as data: structs, numbers and text are looked at, never run. MatConvNet's arrays are H x W x C x K, its
+Structs, numbers and text are read as data; nothing is executed. MatConvNet's arrays are H x W x C x K, its
 convolution is a correlation, its pads are [top bottom left right], its pictures are RGB in 0..255.
 """
 
@@ -10,6 +10,7 @@ import math
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -20,9 +21,13 @@ from ..architectures.blocks import Graph, Step
 from . import matlab
 from .matconvnet_layers import MAKERS, POINTWISE, Shape, Source
 
-_LOSSES = {"loss", "errorstats"}  # what only training needs
+_LOSSES = {"loss", "errorstats"}  # layers that only training needs
 _LARGEST = 4096
-_TAKEN = {*dir(nn.Sequential()), *dir(Graph("", ())), "keeps_names"}  # what no layer of a module can be called
+_TAKEN = {
+    *dir(nn.Sequential()),
+    *dir(Graph("", ())),
+    "keeps_names",
+}  # attributes of a module, which no layer can be named after
 _SYNONYMS = {
     "pooling": "pool", "normalize": "lrn", "batchnorm": "bnorm", "softmaxloss": "softmax",
 }  # fmt: skip
@@ -31,8 +36,8 @@ _SYNONYMS = {
 def read_network(path: Path, name: str) -> Network:
     """The network of a MatConvNet file, with its own layer names, classes and mean colour (an image is averaged).
 
-    Convolutions that see their whole map become fully-connected layers. A `border` to be cut off is not: pictures are
-    fitted as everywhere in this package. Labels that are not one per class are left out.
+    Convolutions as large as their map become fully-connected layers. `border` is ignored: images are fitted to the
+    input as for every network. Labels are left out unless there is one per class.
     Raises WeightsError that names the file, the layer, what was expected and what was found.
     """
     raw = matlab.read(path, ("net", "layers", "params", "vars", "meta", "classes", "normalization"))
@@ -53,7 +58,7 @@ def read_network(path: Path, name: str) -> Network:
     for source in order:
         builder.add(source)
     module = builder.module()
-    module.keeps_names = any(layer.get("name") for layer in layers)
+    module.keeps_names = any(layer.get("name") for layer in layers)  # type: ignore[assignment]  # a plain attribute
     pixels = Pixels("RGB" if shape[0] == 3 else "grey", _mean(normalization, shape[0], path.name))
     labels = _labels(meta)
     if len(labels) != builder.shapes[order[-1].output][0]:
@@ -61,20 +66,23 @@ def read_network(path: Path, name: str) -> Network:
     return Network(module, size=shape[1:], pixels=pixels, labels=labels, name=name)
 
 
-# what the file says
+# reading the file
 
 
-def _dicts(value) -> list[dict]:
-    values = [value] if isinstance(value, dict) else value
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    """A struct, or an array of structs, as a list; [] for anything else."""
+    values: Any = [value] if isinstance(value, dict) else value
     return values if isinstance(values, list) and all(isinstance(v, dict) for v in values) else []
 
 
-def _texts(value) -> list[str]:
-    values = [value] if isinstance(value, str) and value else value
+def _texts(value: Any) -> list[str]:
+    """A text, or several texts, as a list; [] for anything else."""
+    values: Any = [value] if isinstance(value, str) and value else value
     return list(values) if isinstance(values, list) and all(isinstance(v, str) for v in values) else []
 
 
-def _kind(layer: dict, name: str, file: str) -> str:
+def _kind(layer: dict[str, Any], name: str, file: str) -> str:
+    """The type of a layer, in lower case and with one name for synonyms."""
     kind = layer.get("type")
     if not isinstance(kind, str) or not kind:
         raise WeightsError(f"{file}: layer {name!r} has no type; expected one of {', '.join(sorted(MAKERS))}.")
@@ -82,16 +90,17 @@ def _kind(layer: dict, name: str, file: str) -> str:
     return _SYNONYMS.get(kind, kind)
 
 
-def _named(layer: dict, k: int) -> str:
+def _layer_name(layer: dict[str, Any], k: int) -> str:
+    """The name of a layer; of a nameless one, its number."""
     name = layer.get("name")
     return name if isinstance(name, str) and name else f"layer{k}"
 
 
-def _simplenn(layers: list[dict], file: str) -> list[Source]:
-    """The layers of a chain, the weights where each layer keeps them (`weights`, or `filters` and `biases`)."""
-    sources = []
+def _simplenn(layers: list[dict[str, Any]], file: str) -> list[Source]:
+    """The layers of a chain; the weights are in the fields `weights`, or `filters` and `biases`."""
+    sources: list[Source] = []
     for k, layer in enumerate(layers, 1):
-        name = _named(layer, k)
+        name = _layer_name(layer, k)
         weights = layer.get("weights")
         if not isinstance(weights, list):
             weights = [layer[key] for key in ("filters", "biases") if key in layer]
@@ -102,12 +111,12 @@ def _simplenn(layers: list[dict], file: str) -> list[Source]:
     return sources
 
 
-def _dagnn(layers: list[dict], net: dict, file: str) -> list[Source]:
+def _dagnn(layers: list[dict[str, Any]], net: dict[str, Any], file: str) -> list[Source]:
     """The layers of a graph, as net.saveobj() writes them, with the values of their parameters."""
     values = {p["name"]: p.get("value") for p in _dicts(net.get("params")) if isinstance(p.get("name"), str)}
     sources = []
     for k, layer in enumerate(layers, 1):
-        name = _named(layer, k)
+        name = _layer_name(layer, k)
         kind = _kind(layer, name, file)
         if kind in _LOSSES:
             continue
@@ -127,26 +136,26 @@ def _dagnn(layers: list[dict], net: dict, file: str) -> list[Source]:
 
 
 def _ordered(sources: list[Source], file: str) -> tuple[list[Source], str]:
-    """The layers of the network's longest answer, each after what it reads, and the variable of the image."""
+    """The layers of the deepest output, each after the layers that it reads, and the variable of the image."""
     if not sources:
         raise WeightsError(f"{file!r} holds no layers but losses; expected a network.")
     writers = {source.output: source for source in sources}
     if len(writers) != len(sources):
         raise WeightsError(f"{file}: two layers write the same variable; expected one writer for each.")
     read = {variable for source in sources for variable in source.inputs}
-    answers = [source for source in sources if source.output not in read] or sources[-1:]
-    order, entries = max((_needed(answer, writers, file) for answer in answers), key=lambda found: len(found[0]))
+    outputs = [source for source in sources if source.output not in read] or sources[-1:]
+    order, entries = max((_ancestors(output, writers, file) for output in outputs), key=lambda found: len(found[0]))
     if len(entries) != 1:
         found = ", ".join(map(repr, entries)) or "nothing"
         raise WeightsError(f"{file}: the network reads {found}; expected one image and no more.")
     return order, entries[0]
 
 
-def _needed(answer: Source, writers: dict[str, Source], file: str) -> tuple[list[Source], list[str]]:
-    """The layers that the answer needs, in order, and the variables that no layer writes."""
+def _ancestors(output: Source, writers: dict[str, Source], file: str) -> tuple[list[Source], list[str]]:
+    """The layers that an output depends on, in order, and the variables that no layer writes."""
     order: dict[Source, None] = {}
     entries: dict[str, None] = {}
-    waiting, opened = [answer], set()
+    waiting, opened = [output], set()
     while waiting:  # depth first, without recursion: a file may be deep
         source = waiting[-1]
         if source in opened:
@@ -164,11 +173,12 @@ def _needed(answer: Source, writers: dict[str, Source], file: str) -> tuple[list
     return list(order), list(entries)
 
 
-def _input_shape(meta: dict, normalization: dict, sources: list[Source], file: str) -> Shape:
+def _input_shape(meta: dict[str, Any], normalization: dict[str, Any], sources: list[Source], file: str) -> Shape:
     size = normalization.get("imageSize", meta.get("inputSize"))
-    numeric = isinstance(size, np.ndarray) and size.dtype.kind in "uif" and np.isfinite(size).all()
-    values = size.ravel()[:3].tolist() if numeric else []
-    if len(values) == 2:  # rows and columns alone: the first filters know the channels
+    values: list[float] = []
+    if isinstance(size, np.ndarray) and size.dtype.kind in "uif" and np.isfinite(size).all():
+        values = size.ravel()[:3].tolist()
+    if len(values) == 2:  # rows and columns only: the first filters show the number of channels
         filters = next((s.weights[0] for s in sources if s.kind == "conv" and s.weights), None)
         values.append(filters.shape[2] if isinstance(filters, np.ndarray) and filters.ndim > 2 else 1)
     if len(values) != 3 or any(v != int(v) or not 0 < v <= _LARGEST for v in values) or values[2] not in (1, 3):
@@ -180,7 +190,7 @@ def _input_shape(meta: dict, normalization: dict, sources: list[Source], file: s
     return channels, rows, columns
 
 
-def _mean(normalization: dict, channels: int, file: str) -> tuple[float, ...]:
+def _mean(normalization: dict[str, Any], channels: int, file: str) -> tuple[float, ...]:
     """One value per channel; zeros where the file has none (Caffe's importer writes [0 0] for that)."""
     image = normalization.get("averageImage")
     if not isinstance(image, np.ndarray) or image.dtype.kind not in "uif" or not image.any():
@@ -200,19 +210,20 @@ def _mean(normalization: dict, channels: int, file: str) -> tuple[float, ...]:
     return tuple(means.tolist())
 
 
-def _labels(meta: dict) -> list[str]:
+def _labels(meta: dict[str, Any]) -> list[str]:
+    """The descriptions of the classes, else their names."""
     classes = meta.get("classes")
     if not isinstance(classes, dict):
         return []
     return _texts(classes.get("description")) or _texts(classes.get("name"))
 
 
-# from there to a module
+# building the module
 
 
 @dataclass
 class _Builder:
-    """Adds layer after layer, knowing the shape of every variable: what does not fit is found where it is."""
+    """Builds the module layer by layer and tracks the shape of every variable, so that an error names its layer."""
 
     file: str
     entry: str
@@ -220,11 +231,12 @@ class _Builder:
     steps: list[Step] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
 
-    def __post_init__(self):
-        self.shapes = {self.entry: self.shape}
+    def __post_init__(self) -> None:
+        self.shapes: dict[str, Shape] = {self.entry: self.shape}
         self.flat: set[str] = set()  # variables that are (N, K), no longer (N, K, 1, 1)
 
     def add(self, source: Source) -> None:
+        """Append a layer. Raises WeightsError."""
         if source.kind not in MAKERS:
             raise WeightsError(
                 f"{self.file}: layer {source.name!r} is of type {source.kind!r}; "
@@ -236,7 +248,7 @@ class _Builder:
             inputs = tuple(self._flattened(v) for v in source.inputs)
             self.flat.add(source.output)
         else:
-            inputs = tuple(self._spread(v) for v in source.inputs)
+            inputs = tuple(self._with_map(v) for v in source.inputs)
         self._append(source.name, module, inputs, source.output, shape)
 
     def _append(self, name: str, module: nn.Module, inputs: tuple[str, ...], output: str, shape: Shape) -> None:
@@ -248,6 +260,7 @@ class _Builder:
         self.shapes[output] = shape
 
     def _flattened(self, variable: str) -> str:
+        """The variable as (N, K)."""
         if variable in self.flat:
             return variable
         flat = f"{variable} flat"
@@ -256,7 +269,8 @@ class _Builder:
             self.flat.add(flat)
         return flat
 
-    def _spread(self, variable: str) -> str:
+    def _with_map(self, variable: str) -> str:
+        """The variable as (N, K, 1, 1)."""
         if variable not in self.flat:
             return variable
         wide = f"{variable} wide"
@@ -265,6 +279,7 @@ class _Builder:
         return wide
 
     def module(self) -> nn.Sequential | Graph:
+        """A chain as a Sequential, anything else as a Graph."""
         before = [self.entry, *(step.output for step in self.steps)]
         if all(step.inputs == (v,) for step, v in zip(self.steps, before, strict=False)):
             return nn.Sequential(OrderedDict((step.name, step.module) for step in self.steps))

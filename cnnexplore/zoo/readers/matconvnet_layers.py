@@ -1,9 +1,11 @@
-"""MatConvNet's layers one by one: a struct with its weights -> a module and the shape of what it computes."""
+"""MatConvNet's layers: from a struct with its weights to a module and the shape of its output."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,29 +13,38 @@ from torch import nn
 
 from ...errors import WeightsError
 from ..architectures.alexnet import ResponseNorm
-from ..architectures.blocks import Concat, ForwardResponseNorm, PaddedAvgPool2d, PaddedConv2d, PaddedMaxPool2d, Sum
+from ..architectures.blocks import (
+    Concat,
+    ForwardResponseNorm,
+    PaddedAvgPool2d,
+    PaddedConv2d,
+    PaddedMaxPool2d,
+    Pads,
+    Sum,
+)
 
 Shape = tuple[int, int, int]  # channels, rows, columns
 _LARGEST = 4096
 
 
-def _empty(value) -> bool:
+def _empty(value: Any) -> bool:
     return (value.size if isinstance(value, np.ndarray) else len(value)) == 0
 
 
 @dataclass(eq=False)
 class Source:
-    """A layer as the file has it. weights: arrays in MatConvNet's order; inputs, output: names of variables."""
+    """A layer as read from the file. weights: arrays in MatConvNet's order; inputs, output: names of variables."""
 
     file: str
     name: str
     kind: str
-    fields: dict
-    weights: list
+    fields: dict[str, Any]
+    weights: list[Any]
     inputs: tuple[str, ...]
     output: str
 
     def error(self, found: str, expected: str) -> WeightsError:
+        """The error to raise for this layer."""
         return WeightsError(f"{self.file}: layer {self.name!r}: {found}; expected {expected}.")
 
     def numbers(self, key: str, default: list[float]) -> list[float]:
@@ -45,8 +56,8 @@ class Source:
             raise self.error(f"{key} cannot be read", "finite numbers")
         return [float(v) for v in value.ravel()]
 
-    def whole(self, key: str, default: int | None, least: int, count: int = 2) -> tuple[int, ...]:
-        """`count` whole numbers: one is meant for all; two, of four, for rows and columns. Raises WeightsError."""
+    def integers(self, key: str, default: int | None, least: int, count: int) -> tuple[int, ...]:
+        """`count` integers: one counts for all; two, of four, for rows and columns. Raises WeightsError."""
         values = self.numbers(key, [] if default is None else [default])
         if len(values) == 1:
             values *= count
@@ -56,6 +67,16 @@ class Source:
             shown = [f"{v:g}" for v in values]
             raise self.error(f"{key} is [{' '.join(shown)}]", f"1 or {count} whole numbers from {least} to {_LARGEST}")
         return tuple(map(int, values))
+
+    def pair(self, key: str, default: int | None, least: int) -> tuple[int, int]:
+        """Two integers, for rows and columns. Raises WeightsError."""
+        rows, columns = self.integers(key, default, least, 2)
+        return rows, columns
+
+    def pads(self) -> Pads:
+        """Top, bottom, left and right padding. Raises WeightsError."""
+        top, bottom, left, right = self.integers("pad", 0, 0, 4)
+        return top, bottom, left, right
 
     def array(self, k: int, what: str) -> np.ndarray | None:
         """The k-th array of the weights, None if there is none or an empty one. Raises WeightsError."""
@@ -69,21 +90,25 @@ class Source:
         return value.astype(np.float32, copy=False)
 
     def vector(self, k: int, what: str, count: int) -> torch.Tensor | None:
+        """The k-th array as a vector. Raises WeightsError."""
         value = self.array(k, what)
         if value is not None and value.size != count:
             raise self.error(f"{what} have shape {value.shape}", f"{count} values")
         return None if value is None else torch.from_numpy(value.ravel().copy())
 
-    def slide(self, shape: Shape, kernel: tuple[int, int], stride, pads) -> tuple[int, int]:
-        """floor((H + pads - k) / s) + 1, per axis. Raises WeightsError if the window is larger than what it is on."""
+    def output_size(
+        self, shape: Shape, kernel: tuple[int, int], stride: tuple[int, int], pads: Pads
+    ) -> tuple[int, int]:
+        """floor((H + pads - k) / s) + 1, per axis. Raises WeightsError if the window is larger than its input."""
         padded = (shape[1] + pads[0] + pads[1], shape[2] + pads[2] + pads[3])
         if any(k > p for k, p in zip(kernel, padded, strict=True)):
             raise self.error(f"its window is {kernel[0]} x {kernel[1]}", f"at most {padded[0]} x {padded[1]}")
-        return tuple((p - k) // s + 1 for p, k, s in zip(padded, kernel, stride, strict=True))
+        rows, columns = ((p - k) // s + 1 for p, k, s in zip(padded, kernel, stride, strict=True))
+        return rows, columns
 
 
 def _parameters(module: nn.Module, weight: torch.Tensor, bias: torch.Tensor | None) -> nn.Module:
-    """The module, made without numbers on the meta device, with its own."""
+    """The module, built on the meta device, with its parameters."""
     module.weight = nn.Parameter(weight.contiguous())
     if bias is not None:
         module.bias = nn.Parameter(bias)
@@ -97,8 +122,9 @@ def _conv(source: Source, shapes: list[Shape]) -> tuple[nn.Module, Shape]:
         raise source.error("it has no filters", "an array of H x W x C x K numbers")
     if filters.ndim > 4:
         raise source.error(f"filters have shape {filters.shape}", "H x W x C x K")
-    filters = filters.reshape(filters.shape + (1,) * (4 - filters.ndim))  # MATLAB drops ones at the end
-    h, w, depth, count = filters.shape
+    filters = filters.reshape(filters.shape + (1,) * (4 - filters.ndim))  # MATLAB drops trailing ones
+    sides: tuple[int, ...] = filters.shape
+    h, w, depth, count = sides
     groups = shape[0] // depth
     if groups < 1 or shape[0] % depth or count % groups:
         raise source.error(
@@ -106,15 +132,24 @@ def _conv(source: Source, shapes: list[Shape]) -> tuple[nn.Module, Shape]:
             "a third number that divides the channels, into groups that divide the fourth",
         )
     bias = source.vector(1, "biases", count)
-    pads = source.whole("pad", 0, 0, 4)
-    stride, dilation = source.whole("stride", 1, 1), source.whole("dilate", 1, 1)
-    reach = tuple(d * (k - 1) + 1 for d, k in zip(dilation, (h, w), strict=True))
-    extent = source.slide(shape, reach, stride, pads)
-    weight = torch.from_numpy(np.array(filters.transpose(3, 2, 0, 1), order="C"))  # a copy: the file is let go
+    pads = source.pads()
+    stride, dilation = source.pair("stride", 1, 1), source.pair("dilate", 1, 1)
+    reach = dilation[0] * (h - 1) + 1, dilation[1] * (w - 1) + 1
+    extent = source.output_size(shape, reach, stride, pads)
+    weight = torch.from_numpy(
+        np.array(filters.transpose(3, 2, 0, 1), order="C")
+    )  # a copy, so that the file's memory is freed
     if (h, w) == shape[1:] and groups == 1 and not any(pads):
         linear = nn.Linear(prod(shape), count, bias=bias is not None, device="meta")
         return _parameters(linear, weight.flatten(1), bias), (count, 1, 1)
-    options = {"stride": stride, "dilation": dilation, "groups": groups, "bias": bias is not None, "device": "meta"}
+    module: nn.Module
+    options: dict[str, Any] = {
+        "stride": stride,
+        "dilation": dilation,
+        "groups": groups,
+        "bias": bias is not None,
+        "device": "meta",
+    }
     if pads[0] == pads[1] and pads[2] == pads[3]:
         module = nn.Conv2d(shape[0], count, (h, w), padding=(pads[0], pads[2]), **options)
     else:
@@ -123,30 +158,32 @@ def _conv(source: Source, shapes: list[Shape]) -> tuple[nn.Module, Shape]:
 
 
 def _pool(source: Source, shapes: list[Shape]) -> tuple[nn.Module, Shape]:
-    """Torch's own pooling where it has one that gives the same at every size, else a padded one."""
+    """Torch's own pooling where it computes the same at every size, else a padded one."""
     shape = shapes[0]
-    kernel = source.whole("poolSize" if "poolSize" in source.fields else "pool", None, 1)
-    stride, pads = source.whole("stride", 1, 1), source.whole("pad", 0, 0, 4)
+    kernel = source.pair("poolSize" if "poolSize" in source.fields else "pool", None, 1)
+    stride, pads = source.pair("stride", 1, 1), source.pads()
     method = source.fields.get("method", "max")
     if method not in ("max", "avg"):
         raise source.error(f"method is {method!r}", "'max' or 'avg'")
     if any(pad >= kernel[k // 2] for k, pad in enumerate(pads)):
         raise source.error(f"pad is {list(pads)}", f"less than its window, {kernel[0]} x {kernel[1]}")
-    extent = source.slide(shape, kernel, stride, pads)
+    extent = source.output_size(shape, kernel, stride, pads)
     before, after = (pads[0], pads[2]), (pads[1], pads[3])
     even = before == after
-    upward = all(b + s - 1 == a for b, a, s in zip(before, after, stride, strict=True))  # the same as rounding up
-    options = {"kernel_size": kernel, "stride": stride}
+    upward = all(b + s - 1 == a for b, a, s in zip(before, after, stride, strict=True))  # equals rounding up
+    module: nn.Module
     if (even or upward) and all(2 * b <= k for b, k in zip(before, kernel, strict=True)):
-        options |= {"padding": before, "ceil_mode": not even}
-        module = nn.MaxPool2d(**options) if method == "max" else nn.AvgPool2d(**options, count_include_pad=False)
+        if method == "max":
+            module = nn.MaxPool2d(kernel, stride, before, ceil_mode=not even)
+        else:
+            module = nn.AvgPool2d(kernel, stride, before, ceil_mode=not even, count_include_pad=False)
     else:
-        module = (PaddedMaxPool2d if method == "max" else PaddedAvgPool2d)(**options, pads=pads)
+        module = (PaddedMaxPool2d if method == "max" else PaddedAvgPool2d)(kernel, stride, pads=pads)
     return module, (shape[0], *extent)
 
 
 def _lrn(source: Source, shapes: list[Shape]) -> tuple[nn.Module, Shape]:
-    """param: [n kappa alpha beta], alpha not divided by n as Caffe's and torch's are."""
+    """param: [n kappa alpha beta]; unlike Caffe's and torch's, alpha is not divided by n."""
     param = source.numbers("param", [5, 1, 1e-4 / 5, 0.75])
     if len(param) != 4 or param[0] != int(param[0]) or not 1 <= param[0] <= 2 * _LARGEST:
         raise source.error(f"param is {param}", "[n kappa alpha beta]")
@@ -158,7 +195,7 @@ def _lrn(source: Source, shapes: list[Shape]) -> tuple[nn.Module, Shape]:
 
 
 def _bnorm(source: Source, shapes: list[Shape]) -> tuple[nn.Module, Shape]:
-    """(x - mu) / sigma * g + b with the moments [mu sigma] of training; sigma has the epsilon inside."""
+    """(x - mu) / sigma * g + b with the moments [mu sigma] of training; sigma includes the epsilon."""
     channels = shapes[0][0]
     gain, bias = (source.vector(k, what, channels) for k, what in enumerate(("multipliers", "biases")))
     moments = source.array(2, "moments")
@@ -203,7 +240,7 @@ def _concat(source: Source, shapes: list[Shape]) -> tuple[nn.Module, Shape]:
     return Concat(), (sum(shape[0] for shape in shapes), *shapes[0][1:])
 
 
-MAKERS = {
+MAKERS: dict[str, Callable[[Source, list[Shape]], tuple[nn.Module, Shape]]] = {
     "conv": _conv,
     "pool": _pool,
     "lrn": _lrn,
@@ -215,4 +252,4 @@ MAKERS = {
     "sum": _sum,
     "concat": _concat,
 }
-POINTWISE = {"relu", "sigmoid", "dropout", "softmax", "sum", "concat"}  # as well on (N, K) as on (N, K, 1, 1)
+POINTWISE = {"relu", "sigmoid", "dropout", "softmax", "sum", "concat"}  # layers that also run on (N, K)

@@ -1,8 +1,8 @@
 """MATLAB's .mat files (versions 5 to 7) as plain dicts, lists, strings and arrays.
 
-Read here, not with scipy: one wrong byte makes scipy.io.loadmat end the whole process, and weights are never trusted.
-Every length is checked against what is left of the file; nothing in it is executed. The layout is that of MathWorks'
-"MAT-File Format", level 5: elements of a tag (type, bytes) and data, nested.
+scipy.io.loadmat is not used: a single wrong byte can make it end the process, and weights are never trusted. Here every
+length is checked against the rest of the file, and nothing is executed. The format is MathWorks' "MAT-File Format",
+level 5: nested elements of a tag (type, bytes) and data.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,11 +25,11 @@ _MATRIX, _COMPRESSED = 14, 15
 _CELL, _STRUCT, _OBJECT, _CHAR = 1, 2, 3, 4
 _COMPLEX = 0x800
 _DEEPEST = 32
-_LARGEST = 2**31  # bytes; what one variable of such a file can hold
+_LARGEST = 2**31  # bytes of one variable
 
 
-def read(path: Path, variables: Sequence[str]) -> dict:
-    """Those of the named variables that the file holds. Raises WeightsError if it is no whole file of version 5 to 7.
+def read(path: Path, variables: Sequence[str]) -> dict[str, Any]:
+    """The named variables that the file holds. Raises WeightsError unless it is a complete file of version 5 to 7.
 
     A struct is a dict (an array of them a list), a cell array a list, text a str, numbers an array of at least two
     dimensions. Objects, function handles and sparse matrices are None.
@@ -44,7 +45,7 @@ def read(path: Path, variables: Sequence[str]) -> dict:
         )
     try:
         if order is None:
-            raise ValueError("it does not begin as one")
+            raise ValueError("it does not start like one")
         return _variables(_Elements(data[128:], order), set(variables))
     except Exception as error:
         raise WeightsError(
@@ -54,32 +55,34 @@ def read(path: Path, variables: Sequence[str]) -> dict:
 
 @dataclass
 class _Elements:
-    """What is left of a stretch of elements; `order` is "<" or ">"."""
+    """A stream of elements. order: "<" or ">"."""
 
     data: memoryview
     order: str
 
     def next(self) -> tuple[int, memoryview]:
-        """Type and data of the next element. Raises ValueError where the data ends before it should."""
+        """Type and data of the next element. Raises ValueError if the data end too early."""
         kind, size = (int(v) for v in np.frombuffer(self.data[:8], self.order + "u4", 2))
-        if kind >> 16:  # up to four bytes of data stand in the tag itself
+        if kind >> 16:  # a short element: up to four bytes of data are in the tag
             kind, size, start, after = kind & 0xFFFF, kind >> 16, 4, 8
             if size > 4:
                 raise ValueError(f"a short element of {size} bytes")
         else:
             start, after = 8, 8 + size + (-size % 8 if kind != _COMPRESSED else 0)
         if start + size > len(self.data):
-            raise ValueError(f"{size} bytes are announced where {len(self.data) - start} are left")
+            raise ValueError(f"{size} bytes are announced but {len(self.data) - start} are left")
         data, self.data = self.data[start : start + size], self.data[after:]
         return kind, data
 
     def numbers(self) -> np.ndarray:
+        """The next element, an array of numbers."""
         kind, data = self.next()
         if kind not in _NUMBERS:
             raise ValueError(f"type {kind} where numbers are expected")
         return np.frombuffer(data, self.order + _NUMBERS[kind])
 
     def text(self) -> str:
+        """The next element, a text."""
         kind, data = self.next()
         if kind not in _TEXTS:
             raise ValueError(f"type {kind} where text is expected")
@@ -87,7 +90,8 @@ class _Elements:
         return str(data, _TEXTS[kind] + ({"<": "-le", ">": "-be"}[self.order] if wide else ""), "replace")
 
 
-def _variables(elements: _Elements, wanted: set[str]) -> dict:
+def _variables(elements: _Elements, wanted: set[str]) -> dict[str, Any]:
+    """The wanted variables by name."""
     found = {}
     while len(elements.data):
         kind, data = elements.next()
@@ -101,7 +105,7 @@ def _variables(elements: _Elements, wanted: set[str]) -> dict:
 
 
 def _inflated(data: memoryview, order: str) -> memoryview:
-    """A compressed element, as large as its own tag says it is and no larger."""
+    """A compressed element; no more than the size in its tag is inflated."""
     inflate = zlib.decompressobj()
     tag = inflate.decompress(data, 8)
     size = int(np.frombuffer(tag, order + "u4", 2)[1])
@@ -111,8 +115,8 @@ def _inflated(data: memoryview, order: str) -> memoryview:
     return memoryview(tag + rest)
 
 
-def _matrix(elements: _Elements, wanted: set[str] | None = None, depth: int = 0) -> tuple[str, object]:
-    """Name and value of an array; the value is left out (None) if it has a name that nobody wants."""
+def _matrix(elements: _Elements, wanted: set[str] | None = None, depth: int = 0) -> tuple[str, Any]:
+    """Name and value of an array; the value is None for a variable that is not wanted."""
     if depth > _DEEPEST:
         raise ValueError(f"arrays in arrays, {depth} deep")
     flags = int(elements.numbers()[0])
@@ -142,9 +146,10 @@ def _matrix(elements: _Elements, wanted: set[str] | None = None, depth: int = 0)
     return name, values.reshape(shape, order="F")
 
 
-def _children(elements: _Elements, count: int, depth: int) -> list:
+def _children(elements: _Elements, count: int, depth: int) -> list[Any]:
+    """The arrays in a cell array or struct."""
     if count * 8 > len(elements.data):
-        raise ValueError(f"{count} arrays are announced where {len(elements.data)} bytes are left")
+        raise ValueError(f"{count} arrays are announced but {len(elements.data)} bytes are left")
     values = []
     for _ in range(count):
         kind, data = elements.next()
@@ -155,7 +160,8 @@ def _children(elements: _Elements, count: int, depth: int) -> list:
     return values
 
 
-def _structs(elements: _Elements, count: int, depth: int) -> dict | list[dict]:
+def _structs(elements: _Elements, count: int, depth: int) -> dict[str, Any] | list[dict[str, Any]]:
+    """A struct as a dict, an array of structs as a list."""
     length = int(elements.numbers()[0])
     text = elements.text()
     if length < 1:
@@ -168,7 +174,7 @@ def _structs(elements: _Elements, count: int, depth: int) -> dict | list[dict]:
 
 
 def _rows(text: str, shape: tuple[int, ...]) -> str | list[str]:
-    """One row of letters as it is, several (stored by columns) as a list."""
+    """One row of characters as a text, several (stored by columns) as a list."""
     if shape[0] <= 1 or len(text) != math.prod(shape):
         return text
     return [text[k :: shape[0]] for k in range(shape[0])]

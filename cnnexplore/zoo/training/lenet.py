@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,11 +15,11 @@ from ...network import Pixels
 from ..architectures.lenet import lenet
 from .recipe import write
 
-# Mean and spread of MNIST's training pixels; norm so that white on black stays inside the hard bound 2 B.
+# Mean and standard deviation of MNIST's training pixels; white on black is inside the hard bound 2 B of this norm.
 PIXELS = Pixels("grey", (33.32,), (78.57,), 128.0)
 SMOOTH_PIXELS = Pixels("grey", (127.5,), (127.5,), 128.0)  # -1 to 1
-# Weight decay of conv1 to conv4 of lenet-smooth: strong on the first two, whose filters are then so smooth that the
-# maximum of a pooling differs little from the mean that an unpooling stands for.
+# Weight decay of conv1 to conv4 of lenet-smooth. It is strong on the first two layers: with smooth filters the maximum
+# of a pooling differs little from the mean, which an unpooling assumes.
 DECAY = (1.5e-2, 1.5e-2, 3e-3, 3e-4)
 
 
@@ -36,7 +37,7 @@ def _mnist(root: str, train: bool, download: bool, pixels: Pixels = PIXELS) -> t
 
 
 def _shifted(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """The batch moved by up to two pixels, each image its own way; what comes in is background."""
+    """The images of a batch shifted by up to two pixels each; the new pixels are background."""
     background = -PIXELS.mean[0] / PIXELS.std[0]
     padded = F.pad(x, (2, 2, 2, 2), value=background)
     dy, dx = torch.randint(0, 5, (2, len(x)), generator=generator)
@@ -46,7 +47,7 @@ def _shifted(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 
 def accuracy(module: nn.Module, x: torch.Tensor, labels: torch.Tensor) -> float:
-    """The share of right answers, in eval mode."""
+    """The share of correct predictions, in evaluation mode."""
     module.eval()
     with torch.no_grad():
         right = sum(
@@ -56,24 +57,26 @@ def accuracy(module: nn.Module, x: torch.Tensor, labels: torch.Tensor) -> float:
     return right / len(labels)
 
 
-def _smooth(module: nn.Sequential, seed: int) -> list[dict]:
-    """Small random filters without biases, and what decays how much."""
+def _smooth(module: nn.Sequential, seed: int) -> list[dict[str, Any]]:
+    """Initialise small random filters and zero biases; returns the optimiser's groups with their weight decay."""
     torch.manual_seed(seed)
     convolutions = [part for part in module if isinstance(part, nn.Conv2d)]
     for part in convolutions:
         nn.init.normal_(part.weight, 0, 0.01)
-        nn.init.zeros_(part.bias)
-    groups = [{"params": part.weight, "weight_decay": k} for part, k in zip(convolutions, DECAY, strict=True)]
+        if part.bias is not None:
+            nn.init.zeros_(part.bias)
+    groups: list[dict[str, Any]] = [
+        {"params": part.weight, "weight_decay": k} for part, k in zip(convolutions, DECAY, strict=True)
+    ]
     return [*groups, {"params": [part.bias for part in convolutions], "weight_decay": DECAY[0]}]
 
 
 def train(data: str, out: Path, epochs: int = 10, seed: int = 0, download: bool = False, smooth: bool = False) -> float:
-    """Trains LeNet on MNIST and writes a self-describing float16 file. Returns its test accuracy.
+    """Train LeNet on MNIST and write a self-describing float16 file; returns the test accuracy of what was written.
 
-    Stochastic gradient with momentum 0.9 and weight decay, a one-cycle rate, images shifted by up to two pixels.
-    smooth: lenet-smooth, whose decoded filters answer better for their units (decoding2015, table 1): strong decay,
-    small random filters to begin with (as MatConvNet's), images as they are. The accuracy
-    is that of the weights as written. Raises ExploreError if MNIST is not there.
+    Stochastic gradient descent with momentum 0.9 and weight decay, a one-cycle rate, images shifted by up to two
+    pixels. smooth: train lenet-smooth, whose decoded filters predict its units better (decoding2015, table 1): strong
+    decay, small random initial filters (as MatConvNet's), no shifts. Raises ExploreError if MNIST is not found.
     """
     pixels = SMOOTH_PIXELS if smooth else PIXELS
     x, labels = _mnist(data, True, download, pixels)
@@ -91,8 +94,8 @@ def train(data: str, out: Path, epochs: int = 10, seed: int = 0, download: bool 
             module.train()
             order = torch.randperm(len(x), generator=generator)
             for chosen in order[: len(x) // batch * batch].split(batch):
-                shown = x[chosen] if smooth else _shifted(x[chosen], generator)
-                loss = F.cross_entropy(logits(shown).flatten(1), labels[chosen])
+                batch_x = x[chosen] if smooth else _shifted(x[chosen], generator)
+                loss = F.cross_entropy(logits(batch_x).flatten(1), labels[chosen])
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
@@ -105,8 +108,8 @@ def train(data: str, out: Path, epochs: int = 10, seed: int = 0, download: bool 
     def measure(rounded: nn.Module) -> str:
         nonlocal score
         score = accuracy(rounded, *test)
-        made = "cnnexplore train lenet" + (" --smooth" if smooth else "")
-        return f"{made} --epochs {epochs} --seed {seed}; MNIST test accuracy {score:.4f}"
+        command = "cnnexplore train lenet" + (" --smooth" if smooth else "")
+        return f"{command} --epochs {epochs} --seed {seed}; MNIST test accuracy {score:.4f}"
 
     write(module.state_dict(), out, "lenet", pixels, 28, [str(digit) for digit in range(10)], measure)
     return score

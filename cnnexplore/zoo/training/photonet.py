@@ -19,7 +19,7 @@ from .recipe import Recipe, fit, mixed, write
 SIZE = 128
 STORED = 160
 BATCH = 64
-# ImageNet's mean colour; one spread for all channels, so that distances in 0..255 keep their meaning.
+# ImageNet's mean colour; one std for all channels, so that distances are proportional to those in 0..255.
 PIXELS = Pixels("RGB", (123.7, 116.3, 103.5), (58.0, 58.0, 58.0))
 LABELS = (
     "tench", "English springer", "cassette player", "chain saw", "church",
@@ -28,35 +28,35 @@ LABELS = (
 
 
 def photographs(root: str, split: str, download: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """All of Imagenette's photographs of a split: (N, 160, 160, 3) uint8, the middle of each, and labels (N,)."""
+    """All photographs of a split of Imagenette: the central square of each, (N, 160, 160, 3) uint8, and labels (N,)."""
     from torchvision.datasets import Imagenette
 
     try:
-        kept = Imagenette(root, split=split, size="160px", download=download)
+        found = Imagenette(root, split=split, size="160px", download=download)
     except (RuntimeError, OSError) as error:
         raise ExploreError(
             f"Imagenette (160 px) was not found under {root!r} ({error}); give --data FOLDER, or --download where "
             "there is a network."
         ) from error
-    images = np.empty((len(kept), STORED, STORED, 3), np.uint8)
-    labels = np.empty(len(kept), np.int64)
-    for k in tqdm(range(len(kept)), desc=f"Imagenette, {split}", unit="image", leave=False):
-        image, labels[k] = kept[k]
-        images[k] = _middle(image)
+    images = np.empty((len(found), STORED, STORED, 3), np.uint8)
+    labels = np.empty(len(found), np.int64)
+    for k in tqdm(range(len(found)), desc=f"Imagenette, {split}", unit="image", leave=False):
+        image, labels[k] = found[k]
+        images[k] = np.asarray(_central_square(image))
     return images, labels
 
 
-def _middle(image: Image.Image) -> Image.Image:
-    """The largest square in the middle, at the stored size."""
+def _central_square(image: Image.Image) -> Image.Image:
+    """The largest central square, at the stored size."""
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     return image.resize((STORED, STORED), Image.Resampling.BICUBIC, (left, top, left + side, top + side))
 
 
 def varied(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Random parts of a batch, turned a little, mirrored, lighter or darker, at the network's size.
+    """Augmentation: random crops, small rotations, mirror images, changes of contrast and colour.
 
-    images: (N, 3, 160, 160) in 0..255. One sampling grid does all that moves pixels.
+    images: (N, 3, 160, 160) in 0..255; returns (N, 3, 128, 128). All geometric changes are one sampling grid.
     """
     n = len(images)
 
@@ -86,10 +86,10 @@ def train(
     download: bool = False,
     eps: float = 1.5,
 ) -> float:
-    """Trains photonet, or photonet-robust against L2 attacks, and writes a self-describing float16 file.
+    """Train photonet, or photonet-robust against L2 attacks, and write a self-describing float16 file.
 
-    Returns the validation accuracy of the weights as written. A checkpoint beside `out` is kept after every epoch,
-    and the training goes on from it if it was interrupted. Raises ExploreError if Imagenette is not there.
+    Returns the validation accuracy of the weights as written. A checkpoint is written beside `out` after every epoch;
+    an interrupted training is resumed from it. Raises ExploreError if Imagenette is not found.
     """
     images, labels = photographs(data, "train", download)
     recipe = Recipe(epochs, len(images) // BATCH, seed=seed, eps=eps if robust else 0.0)
@@ -113,9 +113,9 @@ def train(
     def measure(module: torch.nn.Module) -> str:
         nonlocal score
         score = accuracy(module, *test)
-        made = "cnnexplore train photonet" + (" --robust" if robust else "")
+        command = "cnnexplore train photonet" + (" --robust" if robust else "")
         return (
-            f"{made} ({recipe.text()}); Imagenette validation accuracy {score:.4f}, mean loss of the last epoch "
+            f"{command} ({recipe.text()}); Imagenette validation accuracy {score:.4f}, mean loss of the last epoch "
             f"{losses[-1]:.4f}"
         )
 
@@ -124,7 +124,7 @@ def train(
 
 
 def accuracy(module: torch.nn.Module, images: np.ndarray, labels: np.ndarray) -> float:
-    """The share of photographs (N, 160, 160, 3) that the network names rightly, each as `cx.load` would feed it."""
+    """The share of photographs (N, 160, 160, 3) that the network classifies correctly, fed as by `cx.load`."""
     right = 0
     with torch.no_grad():
         for k in range(0, len(images), 100):

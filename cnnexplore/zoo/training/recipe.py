@@ -1,4 +1,4 @@
-"""How the embedded AlexNets are trained: plainly or against L2 attacks, resumable, the same from the same seed."""
+"""The training of the embedded AlexNets: normal or against L2 attacks, resumable, reproducible from its seed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 from tqdm.auto import tqdm
 
 from ...errors import WeightsError
@@ -38,15 +40,15 @@ class Recipe:
     seed: int = 0
 
     def text(self) -> str:
+        """All settings in one line, as the file's metadata state them."""
         return ", ".join(f"{name} {value:g}" for name, value in asdict(self).items())
 
 
 def trainee(plain: nn.Sequential) -> nn.Sequential:
-    """The network with batch normalisation behind all but its last weights, and without its softmax.
+    """The network with batch normalisation after all layers with weights but the last, and without its softmax.
 
-    AlexNet learns in a third of the epochs that way; `folded` takes the normalisation out again. The first filters
-    start at a tenth of their size, which normalisation makes no difference to, so that what they learn soon outgrows
-    the noise that they start from.
+    This cuts the number of epochs to a third; `folded` removes the normalisation again. The first filters start at a
+    tenth of their size, which the normalisation cancels, so that the learned part soon exceeds the initial noise.
     """
     parts: OrderedDict[str, nn.Module] = OrderedDict()
     named = {name: part for name, part in plain.named_children() if not isinstance(part, nn.Softmax)}
@@ -64,50 +66,59 @@ def trainee(plain: nn.Sequential) -> nn.Sequential:
 
 
 def folded(trained: nn.Sequential) -> dict[str, torch.Tensor]:
-    """The trainee's weights as the plain network has them, every normalisation absorbed by its convolution."""
+    """The weights for the network without normalisation: each one is absorbed by the layer before it."""
     parts = dict(trained.eval().named_children())
     weights = {}
     for name, part in parts.items():
-        bn = parts.get(f"bn_{name}")
-        if bn is not None:
-            part = (fuse_conv_bn_eval if isinstance(part, nn.Conv2d) else fuse_linear_bn_eval)(part, bn)
-        if isinstance(part, (nn.Conv2d, nn.Linear)):
+        normalisation = parts.get(f"bn_{name}")
+        if isinstance(part, nn.Conv2d) and isinstance(normalisation, nn.BatchNorm2d):
+            part = fuse_conv_bn_eval(part, normalisation)
+        if isinstance(part, nn.Linear) and isinstance(normalisation, nn.BatchNorm1d):
+            part = fuse_linear_bn_eval(part, normalisation)
+        if isinstance(part, (nn.Conv2d, nn.Linear)) and part.bias is not None:
             weights[f"{name}.weight"], weights[f"{name}.bias"] = part.weight.detach(), part.bias.detach()
     return {name: value.float().contiguous() for name, value in weights.items()}
 
 
 def attack(
-    module: nn.Module, x: torch.Tensor, labels: torch.Tensor, eps: float, steps: int, generator: torch.Generator, bounds
+    module: nn.Module,
+    x: torch.Tensor,
+    labels: torch.Tensor,
+    eps: float,
+    steps: int,
+    generator: torch.Generator,
+    bounds: tuple[torch.Tensor, torch.Tensor],
 ) -> torch.Tensor:
-    """Inputs near x that the network gets wrong: projected gradient ascent of the loss in an L2 ball, random start.
+    """Adversarial inputs: projected gradient ascent of the loss in an L2 ball, from a random start.
 
-    x: (N, C, H, W) as the network is fed; eps: the radius in the same units; bounds: lowest and highest input,
-    (C, 1, 1) each. The module is left in eval mode, without gradients.
+    x: (N, C, H, W), inputs of the network; eps: the radius in the same units; bounds: the lowest and highest input,
+    (C, 1, 1) each. The module is left in evaluation mode, without gradients.
     """
     module.eval()
     step = 1.5 * eps / steps
     moved = torch.randn(x.shape, generator=generator).to(x.device)
-    moved *= eps * torch.rand(len(x), 1, 1, 1, generator=generator).to(x.device) / _length(moved)
+    moved *= eps * torch.rand(len(x), 1, 1, 1, generator=generator).to(x.device) / _norm(moved)
     for _ in range(steps):
         at = (x + moved).clamp_(*bounds).requires_grad_()
-        with _half(x.device):
+        with _bfloat16(x.device):
             loss = F.cross_entropy(module(at).float(), labels, reduction="sum")
         (slope,) = torch.autograd.grad(loss, at)
-        moved = at.detach() - x + slope * (step / _length(slope))
-        moved *= (eps / _length(moved)).clamp_(max=1)
+        moved = at.detach() - x + slope * (step / _norm(slope))
+        moved *= (eps / _norm(moved)).clamp_(max=1)
     return (x + moved).clamp_(*bounds)
 
 
-def _length(x: torch.Tensor) -> torch.Tensor:
+def _norm(x: torch.Tensor) -> torch.Tensor:
+    """The L2 norm of each input, (N, 1, 1, 1)."""
     return torch.linalg.vector_norm(x.flatten(1), dim=1)[:, None, None, None].clamp_min(1e-12)
 
 
-def _half(device: torch.device):
+def _bfloat16(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16)
 
 
 def bounds(pixels: Pixels, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Black and white as the network is fed."""
+    """Black and white as inputs of the network."""
     mean = torch.tensor(pixels.mean).view(-1, 1, 1)
     return pixels.feed(-mean).to(device), pixels.feed(255 - mean).to(device)
 
@@ -121,14 +132,14 @@ def fit(
     after_step: Callable[[int, nn.Sequential], None] | None = None,
     label: str = "training",
 ) -> tuple[dict[str, torch.Tensor], list[float]]:
-    """Trains on batches(epoch) of fed inputs and labels. Returns the folded weights and each epoch's mean loss.
+    """Train on batches(epoch) of inputs and labels. Returns the folded weights and each epoch's mean loss.
 
-    checkpoint: written after every epoch and gone on from if it is there; every epoch draws its randomness anew from
-    (seed, epoch), so that an interrupted training ends as an uninterrupted one does. after_step(step, module) is
-    called before the first step and after each. Raises WeightsError for a checkpoint of another recipe.
+    checkpoint: written after every epoch; an existing one is resumed. The random numbers of an epoch depend on the seed
+    and the epoch only, so that a resumed training has the same result. after_step(step, module) is called before the
+    first step and after each. Raises WeightsError for a checkpoint of another recipe.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    module = trainee(plain).to(device, memory_format=torch.channels_last)
+    module = trainee(plain).to(device).to(memory_format=torch.channels_last)
     weights, others = _split(module)
     optimizer = torch.optim.SGD(
         [{"params": weights, "weight_decay": recipe.decay}, {"params": others, "weight_decay": 0.0}],
@@ -150,12 +161,12 @@ def fit(
             with torch.random.fork_rng():
                 torch.manual_seed(mixed(recipe.seed, epoch))
                 generator = torch.Generator().manual_seed(mixed(recipe.seed, epoch, 1))
-                for k, (x, labels) in enumerate(_of(batches(epoch), recipe.steps, device)):
+                for k, (x, labels) in enumerate(_first(batches(epoch), recipe.steps, device)):
                     if recipe.eps:
                         steps = recipe.attacks if epoch >= recipe.epochs // 2 else 1
                         x = attack(module, x, labels, radius, steps, generator, limits)
                     module.train()
-                    with _half(device):
+                    with _bfloat16(device):
                         answer = module(x)
                     loss = F.cross_entropy(answer.float(), labels, label_smoothing=recipe.smoothing)
                     optimizer.zero_grad()
@@ -179,20 +190,25 @@ def mixed(*numbers: int) -> int:
     return int.from_bytes(hashlib.sha256(repr(numbers).encode()).digest()[:4], "little")
 
 
-def _of(batches: Iterable, steps: int, device: torch.device) -> Iterator:
+def _first(
+    batches: Iterable[tuple[torch.Tensor, torch.Tensor]], steps: int, device: torch.device
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """The first batches, on the device."""
     for _, (x, labels) in zip(range(steps), batches, strict=False):
         yield x.to(device, memory_format=torch.channels_last), labels.to(device)
 
 
-def _split(module: nn.Module) -> tuple[list, list]:
-    """Weights, which decay, and all else, which does not."""
+def _split(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """The weights, which decay, and all other parameters, which do not."""
     named = [p for p in module.parameters() if p.requires_grad]
     return [p for p in named if p.dim() > 1], [p for p in named if p.dim() <= 1]
 
 
-def _save(path: Path, recipe: Recipe, module, optimizer, schedule, losses) -> None:
+def _save(
+    path: Path, recipe: Recipe, module: nn.Module, optimizer: Optimizer, schedule: LRScheduler, losses: list[float]
+) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(path.suffix + ".part")  # a crash while writing leaves the last whole one in place
+    part = path.with_suffix(path.suffix + ".part")  # an interrupted write leaves the previous one
     torch.save(
         {
             "recipe": recipe.text(),
@@ -206,7 +222,8 @@ def _save(path: Path, recipe: Recipe, module, optimizer, schedule, losses) -> No
     os.replace(part, path)
 
 
-def _resume(path: Path, recipe: Recipe, module, optimizer, schedule) -> list[float]:
+def _resume(path: Path, recipe: Recipe, module: nn.Module, optimizer: Optimizer, schedule: LRScheduler) -> list[float]:
+    """Load a checkpoint if there is one; returns the losses so far. Raises WeightsError."""
     if not path.exists():
         return []
     try:
@@ -219,7 +236,7 @@ def _resume(path: Path, recipe: Recipe, module, optimizer, schedule) -> list[flo
         return list(saved["losses"])
     except Exception as error:
         raise WeightsError(
-            f"{path} is no checkpoint of this training ({error}); remove it to begin anew, or give the same settings."
+            f"{path} is no checkpoint of this training ({error}); remove it to start again, or give the same settings."
         ) from error
 
 
@@ -232,9 +249,9 @@ def write(
     labels: Sequence[str],
     measure: Callable[[nn.Module], str],
 ) -> str:
-    """Writes the weights as a float16 file that describes itself, with what `measure` says of the rounded network.
+    """Write the weights as a self-describing float16 file; returns its `source` line.
 
-    measure: gets the network as it will be read back and returns the file's `source` line, which is returned too.
+    measure: takes the network with the rounded weights and returns the `source` line, which states its accuracy.
     """
     rounded = {name: value.half().contiguous() for name, value in weights.items()}
     module = build(architecture, len(labels), rounded).eval()
@@ -250,5 +267,5 @@ def write(
     }
     out.parent.mkdir(parents=True, exist_ok=True)
     save_file(rounded, out, metadata)
-    out.chmod(0o644)  # safetensors lets only its owner read a new file
+    out.chmod(0o644)  # safetensors makes new files readable for their owner only
     return source

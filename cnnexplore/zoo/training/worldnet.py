@@ -19,16 +19,18 @@ from .recipe import Recipe, fit, folded, mixed, write
 
 SIZE = 96
 BATCH = 64
-EPOCH = 96  # batches that are called an epoch: after each a checkpoint is kept
-PIXELS = Pixels("RGB", (137.0, 137.0, 123.0), (60.0, 60.0, 60.0))  # of 300 scenes, about
-KEPT = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # steps whose filters are shipped
+EPOCH = 96  # batches of an epoch, after which a checkpoint is written
+PIXELS = Pixels("RGB", (137.0, 137.0, 123.0), (60.0, 60.0, 60.0))  # rounded statistics of 300 scenes
+KEPT = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # steps whose filters ship with the package
 
 
 def fed(images: torch.Tensor) -> torch.Tensor:
+    """Images (N, 3, H, W) in 0..255 as the network's input."""
     return PIXELS.feed(PIXELS.encode(images.float()))
 
 
 def default_workers() -> int:
+    """The number of processes that draw scenes."""
     return max(0, min(4, (os.cpu_count() or 1) - 1))
 
 
@@ -47,11 +49,11 @@ def train(
     steps: int = EPOCH,
     workers: int | None = None,
 ) -> float:
-    """Trains worldnet, or worldnet-robust against L2 attacks, on fresh scenes and writes a self-describing file.
+    """Train worldnet, or worldnet-robust against L2 attacks, on new scenes and write a self-describing file.
 
-    Returns the accuracy on 2000 held-out scenes. A checkpoint beside `out` lets an interrupted training go on.
-    checkpoints: a folder for the whole networks of the steps in KEPT; their convolutions also go into one small file
-    beside `out`, for the view of how filters evolve.
+    Returns the accuracy on 2000 held-out scenes. An interrupted training is resumed from a checkpoint beside `out`.
+    checkpoints: a folder for the complete networks of the steps in KEPT; their convolutions are also written into one
+    small file beside `out`, for views of the filters' evolution.
     """
     recipe = Recipe(epochs, steps, seed=seed, eps=eps if robust else 0.0)
 
@@ -60,19 +62,25 @@ def train(
             yield fed(images), labels
 
     name = "worldnet-robust" if robust else "worldnet"
-    keep = _keeper(out.with_name(f"{out.stem}-history.safetensors"), recipe, name, checkpoints)
+    write_checkpoint = _checkpoint_writer(out.with_name(f"{out.stem}-history.safetensors"), recipe, name, checkpoints)
     torch.manual_seed(seed)
     weights, losses = fit(
-        world_alexnet(len(world.CLASSES)), batches, PIXELS, recipe, out.with_suffix(".checkpoint"), keep, name
+        world_alexnet(len(world.CLASSES)),
+        batches,
+        PIXELS,
+        recipe,
+        out.with_suffix(".checkpoint"),
+        write_checkpoint,
+        name,
     )
     score = 0.0
 
     def measure(module: nn.Module) -> str:
         nonlocal score
         score = accuracy(module, 2000, workers=workers)
-        made = "cnnexplore train worldnet" + (" --robust" if robust else "")
+        command = "cnnexplore train worldnet" + (" --robust" if robust else "")
         return (
-            f"{made} ({recipe.text()}); accuracy on 2000 held-out scenes {score:.4f}, mean loss of the last epoch "
+            f"{command} ({recipe.text()}); accuracy on 2000 held-out scenes {score:.4f}, mean loss of the last epoch "
             f"{losses[-1]:.4f}"
         )
 
@@ -81,18 +89,20 @@ def train(
 
 
 def accuracy(module: nn.Module, n: int, seed: int = world.HELD_OUT_SEED, workers: int | None = None) -> float:
-    """The share of n scenes that the network names rightly."""
+    """The share of n scenes that the network classifies correctly."""
     with torch.no_grad():
         right = sum(int((module(fed(x)).argmax(1) == labels).sum()) for x, labels in _loader(n, seed, workers))
     return right / n
 
 
-def _keeper(out: Path, recipe: Recipe, name: str, folder: Path | None) -> Callable[[int, nn.Sequential], None] | None:
-    """What is called after each step: keeps whole networks in a folder, and their convolutions in one file."""
+def _checkpoint_writer(
+    out: Path, recipe: Recipe, name: str, folder: Path | None
+) -> Callable[[int, nn.Sequential], None] | None:
+    """A callback that writes the networks of the steps in KEPT to a folder, and their convolutions to one file."""
     if folder is None:
         return None
 
-    def keep(step: int, trained: nn.Sequential) -> None:
+    def write_checkpoint(step: int, trained: nn.Sequential) -> None:
         if step not in KEPT:
             return
         weights = folded(copy.deepcopy(trained).cpu())
@@ -102,4 +112,4 @@ def _keeper(out: Path, recipe: Recipe, name: str, folder: Path | None) -> Callab
         if step == max(KEPT):
             write_convolutions({k: folder / f"{name}-{k}.safetensors" for k in KEPT}, out)
 
-    return keep
+    return write_checkpoint
