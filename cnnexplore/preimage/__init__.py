@@ -3,6 +3,7 @@
 from . import masks
 from .caricature import Caricature, caricature
 from .inversion import Inversion, invert
+from .losses import Euclidean, InnerProduct, Loss
 from .maximization import Maximization, maximize
 from .priors import Prior, Scale
 from .published import paper_C, paper_jitter, paper_weight
@@ -14,8 +15,11 @@ from .solvers import solvers
 
 __all__ = [
     "Caricature",
+    "Euclidean",
     "Frame",
+    "InnerProduct",
     "Inversion",
+    "Loss",
     "Maximization",
     "Parameter",
     "PreImage",

@@ -25,6 +25,14 @@ class Loss(ABC):
         The name of the number that judges a run, such as "error".
     parameters : tuple of Parameter
         What can be steered.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from cnnexplore.preimage import Euclidean, InnerProduct
+    >>> both = Euclidean(torch.ones(1, 4)) + 0.5 * InnerProduct(torch.ones(1, 4), 2)
+    >>> both(torch.full((1, 4), 3.0))[0].tolist()
+    [1.0]
     """
 
     metric_name: ClassVar[str] = "loss"
@@ -107,12 +115,20 @@ class Euclidean(Loss):
         If the reference is zero under the mask, or not finite.
     SettingError
         If the mask does not fit.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from cnnexplore.preimage import Euclidean
+    >>> loss, gradient = Euclidean(torch.ones(1, 4))(torch.zeros(1, 4))
+    >>> loss.tolist(), gradient.tolist()
+    ([1.0], [[-0.5, -0.5, -0.5, -0.5]])
     """
 
     metric_name = "error"
 
     def __init__(self, reference: torch.Tensor, mask: Any = None) -> None:
-        half = reference.dtype in (torch.float16, torch.bfloat16)  # whose squares would overflow or vanish
+        half = reference.dtype in (torch.float16, torch.bfloat16)  # their squares would overflow or vanish
         self.reference = reference.detach().float() if half else reference.detach()
         self.weight = None if mask is None else _mask(mask, self.reference).square()
         self._difference = torch.empty_like(self.reference)
@@ -159,6 +175,13 @@ class InnerProduct(Loss):
         (N, ...) of the activation's shape.
     Z : torch.Tensor or float
         (N,) the response that counts as 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from cnnexplore.preimage import InnerProduct
+    >>> InnerProduct(torch.ones(1, 4), 2)(torch.full((1, 4), 3.0))[0].tolist()
+    [-6.0]
     """
 
     metric_name = "response"

@@ -50,6 +50,11 @@ class window:
         The first row and column.
     bottom, right : int
         The row and column after the last.
+
+    Examples
+    --------
+    >>> int(cx.masks.window(0, 1, 2, 4)((8, 5, 5)).sum())
+    6
     """
 
     top: int
@@ -74,6 +79,11 @@ class channels:
     ----------
     *numbers : int
         The channels, in any order.
+
+    Examples
+    --------
+    >>> cx.masks.channels(0, 2)((4, 5, 5)).ravel().astype(int)
+    array([1, 0, 1, 0])
     """
 
     def __init__(self, *numbers: int) -> None:
@@ -103,6 +113,11 @@ class groups:
         The number of the group, 1 to `of`.
     of : int
         How many groups there are.
+
+    Examples
+    --------
+    >>> cx.masks.groups(2)((4, 5, 5)).ravel().astype(int)
+    array([0, 0, 1, 1])
     """
 
     which: int

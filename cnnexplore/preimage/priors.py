@@ -23,6 +23,12 @@ class Scale:
         The typical length of a pixel, in 0..255 units with the mean subtracted.
     N : int
         The number of pixels of the network's input.
+
+    Examples
+    --------
+    >>> from cnnexplore.preimage import Scale
+    >>> Scale(80.0, 227 * 227).bound
+    160.0
     """
 
     B: float

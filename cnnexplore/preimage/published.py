@@ -24,6 +24,18 @@ def paper_C(layer: Layer, size: tuple[int, int]) -> float:
         The layer that is inverted.
     size : tuple of int
         (H, W) of the network's input.
+
+    Returns
+    -------
+    float
+        The weight.
+
+    Examples
+    --------
+    >>> from cnnexplore.preimage import paper_C
+    >>> net = cx.load("worldnet")
+    >>> [paper_C(net.layers[name], net.size) for name in ("conv1", "fc8")]
+    [300.0, 1.0]
     """
     if layer.kind in _CLASSICAL:
         return 100.0
@@ -43,6 +55,18 @@ def paper_weight(layer: Layer, size: tuple[int, int]) -> float:
         The unit's layer.
     size : tuple of int
         (H, W) of the network's input.
+
+    Returns
+    -------
+    float
+        The weight.
+
+    Examples
+    --------
+    >>> from cnnexplore.preimage import paper_weight
+    >>> net = cx.load("lenet")
+    >>> round(paper_weight(net.layers["conv1"], net.size))
+    400
     """
     return _UNIT / math.prod(min(rf, side) for rf, side in zip(layer.rf_size, size, strict=True))
 
@@ -53,6 +77,17 @@ def paper_jitter(layer: Layer) -> int:
     Parameters
     ----------
     layer : Layer
-        The layer that is inverted or whose units are maximised.
+        The layer of the data term.
+
+    Returns
+    -------
+    int
+        The jitter in pixels.
+
+    Examples
+    --------
+    >>> from cnnexplore.preimage import paper_jitter
+    >>> paper_jitter(cx.load("worldnet").layers["conv5"])
+    2
     """
     return 1 if layer.kind in _CLASSICAL else max(int(max(layer.rf_stride) / 4 + 0.5), 1)

@@ -75,6 +75,12 @@ def largest_responses(net: Network, layer: str, images: Any = None) -> torch.Ten
     -------
     torch.Tensor
         (C,).
+
+    Examples
+    --------
+    >>> from cnnexplore.preimage import largest_responses
+    >>> largest_responses(cx.load("lenet"), "conv2").shape
+    torch.Size([50])
     """
     return _at_least_usual(best_responses(net, layer, images))
 
@@ -101,6 +107,12 @@ def best_responses(net: Network, layer: str, images: Any = None) -> torch.Tensor
     -------
     torch.Tensor
         (C,).
+
+    Examples
+    --------
+    >>> from cnnexplore.preimage import best_responses
+    >>> best_responses(cx.load("lenet"), "conv2", [cx.digit(3)]).shape
+    torch.Size([50])
     """
     if images is not None:
         return _responses(net, layer, list(images)).amax(0)
@@ -128,6 +140,18 @@ def response_through(
     images : list, optional
         What `Network.pixels_of` takes; None for the bundled images. Only those to which the unit responds most pass
         through the pathway.
+
+    Returns
+    -------
+    float
+        The response that counts as 1.
+
+    Examples
+    --------
+    >>> from cnnexplore.preimage import response_through
+    >>> from contextlib import nullcontext
+    >>> response_through(cx.load("lenet"), "conv2", 7, nullcontext, [cx.digit(3)]) > 0
+    True
     """
     chosen = bundled_images(net) if images is None else list(images)
     rows = _bundled(net, layer) if images is None else _responses(net, layer, chosen)

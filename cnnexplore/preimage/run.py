@@ -54,6 +54,14 @@ class Frame:
         (K, N) the terms of the energy, named by `run.term_names`, on the run's device.
     run : Run
         The run.
+
+    Examples
+    --------
+    >>> frame = cx.Inversion(cx.load("lenet"), cx.digit(3), "conv2", steps=3).advance()
+    >>> frame.step, frame.picture.shape
+    (1, (28, 28, 3))
+    >>> list(frame.energies)
+    ['energy', 'data', 'alpha', 'tv']
     """
 
     step: int
@@ -134,6 +142,15 @@ class Run:
         If an argument is outside its range.
     LayerNotFound
         If the network has no such layer.
+
+    Examples
+    --------
+    >>> from cnnexplore.preimage import InnerProduct, Run, Settings, Values
+    >>> net = cx.load("lenet")
+    >>> loss = InnerProduct(net.activations(cx.digit(3), "conv2"), 1e4)
+    >>> run = Run(net, "conv2", loss, Settings(Values(Run.parameters_for(), C=10)), seeds=[0], steps=2, refine=0)
+    >>> [frame.step for frame in run.frames()]
+    [1, 2]
     """
 
     _usual_refine: ClassVar[int | None] = None  # None: the solver's
@@ -486,11 +503,11 @@ class Run:
         step = self.step if step is None else step
         first = self.first
         words = {name: first[name] for name in ("C", "alpha", "beta", "jitter")} | {"steps": min(step, self.steps)}
-        said = {name: value_to_python(value) for name, value in words.items()} | more
+        arguments = {name: value_to_python(value) for name, value in words.items()} | more
         if pathway := self.pathways.to_python(item):
-            said["pathway"] = pathway
+            arguments["pathway"] = pathway
         one = item is not None or len(self.seeds) == 1
-        said["seed"] = value_to_python(self.seeds[item or 0] if one else self.seeds)
+        arguments["seed"] = value_to_python(self.seeds[item or 0] if one else self.seeds)
         refine = solver_of(self.solver_name).refine if self._usual_refine is None else self._usual_refine
         usual: dict[str, tuple[Any, Any]] = {
             "variant": (self.variant.name, "preimage2016"),
@@ -500,10 +517,12 @@ class Run:
             "refine": (max(step - self.steps, 0), refine),
             "settings": ({p.name: first[p.name] for p in self.parameters if self._is_extra(p)}, {}),
         }
-        said |= {name: value_to_python(value) for name, (value, default) in usual.items() if value != default}
+        arguments |= {name: value_to_python(value) for name, (value, default) in usual.items() if value != default}
         if changes := {k: c for k, c in self.changes.items() if k < step}:
-            said["schedule"] = repr(changes)
-        return f"cx.{function}({self.net.to_python()}, {subject}, {', '.join(f'{k}={v}' for k, v in said.items())})"
+            arguments["schedule"] = repr(changes)
+        return (
+            f"cx.{function}({self.net.to_python()}, {subject}, {', '.join(f'{k}={v}' for k, v in arguments.items())})"
+        )
 
     def _is_extra(self, parameter: Parameter) -> bool:
         return parameter.name not in _ARGUMENTS and self.first[parameter.name] != parameter.default
