@@ -25,7 +25,7 @@ def svg_of(tex: str, number: int) -> str:
     file = io.StringIO()
     figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     svg = file.getvalue()
-    svg = svg[svg.index("<svg") :]
+    svg = svg[svg.index("<svg") :].strip()
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
     svg = re.sub(r' (?:xmlns:xlink|xmlns|version)="[^"]*"', "", svg, count=3)
     svg = _IDS.sub(lambda found: f"{found[1]}math{number}-", svg.replace("#010203", "currentColor"))
@@ -53,7 +53,8 @@ def _inline(self: Any, node: nodes.math) -> None:
 
 
 def _block(self: Any, node: nodes.math_block) -> None:
-    lines = [line.strip() for line in re.split(r"\\\\|\n\n", node.astext()) if line.strip()]
+    text = node.astext().replace(r"\frac", r"\dfrac")
+    lines = [line.strip() for line in re.split(r"\\\\|\n\n", text) if line.strip()]
     drawn = "".join(f"<div>{svg_of(' '.join(line.split()), _next(self))}</div>" for line in lines)
     self.body.append(f'<div class="formula block">{drawn}</div>')
     raise nodes.SkipNode
