@@ -264,14 +264,18 @@ def _make_room(newcomer: Runner) -> None:
         busy = [r for r in _runners.values() if r is not newcomer and r.state in ("loading", "running", "paused")]
         surplus = busy[: max(0, len(busy) - MAX_RUNS + 1)]
     if surplus:  # elsewhere: the caller may hold locks that these wait for
-        threading.Thread(target=lambda: [runner.stop() for runner in surplus], daemon=True, name="making room").start()
+        threading.Thread(target=_stop_all, args=(surplus,), daemon=True, name="making room").start()
+
+
+def _stop_all(runners: list[Runner]) -> None:
+    for runner in runners:
+        runner.stop()
 
 
 @atexit.register
 def _end_all() -> None:
     """A thread that is inside PyTorch while Python ends would take the whole process down."""
-    for runner in list(_runners.values()):
-        runner.stop()
+    _stop_all(list(_runners.values()))
     for thread in threading.enumerate():
         if thread.name.startswith("cnnexplore "):
             thread.join(5)

@@ -68,7 +68,9 @@ class Selection:
         -------
         Selection
         """
-        net = changes.get("net", self.net)
+        net: Network | None = changes.get("net", self.net)
+        if net is None:
+            return replace(self, **changes)
         if net is not self.net and "layer" not in changes and self.layer not in net.layers:
             changes["layer"] = middle_layer(net).name
         if net is not self.net or changes.get("layer", self.layer) != self.layer:

@@ -211,7 +211,7 @@ class AttributionPanel(TaskPanel):
         order = list(dict.fromkeys(left))
         options = {m: self._options(m, layer, explained) for m in order}
 
-        def steps() -> Iterator:
+        def steps() -> Iterator[tuple[str, Any, float]]:
             yield "maps", activation_maps(net, image, layer.name) if max(layer.size) > 1 else None, 1.0
             for method in order:
                 try:
@@ -223,7 +223,7 @@ class AttributionPanel(TaskPanel):
         return steps(), 10_000
 
     def _options(self, method: str, layer: Layer, explained: dict[str, Any]) -> dict[str, Any]:
-        moved = self.method_controls.values(method)
+        moved: dict[str, Any] = {**self.method_controls.values(method)}
         takes_layer = any(option.name == "at" for option in find_method(method).options)
         if takes_layer and "layer" not in explained and layer.has_map and layer != self.net.scores:
             moved["at"] = layer.name
@@ -268,7 +268,7 @@ class AttributionPanel(TaskPanel):
         values = self._maps[shown]
         position = s.position
         if s.unit is not None and position is None:
-            position = tuple(int(v) for v in np.unravel_index(values.argmax(), values.shape))
+            position = divmod(int(values.argmax()), values.shape[1])
         picture = drawing.heat(values, signed=bool((values < 0).any()))
         self.map.show(layer, picture, position, f"unit {shown} of {layer.name}; click a position to explain it")
         if position is not None:

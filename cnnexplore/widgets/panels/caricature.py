@@ -85,8 +85,7 @@ class CaricaturePanel(RunPanel):
 
     def _make(self) -> Callable[[], Run]:
         s = self.selection.value
-        options = {"steps": self.starts.steps, "seed": self.starts.seed_or_seeds, "settings": self.settings}
-        return partial(Caricature, self.net, s.image, s.layer, **options)
+        return partial(Caricature, self.net, s.image, s.layer, **self._options())
 
     def _run_to_python(self, run: Caricature, step: int | None) -> str:
         return run.to_python(self.selection.value.image_python, step=step)

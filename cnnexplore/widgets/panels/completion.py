@@ -135,7 +135,7 @@ class CompletionPanel(RunPanel):
     def _make(self) -> Callable[[], Run]:
         net, masked, image = self.net, self.masked, self.selection.value.image
         topic, seed, self._columns = each_with_each(self.class_selector.styles, self.starts.seed_or_seeds)
-        options = {"topic": topic, "seed": seed, "steps": self.starts.steps, "settings": self.settings}
+        options: dict[str, Any] = {**self._options(), "topic": topic, "seed": seed}
         target, init = self.class_selector.target, self.fill.value
         return lambda: Completion(net, image, masked, target=target, init=init, **options)
 

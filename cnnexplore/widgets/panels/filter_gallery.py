@@ -95,7 +95,7 @@ class FilterGallery:
         self.on_ready: Callable[[list[int]], None] = lambda order: None
         self._kept: OrderedDict[tuple, dict[int, np.ndarray]] = OrderedDict()
         self._orders: dict[tuple, list[int]] = {}
-        self._where: tuple | None = None
+        self._where: tuple[Network, str, str]
         self._lock = threading.RLock()
 
     def show(self, net: Network, layer: Layer, unpool: str) -> None:
@@ -124,7 +124,7 @@ class FilterGallery:
 
     def _begin(self, size: tuple[int, ...]) -> None:
         net, layer = self._where[0], self._layer
-        self.grid.reset(layer.channels, thumbnail_side(tuple(size[1:])), captions(net, layer))
+        self.grid.reset(layer.channels, thumbnail_side((size[1], size[2])), captions(net, layer))
 
     def _show(self, some: DecodedUnits) -> None:
         with self._lock:
@@ -174,7 +174,7 @@ class FilterGallery:
 
     def reorder(self) -> None:
         """Put the filters in the chosen order, once all are decoded."""
-        if self._where is None or len(self._kept[self._where]) < self._layer.channels:
+        if len(self._kept[self._where]) < self._layer.channels:
             return
         order = self._known_order(self.order)
         self.grid.order = order

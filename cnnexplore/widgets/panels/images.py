@@ -35,6 +35,7 @@ class ImageChoices:
 
     def __init__(self, images: Any = None, net: Network | None = None):
         self._makers: dict[str, tuple[Callable[[], Any], str]] = {}
+        given: list[tuple[Any, Any]]
         if isinstance(images, dict):
             given = list(images.items())
         elif images is None or (isinstance(images, (list, tuple)) and not images):
@@ -45,7 +46,7 @@ class ImageChoices:
             read_image(one)
             self.add(str(name), one)
         self.first = next(iter(self._makers), "")
-        bundled = {
+        bundled: dict[str, dict[str, Any]] = {
             "photographs": {k: (lambda k=k: photograph(k), f"cx.photograph({k!r})") for k in photographs()},
             "scenes": {f"scene: {k}": _scene(k) for k in world.CLASSES},
             "digits": {f"digit {k}": (lambda k=k: digit(k), f"cx.digit({k})") for k in range(10)},

@@ -110,14 +110,7 @@ class InversionPanel(RunPanel):
 
     def _make(self) -> Callable[[], Run]:
         s, patches = self.selection.value, self.patches
-        net, seed, steps = self.net, self.starts.seed_or_seeds, self.starts.steps
-        options = {
-            "steps": steps,
-            "mask": self.mask,
-            "seed": seed,
-            "settings": self.settings,
-            "priors": self.priors,
-        }
+        net, options = self.net, {**self._options(), "mask": self.mask, "priors": self.priors}
         return lambda: Inversion(
             net, s.image, s.layer, **options, **(patches.options(net, s.layer) if patches is not None else {})
         )
@@ -150,7 +143,7 @@ class InversionPanel(RunPanel):
             self.mask = None  # it belongs to the map of another layer
         super()._selected(old, new)
 
-    def _show_run(self, run: Inversion) -> None:
+    def _show_run(self, run: Any) -> None:
         activation = run.loss.reference[0].float()
         if activation.dim() < 3:
             self.map.show(run.layer, None, None, "")

@@ -126,12 +126,7 @@ class MaximizePanel(RunPanel):
     def _make(self) -> Callable[[], Run]:
         net, layer, chosen, position = self._looked_at()
         patches = self.patches
-        options = {
-            "steps": self.starts.steps,
-            "seed": self.starts.seed_or_seeds,
-            "settings": self.settings,
-            "priors": self.priors,
-        }
+        options = {**self._options(), "priors": self.priors}
 
         def make() -> Maximization:
             unit = by_interest(net, net.layers[layer])[0] if chosen is None else chosen
@@ -179,7 +174,7 @@ class MaximizePanel(RunPanel):
         super()._made(run)
         by_interest(run.net, run.layer)  # kept for the gallery, which asks on the kernel's thread
 
-    def _show_run(self, run: Maximization) -> None:
+    def _show_run(self, run: Any) -> None:
         unit = run.units[0]
         self._begun = (run.net, run.layer.name, unit, run.position)
         self.selection.set(unit=unit)

@@ -51,6 +51,7 @@ class MethodControls:
         return found
 
     def _slider(self, method: str, option: Option) -> w.Widget:
+        assert option.slider is not None
         low, high = option.slider
         common = {
             "description": option.name, "tooltip": option.description, "continuous_update": False,

@@ -86,7 +86,7 @@ class PatchControls:
 
     def update(self, run: Run, last: bool = False) -> None:
         """Show the newest matches, if there are any since the last time; in the thread of the loop."""
-        prior = next((one for one in run.priors if one.name == "patches"), None)
+        prior: Any = next((one for one in run.priors if one.name == "patches"), None)
         if prior is None or prior.matched in (0, self._shown):
             return
         if last or self.view.stream.views == 0:

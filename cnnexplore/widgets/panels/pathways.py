@@ -142,7 +142,7 @@ class PathwayPanel(RunPanel):
         classifier_head(net)
         rows = self.pathways()
         pathways, seed, self._columns = each_with_each(list(rows.values()), self.starts.seed_or_seeds)
-        options: dict[str, Any] = {"steps": self.starts.steps, "seed": seed, "settings": self.settings}
+        options = {**self._options(), "seed": seed}
         if any(rows.values()):
             options["pathway"] = pathways
         self._names = list(rows)
@@ -155,7 +155,7 @@ class PathwayPanel(RunPanel):
     def _run_to_python(self, run: Maximization, step: int | None) -> str:
         return run.to_python(step=step)
 
-    def _caption(self, run: Maximization) -> str:
+    def _caption(self, run: Any) -> str:
         some = f" in {self.locations.text}" if self.locations.text else ""
         return caption_through(unit_name(run.net, run.net.scores, run.units[0]) + some, self._names)
 
@@ -199,7 +199,7 @@ class PathwayPanel(RunPanel):
             self.controls.set_layer(self.net.scores, self.net.size)
         self._begin()
 
-    def _show_run(self, run: Maximization) -> None:
+    def _show_run(self, run: Any) -> None:
         self.estimate.columns = self._columns if len(run.seeds) > self._columns > 0 else 0
         self.run_pictures.set_box(self.locations.box)
         self.relu_masks.show(run.net, run.pathways.each[:: self._columns])

@@ -90,6 +90,10 @@ class RunPanel(Panel):
     def _make(self) -> Callable[[], Run]:
         """What makes the run of all that is chosen now; it is called in the thread of the loop."""
 
+    def _options(self) -> dict[str, Any]:
+        """What every run is given: its length, its seeds and its settings."""
+        return {"steps": self.starts.steps, "seed": self.starts.seed_or_seeds, "settings": self.settings}
+
     @abstractmethod
     def _run_to_python(self, run: Any, step: int | None) -> str:
         """The Python of a run, up to a step."""
@@ -264,7 +268,7 @@ class RunPanel(Panel):
         self.run_pictures.shown = None
         self.runner.begin(self._make(), paused)
 
-    def _made(self, run: Run) -> None:
+    def _made(self, run: Any) -> None:
         """Prepare for another run; in the thread of the loop, before the first step."""
         self.run_pictures.record(run)
 

@@ -13,7 +13,7 @@ from ...errors import SettingError
 from ...network import Layer, features_layer, unit_name
 from ...preimage import Maximization, Run, Values, paper_jitter, paper_weight
 from ...representations import Features
-from ...styles import Pathway, Topics
+from ...styles import Pathway
 from ...styles.topic_visualization import DISTINCT, THRESHOLD, class_and_scale
 from ..live.selection import Selection, SharedSelection
 from ..live.task import Task
@@ -105,7 +105,7 @@ class StylePanel(RunPanel):
         if net is None and isinstance(images, Features):
             net = images.net
         self._given_images, self._given_topics = images, (style_of, k, threshold, distinct)
-        self.chosen: ChosenStyle | None = None
+        self.chosen: Any = None  # a ChosenStyle, once there are topics
         self._searched: tuple | None = None
         self._start = start
         values = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter}
@@ -113,13 +113,13 @@ class StylePanel(RunPanel):
         self._search()
 
     @property
-    def features(self) -> Features | None:
-        """The activations of the images in the plane."""
+    def features(self) -> Any:
+        """The activations of the images in the plane, a `Features`; None before they are computed."""
         return self.embedding_view.features
 
     @property
-    def topics(self) -> Topics | None:
-        """Their topics."""
+    def topics(self) -> Any:
+        """Their `Topics`; None before they are found."""
         return self.embedding_view.topics
 
     # what it runs
@@ -137,7 +137,7 @@ class StylePanel(RunPanel):
 
     def _make(self) -> Callable[[], Run]:
         net, features, chosen, mask = self.net, self.features, self.chosen, self._mask
-        options = {"steps": self.starts.steps, "seed": self.starts.seed_or_seeds, "settings": self.settings}
+        options = self._options()
 
         def make() -> Maximization:
             target, most = class_and_scale(features, chosen.which, mask)
@@ -147,13 +147,12 @@ class StylePanel(RunPanel):
 
     @property
     def _mask(self) -> np.ndarray:
-        assert self.chosen is not None
         return self.chosen.mask(self.topic_controls.threshold.value, self.topic_controls.distinct.value)
 
     def _run_to_python(self, run: Maximization, step: int | None) -> str:
         return f"{run.to_python(step=step)}  # {self.chosen.python}"
 
-    def _caption(self, run: Maximization) -> str:
+    def _caption(self, run: Any) -> str:
         return f"{unit_name(run.net, run.net.scores, run.units[0])} through {self.chosen.name}"
 
     # what is on the screen
@@ -204,17 +203,17 @@ class StylePanel(RunPanel):
             self._search()
 
     def _found(self, step: SearchStep) -> None:
-        fresh = step.topics is not None and not step.moved
-        if fresh:
-            self.embedding_view.show(step.features, step.topics)
+        topics = None if step.moved else step.topics
+        if topics is not None and step.features is not None:
+            self.embedding_view.show(step.features, topics)
             self.topic_controls.offer_classes(self.search.classes(self.net))
             self._searched = self.net, self.topic_controls.name, self.topic_controls.k_box.value
-            self.topic_controls.offer_topics(np.bincount(step.topics.assignment, minlength=len(step.topics)))
+            self.topic_controls.offer_topics(np.bincount(topics.assignment, minlength=len(topics)).tolist())
         if step.embedding is not None:
             self.embedding_view.set_points(step.embedding.points)
-        if fresh:
+        if topics is not None:
             now = self.chosen.topic if self.chosen is not None else None
-            self.choose(now if now is not None and now < len(step.topics) else 0)
+            self.choose(now if now is not None and now < len(topics) else 0)
         elif self.chosen is None or self.runner.state not in ("running", "loading"):
             self.run_view.set_status("loading", step.text)
 

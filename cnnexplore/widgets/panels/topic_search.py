@@ -89,12 +89,12 @@ class TopicSearch:
         raise SettingError(f"which images? Give StylePanel a folder, a list or a data set that {net.name} knows.")
 
     def _steps(self, net: Network, name: str | None, k: int) -> Iterator[SearchStep]:
-        found = self._features.get(net)
-        if found is None:
-            for found in feature_stream(net, self._source(net)):
-                if isinstance(found, tuple):
-                    yield SearchStep(f"{found[0]} of {found[1]} images passed through the network")
-            self._features[net] = found
+        for one in () if net in self._features else feature_stream(net, self._source(net)):
+            if isinstance(one, tuple):
+                yield SearchStep(f"{one[0]} of {one[1]} images passed through the network")
+            else:
+                self._features[net] = one
+        found = self._features[net]
         names = self.classes(net)
         name = names[0] if name == "" or (name is not None and name not in names) else name
         some = found if name is None else found.of(name)
@@ -104,4 +104,5 @@ class TopicSearch:
         if embedding is None:
             for step, embedding in embed_stream(some):
                 yield SearchStep(f"t-SNE, step {step}", some, kept, embedding, moved=True)
+        if embedding is not None:
             self._embeddings[net, name] = embedding

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -82,7 +83,8 @@ class UnitGallery:
     def _frame(self, frame: Frame) -> None:
         """Keep the pictures of a batch now and then; in the thread of the loop, so that what shows them is posted."""
         self._steps += 1
-        run, last = frame.run, frame.step == frame.total
+        run: Any = frame.run  # a Maximization
+        last = frame.step == frame.total
         if frame.step % _SHOW == 0 or last:
             pictures = decoded_pictures(frame.x, run.net)
             pictures = pictures if pictures.ndim == 4 else pictures[None]
@@ -107,7 +109,8 @@ class UnitGallery:
 
     def _update_note(self) -> None:
         """How many are made, how long the others take, and a button to pause or go on."""
-        state, count, done = self.runner.state, self.grid.count, len(self._kept[self._where])
+        made = self._kept.get(self._where, {}) if self._where is not None else {}
+        state, count, done = self.runner.state, self.grid.count, len(made)
         if state == "failed":
             return  # the note is the error
         if not self._making or done >= count:
@@ -145,7 +148,7 @@ class ThumbnailTask(Pausable):
             if not self._goes_on():
                 return
             first, at = divmod(self.step, self.each)
-            if at == 0:
+            if at == 0 or self._run is None:
                 units = self.units[first * self.batch : (first + 1) * self.batch]
                 self._run = Maximization(self.net, self.layer, units, steps=self.each)
             begun = time.monotonic()

@@ -147,11 +147,11 @@ class UnitPanel(TaskPanel):
 
         def steps() -> Iterator:
             source = Images.of(net, self.images)
-            top = self._kept.get((net, where.name))
-            if top is None:
-                for top in top_stream(net, where.name, None, source, k=self.k):
-                    yield "seen", (top.seen, len(source))
-                self._kept[net, where.name] = top
+            if (net, where.name) not in self._kept:
+                for seen in top_stream(net, where.name, None, source, k=self.k):
+                    yield "seen", (seen.seen, len(source))
+                self._kept[net, where.name] = seen
+            top = self._kept[net, where.name]
             order = np.argsort(-top.values[:, 0], kind="stable").tolist()
             unit = order[0] if chosen is None else chosen
             one = top.only(unit)
@@ -185,8 +185,9 @@ class UnitPanel(TaskPanel):
 
     @staticmethod
     def _make_thumbnails(kind: str, top: TopPatches, maps: ActivationMaps | None, units: list[int]) -> Iterator:
-        if kind == "filters":
-            made = thumbnails.of_filters(thumbnails.filters_of(top.net, top.layer), units)
+        filters = thumbnails.filters_of(top.net, top.layer) if kind == "filters" else None
+        if filters is not None:
+            made = thumbnails.of_filters(filters, units)
         else:
             made = thumbnails.of_patches(top, units) if maps is None else thumbnails.of_maps(maps, units)
         for some in made:
@@ -208,7 +209,7 @@ class UnitPanel(TaskPanel):
         before, self.shown = self.shown, (s.net, s.layer, kind, number)
         if before is None or before[:3] != self.shown[:3]:  # maps of another image take the places of the old ones
             side = thumbnails.side_of(kind, top.layer, self.net.size)
-            self.grid.reset(top.layer.channels, side, captions(s.net, top.layer), order)
+            self.grid.reset(top.layer.channels, side, captions(self.net, top.layer), order)
         if before != self.shown:
             for u, picture in self._thumbnails.get(self.shown, {}).items():
                 self.grid.put(u, picture)
@@ -231,7 +232,7 @@ class UnitPanel(TaskPanel):
 
     def _show_patches(self, patches: np.ndarray) -> None:
         _draw(self.patches, patches, _ROW // len(patches) - 10)
-        count = len(self.top.images)
+        count = len(self.top.images) if self.top is not None else 0
         self.patches.caption = f"the {len(patches)} largest responses of {count} images; click for the whole image"
 
     def _show_image(self, number: int, picture: np.ndarray, box: Any) -> None:
@@ -243,7 +244,7 @@ class UnitPanel(TaskPanel):
         self.projected = found
         _draw(self.projections, found, _ROW // len(found) - 10)
         self.projections.caption = f"projections of the responses by {self.rule.label}"
-        self.run_view.set_status("running", f"unit {self.top.units[0]}: occluding its top images …")
+        self.run_view.set_status("running", "occluding the top images …")
 
     def _show_field(self, found: ReceptiveField | None) -> None:
         self.field = found
@@ -254,7 +255,8 @@ class UnitPanel(TaskPanel):
             self.field_view.caption = f"receptive field: {found.size:.0f} px in effect, {theory} in theory"
 
     def _show_thumbnails(self, found: dict[int, np.ndarray]) -> None:
-        self._thumbnails[self.shown].update(found)
+        if self.shown is not None:
+            self._thumbnails[self.shown].update(found)
         for unit, picture in found.items():
             self.grid.put(unit, picture)
         self.run_view.set_status("running", f"{self.grid.done} of {self.grid.count} thumbnails")
@@ -274,7 +276,7 @@ class UnitPanel(TaskPanel):
 
     def to_python(self) -> str:
         """The Python of the patches and of what the thumbnails show. Raises SettingError if there are none yet."""
-        if self.top is None:
+        if self.top is None or self.shown is None:
             raise SettingError("the patches are not found yet; wait a moment.")
         s, images = self.selection.value, ""
         if self._given_images is not None:
