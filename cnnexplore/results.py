@@ -56,6 +56,13 @@ def image_to_python(image: object) -> str:
     return repr(os.fspath(image)) if isinstance(image, (str, os.PathLike)) else "image"
 
 
+def images_to_python(images: object) -> str:
+    """The Python of an argument for a data set, after a comma: a path, or the name `images`; nothing for None."""
+    if images is None:
+        return ""
+    return f", {os.fspath(images)!r}" if isinstance(images, (str, os.PathLike)) else ", images"
+
+
 def unit_to_python(unit: object, units: list[int]) -> str:
     """The Python of a unit argument: None, a label, or the numbers that it was resolved to."""
     if unit is None or isinstance(unit, str):

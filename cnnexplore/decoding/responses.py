@@ -15,7 +15,7 @@ from .. import drawing
 from ..data import bundled_images
 from ..errors import SettingError
 from ..network import Layer, Network, as_maps
-from ..results import Result, unit_to_python
+from ..results import Result, images_to_python, unit_to_python
 from .decoder import Decoder
 
 if TYPE_CHECKING:
@@ -185,8 +185,7 @@ def compare(
     batches = activations(net, [layer], bundled_images(net) if images is None else images, progress=progress)
     found = compare_filters(decoder, decoder.filters(), batches)
     units = unit_to_python(unit, decoder.units)
-    given = "" if images is None else ", images"
-    python = f"compare({net.to_python()}, {decoder.layer.name!r}, {units}{given}, unpool={unpool!r})"
+    python = f"compare({net.to_python()}, {decoder.layer.name!r}, {units}{images_to_python(images)}, unpool={unpool!r})"
     return Comparison(found.layer, found.units, unpool, found.network, found.filters, python)
 
 

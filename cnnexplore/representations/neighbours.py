@@ -13,7 +13,7 @@ from .. import drawing
 from ..data.images import BATCH, Images, one_image
 from ..errors import checked_integer
 from ..network import Network, features_layer
-from ..results import Result, image_to_python
+from ..results import Result, image_to_python, images_to_python
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -134,7 +134,9 @@ def neighbours(
             bar.update(len(several))
     distances = [np.concatenate(parts) for parts in (by_pixels, by_layer)]
     (in_pixels, in_layer) = (one.argsort(kind="stable")[:count] for one in distances)
-    python = f"cx.neighbours(net, {image_to_python(image)}, {name!r}{'' if images is None else ', images'}, k={count})"
+    python = (
+        f"cx.neighbours({net.to_python()}, {image_to_python(image)}, {name!r}{images_to_python(images)}, k={count})"
+    )
     return Neighbours(
         in_pixels, in_layer, distances[0][in_pixels], distances[1][in_layer], name, net.picture(x), net, source, python
     )

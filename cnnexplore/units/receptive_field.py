@@ -14,7 +14,7 @@ from ..errors import SettingError, checked_integer
 from ..network import Layer, Network, layer_with_map, resolve_unit, unit_name
 from ..results import Result, unit_to_python
 from .discrepancy import DiscrepancyMaps, discrepancy_maps
-from .top import TopPatches, images_to_python, top_patches
+from .top import TopPatches, source_to_python, top_patches
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -180,7 +180,7 @@ def receptive_field(
     field_map /= field_map.max() or 1
     rows, columns = (max(e[a][1] for e in edges) - min(e[a][0] for e in edges) + 1 for a in (0, 1))
     size = math.sqrt((field_map > _HALF * field_map.max()).sum())
-    arguments = f"{where.name!r}, {unit_to_python(unit, [number])}{images_to_python(images)}, k={k}, patch={patch}"
+    arguments = f"{where.name!r}, {unit_to_python(unit, [number])}{source_to_python(images)}, k={k}, patch={patch}"
     python = f"cx.receptive_field({net.to_python()}, {arguments}, stride={step}, seed={seed})"
     return ReceptiveField(field_map, (rows, columns), size, where.rf_size, number, where, top, python)
 

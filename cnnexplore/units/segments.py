@@ -14,7 +14,7 @@ from ..errors import SettingError, checked_integer
 from ..network import Layer, Network, as_maps, layer_with_map, resolve_unit, unit_name
 from ..results import Result, unit_to_python
 from .receptive_field import ReceptiveField, top_of_unit
-from .top import images_to_python
+from .top import source_to_python
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -139,7 +139,7 @@ def unit_segments(
     size = x.shape[-2], x.shape[-1]
     masks = np.stack([_stamped(one > share * top.values[0, 0], where, shape, size) for one in maps])
     arguments = (
-        f"{where.name!r}, {unit_to_python(unit, [number])}{images_to_python(images)}, k={count}, share={share:g}"
+        f"{where.name!r}, {unit_to_python(unit, [number])}{source_to_python(images)}, k={count}, share={share:g}"
     )
     python = f"cx.unit_segments({net.to_python()}, {arguments}{'' if field is None else ', field=field'})"
     pictures = net.picture(x).reshape(len(x), *size, 3)

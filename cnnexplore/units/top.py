@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from .. import drawing
 from ..data.images import BATCH, Images
 from ..errors import SettingError, checked_integer
 from ..network import Layer, Network, as_maps, resolve_unit, resolve_units, unit_gradient, unit_name
-from ..results import Result, unit_to_python
+from ..results import Result, images_to_python, unit_to_python
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -345,10 +344,6 @@ def _largest(
     return tuple(one.gather(1, which) for one in found)
 
 
-def images_to_python(images: object) -> str:
-    """The Python of an argument for a data set, or for top patches, after a comma; nothing for the default."""
-    if images is None:
-        return ""
-    if isinstance(images, TopPatches):
-        return ", top"
-    return f", {os.fspath(images)!r}" if isinstance(images, (str, os.PathLike)) else ", images"
+def source_to_python(images: object) -> str:
+    """The Python of an argument for images or for top patches, after a comma; nothing for None."""
+    return ", top" if isinstance(images, TopPatches) else images_to_python(images)
