@@ -54,6 +54,8 @@ class Completed(PreImage):
         The class score, through the pathway if there is one, over M.
     about : str
         The class.
+    terms : tuple of Term
+        The priors as they are drawn.
     masked : MaskedPhotograph
         The photograph and its mask.
     before, after : float

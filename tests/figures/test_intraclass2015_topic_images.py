@@ -57,7 +57,9 @@ def test_figure6_is_a_row_per_topic(net, images):
     assert sheet.data["rate"] == pytest.approx(np.mean(own))
     assert sheet.data["chance"] == pytest.approx(np.mean(chance))
     assert f"{np.mean(own):.0%} of the pictures" in sheet.title
-    assert sheet._repr_png_().startswith(b"\x89PNG")
+    drawn = [axis.images[0].get_array() for axis in sheet.plot().axes if axis.images]
+    shown = [cell.picture for row in sheet.rows for cell in row]
+    assert all(np.array_equal(a, b) for a, b in zip(drawn, shown, strict=True))
 
 
 def test_the_nearest_topic_is_that_of_the_nearest_code(net, images):

@@ -107,11 +107,11 @@ def test_an_image_never_meets_itself(net):
         assert np.flatnonzero(~whole.not_duplicates(np.ascontiguousarray(image))).tolist() == [3]
         assert not (whole.neighbours(np.ascontiguousarray(image), 20).photographs == 3).any()
     index = whole.index(known[3])
-    own = whole.pictures[3].astype(np.float32)
-    for picture, mean, deviation in zip(index.pictures, index._means, index._deviations, strict=True):
-        region = picture * deviation + mean
-        windows = np.lib.stride_tricks.sliding_window_view(own, region.shape[:2], (0, 1))
-        assert np.abs(np.moveaxis(windows, 2, -1) - region).max((2, 3, 4)).min() > 1
+    patches = index.patches(np.arange(len(index)), original_colours=True)
+    windows = np.lib.stride_tricks.sliding_window_view(known[3].astype(np.float32), index.size, (0, 1))
+    windows = np.moveaxis(windows, 2, -1).reshape(-1, *index.size, 3)
+    for patch in patches:
+        assert np.abs(windows - patch).max((1, 2, 3)).min() > 1
     assert whole.not_duplicates(pictures(1, seed=9)[0]).all()
 
 

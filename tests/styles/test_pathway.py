@@ -95,7 +95,7 @@ def network(kind) -> cx.Network:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         module = kind()
-    return cx.Network(module, size=SIDE, pixels=cx.Pixels("RGB", (), (50, 60, 70)), name=kind.__name__)
+    return cx.Network(module, size=SIDE, pixels=cx.Pixels("RGB", (110, 100, 90), (50, 60, 70)), name=kind.__name__)
 
 
 def literal(phi, weights, biases, x, unit, m5, m6, m7, relu=False):

@@ -25,7 +25,8 @@ def build(*last):
 def styles():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        net = cx.Network(build(nn.Linear(8, 3)), size=SIDE, labels=["a", "b", "c"], name="tiny")
+        pixels = cx.Pixels("RGB", (110, 100, 90), (50, 60, 70))
+        net = cx.Network(build(nn.Linear(8, 3)), size=SIDE, pixels=pixels, labels=["a", "b", "c"], name="tiny")
     return cx.topics(cx.features(net, IMAGES, cache=False, dtype="float32", progress=False), 2)
 
 

@@ -136,13 +136,13 @@ def test_retrieval_is_by_the_angle_to_the_style(seed, how):
     assert np.allclose(got.weights, weights)
 
 
-def test_retrieval_reads_large_sets_a_part_at_a_time(monkeypatch):
-    codes = groups(noise=0.3)[0]
-    found = cx.topics(NumbersOnly(codes), 3)
-    whole = cx.retrieve(found, 1, k=20)
-    monkeypatch.setattr("cnnexplore.styles.retrieval._CHUNK", 7)
-    parts = cx.retrieve(found, 1, k=20)
-    assert np.array_equal(whole.indices, parts.indices)
+def test_retrieval_in_a_large_set_that_is_read_in_parts():
+    found = cx.topics(NumbersOnly(groups(noise=0.3)[0]), 3)
+    many = np.random.default_rng(0).random((20_000, 12)).astype(np.float32)
+    got = cx.retrieve(found, 1, k=20, features=NumbersOnly(many))
+    cosines = many @ found.components[1] / np.linalg.norm(many, axis=1)
+    assert got.indices.tolist() == np.argsort(-cosines, kind="stable")[:20].tolist()
+    assert got.indices.max() > 2 * 8192
 
 
 @pytest.fixture(scope="module")

@@ -42,8 +42,8 @@ def test_what_is_wrong_is_refused_or_told(panel, said, refused):
     refused(cx.LayerNotFound, lambda: cx.CaricaturePanel("lenet", layer="conv9"), "conv9")
     refused(cx.SettingError, lambda: cx.CaricaturePanel("lenet", C=-1), "C is -1")
     module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Conv2d(2, 2, 3))
-    for parameter in module[0].parameters():
-        nn.init.constant_(parameter, -1.0)  # no activation is positive, whatever the image
+    nn.init.zeros_(module[0].weight)
+    nn.init.constant_(module[0].bias, -1.0)  # no activation is positive, whatever the image
     p = panel(cx.Network(module, size=28, pixels=cx.load("lenet").pixels), cx.digit(2), "conv1")
     until(lambda: p.runner.state == "failed")
     assert any("nothing can be exaggerated" in content.get("text", "") for content, _ in said)

@@ -40,7 +40,7 @@ def test_a_new_attribution_method_has_its_sliders_and_its_thumbnail(keep):
     try:
         p = keep(cx.AttributionPanel("lenet", method="blurred_gradient"))
         assert p.wait(60)
-        (slider,) = p.method_controls.widget.children
+        slider, _ = p.method_controls.widget.children
         assert p.grid.picture(p.methods.index("blurred_gradient")) is not None
         before = p.attribution.map
         slider.value = slider.max
