@@ -11,6 +11,7 @@ import typing
 
 import numpy as np
 import pytest
+from numpydoc.docscrape import NumpyDocString
 from numpydoc.validate import validate
 
 import cnnexplore as cx
@@ -167,10 +168,20 @@ CHECKED = {
 def test_docstrings_are_numpydoc(name):
     value = PUBLIC[name]
     path = f"{value.__module__}.{value.__qualname__}"
-    checked = CHECKED - {"PR01"} if dataclasses.is_dataclass(value) else CHECKED  # these list their Attributes
-    found = [f"{rule}: {text}" for rule, text in validate(path)["errors"] if rule in checked]
-    assert found == []
+    checked = CHECKED - {"PR01"} if dataclasses.is_dataclass(value) else CHECKED
+    assert [f"{rule}: {text}" for rule, text in validate(path)["errors"] if rule in checked] == []
     text = inspect.getdoc(value)
+    if dataclasses.is_dataclass(value):  # its fields are what one reads, as well as its arguments
+        sections = NumpyDocString(text)
+        described = {
+            part.strip()
+            for section in ("Attributes", "Parameters")
+            for one in sections[section]
+            for part in one.name.split(",")
+        }
+        assert {
+            field.name for field in dataclasses.fields(value) if field.init and field.name[0] != "_"
+        } - described == set()
     if inspect.isfunction(value):
         raised = set(re.findall(r"^(\w+(?:Error|NotFound))$", text, re.M))
         assert raised <= set(ERRORS) | {"ValueError", "TypeError", "ImportError"}
@@ -178,7 +189,8 @@ def test_docstrings_are_numpydoc(name):
         assert "rguments as " not in text
 
 
-def methods():
+def methods() -> list:
+    found = []
     for name, kind in sorted(CLASSES.items()):
         if name in ERRORS | VIEWS:
             continue
@@ -186,7 +198,8 @@ def methods():
             if not attribute.startswith("_") and (
                 inspect.isfunction(value) or isinstance(value, (property, classmethod))
             ):
-                yield pytest.param(kind, attribute, id=f"{name}.{attribute}")
+                found.append(pytest.param(kind, attribute, id=f"{name}.{attribute}"))
+    return found
 
 
 @pytest.mark.parametrize(("kind", "attribute"), methods())
