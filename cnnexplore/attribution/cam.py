@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 
 from ..errors import LayerError
@@ -64,8 +66,8 @@ def _is_linear(target: Target, layer: Layer, slope: torch.Tensor) -> bool:
     fed = target.net.feed(target.x)
     with torch.no_grad():
         there, back, middle = (
-            target.response(probe(fed, {layer.name: lambda a, z=z: _laid_out(z, a)})[target.layer.name])
-            for z in (far, -far, torch.zeros_like(far))
+            target.response(probe(fed, {layer.name: partial(_laid_out, maps)})[target.layer.name])
+            for maps in (far, -far, torch.zeros_like(far))
         )
     expected, scale = (slope * far).sum((1, 2, 3)), (slope * far).abs().sum((1, 2, 3)) + 1e-12
     return all(bool(((step - expected).abs() <= 1e-4 * scale).all()) for step in (there - middle, middle - back))

@@ -1,8 +1,10 @@
-"""Backward rules: what a ReLU lets pass of the gradient that comes back (lecture2017, equations 10 to 13)."""
+"""Backward rules: which part of the gradient a ReLU passes on (lecture2017, equations 10 to 13)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch.autograd.function import once_differentiable
@@ -14,23 +16,41 @@ RULES = ("gradient", "deconvnet", "guided_backprop")
 
 
 def backward_rule(name: str) -> AbstractContextManager:
-    """A context in which rectifiers send the gradient back by a rule; the forward pass stays as it is.
+    """A context in which rectifiers backpropagate by a rule; the forward pass is unchanged.
 
-    name: "gradient" (passes where the input was positive), "deconvnet" (where the gradient is), "guided_backprop"
-    (where both are). Only the forward pass must run inside. Rectifiers are nn.ReLU and nn.ReLU6, and the functions
-    relu, relu6, clamp(min=0) and their kin, in place or not; functions are swapped, no module gets a hook.
-    Raises SettingError. Source: lecture2017, equations 11, 12 and 13.
+    Only the forward pass must run inside. Rectifiers are nn.ReLU and nn.ReLU6, and the functions relu, relu6,
+    clamp(min=0), hardtanh(min_val=0) and threshold(0, 0), in place or not. Functions are replaced; no hook is set.
+
+    Parameters
+    ----------
+    name : {"gradient", "deconvnet", "guided_backprop"}
+        The gradient passes where the input was positive ("gradient"), where the gradient is positive ("deconvnet"), or
+        where both are ("guided_backprop").
+
+    Returns
+    -------
+    context manager
+        To be entered once.
+
+    Raises
+    ------
+    SettingError
+        For another name.
+
+    References
+    ----------
+    lecture2017, equations 11, 12 and 13.
     """
     if name not in RULES:
         raise SettingError(f"{name!r} is no backward rule; expected one of {', '.join(map(repr, RULES))}.")
-    return nullcontext() if name == "gradient" else _Swapped(guided=name == "guided_backprop")
+    return nullcontext() if name == "gradient" else _Replaced(guided=name == "guided_backprop")
 
 
 class _Rectified(torch.autograd.Function):
-    """max(x, 0), or x cut to 0..high, with another way back."""
+    """max(x, 0), or x clipped to 0..high, with another backward pass."""
 
     @staticmethod
-    def forward(ctx, x, high, guided, in_place):
+    def forward(ctx: Any, x: torch.Tensor, high: float | None, guided: bool, in_place: bool) -> torch.Tensor:
         ctx.high, ctx.guided = high, guided
         y = x.clamp_(0, high) if in_place else x.clamp(0, high)
         if in_place:
@@ -41,7 +61,7 @@ class _Rectified(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         back = gradient.clamp(min=0)
         if ctx.guided:
             (y,) = ctx.saved_tensors
@@ -51,12 +71,16 @@ class _Rectified(torch.autograd.Function):
         return back, None, None, None
 
 
-class _Swapped(TorchFunctionMode):
+class _Replaced(TorchFunctionMode):
+    """Replaces rectifiers by `_Rectified`."""
+
     def __init__(self, guided: bool):
         super().__init__()
         self.guided = guided
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
         kwargs = kwargs or {}
         found = rectified(func, args, kwargs)
         if found is None:
@@ -73,14 +97,30 @@ _ARGUMENTS = {
 }  # fmt: skip
 
 
-def rectified(func, args: tuple, kwargs: dict) -> tuple[torch.Tensor, float | None, bool] | None:
-    """(input, upper bound or None, in place) if a call cuts negative values to zero, else None."""
+def rectified(
+    func: Callable[..., Any], args: tuple, kwargs: dict[str, Any]
+) -> tuple[torch.Tensor, float | None, bool] | None:
+    """What a rectifier is called with.
+
+    Parameters
+    ----------
+    func : callable
+        A torch function.
+    args, kwargs : tuple and dict
+        Its arguments.
+
+    Returns
+    -------
+    tuple or None
+        (input, upper bound or None, in place), or None if the call does not set negative values to zero.
+    """
     name = getattr(func, "__name__", "").lstrip("_")
     if name not in _ARGUMENTS or kwargs.get("out") is not None:
         return None
     x = args[0] if args else kwargs.get("input")
     given = {**dict(zip(_ARGUMENTS[name], args[1:], strict=False)), **kwargs}
-    low, high = 0.0, None
+    low: Any = 0.0
+    high: Any = None
     if name.startswith(("clamp", "clip")):
         low, high = given.get("min"), given.get("max")
     elif name.startswith("hardtanh"):

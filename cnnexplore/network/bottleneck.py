@@ -1,23 +1,41 @@
-"""Necks: the layers through which everything flows that reaches a deeper layer."""
+"""Bottleneck layers: those on every path from the input to a deeper layer."""
 
 from __future__ import annotations
 
 import weakref
+from typing import Any
 
 import torch
 
 from .layers import Layer
 from .network import Network
+from .probe import Replacement
 
 _KNOWN: weakref.WeakKeyDictionary[Network, dict[str, list[Layer]]] = weakref.WeakKeyDictionary()
 
 
 def bottleneck_layers(net: Network, layer: str) -> list[Layer]:
-    """The layers that alone decide the code of `layer`, in the order of computation; it is the last one itself.
+    """The layers on every path from the input to a layer: each alone determines the layer's activations.
 
-    The layers inside a block that branches are none, the block's output is one. Found in the graph of one pass with
-    exact arithmetic, and kept as long as the network: a neck lies on all paths from the input to the layer.
-    Raises LayerNotFound.
+    The output of a block that branches is one, the layers inside it are not. Found in the autograd graph of one pass,
+    by counting paths in whole numbers, and cached with the network.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    layer : str
+        A layer's name.
+
+    Returns
+    -------
+    list of Layer
+        In the order of computation; the last one is the layer itself.
+
+    Raises
+    ------
+    LayerNotFound
+        If there is no such layer.
     """
     known = _KNOWN.setdefault(net, {})
     target = net.layers[layer]
@@ -29,13 +47,13 @@ def bottleneck_layers(net: Network, layer: str) -> list[Layer]:
 @torch.inference_mode(False)
 def _found(net: Network, target: Layer) -> list[Layer]:
     before = list(net.layers)[: net.layers.depth(target) + 1]
-    nodes: dict[str, object] = {}
+    nodes: dict[str, Any] = {}
     x = net.feed(torch.zeros(1, net.pixels.channels, *net.size, device=net.device)).requires_grad_()
 
-    def note(name: str):
-        def keep(code: torch.Tensor) -> torch.Tensor:
-            nodes[name] = code.grad_fn
-            return code
+    def note(name: str) -> Replacement:
+        def keep(activations: torch.Tensor) -> torch.Tensor:
+            nodes[name] = activations.grad_fn
+            return activations
 
         return keep
 
@@ -45,11 +63,24 @@ def _found(net: Network, target: Layer) -> list[Layer]:
     return [net.layers[name] for name in before if on.get(nodes[name])]
 
 
-def on_all_paths(end) -> dict[object, bool]:
-    """For each node of an autograd graph, whether all paths from `end` to the leaf pass it."""
+def on_all_paths(end: Any) -> dict[Any, bool]:
+    """For each node of an autograd graph, whether every path from `end` to the leaf contains it.
+
+    Parameters
+    ----------
+    end : autograd node or None
+        The node of the result.
+
+    Returns
+    -------
+    dict
+        By node.
+    """
     if end is None:
         return {}
-    order, seen, stack = [], set(), [(end, False)]
+    order: list[Any] = []
+    seen: set[Any] = set()
+    stack = [(end, False)]
     while stack:  # depth first, without recursion: a graph can be deep
         node, left = stack.pop()
         if left:
@@ -58,7 +89,7 @@ def on_all_paths(end) -> dict[object, bool]:
             seen.add(node)
             stack.append((node, True))
             stack.extend((below, False) for below, _ in node.next_functions if below is not None)
-    down: dict[object, int] = {}
+    down: dict[Any, int] = {}
     for node in order:
         below = [n for n, _ in node.next_functions if n is not None]
         down[node] = sum(down[n] for n in below) if below else 1

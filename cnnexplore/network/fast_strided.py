@@ -1,21 +1,33 @@
-"""The way back through a first convolution with a stride, two to four times quicker than the stock one on a CPU."""
+"""A faster backward pass of a first convolution with a stride: two to four times as fast as the stock one on a CPU."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.autograd.function import once_differentiable
 
+Forward = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
+
 
 def use_fast_strided_backward(module: nn.Module) -> None:
-    """Gives the convolutions of a twin that read an image with a stride the quick way back, where it is one."""
+    """Replace the backward pass of the strided convolutions of an image by a faster one.
+
+    Parameters
+    ----------
+    module : nn.Module
+        A copy that `weight_sharing_copy` made; it is changed.
+    """
     for part in module.modules():
-        if isinstance(part, nn.Conv2d) and _quick(part):
-            part._conv_forward = _forward(part._conv_forward, part.stride, part.padding)
+        if isinstance(part, nn.Conv2d) and _is_supported(part):
+            stride, padding = (part.stride[0], part.stride[1]), (int(part.padding[0]), int(part.padding[1]))
+            part._conv_forward = _forward(part._conv_forward, stride, padding)  # type: ignore[method-assign, assignment]  # a bound method
 
 
-def _quick(conv: nn.Conv2d) -> bool:
+def _is_supported(conv: nn.Conv2d) -> bool:
     plain = conv.groups == 1 and set(conv.dilation) == {1} and conv.padding_mode == "zeros"
     return (
         plain
@@ -25,10 +37,10 @@ def _quick(conv: nn.Conv2d) -> bool:
     )
 
 
-def _forward(stock, stride: tuple[int, int], padding: tuple[int, int]):
+def _forward(stock: Forward, stride: tuple[int, int], padding: tuple[int, int]) -> Forward:
     def forward(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-        mine = x.device.type == "cpu" and x.dim() == 4 and x.requires_grad and not weight.requires_grad
-        return _Strided.apply(x, weight, bias, stride, padding) if mine else stock(x, weight, bias)
+        supported = x.device.type == "cpu" and x.dim() == 4 and x.requires_grad and not weight.requires_grad
+        return _Strided.apply(x, weight, bias, stride, padding) if supported else stock(x, weight, bias)
 
     return forward
 
@@ -37,21 +49,29 @@ class _Strided(torch.autograd.Function):
     """A stride of s over an image is a stride of 1 over one with s x s pixels folded into the channels of each."""
 
     @staticmethod
-    def forward(ctx, x, weight, bias, stride, padding):
+    def forward(
+        ctx: Any,
+        x: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        stride: tuple[int, int],
+        padding: tuple[int, int],
+    ) -> torch.Tensor:
         ctx.save_for_backward(weight)
         ctx.stride, ctx.padding, ctx.size = stride[0], padding, x.shape[-2:]
         return F.conv2d(x, weight, bias, stride, padding)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         (weight,) = ctx.saved_tensors
-        units, channels, s = *weight.shape[:2], ctx.stride
+        units, channels = weight.shape[:2]
+        s: int = ctx.stride
         rows, columns = (-(-side // s) for side in weight.shape[-2:])
         weight = F.pad(weight, (0, columns * s - weight.shape[-1], 0, rows * s - weight.shape[-2]))
         cells = weight.reshape(units, channels, rows, s, columns, s).permute(1, 3, 5, 0, 2, 4)
         cells = cells.reshape(channels * s * s, units, rows, columns).flip(-1, -2)
-        last = torch.channels_last  # quicker than the usual order by a tenth to a third
+        last = torch.channels_last  # faster than the usual order by a tenth to a third
         gradient, cells = gradient.contiguous(memory_format=last), cells.contiguous(memory_format=last)
         back = F.pixel_shuffle(F.conv2d(gradient, cells, padding=(rows - 1, columns - 1)), s)
         (top, left), (h, w) = ctx.padding, ctx.size

@@ -1,4 +1,4 @@
-"""The field's names (conv1, relu1, pool1, fc6, fire4) for the layers of a traced module."""
+"""The usual names (conv1, relu1, pool1, fc6, fire4) of the layers of a traced module."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .geometry import Field
 from .graph import Operation
 from .layers import Layer
 
-_BLOCKS = {"Fire": "fire"}  # blocks that the field numbers as one layer
+_BLOCKS = {"Fire": "fire"}  # blocks that are numbered as one layer
 _COUNTED = {"conv2d": "conv", "linear": "fc", "lazyconv2d": "conv", "paddedconv2d": "conv", "lazylinear": "fc"}
 _FOLLOWING = {
     "relu": "relu", "relu6": "relu", "clamp": "relu", "clamp_min": "relu", "threshold": "relu", "gelu": "gelu",
@@ -21,29 +21,63 @@ _FOLLOWING = {
     "adaptiveavgpool2d": "pool", "adaptive_avg_pool2d": "pool", "paddedmaxpool2d": "pool", "paddedavgpool2d": "pool",
     "forwardresponsenorm": "norm",
 }  # fmt: skip
-_OWN = re.compile(r"(conv|fc|relu|norm|pool|bn|drop)\d+(_\d+)?")  # the author already speaks the field's language
+_OWN = re.compile(r"(conv|fc|relu|norm|pool|bn|drop)\d+(_\d+)?")  # names that already are the usual ones
 _ENDING = {"softmax": "prob", "log_softmax": "logprob", "logsoftmax": "logprob"}
 
 
 @dataclass
 class Step:
-    """One layer-like thing that happened during the traced pass."""
+    """One call of a module or layer-like function in the traced pass.
+
+    Attributes
+    ----------
+    site : tuple
+        "module" or "function", which one, and its call.
+    path, kind : str
+        Of the layer.
+    shape : tuple of int
+        Of the output.
+    field : Field
+        Of the output.
+    block : str
+        The outermost branching module around it, "" for none.
+    key : int
+        The identity of the output tensor.
+    leaf : bool
+        Whether it has no children.
+    operation : Operation
+        The one that computed the output.
+    """
 
     site: tuple[str, str, int]
     path: str
     kind: str
     shape: tuple[int, ...]
     field: Field
-    block: str  # the innermost branching module around it, "" for none
-    key: int  # identity of the output tensor
+    block: str
+    key: int
     leaf: bool
-    operation: Operation  # that computed it
+    operation: Operation
 
 
 def name_layers(steps: list[Step], module: str, branching: set[str], own: bool = False) -> list[Layer]:
-    """Layers of a traced pass: a container's output is one more name of its last child's, not a layer of its own.
+    """The layers of a traced pass; the output of a container is an alias of its last child, not a layer of its own.
 
-    own: the module's names are to be kept as they are.
+    Parameters
+    ----------
+    steps : list of Step
+        The calls, in order.
+    module : str
+        The module's class.
+    branching : set of str
+        The paths of modules that branch.
+    own : bool
+        Whether the module's own names are kept.
+
+    Returns
+    -------
+    list of Layer
+        In the order of computation.
     """
     kept: list[Step] = []
     more: dict[int, list[str]] = {}
@@ -56,7 +90,8 @@ def name_layers(steps: list[Step], module: str, branching: set[str], own: bool =
             more[same].append(step.path)
     fields = _field_names(kept, "vgg" in module.lower())
     paths = {step.path for step in kept} | {path for names in more.values() for path in names}
-    layers, taken = [], set()
+    layers: list[Layer] = []
+    taken: set[str] = set()
     for k, step in enumerate(kept):
         alias = step.path if own or _OWN.fullmatch(step.path) else fields[k]
         usable = alias and alias not in taken and (alias not in paths or alias == step.path)
@@ -69,9 +104,9 @@ def name_layers(steps: list[Step], module: str, branching: set[str], own: bool =
 def _layer(name: str, step: Step, aliases: tuple[str, ...]) -> Layer:
     shape, seen = step.shape, step.field
     if len(shape) == 4 and shape[-2:] == seen.extent:
-        channels, size = shape[1], shape[2:]
+        channels, size = shape[1], (shape[2], shape[3])
     elif len(shape) == 4 and shape[1:3] == seen.extent:  # channels last
-        channels, size = shape[3], shape[1:3]
+        channels, size = shape[3], (shape[1], shape[2])
     else:
         seen = seen.whole()
         channels, size = math.prod(shape[1:]), (1, 1)
@@ -80,7 +115,7 @@ def _layer(name: str, step: Step, aliases: tuple[str, ...]) -> Layer:
         step.path,
         step.kind,
         int(channels),
-        tuple(size),
+        size,
         seen.size,
         seen.stride,
         seen.offset,
@@ -94,7 +129,7 @@ def _field_names(steps: list[Step], vgg: bool) -> list[str]:
 
     Convolutions, fully-connected layers and known blocks are counted; what follows one carries its number. In a VGG,
     convolutions are numbered within the stretch between two poolings. Counting ends at the first block that
-    branches and has no name in the field.
+    branches and has no usual name.
     """
     names: list[str] = []
     count, inner, number = 0, 0, ""

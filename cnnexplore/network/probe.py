@@ -1,9 +1,10 @@
-"""Running a module only as deep as asked, on a twin that shares its weights: the module itself is never touched."""
+"""Probe: a module run up to the deepest layer wanted, on a copy that shares its weights; the module is unchanged."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -25,11 +26,25 @@ FUNCTIONS = {
 
 @torch.inference_mode(False)
 def weight_sharing_copy(module: nn.Module) -> nn.Module:
-    """A copy of the module's structure in eval mode that shares its weights and leaves the module alone.
+    """A copy of a module in eval mode that shares its weights.
 
-    The twin's parameters are views without gradient, so training the module goes on undisturbed, and shows; its
-    buffers are copies, lest a forward pass writes into the module's.
-    Raises NetworkError if the module cannot be copied.
+    The copy's parameters are views without gradient: the module can be trained meanwhile, and the copy follows. Its
+    buffers are copies, because a forward pass may write into them.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The module; it is unchanged.
+
+    Returns
+    -------
+    nn.Module
+        The copy.
+
+    Raises
+    ------
+    NetworkError
+        If the module cannot be copied.
     """
     memo: dict[int, object] = {}
     for part in module.modules():
@@ -45,22 +60,25 @@ def weight_sharing_copy(module: nn.Module) -> nn.Module:
             f"{type(module).__name__} cannot be copied ({brief(error)}), and cnnexplore works on a copy that "
             "shares the weights; remove what cannot be copied (locks, open files), or wrap only the part that computes."
         ) from error
-    copied.eval()  # not its return value: a module's own train() may forget to return itself
+    copied.eval()  # its return value is not used: a module's own train() may forget to return itself
     return copied
 
 
 class _Reached(BaseException):
-    """Raised inside the forward pass at the deepest layer; not an Exception, lest a module catches it."""
+    """Raised inside the forward pass at the deepest layer; no Exception, so that no module catches it."""
 
 
 class _FunctionTap(TorchFunctionMode):
-    """Counts calls of layer-like functions and hands the wanted outputs over."""
+    """Counts the calls of layer-like functions and passes their outputs to `take`."""
 
-    def __init__(self, take):
+    def __init__(self, take: Callable[[tuple[str, str, int], Any], Any]):
         super().__init__()
-        self.take, self.counts = take, {}
+        self.take = take
+        self.counts: dict[str, int] = {}
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
         out = func(*args, **(kwargs or {}))
         name = getattr(func, "__name__", "")
         if name in FUNCTIONS:
@@ -70,32 +88,43 @@ class _FunctionTap(TorchFunctionMode):
 
 
 class Probe:
-    """The truncated network: x -> {layer name: code}, stopping at the deepest layer asked for.
+    """A network truncated at the deepest of some layers, which maps its input to their activations.
 
-    Holds its own twin of the module, so several probes may run at once, from several threads.
+    It holds its own copy of the module, so that several probes can run at once, in several threads.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The module; it is unchanged.
+    layers : sequence of Layer
+        The layers wanted.
+    deepest : Layer
+        The one of them that is computed last.
+    clone_input : bool
+        Whether the module works in place on its input.
     """
 
     def __init__(self, module: nn.Module, layers: Sequence[Layer], deepest: Layer, clone_input: bool = False):
         self._module = weight_sharing_copy(module)
         use_fast_strided_backward(self._module)
-        self._replace: Mapping[str, Replacement] = {}
         self._wanted = {layer.site: layer.name for layer in layers}
         self._deepest = deepest.site
         self._clone_input = clone_input
-        self._codes: dict[str, torch.Tensor] = {}
+        self._activations: dict[str, torch.Tensor] = {}
+        self._replace: Mapping[str, Replacement] = {}
         self._calls: dict[str, int] = {}
         self._functional = any(site[0] == "function" for site in self._wanted)
         for path in {site[1] for site in self._wanted if site[0] == "module"}:
             self._module.get_submodule(path).register_forward_hook(self._hook(path))
 
-    def _hook(self, path: str):
-        def hook(module, args, output):
+    def _hook(self, path: str) -> Callable[[nn.Module, Any, Any], Any]:
+        def hook(module: nn.Module, args: Any, output: Any) -> Any:
             call = self._calls[path] = self._calls.get(path, -1) + 1
             return self._take(("module", path, call), output)
 
         return hook
 
-    def _take(self, site: tuple[str, str, int], output):
+    def _take(self, site: tuple[str, str, int], output: Any) -> Any:
         name = self._wanted.get(site)
         if name is None:
             return output
@@ -103,17 +132,32 @@ class Probe:
         if replaced:
             output = self._replace[name](output)
         if site == self._deepest:
-            self._codes[name] = output
+            self._activations[name] = output
             raise _Reached
-        self._codes[name] = output if replaced else output.clone()  # what follows may work in place on it
+        self._activations[name] = output if replaced else output.clone()  # what follows may work in place on it
         return output
 
     def __call__(self, x: torch.Tensor, replace: Mapping[str, Replacement] | None = None) -> dict[str, torch.Tensor]:
-        """x: what the module itself takes, (N, C, H, W). Returns the codes by layer name.
+        """The activations of the probe's layers.
 
-        replace: by name, one of the probe's layers -> what is to go on in the place of its code.
+        Parameters
+        ----------
+        x : torch.Tensor
+            (N, C, H, W), what the module itself takes.
+        replace : mapping, optional
+            By layer name, a function of the layer's activations, whose result the pass goes on with.
+
+        Returns
+        -------
+        dict of str to torch.Tensor
+            By layer name.
+
+        Raises
+        ------
+        NetworkError
+            If the module did not compute one of the layers.
         """
-        self._codes, self._calls, self._replace = {}, {}, replace or {}
+        self._activations, self._calls, self._replace = {}, {}, replace or {}
         if self._clone_input:
             x = x.clone()
         try:
@@ -124,11 +168,11 @@ class Probe:
                 self._module(x)
         except _Reached:
             pass
-        codes, self._codes = self._codes, {}
-        missing = [name for name in self._wanted.values() if name not in codes]
+        found, self._activations = self._activations, {}
+        missing = [name for name in self._wanted.values() if name not in found]
         if missing:
             raise NetworkError(
                 f"layer {missing[0]!r} was not computed for this input; the module takes another path than when it "
                 "was traced: give cx.Network the input size it is meant for."
             )
-        return codes
+        return found

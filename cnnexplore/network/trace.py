@@ -1,8 +1,10 @@
-"""Finding a module's layers by running it once: kinds, sizes, receptive fields, in the order of computation."""
+"""Tracing: the layers of a module, their sizes and receptive fields, from one forward pass."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import nn
@@ -20,6 +22,8 @@ from .probe import FUNCTIONS, weight_sharing_copy
 
 @dataclass
 class _Recorder:
+    """What is known of the pass so far."""
+
     fields: dict[int, Field] = field(default_factory=dict)
     alive: list[torch.Tensor] = field(default_factory=list)  # ids stay unique while tensors live
     stack: list[str] = field(default_factory=list)
@@ -33,8 +37,8 @@ class _Recorder:
         self.fields[id(tensor)] = seen
         self.alive.append(tensor)
 
-    def whole(self, name: str, args: tuple, out) -> None:
-        """What was computed in several steps counts as one operation."""
+    def merge(self, name: str, args: tuple, out: Any) -> None:
+        """Records what was computed in several steps as one operation."""
         if isinstance(out, torch.Tensor) and self.tape.of(out) is not None:
             self.tape.record(name, [out], args)
 
@@ -42,20 +46,21 @@ class _Recorder:
         call = self.calls[what, name] = self.calls.get((what, name), -1) + 1
         return call
 
-    def record(self, site, path: str, kind: str, out, leaf: bool) -> None:
+    def record(self, site: tuple[str, str, int], path: str, kind: str, out: Any, leaf: bool) -> None:
         if isinstance(out, torch.Tensor) and id(out) in self.fields and out.dim() >= 2:
-            shape, seen = tuple(out.shape), self.fields[id(out)]
-            self.steps.append(Step(site, path, kind, shape, seen, "", id(out), leaf, self.tape.of(out)))
+            shape, seen, operation = tuple(out.shape), self.fields[id(out)], self.tape.of(out)
+            assert operation is not None  # whatever has a field was recorded
+            self.steps.append(Step(site, path, kind, shape, seen, "", id(out), leaf, operation))
 
 
 class _Fields(TorchDispatchMode):
-    """Carries receptive fields through every ATen operation."""
+    """Propagates receptive fields through every ATen operation."""
 
     def __init__(self, recorder: _Recorder):
         super().__init__()
         self.r = recorder
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None) -> Any:
         out = func(*args, **(kwargs or {}))
         r = self.r
         leaves = [t for t in tree_leaves((args, kwargs or {})) if isinstance(t, torch.Tensor)]
@@ -80,13 +85,15 @@ class _Fields(TorchDispatchMode):
 
 
 class _Calls(TorchFunctionMode):
-    """Records layer-like functions that the user's own code calls."""
+    """Records the layer-like functions that the module's own code calls."""
 
     def __init__(self, recorder: _Recorder):
         super().__init__()
         self.r = recorder
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
         out = func(*args, **(kwargs or {}))
         name = getattr(func, "__name__", "")
         if name in FUNCTIONS:
@@ -97,7 +104,7 @@ class _Calls(TorchFunctionMode):
                 again = r.count("path", where + name)
                 path = f"{where}{name}()" + (f":{again + 1}" if again else "")
                 if name == "local_response_norm":
-                    r.whole(name, args or tuple((kwargs or {}).values()), out)
+                    r.merge(name, args or tuple((kwargs or {}).values()), out)
                 r.record(("function", name, call), path, name.rstrip("_"), out, True)
         return out
 
@@ -113,9 +120,30 @@ def _is_layer(name: str, args: tuple, kwargs: dict) -> bool:
 def trace(
     module: nn.Module, shape: tuple[int, int, int, int], device: torch.device
 ) -> tuple[list[Layer], bool, dict[str, Operation]]:
-    """The layers of a module, whether it works in place on its input, and by layer name what computes it.
+    """The layers of a module, from one pass of a copy on zeros.
 
-    shape: that of the input, (1, C, H, W). Raises NetworkError if the module does not run on it.
+    Parameters
+    ----------
+    module : nn.Module
+        The module; it is unchanged.
+    shape : tuple of int
+        (1, C, H, W) of the input.
+    device : torch.device
+        That of the module.
+
+    Returns
+    -------
+    layers : list of Layer
+        In the order of computation.
+    in_place : bool
+        Whether the module works in place on its input.
+    operations : dict of str to Operation
+        By layer name, the operation that computes it.
+
+    Raises
+    ------
+    NetworkError
+        If the module does not run on such an input, or has no layers.
     """
     model = weight_sharing_copy(module)
     r = _Recorder()
@@ -124,7 +152,7 @@ def trace(
         part.register_forward_hook(_leave(r, path, part))
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
     x = torch.zeros(shape, device=device, dtype=dtype)
-    r.track(x, Field(tuple(shape[-2:])))
+    r.track(x, Field((shape[2], shape[3])))
     r.tape.record("input", [x], ())
     try:
         with torch.no_grad(), _Fields(r), _Calls(r):
@@ -155,25 +183,25 @@ def _parents(path: str) -> list[str]:
     return [".".join(parts[:k]) for k in range(1, len(parts))]
 
 
-def _enter(r: _Recorder, path: str, part: nn.Module):
+def _enter(r: _Recorder, path: str, part: nn.Module) -> Callable[[nn.Module, Any], None]:
     known = type(part).forward.__module__.startswith(("torch.nn.", "cnnexplore."))  # what it calls is no layer
     library = known and not any(True for _ in part.children())
 
-    def hook(module, args):
+    def hook(module: nn.Module, args: Any) -> None:
         r.stack.append(path)
         r.library.append(library)
 
     return hook
 
 
-def _leave(r: _Recorder, path: str, part: nn.Module):
+def _leave(r: _Recorder, path: str, part: nn.Module) -> Callable[[nn.Module, Any, Any], None]:
     leaf = not any(True for _ in part.children())
 
-    def hook(module, args, output):
+    def hook(module: nn.Module, args: Any, output: Any) -> None:
         r.stack.pop()
         r.library.pop()
         if isinstance(module, nn.LocalResponseNorm):
-            r.whole("local_response_norm", args, output)
+            r.merge("local_response_norm", args, output)
         call = r.count("module", path)
         if path or leaf:  # the root is a layer only if it is all there is
             again = f":{call + 1}" if call else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -89,7 +90,7 @@ def resolve_unit(net: Network, layer: Layer, unit: object) -> int:
     if isinstance(unit, str):
         return _labelled_unit(net, layer, unit)
     single = isinstance(unit, (np.ndarray, torch.Tensor)) and unit.ndim == 0 and _is_integer_array(unit)
-    number = unit.item() if single else unit  # type: ignore[attr-defined]  # `single` implies an array
+    number: Any = unit.item() if single else unit  # type: ignore[attr-defined]  # `single` implies an array
     whole = isinstance(number, (int, np.integer)) and not isinstance(number, bool)
     if not whole or not 0 <= number < count:
         raise SettingError(f"unit is {unit!r}; {layer.name} has units 0 to {count - 1}.")
