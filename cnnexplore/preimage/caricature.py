@@ -9,8 +9,7 @@ import torch
 
 from ..errors import LayerError
 from ..network import Network
-from ..results import image_to_python
-from .inversion import one_of
+from .inversion import batch_image_to_python
 from .losses import InnerProduct
 from .patch_prior import terms_to_python
 from .priors import Prior
@@ -151,7 +150,7 @@ class Caricature(Run):
         step : int, optional
             After how many steps; None for now.
         """
-        subject = f"{image or image_to_python(one_of(self.image, item))}, {self.layer.name!r}"
+        subject = f"{image or batch_image_to_python(self.image, item)}, {self.layer.name!r}"
         return self._call("caricature", subject, step, item, **terms_to_python(None, None, self._priors))
 
 

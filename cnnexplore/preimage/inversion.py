@@ -146,8 +146,7 @@ class Inversion(Run):
         self.mask, self.image, self.init, self.patches, self._priors = mask, image, init, patches, tuple(priors)
         with torch.no_grad():
             activation = net.probe(layer)(net.feed(self.target))[where.name]
-        several = count_of(image) > 1
-        known = self.target if several else self.target[:1]  # the different images of the batch
+        known = target  # the different images of the batch
         terms = self._priors if patches is None else (patches.prior(net.size, known), *self._priors)
         if not isinstance(settings, Settings):
             settings = settings_for(settings, variant, terms, numbers)
@@ -188,15 +187,19 @@ class Inversion(Run):
         more = terms_to_python(self.init, self.patches, self._priors)
         if self.mask is not None:
             more["mask"] = f"cx.masks.{self.mask!r}" if callable(self.mask) else "mask"
-        subject = f"{image or image_to_python(one_of(self.image, item))}, {self.layer.name!r}"
+        subject = f"{image or batch_image_to_python(self.image, item)}, {self.layer.name!r}"
         return self._call("invert", subject, step, item, **more)
 
 
-def one_of(image: Any, item: int | None) -> Any:
-    """The image of one item of a batch."""
-    if item is None or not isinstance(image, (list, tuple)):
-        return image
-    return image[item] if len(image) > 1 else image[0]
+def batch_image_to_python(image: Any, item: int | None) -> str:
+    """The Python of the image argument; item: for one image of a batch alone."""
+    if item is None:
+        return image_to_python(image)
+    if getattr(image, "ndim", 3) == 4:  # an array of images
+        return f"image[{item if len(image) > 1 else 0}]"
+    if not isinstance(image, (list, tuple)):
+        return image_to_python(image)
+    return image_to_python(image[item] if len(image) > 1 else image[0])
 
 
 def _start(net: Network, init: Any, patches: PatchSource | None, known: torch.Tensor) -> torch.Tensor:

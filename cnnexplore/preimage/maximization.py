@@ -42,8 +42,8 @@ class Maximization(Run):
         Any network.
     layer : str
         The layer of the unit.
-    unit : int, str, or a list or integer array of them
-        A channel, or a class by its label; a list is one batch.
+    unit : int, str, a list or integer array of them, or None
+        A channel, or a class by its label; a list is one batch, None all units in one batch.
     direction : array, optional
         (C,) or (C, h, w) weights of the activation that is maximised in place of a unit.
     position : tuple of int, optional
@@ -141,7 +141,7 @@ class Maximization(Run):
         settings: Settings | Mapping[str, float] | None = None,
     ) -> None:
         where = net.layers[layer]
-        unit, M = plain(unit), plain(M)
+        M = plain(M)
         size = net.size if position is not None or direction is not None else field_canvas(where, net.size)
         with torch.no_grad():
             zeros = torch.zeros(1, net.pixels.channels, *size, device=net.device)
@@ -154,6 +154,10 @@ class Maximization(Run):
         else:
             units = resolve_units(net, where, unit)
             self.units = list(units)
+            several = unit is None or np.ndim(unit) > 0
+            given = units if unit is None else list(unit) if several else [unit]
+            named = [one if isinstance(one, str) else number for one, number in zip(given, units, strict=True)]
+            unit = named if several else named[0]
             weights = torch.zeros(len(units), *shape[1:], device=net.device)
             row, column = _position(where, size, shape, position)
             for k, one in enumerate(units):
@@ -190,7 +194,7 @@ class Maximization(Run):
             priors=terms,
             init=None if init is None else _start(net, init, size).expand(count, -1, -1, -1),
         )
-        self.batched = any(isinstance(one, (list, tuple)) for one in (unit, plain(seed), pathway))
+        self.batched = any(isinstance(one, (list, tuple)) for one in (self.unit, plain(seed), pathway))
 
     @property
     def responses(self) -> torch.Tensor:
@@ -339,8 +343,8 @@ def maximize(
         Any network.
     layer : str
         The layer of the unit.
-    unit : int, str, or a list or integer array of them
-        A channel, or a class by its label; a list is one batch.
+    unit : int, str, a list or integer array of them, or None
+        A channel, or a class by its label; a list is one batch, None all units in one batch.
     direction : array, optional
         (C,) or (C, h, w) weights of the activation that is maximised in place of a unit.
     position : tuple of int, optional

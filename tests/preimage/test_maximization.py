@@ -131,7 +131,24 @@ def test_a_position_is_that_of_the_whole_input(net):
     assert float(inside.mean()) > 5 * float(change[14:, :10].mean())  # what it cannot see fades
 
 
-def test_a_code_weighs_units(net):
+@pytest.mark.parametrize(
+    ("unit", "expected", "python"),
+    [
+        (np.int64(2), [2], "unit=2, "), (np.array([1, 3]), [1, 3], "unit=[1, 3], "),
+        (range(2), [0, 1], "unit=[0, 1], "), (torch.tensor([3]), [3], "unit=[3], "),
+        (["cat", 0], [2, 0], "unit=['cat', 0], "), (None, [0, 1, 2, 3], "unit=[0, 1, 2, 3], "),
+        ("dog", [3], "unit='dog', "),
+    ],
+)  # fmt: skip
+def test_units_as_callers_name_them(net, unit, expected, python):
+    run = cx.Maximization(net, "fc3", unit, steps=1, M=1.0)
+    assert run.units == expected
+    assert python in run.to_python()
+    results = run.result()
+    assert len(results) == len(expected) if np.ndim(unit) or unit is None else isinstance(results, cx.PreImage)
+
+
+def test_a_direction_weighs_units(net):
     code = net.activations(IMAGE, "relu2")[0]
     result = cx.maximize(net, "relu2", direction=code, steps=40, progress=False)
     assert result.response > 0.5

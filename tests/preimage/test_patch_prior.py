@@ -196,8 +196,17 @@ def test_a_batch_is_what_its_images_are_alone(net, patches):
     both = cx.invert(net, images, "conv2", **options)
     for image, one in zip(images, both, strict=True):
         assert torch.allclose(cx.invert(net, image, "conv2", **options).x, one.x, atol=1e-2)
+    stacked = cx.invert(net, np.stack(images), "conv2", **options)  # not only the first one's patches
+    assert all(torch.equal(a.x, b.x) for a, b in zip(stacked, both, strict=True))
     seeds = cx.invert(net, IMAGE, "conv2", seed=[0, 1], **options)
     assert torch.allclose(cx.invert(net, IMAGE, "conv2", seed=1, **options).x, seeds[1].x, atol=1e-2)
+
+
+def test_a_weight_of_0_is_in_the_python(net, patches):
+    made = cx.invert(net, IMAGE, "conv2", steps=2, refine=0, patches=patches, gamma=0, progress=False)
+    again = eval(made.to_python(), {"cx": cx, "net": net, "image": IMAGE, "patches": patches})
+    assert "gamma=0" in made.to_python()
+    assert torch.equal(made.x, again.x)
 
 
 def test_a_heavy_prior_brings_the_estimate_to_its_patches(net, patches):

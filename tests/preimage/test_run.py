@@ -350,6 +350,10 @@ def test_a_batch_says_how_each_is_made(net, tmp_path):
     for result in cx.invert(net, paths, "conv2", C=20, steps=3, refine=1, seed=[1, 2], progress=False):
         again = eval(result.to_python(), {"cx": cx, "net": net})
         assert float((again.x - result.x).norm() / result.x.norm()) < 1e-3
+    stack = np.stack([picture(k) for k in range(2)])
+    for result in cx.invert(net, stack, "conv2", C=20, steps=3, refine=1, progress=False):
+        again = eval(result.to_python(), {"cx": cx, "net": net, "image": stack})
+        assert float((again.x - result.x).norm() / result.x.norm()) < 1e-3
     from_path = cx.invert(net, tmp_path / "0.png", "conv2", steps=3, refine=1, progress=False)
     assert torch.equal(eval(from_path.to_python(), {"cx": cx, "net": net}).x, from_path.x)
 
