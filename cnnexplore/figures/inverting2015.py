@@ -21,7 +21,7 @@ from .parts import (
     single,
     window_box,
     windowed_layers,
-)  # fmt: skip
+)
 from .sheet import Sheet
 from .table import Table, measure_all
 

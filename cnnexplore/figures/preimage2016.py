@@ -29,7 +29,7 @@ from .parts import (
     single,
     window_box,
     windowed_layers,
-)  # fmt: skip
+)
 from .sheet import Cell, Sheet
 from .table import Table, measure_all
 

@@ -15,6 +15,8 @@ from cnnexplore import world
 from cnnexplore.zoo.training import photonet, worldnet
 from cnnexplore.zoo.training import recipe as training
 
+pytestmark = pytest.mark.slow
+
 FOLDER = resources.files("cnnexplore.zoo") / "weights"
 BOTH = {name: [name, f"{name}-robust"] for name in ("worldnet", "photonet")}
 OF_WORLD = [*BOTH["worldnet"], "worldnet-styles"]

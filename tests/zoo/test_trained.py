@@ -10,6 +10,8 @@ from torchvision.datasets import MNIST
 import cnnexplore as cx
 from cnnexplore.zoo.training.lenet import accuracy
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def lenet():

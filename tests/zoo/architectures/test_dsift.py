@@ -232,6 +232,7 @@ def test_bad_input(refused):
     refused(cx.WeightsError, lambda: cx.load("dsift", weights="a.safetensors"), "'dsift'")
 
 
+@pytest.mark.slow
 def test_inversion():
     """A third of the paper's steps already leaves less than its mean error, 9.4 % (preimage2016, table 4)."""
     run = cx.Inversion(cx.load("dsift", device="cpu"), cx.photograph("cat"), "descriptor", steps=100, refine=0)

@@ -261,6 +261,7 @@ def test_bad_input(refused):
     assert cx.zoo.architectures.hog.hog(np.int64(4)).cell == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(TABLE_4))
 def test_inversion(name):
     """A third of the paper's steps already leaves less than its mean error; C is that of the authors' experiments."""

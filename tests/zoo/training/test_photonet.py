@@ -33,6 +33,7 @@ def few_photographs(monkeypatch):
     monkeypatch.setattr(photonet, "photographs", photographs)
 
 
+@pytest.mark.slow
 def test_photonet_writes_a_file_that_describes_itself(few_photographs, tmp_path):
     out = tmp_path / "new" / "mine.safetensors"
     score = photonet.train("anywhere", out, robust=True, epochs=1, eps=0.7)

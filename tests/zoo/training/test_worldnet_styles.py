@@ -63,6 +63,7 @@ def test_a_classs_score_is_the_mean_of_its_styles():
     assert np.allclose(found, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_it_starts_from_worldnet_and_its_file_describes_itself(small, tmp_path):
     scores = [styled.train(tmp_path / f"{k}.safetensors", epochs=1, steps=2, seed=1, workers=0) for k in range(2)]
     net = cx.load(tmp_path / "0.safetensors", device="cpu")
