@@ -1,13 +1,15 @@
-"""The field's scores of a picture or a grouping against the truth: plain functions of arrays."""
+"""Scores of a map against a mask, and of a grouping against labels: functions of arrays."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..errors import SettingError
+from ..network import Layer
 
 
-def _map_and_mask(attribution, mask) -> tuple[np.ndarray, np.ndarray]:
+def _map_and_mask(attribution: ArrayLike, mask: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     attribution, mask = np.asarray(attribution, np.float64), np.asarray(mask, bool)
     if attribution.shape != mask.shape or mask.ndim != 2:
         raise SettingError(
@@ -21,48 +23,113 @@ def _map_and_mask(attribution, mask) -> tuple[np.ndarray, np.ndarray]:
     return attribution, mask
 
 
-def pointing(attribution, mask, tolerance: float = 0) -> bool:
-    """The pointing game: does the map's largest value lie in the mask, or within `tolerance` pixels of it?
+def pointing(attribution: ArrayLike, mask: ArrayLike, *, tolerance: float = 0) -> bool:
+    """The pointing game: whether the largest value of a map lies in a mask.
 
-    attribution, mask: (H, W). Where several pixels are largest, the share of them that hit must exceed one half.
-    Raises SettingError for maps that are not finite or of another size.
-    Source: Zhang et al., Top-down neural attention by excitation backprop, 2016, section 4.1.
+    Parameters
+    ----------
+    attribution : array_like
+        (H, W).
+    mask : array_like
+        (H, W), of booleans.
+    tolerance : float
+        How far from the mask, in pixels, the largest value may lie.
+
+    Returns
+    -------
+    bool
+        Where several pixels are largest, whether more than half of them lie in the mask.
+
+    Raises
+    ------
+    SettingError
+        For a map that is not finite or of another size, or a mask that covers nothing or everything.
+
+    References
+    ----------
+    Zhang et al., Top-down neural attention by excitation backprop, 2016, section 4.1.
     """
-    attribution, mask = _map_and_mask(attribution, mask)
+    values, inside = _map_and_mask(attribution, mask)
     if tolerance:
         from scipy.ndimage import distance_transform_edt
 
-        mask = distance_transform_edt(~mask) <= tolerance
-    return bool(mask[attribution == attribution.max()].mean() > 0.5)
+        inside = distance_transform_edt(~inside) <= tolerance
+    return bool(inside[values == values.max()].mean() > 0.5)
 
 
-def mass_in_mask(attribution, mask) -> float:
-    """The share of a map's positive values that lies in the mask, 0 to 1; the mask's own area if there are none.
+def mass_in_mask(attribution: ArrayLike, mask: ArrayLike) -> float:
+    """The share of a map's positive values that lies in a mask.
 
-    attribution, mask: (H, W). Raises SettingError as `pointing` does.
+    Parameters
+    ----------
+    attribution : array_like
+        (H, W).
+    mask : array_like
+        (H, W), of booleans.
+
+    Returns
+    -------
+    float
+        0 to 1; the mask's own share of the area if no value is positive.
+
+    Raises
+    ------
+    SettingError
+        For a map that is not finite or of another size, or a mask that covers nothing or everything.
     """
-    attribution, mask = _map_and_mask(attribution, mask)
-    positive = attribution.clip(0)
-    whole = positive.sum()
-    return float(positive[mask].sum() / whole) if whole > 0 else float(mask.mean())
+    values, inside = _map_and_mask(attribution, mask)
+    positive = values.clip(0)
+    total = positive.sum()
+    return float(positive[inside].sum() / total) if total > 0 else float(inside.mean())
 
 
-def average_precision(attribution, mask) -> float:
-    """The average precision of a map as a detector of the mask's pixels, 0 to 1; chance is the mask's area.
+def average_precision(attribution: ArrayLike, mask: ArrayLike) -> float:
+    """The average precision of a map as a detector of the pixels of a mask.
 
-    attribution, mask: (H, W). Raises SettingError as `pointing` does.
+    Parameters
+    ----------
+    attribution : array_like
+        (H, W).
+    mask : array_like
+        (H, W), of booleans.
+
+    Returns
+    -------
+    float
+        0 to 1; chance is the mask's share of the area.
+
+    Raises
+    ------
+    SettingError
+        For a map that is not finite or of another size, or a mask that covers nothing or everything.
     """
     from sklearn.metrics import average_precision_score
 
-    attribution, mask = _map_and_mask(attribution, mask)
-    return float(average_precision_score(mask.ravel(), attribution.ravel()))
+    values, inside = _map_and_mask(attribution, mask)
+    return float(average_precision_score(inside.ravel(), values.ravel()))
 
 
-def iou(predicted, truth) -> float:
-    """Intersection over union of two masks of one shape, over all their pixels; 0 if both are empty.
+def iou(predicted: ArrayLike, truth: ArrayLike) -> float:
+    """Intersection over union of two masks, over all of their pixels.
 
-    predicted, truth: boolean arrays, (H, W) or (N, H, W). Raises SettingError if the shapes differ.
-    Source: Bau et al., Network dissection, 2017, equation 2.
+    Parameters
+    ----------
+    predicted, truth : array_like
+        (H, W) or (N, H, W), of booleans.
+
+    Returns
+    -------
+    float
+        0 to 1; 0 if both are empty.
+
+    Raises
+    ------
+    SettingError
+        If the shapes differ.
+
+    References
+    ----------
+    Bau et al., Network dissection, 2017, equation 2.
     """
     predicted, truth = np.asarray(predicted, bool), np.asarray(truth, bool)
     if predicted.shape != truth.shape:
@@ -71,7 +138,7 @@ def iou(predicted, truth) -> float:
     return float(np.count_nonzero(predicted & truth) / union) if union else 0.0
 
 
-def _groupings(found, truth) -> tuple[np.ndarray, np.ndarray]:
+def _groupings(found: ArrayLike, truth: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     found, truth = np.asarray(found), np.asarray(truth)
     if found.shape != truth.shape or found.ndim != 1 or not len(found):
         raise SettingError(
@@ -81,34 +148,79 @@ def _groupings(found, truth) -> tuple[np.ndarray, np.ndarray]:
     return found, truth
 
 
-def rand_index(found, truth) -> float:
-    """The adjusted Rand index of a grouping against labels: 1 the same, 0 chance.
+def rand_index(found: ArrayLike, truth: ArrayLike) -> float:
+    """The adjusted Rand index of a grouping against labels.
 
-    found, truth: (N,). Raises SettingError if the lengths differ. Source: Hubert and Arabie, 1985.
+    Parameters
+    ----------
+    found, truth : array_like
+        (N,), one number per image.
+
+    Returns
+    -------
+    float
+        1 for the same grouping, 0 for chance.
+
+    Raises
+    ------
+    SettingError
+        If the lengths differ.
+
+    References
+    ----------
+    Hubert and Arabie, Comparing partitions, 1985.
     """
     from sklearn.metrics import adjusted_rand_score
 
-    found, truth = _groupings(found, truth)
-    return float(adjusted_rand_score(truth, found))
+    groups, labels = _groupings(found, truth)
+    return float(adjusted_rand_score(labels, groups))
 
 
-def purity(found, truth) -> float:
-    """The share of images that carry the commonest label of their group, 0 to 1.
+def purity(found: ArrayLike, truth: ArrayLike) -> float:
+    """The share of images that have the most frequent label of their group.
 
-    found, truth: (N,). Raises SettingError if the lengths differ.
+    Parameters
+    ----------
+    found, truth : array_like
+        (N,), one number per image.
+
+    Returns
+    -------
+    float
+        0 to 1.
+
+    Raises
+    ------
+    SettingError
+        If the lengths differ.
     """
     from sklearn.metrics.cluster import contingency_matrix
 
-    found, truth = _groupings(found, truth)
-    return float(contingency_matrix(truth, found).max(0).sum() / len(found))
+    groups, labels = _groupings(found, truth)
+    return float(contingency_matrix(labels, groups).max(0).sum() / len(groups))
 
 
-def field_error(estimate, layer) -> float:
-    """How far an estimated receptive field's size is from the closed formula's, in strides; the worse of both sides.
+def field_error(estimate: ArrayLike, layer: Layer) -> float:
+    """The difference of an estimated receptive field's size from the closed formula's.
 
-    estimate: (rows, columns) or one number, in pixels; layer: a `Layer`. Raises SettingError if it is not positive.
+    Parameters
+    ----------
+    estimate : array_like
+        (rows, columns) or one number, in pixels.
+    layer : Layer
+        The layer.
+
+    Returns
+    -------
+    float
+        In strides of the layer; the larger of both sides.
+
+    Raises
+    ------
+    SettingError
+        If the estimate is not positive.
     """
     sides = np.broadcast_to(np.asarray(estimate, np.float64), 2)
     if not (np.isfinite(sides).all() and (sides > 0).all()):
-        raise SettingError(f"a receptive field of {estimate} was estimated; expected a positive size in pixels.")
+        raise SettingError(f"a receptive field of {estimate!r} was estimated; expected a positive size in pixels.")
     return float(np.max(np.abs(sides - layer.rf_size) / layer.rf_stride))

@@ -1,42 +1,91 @@
-"""The score card: methods measured against the truth of the procedural world, printed as tables."""
+"""The score card: methods measured against the truth of the procedural world, as tables."""
 
 from __future__ import annotations
 
+import csv
 import html
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
+from tqdm.auto import tqdm
 
 from .. import world
+from ..attribution import attribute
 from ..errors import NetworkError, SettingError, brief
-from ..network import Network, crop_and_resize, unit_gradient
+from ..network import Network, crop_and_resize
 from . import measures
 
-Attribution = Callable[[Network, np.ndarray, int], np.ndarray]
+Row = tuple[tuple[float, float], ...]  # (mean, standard error) by column
+Method = Callable[..., Any]
+Truth = tuple[np.ndarray, int, np.ndarray]  # image, target, mask
 
 
 @dataclass
-class Table:
-    """One kind of method: rows of (mean, standard error) by column."""
+class ScoreTable:
+    """The scores of one kind of method.
+
+    Attributes
+    ----------
+    title : str
+        The kind: "attributions", "topics", "dissection" or "receptive fields".
+    columns : tuple of str
+        The scores.
+    rows : dict
+        By method, (mean, standard error) for each column.
+    note : str
+        A line under the table.
+    """
 
     title: str
     columns: tuple[str, ...]
-    rows: dict[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    rows: dict[str, Row] = field(default_factory=dict)
     note: str = ""
 
     def cells(self) -> list[list[str]]:
+        """The rows as text: the method, and "mean ± standard error" for each column."""
         return [
             [name, *(f"{mean:.3f} ± {error:.3f}" if error else f"{mean:.3f}" for mean, error in row)]
             for name, row in self.rows.items()
         ]
 
+    def _text(self) -> str:
+        lines = [[self.title, *self.columns], *self.cells()]
+        widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
+        text = [
+            "  ".join(
+                cell.ljust(w) if k == 0 else cell.rjust(w) for k, (cell, w) in enumerate(zip(line, widths, strict=True))
+            )
+            for line in lines
+        ]
+        return "\n".join([text[0], "-" * len(text[0]), *text[1:], *([self.note] if self.note else [])])
 
-class ScoreCard(list):
-    """Tables of scores; prints as text, shows itself in a notebook; `card[kind]` gives {method: {score: mean}}."""
+    def _html(self) -> str:
+        head = "".join(f"<th>{html.escape(c)}</th>" for c in (self.title, *self.columns))
+        body = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in line) + "</tr>" for line in self.cells())
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{html.escape(self.note)}</p>"
 
-    def __getitem__(self, key):
+
+class ScoreCard(list[ScoreTable]):
+    """Tables of scores: a list that prints as text and is shown as HTML; ``card["attributions"]`` are the means.
+
+    Parameters
+    ----------
+    tables : iterable of ScoreTable
+        The tables.
+    python : str
+        The Python that makes the card again.
+    """
+
+    def __init__(self, tables: Iterable[ScoreTable] = (), python: str = ""):
+        super().__init__(tables)
+        self.python = python
+
+    def __getitem__(self, key: Any) -> Any:
         if not isinstance(key, str):
             return super().__getitem__(key)
         table = next((t for t in self if t.title == key), None)
@@ -47,95 +96,166 @@ class ScoreCard(list):
         }
 
     def __repr__(self) -> str:
-        return "\n\n".join(_as_text(table) for table in self)
+        return "\n\n".join(table._text() for table in self)
 
     def _repr_html_(self) -> str:
-        return "".join(_as_html(table) for table in self)
+        return "".join(table._html() for table in self)
 
+    def save(self, path: str | os.PathLike) -> None:
+        """Write all scores, one a line.
 
-def _as_text(table: Table) -> str:
-    lines = [[table.title, *table.columns], *table.cells()]
-    widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
-    text = [
-        "  ".join(
-            cell.ljust(w) if k == 0 else cell.rjust(w) for k, (cell, w) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in lines
-    ]
-    return "\n".join([text[0], "-" * len(text[0]), *text[1:], *([table.note] if table.note else [])])
+        Parameters
+        ----------
+        path : str or os.PathLike
+            A name that ends in .csv; the columns are kind, method, score, mean and standard error.
 
+        Raises
+        ------
+        SettingError
+            If the name ends in another suffix.
+        """
+        if not os.fspath(path).lower().endswith(".csv"):
+            raise SettingError(f"{os.fspath(path)!r} is no name for a table; end it in .csv.")
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["kind", "method", "score", "mean", "standard error"])
+            for table in self:
+                for name, row in table.rows.items():
+                    for column, (mean, error) in zip(table.columns, row, strict=True):
+                        writer.writerow([table.title, name, column, mean, error])
 
-def _as_html(table: Table) -> str:
-    head = "".join(f"<th>{html.escape(c)}</th>" for c in (table.title, *table.columns))
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in line) + "</tr>" for line in table.cells())
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{html.escape(table.note)}</p>"
+    def to_python(self) -> str:
+        """The line of Python that makes this card again; methods are named by their argument."""
+        return self.python
 
 
 def score(
     net: Network,
-    attributions: Mapping[str, Attribution] | None = None,
-    topics: Mapping[str, Callable] | None = None,
-    dissections: Mapping[str, Callable] | None = None,
-    fields: Mapping[str, float] | None = None,
+    attributions: Mapping[str, Method] | None = None,
+    *,
+    topics: Mapping[str, Method] | None = None,
+    dissections: Mapping[str, Method] | None = None,
+    fields: Mapping[str, float | tuple[float, float]] | None = None,
+    truth: Iterable[Truth] | None = None,
     n: int = 200,
     seed: int = world.HELD_OUT_SEED,
-    truth: Iterable[tuple] | None = None,
+    progress: bool = True,
 ) -> ScoreCard:
-    """Methods against the world's truth, on n held-out scenes.
+    """Score methods against the truth of the procedural world, on held-out scenes.
 
-    attributions: name -> f(net, image (H, W, 3) uint8, target) giving a map (H, W), high where the target is seen;
-        without any method at all, plain gradient saliency is scored. The object's true class is the target.
-    topics: name -> f(net, images (N, H, W, 3), k) giving a group (N,) for each image of one class; scored for every
-        class that has k > 1 styles, n scenes of each.
-    dissections: name -> f(net, images) giving {concept: masks (N, H, W)}.
-    fields: layer -> estimated size of its receptive field in pixels, or (rows, columns).
-    truth: what attributions are scored on instead of the world: (image, target, mask (H, W) bool of the image) of
-        annotated photographs, such as `annotated` gives; the mask is cut to what the network is shown.
-    Raises NetworkError if the network does not know the world's classes, SettingError for wrong settings or outputs.
+    Parameters
+    ----------
+    net : Network
+        A network of the world's classes, such as ``cx.load("worldnet")``.
+    attributions : mapping, optional
+        By name, ``f(net, image, target)`` with an image (H, W, 3) uint8 and the true class; returns a map (H, W), high
+        where the target is seen, or an `Attribution`. Without any method at all, the gradient is scored.
+    topics : mapping, optional
+        By name, ``f(net, images, k)`` with images (N, H, W, 3) of one class; returns a group for each, (N,). Scored on
+        `n` scenes of every class that has k > 1 styles.
+    dissections : mapping, optional
+        By name, ``f(net, images)``; returns masks (N, H, W) by concept.
+    fields : mapping, optional
+        By layer, the estimated size of its receptive field in pixels, or (rows, columns).
+    truth : iterable of (image, target, mask), optional
+        What attributions are scored on in place of the world: annotated photographs, such as `annotated` gives. A mask
+        is (H, W) bool, of the image's size.
+    n : int
+        How many scenes.
+    seed : int
+        The seed of the scenes.
+    progress : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    ScoreCard
+        A table for each kind of method, with means and standard errors.
+
+    Raises
+    ------
+    NetworkError
+        If the network does not have the world's classes.
+    SettingError
+        For settings outside their range, or if a method fails or returns something else.
+    LayerNotFound
+        If there is no such layer.
+
+    Examples
+    --------
+    >>> from functools import partial
+    >>> methods = {"gradcam": partial(cx.attribute, method="gradcam")}
+    >>> card = cx.score(cx.load("worldnet"), methods, n=2, progress=False)
+    >>> sorted(card["attributions"]["gradcam"])
+    ['average precision', 'mass in mask', 'pointing game']
     """
-    if not isinstance(n, int) or n < 1:
+    if not isinstance(n, (int, np.integer)) or n < 1:
         raise SettingError(f"n is {n!r}; expected how many scenes to score on, 1 or more.")
     if truth is not None and not attributions:
         raise SettingError("truth was given without attributions; expected methods to score on it, by name.")
+    given = {"topics": topics, "dissections": dissections, "fields": fields, "truth": truth}
+    words = [net.to_python(), *(["attributions"] if attributions else [])]
+    words += [f"{name}={name}" for name, value in given.items() if value is not None]
     if not (attributions or topics or dissections or fields):
-        attributions = {"gradient": gradient_saliency}
-    card = ScoreCard()
+        attributions = {"gradient": partial(attribute, method="gradient")}
+    card = ScoreCard(python=f"cx.score({', '.join([*words, f'n={n}', f'seed={seed}'])})")
     if attributions:
-        scored_on = _scenes(net, n, seed) if truth is None else truth
-        card.append(_attributions(net, attributions, scored_on, "scenes" if truth is None else "photographs"))
+        images, what, total = (_scenes(net, n, seed), "scenes", n) if truth is None else (truth, "photographs", None)
+        bar = tqdm(images, desc="attributions", unit="image", total=total, disable=not progress)
+        card.append(_attributions(net, attributions, bar, what))
     if topics:
-        card.append(_topics(net, topics, n, seed))
+        card.append(_topics(net, topics, n, seed, progress))
     if dissections:
-        card.append(_dissections(net, dissections, n, seed))
+        card.append(_dissections(net, dissections, n, seed, progress))
     if fields:
-        errors = {name: ((measures.field_error(size, net.layers[name]), 0.0),) for name, size in fields.items()}
-        card.append(Table("receptive fields", ("error in strides",), errors))
+        errors: dict[str, Row] = {
+            name: ((measures.field_error(size, net.layers[name]), 0.0),) for name, size in fields.items()
+        }
+        card.append(ScoreTable("receptive fields", ("error in strides",), errors))
     return card
 
 
-def gradient_saliency(net: Network, image, target: int) -> np.ndarray:
-    """The largest absolute derivative of a class score over a pixel's channels: (H, W).
+def crop_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The part of an image's mask that `Network.pixels_of` shows the network, at the size of its input.
 
-    Source: Simonyan et al., Deep inside convolutional networks, 2014, section 3.
+    Parameters
+    ----------
+    mask : np.ndarray
+        (H, W) bool, of the image's size.
+    size : tuple of int
+        (rows, columns) of the network's input.
+
+    Returns
+    -------
+    np.ndarray
+        (rows, columns) bool.
+
+    Raises
+    ------
+    SettingError
+        If the mask has no two dimensions.
     """
-    x = net.pixels_of(image)
-    return unit_gradient(net, net.scores.name, x, [target])[0].abs().amax(0).cpu().numpy()
+    mask = np.asarray(mask, bool)
+    if mask.ndim != 2:
+        raise SettingError(f"a mask of shape {mask.shape} was given; expected (H, W), as the image.")
+    return crop_and_resize(torch.from_numpy(mask)[None].float() * 255, size)[0].numpy() > 127
 
 
-def _mean(values: list[float]) -> tuple[float, float]:
-    values = np.asarray(values, np.float64)
-    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
+def _mean(values: Sequence[float]) -> tuple[float, float]:
+    """The mean and its standard error."""
+    array = np.asarray(values, np.float64)
+    return float(array.mean()), float(array.std(ddof=1) / np.sqrt(len(array))) if len(array) > 1 else 0.0
 
 
-def _called(kind: str, name: str, method: Callable, *args):
-    """What a method returns; its own failure says which method it was."""
+def _call(kind: str, name: str, method: Method, *args: Any) -> Any:
+    """What a method returns; an error of its own says which method it was."""
     try:
         return method(*args)
     except Exception as error:
         raise SettingError(f"the {kind} {name!r} failed on a picture ({brief(error)}); mend it.") from error
 
 
-def _scenes(net: Network, n: int, seed: int) -> Iterator[tuple]:
+def _scenes(net: Network, n: int, seed: int) -> Iterator[Truth]:
     unknown = [name for name in world.CLASSES if name not in net.labels]
     if unknown:
         raise NetworkError(
@@ -148,74 +268,70 @@ def _scenes(net: Network, n: int, seed: int) -> Iterator[tuple]:
         yield scene.image, net.labels.index(scene.name), scene.mask
 
 
-def _attributions(net: Network, methods: Mapping[str, Attribution], truth: Iterable[tuple], what: str) -> Table:
+def _attributions(net: Network, methods: Mapping[str, Method], truth: Iterable[Truth], what: str) -> ScoreTable:
     chance = np.random.RandomState(0)
-    shade = _middle(net.size)
-    baselines: dict[str, Attribution] = {
+    centre = _centre(net.size)
+    baselines: dict[str, Method] = {
         "a random map": lambda net, image, target: chance.rand(*net.size),
-        "the picture's middle": lambda net, image, target: shade,
+        "the picture's middle": lambda net, image, target: centre,
     }
     found: dict[str, list[tuple[float, ...]]] = {}
     areas = []
-    for image, target, mask in truth:
-        mask = _as_shown(mask, net.size)
+    for image, target, whole_mask in truth:
+        mask = crop_mask(whole_mask, net.size)
         areas.append(mask.mean())
         for name, method in {**methods, **baselines}.items():
-            result = _called("attribution", name, method, net, image, target)
+            result = _call("attribution", name, method, net, image, target)
             result = getattr(result, "map", result)
             scores = (measures.pointing, measures.mass_in_mask, measures.average_precision)
             found.setdefault(name, []).append(tuple(float(f(result, mask)) for f in scores))
     if not areas:
         raise SettingError("truth is empty; expected at least one (image, target, mask).")
-    rows = {name: tuple(_mean(column) for column in zip(*values, strict=True)) for name, values in found.items()}
+    rows: dict[str, Row] = {
+        name: tuple(_mean(column) for column in zip(*values, strict=True)) for name, values in found.items()
+    }
     note = f"{len(areas)} {what}; the object covers {np.mean(areas):.1%} of a picture on average."
-    return Table("attributions", ("pointing game", "mass in mask", "average precision"), rows, note)
+    return ScoreTable("attributions", ("pointing game", "mass in mask", "average precision"), rows, note)
 
 
-def _as_shown(mask, size: tuple[int, int]) -> np.ndarray:
-    """The part of an image's mask that `Network.pixels_of` shows the network, at its size."""
-    mask = np.asarray(mask, bool)
-    if mask.ndim != 2:
-        raise SettingError(f"a mask of shape {mask.shape} was given; expected (H, W), as the image.")
-    return crop_and_resize(torch.from_numpy(mask)[None].float() * 255, size)[0].numpy() > 127
-
-
-def _middle(size: tuple[int, int]) -> np.ndarray:
-    """A hill in the middle: what a method must beat in a world where objects are rarely at the edge."""
+def _centre(size: tuple[int, int]) -> np.ndarray:
+    """A Gaussian at the centre: the baseline of a world whose objects are rarely at the edge."""
     rows, columns = (np.linspace(-2, 2, side) for side in size)
     return np.exp(-(rows[:, None] ** 2) - columns[None, :] ** 2)
 
 
-def _topics(net: Network, methods: Mapping[str, Callable], n: int, seed: int) -> Table:
-    rows = {}
+def _topics(net: Network, methods: Mapping[str, Method], n: int, seed: int, progress: bool) -> ScoreTable:
+    rows: dict[str, Row] = {}
     classes = [name for name in world.CLASSES if len(world.STYLES[name]) > 1]
     scenes = {name: world.dataset(n, seed, net.size[0], names=[name]) for name in classes}
-    for method_name, method in methods.items():
-        values = []
-        for name in classes:
-            images = np.stack([scenes[name].scene(k).image for k in range(n)])
-            groups = _called("topics", method_name, method, net, images, len(world.STYLES[name]))
-            truth = scenes[name].styles
-            values.append((measures.rand_index(groups, truth), measures.purity(groups, truth)))
-            rows[f"{method_name}, {name}"] = tuple((value, 0.0) for value in values[-1])
-        rows[f"{method_name}, all"] = tuple(_mean(column) for column in zip(*values, strict=True))
+    with tqdm(total=len(methods) * len(classes), desc="topics", unit="class", disable=not progress) as bar:
+        for method_name, method in methods.items():
+            values = []
+            for name in classes:
+                images = np.stack([scenes[name].scene(k).image for k in range(n)])
+                groups = _call("topics", method_name, method, net, images, len(world.STYLES[name]))
+                truth = scenes[name].styles
+                values.append((measures.rand_index(groups, truth), measures.purity(groups, truth)))
+                rows[f"{method_name}, {name}"] = tuple((value, 0.0) for value in values[-1])
+                bar.update()
+            rows[f"{method_name}, all"] = tuple(_mean(column) for column in zip(*values, strict=True))
     note = f"{n} scenes of each class; k is the true number of styles."
-    return Table("topics", ("adjusted Rand index", "purity"), rows, note)
+    return ScoreTable("topics", ("adjusted Rand index", "purity"), rows, note)
 
 
-def _dissections(net: Network, methods: Mapping[str, Callable], n: int, seed: int) -> Table:
+def _dissections(net: Network, methods: Mapping[str, Method], n: int, seed: int, progress: bool) -> ScoreTable:
     scenes = world.dataset(n, seed, net.size[0])
     pairs = [scenes.concepts(k) for k in range(n)]
     images = np.stack([image for image, _ in pairs])
     nothing = np.zeros(images.shape[1:3], bool)
     known = sorted({concept for _, masks in pairs for concept in masks})
-    rows = {}
-    for name, method in methods.items():
+    rows: dict[str, Row] = {}
+    for name, method in tqdm(methods.items(), desc="dissections", unit="method", disable=not progress):
         values = []
-        for concept, predicted in _called("dissection", name, method, net, images).items():
+        for concept, predicted in _call("dissection", name, method, net, images).items():
             if concept not in known:
                 raise SettingError(
-                    f"the dissection {name!r} speaks of {concept!r}, which is no concept of these scenes; expected "
+                    f"the dissection {name!r} returned {concept!r}, which is no concept of these scenes; expected "
                     f"names such as {known[0]!r}."
                 )
             truth = np.stack([masks.get(concept, nothing) for _, masks in pairs])
@@ -223,4 +339,4 @@ def _dissections(net: Network, methods: Mapping[str, Callable], n: int, seed: in
             rows[f"{name}, {concept}"] = ((values[-1], 0.0),)
         if values:
             rows[f"{name}, all"] = (_mean(values),)
-    return Table("dissection", ("intersection over union",), rows, f"{n} scenes.")
+    return ScoreTable("dissection", ("intersection over union",), rows, f"{n} scenes.")

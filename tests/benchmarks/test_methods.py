@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 import cnnexplore as cx
-from cnnexplore.evaluation.scorecard import _as_shown
+from cnnexplore.evaluation import crop_mask
 
 # ImageNet's numbers of what COCO calls by one name; things of COCO that ImageNet has not are left out.
 SAME = {
@@ -29,7 +29,7 @@ def truths(net, folder, count=None):
     """(image, target, mask): the likeliest class that is outlined on 2 to 60 % of what the network is shown."""
     found = []
     for image, masks in cx.annotated(folder):
-        shown = {name: _as_shown(mask, net.size).mean() for name, mask in masks.items() if name in SAME}
+        shown = {name: crop_mask(mask, net.size).mean() for name, mask in masks.items() if name in SAME}
         there = [name for name, area in shown.items() if 0.02 < area < 0.6]
         if there:
             scores = net.activations(image, net.scores.name).flatten()

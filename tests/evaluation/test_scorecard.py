@@ -1,5 +1,8 @@
 """The score card: methods whose score is known score that, and what is wrong gets a sentence."""
 
+import csv
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +10,7 @@ from torch import nn
 
 import cnnexplore as cx
 from cnnexplore import world
-from cnnexplore.evaluation import measures, scorecard
+from cnnexplore.evaluation import measures
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +53,21 @@ def test_a_method_is_told_the_true_class_and_may_give_an_attribution(net, truth)
 
 
 def test_the_gradient_is_by_the_pixel_value(uneven_pixels):
+    """What a card scores without a method of its own: the derivative by pixel value, whatever the std."""
     net = uneven_pixels
     image = np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)
     x = net.pixels_of(image).double().requires_grad_()
     std = torch.tensor(net.pixels.std, dtype=torch.float64).view(1, -1, 1, 1)
     net.module(x / std)[0, 2].backward()
-    found = scorecard.gradient_saliency(net, image, 2)
-    np.testing.assert_allclose(found, x.grad[0].abs().amax(0).numpy(), rtol=1e-6)
+    expected = x.grad[0].abs().amax(0).numpy()
+    mask = np.zeros((12, 12), bool)
+    mask[3:9, 2:7] = True
+    truth = [(image, 2, mask)]
+    rows = cx.score(net, {"here": partial(cx.attribute, method="gradient")}, truth=truth, progress=False)[
+        "attributions"
+    ]
+    assert rows["here"]["mass in mask"] == pytest.approx(expected[mask].sum() / expected.sum(), rel=1e-6)
+    np.testing.assert_allclose(cx.attribute(net, image, 2).map, expected, rtol=1e-6)
 
 
 def test_the_gradient_is_that_of_the_score_before_the_softmax():
@@ -67,12 +78,27 @@ def test_the_gradient_is_that_of_the_score_before_the_softmax():
     image = np.full((8, 8, 3), 100, np.uint8)
     expected = weights.weight[4].detach().view(3, 8, 8).abs().amax(0).numpy()
     for net in (plain, with_softmax):
-        assert np.allclose(scorecard.gradient_saliency(net, image, 4), expected, atol=1e-7)
+        assert np.allclose(cx.attribute(net, image, 4).map, expected, atol=1e-7)
 
 
 def test_without_a_method_the_gradient_is_scored(net):
-    rows = cx.score(net, n=2)["attributions"]
+    rows = cx.score(net, n=2, progress=False)["attributions"]
     assert list(rows) == ["gradient", "a random map", "the picture's middle"]
+    explicit = cx.score(net, {"mine": partial(cx.attribute, method="gradient")}, n=2, progress=False)["attributions"]
+    assert rows["gradient"] == explicit["mine"]
+
+
+def test_a_card_is_written_as_a_table_and_says_how_it_was_made(net, tmp_path, refused):
+    fields = {"conv1": 5}
+    card = cx.score(net, fields=fields, n=3, progress=False)
+    card.save(tmp_path / "card.csv")
+    with open(tmp_path / "card.csv", newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file)) == [
+            ["kind", "method", "score", "mean", "standard error"],
+            ["receptive fields", "conv1", "error in strides", "0.0", "0.0"],
+        ]
+    assert eval(card.to_python(), {"cx": cx, "net": net, "fields": fields}) == card
+    refused(cx.SettingError, lambda: card.save(tmp_path / "card.png"), ".csv")
 
 
 def test_topics_are_scored_for_every_class_with_styles(net):
