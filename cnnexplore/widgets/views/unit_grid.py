@@ -54,7 +54,8 @@ class UnitGrid(View):
     Examples
     --------
     >>> import numpy as np
-    >>> grid = UnitGrid(3, 8, captions=["edge", "corner"])
+    >>> import cnnexplore as cx
+    >>> grid = cx.UnitGrid(3, 8, captions=["edge", "corner"])
     >>> grid.put([0, 2], np.zeros((2, 8, 8, 3), np.uint8))
     >>> grid.done
     2
