@@ -165,3 +165,24 @@ def test_a_page_that_closes_without_a_word_is_dropped():
     assert views == [1, 2, 1]
     grid.receive({"kind": "gone", "view": "alive"})
     assert views == [1, 2, 1, 0]
+
+
+def test_malformed_messages_end_no_run(keep):
+    panel = keep(cx.InversionPanel(cx.load("lenet", device="cpu"), cx.digit(3), "conv1", steps=30))
+    views = [panel.estimate, panel.original, panel.run_view, panel.map.view]
+    wrong = [None, [], "x", {"kind": []}, {"kind": "pick", "row": math.nan, "column": 0}, {"kind": "window"}]
+    wrong += [
+        {"kind": "scrub", "step": -1},
+        {"kind": "scrub", "step": 10**400},
+        {"kind": "ack", "view": "a", "seq": "1"},
+    ]
+    wrong += [
+        {"kind": "stroke", "cells": [[0]], "brush": 1, "erases": 0},
+        {"kind": "ready"},
+        {"kind": "gone", "view": 3},
+    ]
+    for content in wrong * 10:
+        for view in views:
+            view.receive(content)
+    assert panel.wait(60)
+    assert panel.runner.state == "finished"

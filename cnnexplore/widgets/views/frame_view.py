@@ -117,7 +117,7 @@ class FrameView(View):
             One, (H, W, 3), or a batch, (N, H, W, 3).
         """
         self._note_shape(pictures)
-        self.stream.show(partial(frame_message, pictures))
+        self.stream.show(partial(_frame_message, pictures))
 
     def offer(self, make: Callable[[], np.ndarray]) -> bool:
         """Draw the newest picture of a loop if a frame is due.
@@ -136,7 +136,7 @@ class FrameView(View):
         def message() -> Frame:
             pictures = make()
             self._note_shape(pictures)
-            return frame_message(pictures)
+            return _frame_message(pictures)
 
         return self.stream.offer(message)
 
@@ -162,8 +162,8 @@ class FrameView(View):
         return None
 
 
-def frame_message(pictures: np.ndarray) -> Frame:
-    """Return the message of (H, W, 3) or (N, H, W, 3) uint8: raw RGB, lossless and the cheapest to make and to draw."""
+def _frame_message(pictures: np.ndarray) -> Frame:
+    """The message of (H, W, 3) or (N, H, W, 3) uint8: raw RGB, lossless and the cheapest to make and to draw."""
     n, h, w = (1, *pictures.shape[:2]) if pictures.ndim == 3 else pictures.shape[:3]
     return {"w": w, "h": h, "n": n}, [np.ascontiguousarray(pictures).data]
 

@@ -142,7 +142,7 @@ def _rows(run: Run, first: int) -> bytes:
     """Float32 rows of step, C x data term (or response), priors and metric, from a step on; means of a batch."""
     history = run.records(first)
     rows = np.empty((len(history), 4), np.float32)
-    priors = sum(history[prior.name] for prior in run.priors)
+    priors = sum((history[prior.name] for prior in run.priors), np.zeros_like(history["energy"]))
     sign = 1 if run.loss.metric_name == "error" else -1  # a response is the negative of its data term
     rows[:, 0] = history["step"].mean(1) + 1
     rows[:, 1] = sign * (history["energy"] - priors).mean(1)
