@@ -215,7 +215,8 @@ class PatchDatabase:
         other = copy(self)
         other.matching, other._indices = _changed(self.matching, changes), {}
         if changes and self._python != _NAME:
-            other._python = f"{self._python}.with_matching({_arguments(changes)})"
+            new = {name: getattr(other.matching, name) for name in changes}
+            other._python = f"{self._python}.with_matching({_arguments(new)})"
         return other
 
     @property
@@ -452,7 +453,8 @@ def _changed(before: Matching, changes: dict[str, Any]) -> Matching:
             raise SettingError(f"a patch database has no setting {name!r}; it has {', '.join(sorted(known))}.")
         if not (name == "size" and value is None) and (not isinstance(value, (int, np.integer)) or value < 1):
             raise SettingError(f"{name} is {value!r}; expected a whole number, 1 or more.")
-    return replace(before, **changes)
+    numbers: dict[str, Any] = {name: value if value is None else int(value) for name, value in changes.items()}
+    return replace(before, **numbers)
 
 
 def _fill_from_nearest(picture: np.ndarray, known: np.ndarray) -> np.ndarray:

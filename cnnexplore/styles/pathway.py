@@ -146,6 +146,7 @@ class Pathway:
         k : int
             Rows and columns that are open.
         """
+        row, column, k = (int(v) if isinstance(v, np.integer) else v for v in (row, column, k))
         python = f"cx.Pathway.location({row!r}, {column!r}, {k!r})"
         return _build({"m5": [_Window(named_masks.window(row, column, row + k, column + k))]}, False, python)
 
@@ -201,7 +202,7 @@ class Pathway:
             raise SettingError(f"depth is {depth!r}; expected 1 for m7, 2 for m6 and m7, 3 for m5, m6 and m7.")
         parts = {name: [_OfImage(name, image)] for name in _DEPTHS[depth]}
         more = ", relu=True" if relu else ""
-        return _build(parts, relu, f"cx.Pathway.of({image_to_python(image)}, {depth!r}{more})")
+        return _build(parts, relu, f"cx.Pathway.of({image_to_python(image)}, {int(depth)}{more})")
 
 
 def as_pathway(topic: Any) -> Pathway:
@@ -211,6 +212,11 @@ def as_pathway(topic: Any) -> Pathway:
     ----------
     topic : Pathway, Topic or array_like
         A pathway, which is returned; a topic, through its distinctive units; or a mask m7, one number per unit.
+
+    Returns
+    -------
+    Pathway
+        The pathway.
 
     Raises
     ------
@@ -234,6 +240,11 @@ def pathway_weight(net: Network) -> float:
     ----------
     net : Network
         A classifier.
+
+    Returns
+    -------
+    float
+        C for `maximize` with a pathway.
     """
     return 4 * paper_weight(net.scores, net.size)
 

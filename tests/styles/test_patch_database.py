@@ -140,7 +140,7 @@ def test_a_database_says_the_python_that_makes_it(net, tmp_path):
     made = cx.PatchDatabase(lenet, None, "conv2", k=4, progress=False)
     assert made.to_python() == "cx.PatchDatabase(cx.load('lenet'), None, 'conv2', k=4)"
     assert eval(made.to_python(), {"cx": cx}).matching == made.matching
-    assert made.with_matching(size=5).to_python() == made.to_python() + ".with_matching(size=5)"
+    assert made.with_matching(size=np.int64(5)).to_python() == made.to_python() + ".with_matching(size=5)"
     assert cx.PatchDatabase(net, pictures(3), "conv2", progress=False).to_python() == "patches"
     Image.fromarray(pictures(1)[0]).save(tmp_path / "a.png")
     folder = cx.PatchDatabase(lenet, tmp_path, "conv2", metric="activation", progress=False)

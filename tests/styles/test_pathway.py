@@ -293,7 +293,15 @@ def test_the_code_remakes_the_pathway_and_the_picture(way):
     assert np.array_equal(inverted.picture, eval(inverted.to_python()).picture)
 
 
-def test_a_long_mask_is_packed_and_unpacked():
+def test_numbers_of_numpy_are_numbers():
+    one, two = np.arange(1, 3)
+    assert cx.Pathway.location(one, two, two).to_python() == "cx.Pathway.location(1, 2, 2)"
+    assert cx.Pathway.ensemble(two, keep=np.float64(0.25)).to_python() == "cx.Pathway.ensemble(2, keep=0.25)"
+    assert cx.Pathway.of("scene.png", two).to_python() == "cx.Pathway.of('scene.png', 2)"
+    assert cx.Pathway.location(one, two, two).masks(network(Functional)).m5.sum() == 6 * 4
+
+
+def test_a_long_mask_is_compressed_text():
     for count in (145, 1024, 4096):
         mask = np.random.default_rng(count).random(count) < 0.5
         text = eval(cx.Pathway(m7=mask).to_python().removeprefix("cx.Pathway(m7=").removesuffix(")"))
