@@ -142,6 +142,7 @@ def receptive_field(
     patch = checked_integer("patch", patch, 1, what="its side in pixels")
     if stride is not None:
         stride = checked_integer("stride", stride, 1, what="pixels")
+    k = checked_integer("k", k, 1, what="how many images")
     top = top_of_unit(net, where, number, images, k, progress)
     patch = max(1, min(patch, math.ceil(min(where.rf_size) / 2), *net.size))
     step = min(max(1, round(min(where.rf_stride) / 2)), 3, patch) if stride is None else min(stride, patch)
@@ -186,12 +187,12 @@ def receptive_field(
 
 
 def top_of_unit(net: Network, layer: Layer, unit: int, images: object, k: int, progress: bool) -> TopPatches:
-    """The top patches of one unit: computed, or taken from those that were given instead of images."""
+    """The k top patches of one unit: computed, or the first of those that were given instead of images."""
     if not isinstance(images, TopPatches):
         return top_patches(net, layer.name, unit, images, k=k, progress=progress)
     if images.layer != layer:
         raise SettingError(f"the top patches are of {images.layer.name}; expected {layer.name}'s.")
-    return images.only(unit)
+    return images.only(unit, k)
 
 
 def _add(total: np.ndarray, count: np.ndarray, values: np.ndarray, corner: tuple[int, int]) -> None:

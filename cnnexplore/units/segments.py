@@ -131,7 +131,7 @@ def unit_segments(
         raise SettingError(
             f"the field is of unit {field.unit} of {field.layer.name}; expected that of unit {number} of {where.name}."
         )
-    top = top_of_unit(net, where, number, images, count, progress).only(number, count)
+    top = top_of_unit(net, where, number, images, count, progress)
     x = net.pixels_of([top.images[int(n)] for n in top.indices[0]])
     with torch.no_grad():
         maps = as_maps(net.probe(where.name)(net.feed(x))[where.name], where)[:, number].float().cpu().numpy()

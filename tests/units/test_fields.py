@@ -107,6 +107,9 @@ def test_the_middle_of_a_field_that_looks_at_its_middle_only():
     assert np.array_equal(found.mask.nonzero()[0].min() >= 3, True)
     assert found.mask[3:6, 3:6].sum() == found.mask.sum()
     assert found.size <= 3
+    top = cx.top_patches(net, "conv1", None, IMAGES, k=6, progress=False)
+    two = cx.receptive_field(net, "conv1", 0, top, k=2, progress=False)
+    assert two.top.indices.tolist() == [top.indices[0, :2].tolist()]
 
 
 @pytest.mark.parametrize("layer", ["conv1", "pool1", "conv2", "pool2"])
