@@ -6,7 +6,7 @@ from lab import write_notebook
 
 
 def test_one_looks_at_the_same_thing_through_all_panels(folder, notebook, page, photograph):
-    make = "explorer = cx.explore(cx.load('worldnet', device='cpu'), cx.scene(7, 'church').image)\nwhole"
+    make = "explorer = cx.explore(cx.load('worldnet', device='cpu'), cx.scene(7, 'church').image)\nexplorer"
     write_notebook(folder / "explorer.ipynb", "import cnnexplore as cx", make)
     opened = notebook("explorer.ipynb")
     opened.run_all()

@@ -59,8 +59,8 @@ class LocationMap:
         self.on_change: Callable[[], object] = lambda: None
         self.view = FrameView((1, 1), windows=True)
         self.view.on_window = self._switch
-        self.all = w.Button(description="open all", tooltip="open every position of pool5 again")
-        self.all.layout = w.Layout(width="128px", margin="2px 0")
+        layout = w.Layout(width="128px", margin="2px 0")  # a layout that is replaced later is never closed
+        self.all = w.Button(description="open all", tooltip="open every position of pool5 again", layout=layout)
         self.all.on_click(lambda _: self._set_mask(np.ones(self._grid, bool)))
         self.widget = w.VBox([self.view, self.all], layout=w.Layout(margin="6px 14px 0 0", width="170px"))
         self._draw()
