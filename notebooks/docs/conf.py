@@ -46,6 +46,7 @@ suppress_warnings = ["mystnb.unknown_mime_type"]
 
 # Reference
 
+default_role = "name"
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints = "none"
 autodoc_preserve_defaults = True

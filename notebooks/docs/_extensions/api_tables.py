@@ -1,4 +1,4 @@
-"""The directive `api`: public names in a table with links, and below it the docstring of each.
+"""The directive `api`: public names in a table with links, and below it the docstring of each; and the role `name`.
 
 Its lines are either rooms, such as `cnnexplore.preimage`, which stand for all names of `cnnexplore.__all__` that live
 there, or dotted names of anything else.
@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from typing import Any
 
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
+from sphinx.domains.python import PyXRefRole
 from sphinx.util.docutils import SphinxDirective
 
 import cnnexplore
 
-_ROLES = {"class": "class", "exception": "exc", "module": "mod", "function": "func"}
+_ROLES = {"function": "func", "class": "class", "module": "mod", "exception": "exc"}  # in the order of the entries
 
 
 def _kind(value: object) -> str:
@@ -43,7 +45,8 @@ def _named(line: str) -> list[tuple[str, object]]:
     if line.startswith("module "):
         return [(line.split()[1], importlib.import_module(line.split()[1]))]
     if line in cnnexplore._ROOMS:
-        return [(f"cnnexplore.{name}", getattr(cnnexplore, name)) for name in cnnexplore._ROOMS[line]]
+        found = [(f"cnnexplore.{name}", getattr(cnnexplore, name)) for name in cnnexplore._ROOMS[line]]
+        return sorted(found, key=lambda pair: list(_ROLES).index(_kind(pair[1])))
     module, _, name = line.rpartition(".")
     return [(line, getattr(importlib.import_module(module), name))]
 
@@ -87,7 +90,15 @@ class Api(SphinxDirective):
         return lines
 
 
+def name(role: str, raw: str, text: str, line: int, inliner: Any, *rest: Any) -> tuple[list[nodes.Node], list]:
+    """What stands in single backticks: a link for `Network.predict`, `Prior` or `solvers()`; plain for an argument."""
+    if "." in text or text.endswith("()") or text[:1].isupper():
+        return PyXRefRole()("py:obj", raw, text, line, inliner)
+    return [nodes.literal(raw, text)], []
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Register the directive."""
+    """Register the directive and the role."""
     app.add_directive("api", Api)
+    app.add_role("name", name)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
