@@ -13,8 +13,9 @@ from ..network import Network, centre_crop, class_score_layer, read_image, resol
 def salient_part(net: Network, image: Any, target: int | str | None = None, *, area: float = 0.12) -> np.ndarray:
     """Find the part of an image that a class depends on most, as one region without holes.
 
-    |d score / d pixel|, the largest over the colours, is smoothed and thresholded so that `area` of the network's input
-    is above the threshold. The connected region with the largest sum is kept, closed, and its holes are filled.
+    The absolute gradient of the score with respect to the pixels, its largest value over the colours, is smoothed and
+    thresholded so that `area` of the network's input is above the threshold. The connected region with the largest sum
+    is kept, closed, and its holes are filled.
 
     Parameters
     ----------
