@@ -79,8 +79,8 @@ def test_training_without_data_is_one_sentence(tmp_path, monkeypatch, capsys):
     assert not out.exists()
 
 
-def test_an_error_of_ones_own_is_not_hidden(monkeypatch):
-    """Only what is raised on purpose becomes a sentence; a bug keeps its traceback."""
+def test_an_unexpected_error_keeps_its_traceback(monkeypatch):
+    """Only an ExploreError becomes a sentence."""
 
     def broken(*args, **kwargs):
         raise ZeroDivisionError

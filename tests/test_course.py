@@ -1,4 +1,4 @@
-"""The course folder: copies that never overwrite what a person wrote."""
+"""The course folder: copies never overwrite a changed notebook."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_file_that_did_not_come_from_here_is_kept(tmp_path):
     assert (tmp_path / LAB1).read_text() == "something of mine"
 
 
-def test_a_copy_that_nobody_touched_is_updated(tmp_path, monkeypatch):
+def test_an_unchanged_copy_is_updated(tmp_path, monkeypatch):
     old = tmp_path / "old" / "labs"
     old.mkdir(parents=True)
     (old / "01_what_a_layer_keeps.ipynb").write_text("an earlier version")

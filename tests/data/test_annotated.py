@@ -1,4 +1,4 @@
-"""Outlined photographs: masks where the outlines are, also after the photograph is cut to a network's input."""
+"""Annotated photographs: masks follow the polygons, also after the photograph is cropped to a network's input."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_masks_lie_on_what_they_outline(folder):
+def test_masks_follow_the_polygons(folder):
     [(image, masks)] = list(cx.annotated(folder))
     assert list(masks) == ["dog"]
     assert masks["dog"].shape == (40, 60)
@@ -44,7 +44,7 @@ def test_scored_where_the_network_looks(folder):
     assert card[0].note.startswith("2 photographs")
 
 
-def test_what_is_wrong_gets_a_sentence(folder, refused):
+def test_wrong_input_gets_a_sentence(folder, refused):
     net = cx.Network(nn.Conv2d(3, 2, 3), size=20)
     refused(cx.ImageError, lambda: list(cx.annotated(folder / "images")), "classes.txt")
     refused(cx.SettingError, lambda: cx.score(net, {"a": len}, truth=[]), "empty")

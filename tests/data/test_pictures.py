@@ -1,4 +1,4 @@
-"""Photographs and digits that are always at hand."""
+"""Bundled photographs and digits."""
 
 import socket
 
@@ -10,7 +10,7 @@ import cnnexplore as cx
 
 @pytest.fixture(autouse=True)
 def offline(monkeypatch):
-    """A class-room without a network."""
+    """No internet connection."""
 
     def refuse(*args, **kwargs):
         raise OSError("there is no network here")

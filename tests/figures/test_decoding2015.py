@@ -1,4 +1,4 @@
-"""The figures of decoding2015: what they show, and the numbers behind them."""
+"""The figures of decoding2015: their cells and the numbers behind them."""
 
 from __future__ import annotations
 

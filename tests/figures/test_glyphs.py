@@ -1,4 +1,4 @@
-"""Pictures of descriptors: on images whose edges are known."""
+"""Pictures of descriptors, on images with known edges."""
 
 import numpy as np
 import pytest

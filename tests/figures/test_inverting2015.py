@@ -1,4 +1,4 @@
-"""The figures and the trade-off of inverting2015 on a small network, and that the data behind them is what was run."""
+"""The figures and the trade-off of inverting2015 on a small network: cells and tables hold the runs' results."""
 
 import numpy as np
 import pytest
@@ -37,12 +37,12 @@ def test_a_figure_shows_its_runs(net, number):
 def test_errors_of_the_trade_off_are_in_units_of_the_distance_between_images(net):
     images = [IMAGE, 255 - IMAGE, np.full_like(IMAGE, 40)]
     table = cx.figure("inverting2015.table3", net, images, layers=["conv2"], **QUICK)
-    codes = [net.activations(image, "conv2").double().numpy().ravel() for image in images]
-    apart = np.mean([np.linalg.norm(codes[i] - codes[j]) for i, j in ((0, 1), (0, 2), (1, 2))])
+    activations = [net.activations(image, "conv2").double().numpy().ravel() for image in images]
+    apart = np.mean([np.linalg.norm(activations[i] - activations[j]) for i, j in ((0, 1), (0, 2), (1, 2))])
     for weight in (1, 10, 100):
         for k, image in enumerate(images):
             alone = inverting2015.inverted(net, image, "conv2", weight, **QUICK)
-            expected = alone.error * np.linalg.norm(codes[k]) / apart
+            expected = alone.error * np.linalg.norm(activations[k]) / apart
             assert table.values[f"TV {weight}", "conv2"][k] == pytest.approx(expected, rel=1e-4)
     assert table.columns == ["conv2"]
     assert not table.published

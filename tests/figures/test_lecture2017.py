@@ -1,4 +1,4 @@
-"""The lecture's pictures on small networks: each shows what its method gives."""
+"""The lecture's pictures on small networks: each cell holds the result of its method, computed here again."""
 
 import numpy as np
 import pytest

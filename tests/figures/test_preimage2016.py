@@ -1,4 +1,4 @@
-"""The figures of preimage2016 on a small network: what they show, and that the data behind them is what was run."""
+"""The figures and tables of preimage2016 on a small network: cells and tables hold the runs' results."""
 
 import json
 
@@ -85,8 +85,8 @@ def test_the_box_is_what_the_window_sees(net):
     # units 5 and 6 of 12, stride 2, field 3: pixels 2 * 5 - 1 to 2 * 6 + 1
     assert sheet.rows[0][1].box == (9, 9, 13, 13)
     x = net.pixels_of(IMAGE).requires_grad_()
-    code = net.module[0](net.pixels.feed(x))[..., 5:7, 5:7]
-    seen = torch.autograd.grad(code.square().sum(), x)[0][0].abs().sum(0).nonzero()
+    activation = net.module[0](net.pixels.feed(x))[..., 5:7, 5:7]
+    seen = torch.autograd.grad(activation.square().sum(), x)[0][0].abs().sum(0).nonzero()
     assert seen.min(0).values.tolist() + seen.max(0).values.tolist() == [9, 9, 13, 13]
 
 
@@ -169,7 +169,7 @@ def test_a_file_of_other_settings_is_refused(net, tmp_path, refused):
 def test_names(net, refused):
     names = figures.names()
     assert {"preimage2016.5", "preimage2016.table5", "inverting2015.6", "inverting2015.table3"} <= set(names)
-    assert {name: said for name, said in names.items() if not said or len(said) >= 110} == {}
+    assert {name: text for name, text in names.items() if not text or len(text) >= 110} == {}
     refused(cx.SettingError, lambda: cx.figure("preimage2016.55", net), "did you mean", "preimage2016.5")
     refused(cx.SettingError, lambda: cx.figure("nothing.1", net), "no figure")
     refused(cx.SettingError, lambda: preimage2016.table5(net, []), "list of images")

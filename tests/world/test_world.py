@@ -1,4 +1,4 @@
-"""The procedural world: what it says about a picture is what the picture shows."""
+"""The procedural world: its ground truth agrees with its pictures."""
 
 import itertools
 import os
@@ -41,7 +41,7 @@ def difference(a, b):
 
 @few
 @given(seed=st.integers(0, 2**70), name=st.sampled_from(world.CLASSES), size=st.sampled_from((16, 33, 64, 96)))
-def test_masks_tell_which_pixels_the_object_makes(seed, name, size):
+def test_masks_are_the_pixels_that_the_object_changes(seed, name, size):
     s = world.scene(seed, name, size=size)
     assert s.mask.any()
     gone = changed(s.image, s.without("object"))
@@ -171,7 +171,7 @@ def test_a_seed_is_a_picture_in_any_order_and_thread():
 def test_stored_pictures(name):
     path = STORED / f"{name}.png"
     image = world.scene(world.CLASSES.index(name) + 100, name, size=64).image
-    if os.environ.get("CNNEXPLORE_STORE"):  # after a change of the drawings that is meant
+    if os.environ.get("CNNEXPLORE_STORE"):  # after an intended change of the drawings
         Image.fromarray(image).save(path)
     off = np.abs(np.asarray(Image.open(path)).astype(int) - image).max(-1)
     # numpy makes no difference; Pillow 10 fills one edge sample in thousands otherwise than Pillow 13, 1/16 of a pixel

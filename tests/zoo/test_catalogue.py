@@ -1,4 +1,4 @@
-"""What can be loaded by name: the embedded networks and torchvision's, with and without a network to fetch from."""
+"""The catalogue: embedded networks and torchvision's, online and offline."""
 
 import os
 from urllib.error import HTTPError, URLError
@@ -17,7 +17,7 @@ SQUEEZENET_FILE = models.SqueezeNet1_1_Weights.DEFAULT.url.rsplit("/", 1)[-1]
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    """torch.hub's folder, empty; whatever is fetched fails as without a network."""
+    """torch.hub's folder, empty; every download fails as if offline."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
 
     def unreachable(*args, **kwargs):
@@ -97,7 +97,7 @@ def test_without_a_network(hub, refused):
     assert list(hub.iterdir()) == []
 
 
-def test_a_server_that_says_no(hub, monkeypatch, refused):
+def test_a_server_error(hub, monkeypatch, refused):
     def forbidden(*args, **kwargs):
         raise HTTPError("https://example.org", 403, "Forbidden", {}, None)
 

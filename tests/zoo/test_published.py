@@ -1,4 +1,4 @@
-"""The networks of the pre-image papers: tables 1 to 3 of preimage2016, and what cx.load says and takes."""
+"""The networks of the pre-image papers: tables 1 to 3 of preimage2016, and weights files for them."""
 
 import json
 
@@ -37,7 +37,7 @@ SIZES = {"alexnet-caffe": 227, "caffenet": 227, "vgg-m": 224, "vgg-vd-16": 224}
 
 
 def without_numbers(name):
-    """The architecture alone; enough to be traced."""
+    """The architecture without weights, which can be traced."""
     with torch.device("meta"):
         return cx.Network(build(name, 1000).eval(), size=SIZES[name], name=name)
 
@@ -49,7 +49,7 @@ def nets():
 
 @pytest.mark.parametrize("name", TABLES)
 def test_the_papers_tables(nets, name):
-    """The kernel is what the field grew by: 1 + (field - field before) / stride before."""
+    """The kernel follows from the growth of the field: 1 + (field - field before) / stride before."""
     rows = [line.split() for line in TABLES[name].replace("\n", " ").split(", ")]
     layers = [layer for layer in nets[name].layers.values() if layer.kind not in ("Flatten", "Dropout")]
     found, field, stride = [], 1, 1
@@ -129,7 +129,7 @@ def test_random_weights_predict():
     assert 0 < p < 1
 
 
-def test_names_that_are_nearly_right(refused):
+def test_similar_names_are_suggested(refused):
     refused(cx.NetworkError, lambda: cx.load("vgg-n"), "'vgg-m'")
     refused(cx.NetworkError, lambda: cx.load("alexnet-cafe"), "'alexnet-caffe'")
 
@@ -172,7 +172,7 @@ def narrow():
 
 @pytest.mark.parametrize("name", ["alexnet-caffe", "caffenet", "vgg-m"])
 def test_from_the_published_layout_and_back(narrow, tmp_path, name):
-    """What is read computes what the architecture with the same weights does, bit for bit, and has its layers."""
+    """The network read computes what the architecture with the same weights does, to the bit, with the same layers."""
     size = SIZES[name]
     mean = np.full((size, size, 3), np.float32([120, 110, 100]))
     path = write_simplenn(tmp_path / "x.mat", matlab_layers(narrow[name]), meta((size, size, 3), mean, "abc"))

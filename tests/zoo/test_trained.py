@@ -1,4 +1,4 @@
-"""Trained networks: LeNet as shipped, and SqueezeNet on photographs, to the numbers that are promised."""
+"""Accuracy of trained networks: the embedded LeNets, SqueezeNet and AlexNet on photographs."""
 
 from importlib import resources
 
@@ -40,7 +40,7 @@ def test_lenet_on_mnist(lenet, shared):
     x = lenet.pixels.feed(digits.data[:, None].float() - lenet.pixels.mean[0])
     score = accuracy(lenet.module, x, digits.targets)
     assert score >= 0.99
-    # the same through the front door, one image at a time
+    # the same by net.predict, one image at a time
     right = 0
     for k in range(100):
         (label, p), *_ = lenet.predict(digits.data[k].numpy())
@@ -62,10 +62,10 @@ def test_squeezenet_on_photographs(squeezenet, shared):
     assert len(paths) == 100
     right = 0
     for start in range(0, 100, 20):
-        codes = squeezenet.activations(paths[start : start + 20], "pool10").flatten(1)
+        activations = squeezenet.activations(paths[start : start + 20], "pool10").flatten(1)
         right += sum(
-            int(code.argmax()) == int(path.name[:4])
-            for code, path in zip(codes, paths[start : start + 20], strict=True)
+            int(activation.argmax()) == int(path.name[:4])
+            for activation, path in zip(activations, paths[start : start + 20], strict=True)
         )
     assert right >= 50
     label, p = squeezenet.predict(paths[0])[0]
@@ -74,14 +74,14 @@ def test_squeezenet_on_photographs(squeezenet, shared):
 
 
 def test_alexnet_on_photographs(shared):
-    """Five of each of its twenty classes; BGR, groups, response normalisation and rounded pooling all count here."""
+    """Five images of each of its twenty classes; needs right BGR, groups, response normalisation and pooling."""
     net = cx.load(shared / "weights" / "alexnet-imagenette.safetensors", device="cpu")
     right = 0
     for folder in sorted((shared / "data" / "classes20" / "val").iterdir()):
         paths = sorted(folder.glob("*.jpg"))[:5]
         name = folder.name.split("_", 1)[1].replace("_", " ").lower()
-        codes = net.activations(paths, "fc8")
-        right += sum(net.labels[int(code.argmax())].lower() == name for code in codes)
+        activations = net.activations(paths, "fc8")
+        right += sum(net.labels[int(activation.argmax())].lower() == name for activation in activations)
     assert right >= 75
 
 
@@ -96,14 +96,14 @@ def test_inversion_of_a_photograph_at_fire4(squeezenet, shared):
     history = result.history
     assert history["error"][0] > 0.6
     assert history["energy"][-1] < history["energy"][0] / 5
-    # it is a picture of the photograph, not only of its code
+    # it resembles the photograph, not only its activation
     original = squeezenet.pixels_of(path)
     similarity = float(np.corrcoef(result.x.flatten().numpy(), original.flatten().numpy())[0, 1])
     assert similarity > 0.5
 
 
 def test_lenet_smooths_decoded_filters_answer_for_their_units(shared):
-    """On MNIST's test set: the published errors but for conv3, and each class's filter answers most to its own."""
+    """On MNIST's test set: the published errors but for conv3; each class's filter responds most to its own class."""
     images, labels = cx.digits(shared / "data")
     net = cx.load("lenet-smooth", device="cpu")
     x = net.pixels.feed(torch.from_numpy(images)[:, None].float() - net.pixels.mean[0])

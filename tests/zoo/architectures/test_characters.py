@@ -1,4 +1,4 @@
-"""The handmade network: a decoded filter that is fed back excites its own unit most, at every layer."""
+"""The handmade network: a decoded filter as input activates its own unit most, at every layer."""
 
 import pytest
 import torch
@@ -29,23 +29,23 @@ def test_its_sizes_are_the_papers(net):
 @pytest.mark.parametrize("shown", ["as it is", "as a picture"])
 @pytest.mark.parametrize("method", METHODS)
 def test_a_decoded_character_excites_what_it_is_made_of(net, method, shown):
-    """At each layer, each part's and each bar's own unit answers most where the character has it."""
+    """At each layer, the unit of each part and bar responds most at its position in the character."""
     images = torch.from_numpy(cx.decode(net, "conv3", unpool=method).filters)
     if shown == "as a picture":
         top = images.amax((1, 2, 3), keepdim=True)
         images = net.feed(net.pixels_of([(255 * i).byte().numpy()[0] for i in (images / top).clamp(min=0)]))
-    codes = net.probe("conv1", "pool2", "conv3")(images)
+    activations = net.probe("conv1", "pool2", "conv3")(images)
     for k, (character, made_of) in enumerate(CHARACTERS.items()):
-        scores = codes["conv3"][k].flatten()
+        scores = activations["conv3"][k].flatten()
         assert net.labels[scores.argmax()] == character
         assert scores.sort().values[-1] > 1.05 * scores.sort().values[-2]
         for part, (row, column) in zip(made_of, SQUARES, strict=True):
             if part is None:
                 continue
-            assert list(PARTS)[codes["pool2"][k, :, row, column].argmax()] == part
+            assert list(PARTS)[activations["pool2"][k, :, row, column].argmax()] == part
             for bar, down, right in PARTS[part]:
                 for y, x in [(y, x) for y in (0, 1) for x in (0, 1)]:  # a pooled cell is two by two
-                    found = codes["conv1"][k, :, 2 * row + down + y, 2 * column + right + x]
+                    found = activations["conv1"][k, :, 2 * row + down + y, 2 * column + right + x]
                     assert BARS[found.argmax()] == bar
 
 

@@ -137,11 +137,11 @@ def test_directions_and_places():
     x = torch.zeros(1, 1, 25, 25)
     x[..., 17:] = 9  # an edge at the third column of cells
     for image, direction in ((x, 0), (-x, 4), (x.mT, 2), (-x.mT, 6)):
-        code = dsift()(image)[0, :, 0, 0].view(4, 4, 8)
-        code = code if direction in (0, 4) else code.transpose(0, 1)
-        assert not code[:, :2].any()
-        assert (code.argmax(2)[:, 2:] == direction).all()
-        assert (code.sum(2).argmax(1) == 2).all()
+        activation = dsift()(image)[0, :, 0, 0].view(4, 4, 8)
+        activation = activation if direction in (0, 4) else activation.transpose(0, 1)
+        assert not activation[:, :2].any()
+        assert (activation.argmax(2)[:, 2:] == direction).all()
+        assert (activation.sum(2).argmax(1) == 2).all()
     assert not dsift()(x * 0 + 7).any()
 
 
@@ -200,10 +200,10 @@ def test_layers():
         ("clipped", 128, (25, 25), (41, 41), (8, 8), (12, 12)),
         ("descriptor", 128, (25, 25), (41, 41), (8, 8), (12, 12)),
     ]
-    codes = net.activations(cx.photograph("cat"), list(net.layers))
-    assert all(tuple(codes[v.name].shape) == (1, v.channels, *v.size) for v in net.layers.values())
-    assert codes["clipped"].max() <= 0.2
-    lengths = codes["descriptor"].square().sum(1).sqrt()
+    activations = net.activations(cx.photograph("cat"), list(net.layers))
+    assert all(tuple(activations[v.name].shape) == (1, v.channels, *v.size) for v in net.layers.values())
+    assert activations["clipped"].max() <= 0.2
+    lengths = activations["descriptor"].square().sum(1).sqrt()
     assert torch.allclose(lengths, torch.ones_like(lengths), atol=1e-5)
 
 
@@ -212,9 +212,9 @@ def test_receptive_fields_are_what_gradients_reach(cell, step, flat):
     net = cx.Network(dsift(cell, step, flat=flat), size=(72, 80), pixels=PIXELS)
     x = torch.rand(1, 1, 72, 80, generator=torch.Generator().manual_seed(2)).mul_(255).requires_grad_()
     for layer in ("orientations", "cells", "blocks", "descriptor"):
-        code = net.probe(layer)(x)[layer]
-        row, column = code.shape[-2] // 2, code.shape[-1] // 2
-        (gradient,) = torch.autograd.grad((code[0, :, row, column] * torch.rand(code.shape[1])).sum(), x)
+        activation = net.probe(layer)(x)[layer]
+        row, column = activation.shape[-2] // 2, activation.shape[-1] // 2
+        (gradient,) = torch.autograd.grad((activation[0, :, row, column] * torch.rand(activation.shape[1])).sum(), x)
         rows, columns = gradient[0, 0].any(1).nonzero().flatten(), gradient[0, 0].any(0).nonzero().flatten()
         assert net.layers[layer].rf_box(row, column) == (rows[0], columns[0], rows[-1], columns[-1])
 

@@ -26,7 +26,7 @@ def batch(image):
 
 
 def synthetic(kind, channels, rows, columns, seed):
-    """An image (C, H, W) in 0..255 of the kind that trips implementations up."""
+    """An image (C, H, W) in 0..255 with ties, flat areas or extremes."""
     random = np.random.default_rng(seed)
     if kind == "noise":
         return random.uniform(0, 255, (channels, rows, columns))
@@ -227,10 +227,10 @@ def test_layers(name):
         ("clipped", 108, (29, 29), (26, 26), (8, 8), (-0.5, -0.5)),
         ("descriptor", 31, (28, 28), (34, 34), (8, 8), (3.5, 3.5)),
     ]
-    codes = net.activations(cx.photograph("cat"), list(net.layers))
-    assert all(tuple(codes[v.name].shape) == (1, v.channels, *v.size) for v in net.layers.values())
-    assert codes["clipped"].max() <= 0.2
-    assert codes["descriptor"].min() >= 0
+    activations = net.activations(cx.photograph("cat"), list(net.layers))
+    assert all(tuple(activations[v.name].shape) == (1, v.channels, *v.size) for v in net.layers.values())
+    assert activations["clipped"].max() <= 0.2
+    assert activations["descriptor"].min() >= 0
     assert not any(p.requires_grad for p in net.module.parameters())
 
 
@@ -238,9 +238,9 @@ def test_layers(name):
 def test_receptive_fields_are_what_gradients_reach(layer):
     net = cx.Network(hog(bilinear=True), size=(72, 80), pixels=PIXELS)
     x = torch.rand(1, 1, 72, 80, generator=torch.Generator().manual_seed(2)).mul_(255).requires_grad_()
-    code = net.probe(layer)(x)[layer]
-    row, column = code.shape[-2] // 2, code.shape[-1] // 2
-    (gradient,) = torch.autograd.grad((code[0, :, row, column] * torch.rand(code.shape[1])).sum(), x)
+    activation = net.probe(layer)(x)[layer]
+    row, column = activation.shape[-2] // 2, activation.shape[-1] // 2
+    (gradient,) = torch.autograd.grad((activation[0, :, row, column] * torch.rand(activation.shape[1])).sum(), x)
     rows, columns = gradient[0, 0].any(1).nonzero().flatten(), gradient[0, 0].any(0).nonzero().flatten()
     assert net.layers[layer].rf_box(row, column) == (rows[0], columns[0], rows[-1], columns[-1])
 

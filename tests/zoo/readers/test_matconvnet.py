@@ -1,4 +1,4 @@
-"""MatConvNet's .mat files: what is read computes what MatConvNet's own definitions say, layer by layer."""
+"""MatConvNet's .mat files: the network computes what MatConvNet's manual defines, layer by layer."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def numbers(*shape, scale=1.0):
 
 
 def run(net, x):
-    """The loaded module's last code for a map H x W x C, as one."""
+    """The output of the loaded module for a map H x W x C, in the same order."""
     with torch.no_grad():
         y = net.module(torch.from_numpy(x.transpose(2, 0, 1)[None].copy()))
     return y.reshape(*y.shape[:2], *(y.shape[2:] or (1, 1)))[0].numpy().transpose(1, 2, 0)
@@ -272,9 +272,9 @@ def test_a_dagnn_network(tmp_path, name):
     assert net.labels == ["a", "b", "c"]
     assert net.layers["both"].channels == 8
     assert net.layers["fc"].rf_size == (9, 9)
-    code = net.activations(np.zeros((6, 6, 3), np.uint8), ["mixed_sum", "fc"])
-    assert code["mixed_sum"].shape == (1, 4, 6, 6)
-    assert code["fc"].shape == (1, 3)
+    activation = net.activations(np.zeros((6, 6, 3), np.uint8), ["mixed_sum", "fc"])
+    assert activation["mixed_sum"].shape == (1, 4, 6, 6)
+    assert activation["fc"].shape == (1, 3)
     assert len(net.predict(np.zeros((6, 6, 3), np.uint8))) == 3
 
 
@@ -286,7 +286,7 @@ def test_a_dagnn_chain_is_a_sequential(tmp_path):
 
 
 def test_what_is_beside_a_fully_connected_layer(tmp_path):
-    """A pooled map is added to fc's code, and both are normalised as a map of one position."""
+    """A pooled map is added to fc's activation, and the sum is normalised as a map of one position."""
     f, b, g = numbers(5, 5, 3, 3), numbers(3, 1), numbers(1, 1, 3, 2)
     layers = [
         ("aside", "Sigmoid", ["a"], ["unused"], [], None),
@@ -325,7 +325,7 @@ def test_reading_leaves_torchs_randomness_alone(tmp_path, small):
 
 @pytest.fixture
 def sentence(tmp_path, refused):
-    """The sentence that a simplenn of one layer, with changes, gets."""
+    """The error message for a simplenn of one layer, with changes."""
 
     def sentence(layer, *words, about=None):
         base = {"type": "conv", "name": "conv1", "weights": [numbers(3, 3, 3, 4), numbers(1, 4)]}

@@ -1,4 +1,4 @@
-"""The reader of .mat files against scipy's writer; and no byte of a file can do more harm than a sentence."""
+"""The reader of .mat files against scipy's writer; any wrong byte gives a WeightsError at most."""
 
 import struct
 import tracemalloc

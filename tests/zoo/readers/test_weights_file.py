@@ -1,4 +1,4 @@
-"""Weights files: those that describe themselves load by path alone; every other gets a sentence, and runs no code."""
+"""Weights files: self-describing ones load by path alone; others raise WeightsError, and no code is run."""
 
 import json
 import os
@@ -162,7 +162,7 @@ def test_weights_from_a_file(write, tmp_path, tensors, refused):
 
 
 class Trap:
-    """A pickle that leaves a mark when somebody unpickles it."""
+    """A pickle that makes a folder when it is unpickled."""
 
     def __init__(self, path):
         self.path = path
@@ -193,7 +193,7 @@ def test_a_text_as_pth(tmp_path, refused):
 
 
 def test_shared_weights_are_readable_as_they_are(shared):
-    """The library changes nothing on the way from the file to the module."""
+    """The tensors of the module are those of the file."""
     path = shared / "weights" / "squeezenet1_0-imagenet.safetensors"
     net, raw = cx.load(path, device="cpu"), load_file(path)
     state = net.module.state_dict()

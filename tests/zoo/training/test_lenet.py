@@ -1,4 +1,4 @@
-"""The recipe that trains LeNet, on a few random images: the file it writes, and that a seed fixes it."""
+"""The training of LeNet on a few random images: the file that it writes; reproducible from its seed."""
 
 import json
 
@@ -43,7 +43,7 @@ def test_training_writes_a_file_that_describes_itself(fake_mnist, tmp_path):
 
 
 def test_the_smooth_one_decays(fake_mnist, tmp_path):
-    """Same architecture and file; its filters shrink where nothing holds them, and its pixels are -1 to 1."""
+    """Same architecture and file; its unused filters shrink, and its pixels are -1 to 1."""
     lenet.train("anywhere", tmp_path / "a.safetensors", epochs=4, seed=1)
     lenet.train("anywhere", tmp_path / "b.safetensors", epochs=4, seed=1, smooth=True)
     usual, smooth = (cx.load(tmp_path / f"{name}.safetensors", device="cpu") for name in "ab")

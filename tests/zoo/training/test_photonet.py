@@ -47,7 +47,7 @@ def test_photonet_writes_a_file_that_describes_itself(few_photographs, tmp_path)
     assert (net.size, net.pixels) == ((128, 128), photonet.PIXELS)
     images, labels = photonet.photographs("anywhere", "val", False)
     right = [net.predict(image, 1)[0][0] == net.labels[label] for image, label in zip(images, labels, strict=True)]
-    assert np.mean(right) == score  # as a person would measure it
+    assert np.mean(right) == score  # by net.predict
 
 
 def test_without_the_data_a_sentence(tmp_path):

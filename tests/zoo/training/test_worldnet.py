@@ -1,4 +1,4 @@
-"""The recipe of worldnet on a handful of scenes: deterministic, resumable, with its checkpoints."""
+"""The training of worldnet on a few scenes: deterministic, resumable, with checkpoints."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The recipe of worldnet-styles on a handful of scenes: it learns styles, and its file names classes."""
+"""The training of worldnet-styles on a few scenes: it learns styles, and its file predicts classes."""
 
 from itertools import pairwise
 
@@ -50,14 +50,14 @@ def test_later_parts_are_half_of_hard_classes(small):
 
 
 def test_a_classs_score_is_the_mean_of_its_styles():
-    codes, weights = (
+    activations, weights = (
         torch.rand(5, 7),
         {"fc8.weight": torch.rand(31, 7), "fc8.bias": torch.rand(31), "fc7.bias": torch.ones(2)},
     )
-    scores = codes @ weights["fc8.weight"].T + weights["fc8.bias"]
+    scores = activations @ weights["fc8.weight"].T + weights["fc8.bias"]
     merged = styled.by_class(weights)
     assert merged["fc7.bias"] is weights["fc7.bias"]
-    found = (codes @ merged["fc8.weight"].T + merged["fc8.bias"]).numpy()
+    found = (activations @ merged["fc8.weight"].T + merged["fc8.bias"]).numpy()
     first = np.cumsum([0, *styled.COUNTS])
     expected = np.stack([scores[:, a:b].mean(1).numpy() for a, b in pairwise(first)], 1)
     assert np.allclose(found, expected, atol=1e-5)
