@@ -94,7 +94,8 @@ def attribute(
     >>> cx.attribute(net, cx.scene(7).image, layer="conv4", unit=7, method="guided_backprop").about
     'unit 7 of conv4 at (4, 3)'
     """
-    record, settings = _record_and_settings(method, options)
+    record, options = find_method(method), _plain(options)
+    settings = record.settings(options)
     what = resolve_target(net, image, target, layer=layer, unit=unit, position=position)
     if record.streamed:
         found = [_last(record.function(one, **settings)) for one in what.split()]
@@ -151,7 +152,8 @@ def attribute_stream(
     SettingError
         For arguments that `attribute` refuses.
     """
-    record, settings = _record_and_settings(method, options)
+    record, options = find_method(method), _plain(options)
+    settings = record.settings(options)
     what = resolve_target(net, image, target, layer=layer, unit=unit, position=position)
     if len(what) != 1:
         raise SettingError(f"{len(what)} images or targets were given; expected one of each.")
@@ -163,10 +165,9 @@ def attribute_stream(
         yield _result(record, what, 0, maps, 0, layer, options, image), share
 
 
-def _record_and_settings(method: str, options: dict[str, Any]) -> tuple[AttributionMethod, dict[str, Any]]:
-    record = find_method(method)
-    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in options.items()}
-    return record, record.settings(plain)
+def _plain(options: dict[str, Any]) -> dict[str, Any]:
+    """Options with numpy's numbers as Python's."""
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in options.items()}
 
 
 def _last(stream: Iterator[tuple[Any, float]]) -> Maps:

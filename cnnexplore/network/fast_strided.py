@@ -40,12 +40,12 @@ def _is_supported(conv: nn.Conv2d) -> bool:
 def _forward(stock: Forward, stride: tuple[int, int], padding: tuple[int, int]) -> Forward:
     def forward(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         supported = x.device.type == "cpu" and x.dim() == 4 and x.requires_grad and not weight.requires_grad
-        return _Strided.apply(x, weight, bias, stride, padding) if supported else stock(x, weight, bias)
+        return StridedConvolution.apply(x, weight, bias, stride, padding) if supported else stock(x, weight, bias)
 
     return forward
 
 
-class _Strided(torch.autograd.Function):
+class StridedConvolution(torch.autograd.Function):
     """A stride of s over an image is a stride of 1 over one with s x s pixels folded into the channels of each."""
 
     @staticmethod

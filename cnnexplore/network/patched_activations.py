@@ -118,13 +118,13 @@ class PatchedActivations:
         """The layers at which activations are spliced, and those whose activations are needed."""
         size = self.net.size
         chain = [Layer("", "", "", self.net.pixels.channels, size, (1, 1), (1, 1), (0, 0))]
-        for neck in bottleneck_layers(self.net, self.layer.name):
-            if all(_stage(chain[-1], neck, a) is not None for a in (0, 1)) and min(neck.size) > 1:
-                same = all(_stage(chain[-1], neck, a) == (1, 1, 0) for a in (0, 1))
+        for layer in bottleneck_layers(self.net, self.layer.name):
+            if all(_stage(chain[-1], layer, a) is not None for a in (0, 1)) and min(layer.size) > 1:
+                same = all(_stage(chain[-1], layer, a) == (1, 1, 0) for a in (0, 1))
                 if same and len(chain) > 1:
-                    chain[-1] = neck  # position by position between the two: one splice, at the later one
+                    chain[-1] = layer  # position by position between the two: one splice, at the later one
                 else:
-                    chain.append(neck)
+                    chain.append(layer)
         return chain[1:], list(dict.fromkeys([*(layer.name for layer in chain[1:]), self.layer.name]))
 
     def _agrees(self) -> bool:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import nn
 
 import cnnexplore as cx
@@ -59,6 +60,36 @@ def test_the_gradient_is_of_the_score_before_the_softmax_and_by_pixel_value(net)
     assert np.array_equal(a.image, IMAGE)
 
 
+def test_gradients_by_autograd_with_uneven_pixels(uneven_pixels):
+    net = uneven_pixels
+    image = IMAGES[0, :12, :12]
+    x = net.pixels_of(image).double().requires_grad_()
+    std = torch.tensor(net.pixels.std, dtype=torch.float64).view(1, -1, 1, 1)
+    net.module(x / std)[0, 3].backward()
+    gradient = x.grad[0].numpy()
+    a = cx.attribute(net, image, "dog")
+    np.testing.assert_allclose(a.raw, gradient, rtol=1e-10)
+    np.testing.assert_allclose(a.map, np.abs(gradient).max(0), rtol=1e-10)
+    product = cx.attribute(net, image, "dog", method="input_x_gradient")
+    np.testing.assert_allclose(product.map, (x[0].detach().numpy() * gradient).sum(0), rtol=1e-9, atol=1e-12)
+    quiet = cx.attribute(net, image, "dog", method="smoothgrad", noise=0, samples=9)
+    np.testing.assert_allclose(quiet.raw, gradient, rtol=1e-10)
+    along = cx.attribute(net, image, "dog", method="integrated_gradients", steps=400)
+    with torch.no_grad():
+        difference = float((net.module(x / std) - net.module(x * 0))[0, 3])
+    assert along.map.sum() == pytest.approx(difference, abs=0.005 * float(np.abs(along.map).sum()))
+
+
+def test_images_in_one_array_and_units_in_one(net):
+    several = cx.attribute(net, IMAGES)
+    assert [a.target for a in several] == [cx.attribute(net, image).target for image in IMAGES]
+    for units in (np.array([1, 2]), torch.tensor([1, 2]), (1, 2), range(1, 3)):
+        assert [a.target for a in cx.attribute(net, IMAGE, layer="conv", unit=units)] == [1, 2]
+    assert cx.attribute(net, IMAGE, np.int64(2)).about == "red cat"
+    a = cx.attribute(net, IMAGE, 1, method="smoothgrad", samples=np.int64(2), noise=np.float64(0.25))
+    assert a.to_python().endswith("1, method='smoothgrad', samples=2, noise=0.25)")
+
+
 def test_without_a_target_the_predicted_class_is_explained(net):
     best = int(scores(net, net.pixels_of(IMAGE))[0].argmax())
     a = cx.attribute(net, IMAGE)
@@ -85,16 +116,16 @@ def test_lists_run_together_and_give_the_same(net, method):
 def test_a_unit_at_a_place(net, method):
     """What is outside the unit's field has no part in it; without a place it is the strongest one."""
     relu = next(name for name in net.layers if "relu" in name)
-    code = net.activations(IMAGE, relu)[0, 4]
-    strongest = divmod(int(code.argmax()), code.shape[1])
+    activations = net.activations(IMAGE, relu)[0, 4]
+    strongest = divmod(int(activations.argmax()), activations.shape[1])
     options = {"at": "conv1" if "conv1" in net.layers else "conv"} if "gradcam" in method else {}
     options |= {"window": 4, "stride": 2} if method == "occlusion" else {}
     a = cx.attribute(net, IMAGE, layer=relu, unit=4, method=method, **options)
-    assert a.score == pytest.approx(float(code.max()), rel=1e-5)
+    assert a.score == pytest.approx(float(activations.max()), rel=1e-5)
     assert str(strongest) in a.about
     same = cx.attribute(net, IMAGE, layer=relu, unit=4, position=strongest, method=method, **options)
     assert np.array_equal(a.map, same.map)
-    if method != "gradcam":  # whose weighed map is nonzero all over
+    if method != "gradcam":  # whose weighted map is nonzero all over
         top, left, bottom, right = net.layers[relu].rf_box(*strongest)
         wide = 4 if method == "occlusion" else 0
         outside = np.ones((SIDE, SIDE), bool)
@@ -179,13 +210,17 @@ def test_the_names(net):
         "gradient", "input_x_gradient", "smoothgrad", "integrated_gradients", "deconvnet", "guided_backprop", "cam",
         "gradcam", "guided_gradcam", "occlusion",
     ]  # fmt: skip
-    assert all(30 < len(said) < 120 for said in methods.values())
+    assert all(30 < len(summary) < 120 for summary in methods.values())
 
 
 def test_it_shows_itself(net, tmp_path):
     for method in ("gradient", "occlusion"):
         a = cx.attribute(net, IMAGE, 1, method=method)
         assert a._repr_png_().startswith(b"\x89PNG")
+        a.save(tmp_path / f"{method}.png")
+        with Image.open(tmp_path / f"{method}.png") as file:
+            assert file.text["cnnexplore"] == a.to_python()
+            assert np.array_equal(np.asarray(file), a.picture)
         a.save(tmp_path / f"{method}.pdf")
         assert (tmp_path / f"{method}.pdf").read_bytes().startswith(b"%PDF")
         assert a.picture.shape == a.overlay(0.4).shape == (SIDE, SIDE, 3)

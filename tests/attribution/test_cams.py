@@ -147,8 +147,10 @@ def test_layers_whose_channels_come_last():
     probe = net.probe(name, net.scores.name)
     held = []
     with torch.enable_grad():
-        code = probe(net.feed(net.pixels_of(image)), {name: lambda c: held.append(c.requires_grad_()) or held[0]})
-        (slope,) = torch.autograd.grad(code[net.scores.name][0, 7], held[0])
+        activations = probe(
+            net.feed(net.pixels_of(image)), {name: lambda c: held.append(c.requires_grad_()) or held[0]}
+        )
+        (slope,) = torch.autograd.grad(activations[net.scores.name][0, 7], held[0])
     expected = (slope.mean((1, 2), keepdim=True) * held[0]).sum(3)[0].detach()
     assert np.allclose(a.raw[0], expected, rtol=1e-3, atol=1e-5 * float(expected.abs().max()))
     unit = cx.attribute(net, image, layer=name, unit=5, position=(3, 2))

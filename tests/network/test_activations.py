@@ -16,10 +16,10 @@ def picture(side, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
 
 
-def same(code, expected):
+def same(activations, expected):
     """Equal up to the order of additions, which depends on the memory layout."""
-    assert code.shape == expected.shape
-    return float((code - expected).abs().max()) <= 1e-4 * float(expected.abs().max())
+    assert activations.shape == expected.shape
+    return float((activations - expected).abs().max()) <= 1e-4 * float(expected.abs().max())
 
 
 CALLS = []  # a copy of a module shares what its forward finds in the file
@@ -58,15 +58,15 @@ def test_nothing_runs_deeper_than_asked(counted):
 
 
 def test_the_order_of_a_list_does_not_matter(counted):
-    codes = counted.activations(picture(24), ["conv3", "conv1"])
-    assert list(codes) == ["conv3", "conv1"]
+    found = counted.activations(picture(24), ["conv3", "conv1"])
+    assert list(found) == ["conv3", "conv1"]
     CALLS.clear()
     counted.activations(picture(24), ["conv3", "conv1"])
     assert CALLS == [0, 1, 2]
 
 
 def by_hand(net, image, depth):
-    """The plain module's code after its first parts, fed a copy at every step."""
+    """The plain module's activations after its first parts, fed a copy at every step."""
     x = net.pixels.feed(net.pixels_of(image))
     with torch.no_grad():
         for part in net.module[:depth]:
@@ -103,19 +103,19 @@ def test_codes_are_those_of_a_plain_pass(chain):
 
 def test_any_name_of_a_layer(chain):
     image = picture(16)
-    codes = chain.activations(image, ["5", "conv2"])
-    assert list(codes) == ["5", "conv2"]
-    assert codes["5"] is codes["conv2"]
-    assert torch.equal(chain.activations(image, "5"), codes["conv2"])
+    found = chain.activations(image, ["5", "conv2"])
+    assert list(found) == ["5", "conv2"]
+    assert found["5"] is found["conv2"]
+    assert torch.equal(chain.activations(image, "5"), found["conv2"])
 
 
 def test_a_batch_is_its_images(chain):
     images = [picture(16, seed) for seed in range(3)]
-    codes = chain.activations(images, "conv2")
-    assert codes.shape == (3, 5, 12, 12)
-    for image, code in zip(images, codes, strict=True):
-        assert torch.allclose(chain.activations(image, "conv2")[0], code, atol=1e-5)
-    assert torch.equal(chain.activations(np.stack(images), "conv2"), codes)
+    found = chain.activations(images, "conv2")
+    assert found.shape == (3, 5, 12, 12)
+    for image, activations in zip(images, found, strict=True):
+        assert torch.allclose(chain.activations(image, "conv2")[0], activations, atol=1e-5)
+    assert torch.equal(chain.activations(np.stack(images), "conv2"), found)
 
 
 class Shared(nn.Module):
@@ -168,9 +168,9 @@ def test_shared_modules_and_functions(tangled):
         tangled.module(tangled.pixels_of(image), log)
     paths = [layer.path for layer in tangled.layers.values()]
     assert paths == list(log)
-    codes = tangled.activations(image, paths)
+    found = tangled.activations(image, paths)
     for path, expected in log.items():
-        assert same(codes[path], expected), path
+        assert same(found[path], expected), path
         assert same(tangled.activations(image, path), expected), path
 
 
@@ -199,12 +199,12 @@ def test_gradients_through_what_works_in_place():
     b = m.bn(m.b(r))
     expected = {"a": m.a(plain), "relu": r, "bn": b, "relu:2": (b + r).relu()}
     expected["avg_pool2d()"] = F.avg_pool2d(expected["relu:2"], 2)
-    for path, code in expected.items():
+    for path, activations in expected.items():
         mine = net.probe("a", "bn", path)(found)[net.layers[path].name]
-        assert torch.allclose(mine, code, rtol=1e-4, atol=1e-4)
-        slope = torch.rand_like(code)
+        assert torch.allclose(mine, activations, rtol=1e-4, atol=1e-4)
+        slope = torch.rand_like(activations)
         (one,) = torch.autograd.grad(mine, found, slope)
-        (other,) = torch.autograd.grad(code, plain, slope, retain_graph=True)
+        (other,) = torch.autograd.grad(activations, plain, slope, retain_graph=True)
         assert torch.allclose(one, other, rtol=1e-3, atol=1e-4), path
 
 
@@ -227,12 +227,12 @@ def test_torchvisions_networks_agree_with_hooks_of_ones_own(name):
         plain(net.pixels.feed(net.pixels_of(image)))
     mine = [layer for layer in net.layers.values() if layer.site[0] == "module"]
     assert len(mine) > 20
-    codes = net.activations(image, [layer.path for layer in mine])
+    found = net.activations(image, [layer.path for layer in mine])
     for layer in mine:
-        assert same(codes[layer.path], expected[layer.path]), layer.path
-        assert codes[layer.path].shape[1] == layer.channels
-        if codes[layer.path].dim() == 4:
-            assert codes[layer.path].shape[2:] == layer.size
+        assert same(found[layer.path], expected[layer.path]), layer.path
+        assert found[layer.path].shape[1] == layer.channels
+        if found[layer.path].dim() == 4:
+            assert found[layer.path].shape[2:] == layer.size
 
 
 class NoReturn(nn.Module):

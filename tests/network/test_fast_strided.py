@@ -1,4 +1,4 @@
-"""The quick way back through a first convolution, against the stock one, in float64."""
+"""The faster backward pass of a first convolution against the stock one, in float64."""
 
 import pytest
 import torch
@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 import cnnexplore as cx
-from cnnexplore.network.fast_strided import _Strided, use_fast_strided_backward
+from cnnexplore.network.fast_strided import StridedConvolution, use_fast_strided_backward
 
 
-def ways(conv, x, direction):
+def gradient_and_response(conv, x, direction):
     """The gradient with respect to x, and the response, of a module."""
     x = x.clone().requires_grad_()
     y = conv(x)
@@ -27,24 +27,24 @@ def test_it_is_the_stock_gradient(images, channels, units, kernel, stride, paddi
     conv = nn.Conv2d(channels, units, kernel, stride, padding).double().requires_grad_(False)
     x = torch.randn(images, channels, *size, dtype=torch.double)
     direction = torch.randn_like(conv(x))
-    expected, y = ways(conv, x, direction)
+    expected, y = gradient_and_response(conv, x, direction)
     use_fast_strided_backward(conv)
-    got, mine = ways(conv, x, direction)
+    got, mine = gradient_and_response(conv, x, direction)
     assert torch.equal(y, mine)
     assert got.shape == x.shape
     assert torch.allclose(got, expected, rtol=1e-12, atol=1e-12)
 
 
 def passes(run, monkeypatch) -> int:
-    """How often the quick way back is gone."""
+    """How often the faster backward pass is run."""
     calls = []
-    stock = _Strided.backward
-    monkeypatch.setattr(_Strided, "backward", staticmethod(lambda *a: calls.append(1) or stock(*a)))
+    stock = StridedConvolution.backward
+    monkeypatch.setattr(StridedConvolution, "backward", staticmethod(lambda *a: calls.append(1) or stock(*a)))
     run()
     return len(calls)
 
 
-def test_a_run_goes_that_way(monkeypatch):
+def test_a_run_uses_it(monkeypatch):
     net = cx.Network(nn.Sequential(nn.Conv2d(3, 8, 5, 2), nn.ReLU()), size=(31, 31))
     image = torch.rand(1, 3, 31, 31) * 255
     assert (
@@ -64,13 +64,16 @@ def test_a_run_goes_that_way(monkeypatch):
     ],
     ids=["no stride", "no image", "groups", "dilation", "reflected border", "two strides"],
 )
-def test_others_keep_the_stock_way(conv, monkeypatch):
+def test_other_convolutions_keep_the_stock_one(conv, monkeypatch):
     conv.requires_grad_(False)
     x = torch.randn(1, conv.in_channels, 15, 15)
     direction = torch.randn_like(conv(x))
-    expected, _ = ways(conv, x, direction)
+    expected, _ = gradient_and_response(conv, x, direction)
     use_fast_strided_backward(conv)
-    assert passes(lambda: torch.testing.assert_close(ways(conv, x, direction)[0], expected), monkeypatch) == 0
+    assert (
+        passes(lambda: torch.testing.assert_close(gradient_and_response(conv, x, direction)[0], expected), monkeypatch)
+        == 0
+    )
 
 
 def test_weights_that_learn_get_their_gradient():

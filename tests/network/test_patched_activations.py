@@ -108,12 +108,12 @@ def test_necks_are_the_layers_on_all_paths():
     # a block's last rectifier is its output
     assert set(names) - set(outside) <= {n for n in net.layers if "relu" in n}
     assert not {n for n in inside if net.layers[n].path.endswith((".a", ".b", ".a:2"))} & set(names)
-    for name in names:  # nothing gets round a neck: with its code held, the input does not matter
+    for name in names:  # with its activations held, the input does not matter
         kept = net.probe(name)(net.feed(X))[name]
         probe = net.probe(name, list(net.layers)[-1])
         with torch.no_grad():
-            a = probe(net.feed(X), {name: lambda code, kept=kept: kept.clone()})
-            b = probe(net.feed(-X), {name: lambda code, kept=kept: kept.clone()})
+            a = probe(net.feed(X), {name: lambda activations, kept=kept: kept.clone()})
+            b = probe(net.feed(-X), {name: lambda activations, kept=kept: kept.clone()})
         assert torch.equal(a[list(net.layers)[-1]], b[list(net.layers)[-1]])
 
 
@@ -145,3 +145,18 @@ def test_a_grid_covers_every_pixel(numbers):
     assert covered.all()
     assert all(row < size for row in places)
     assert places == list(range(0, places[-1] + 1, stride))
+
+
+def test_patches_are_in_units_of_x_with_uneven_pixels(uneven_pixels):
+    net = uneven_pixels
+    generator = torch.Generator().manual_seed(0)
+    x, patch = (torch.randn(1, 3, side, side, generator=generator, dtype=torch.float64) * 60 for side in (12, 4))
+    places = [(0, 0), (5, 3), (10, 10)]
+    std = torch.tensor(net.pixels.std, dtype=torch.float64).view(1, -1, 1, 1)
+    found = torch.cat(list(PatchedActivations(net, x, "conv2", (4, 4)).activations(places, patch)))
+    for one, (row, column) in zip(found, places, strict=True):
+        covered = x.clone()
+        covered[:, :, row : row + 4, column : column + 4] = patch[:, :, : 12 - row, : 12 - column]
+        with torch.no_grad():
+            expected = net.module[:3](covered / std)[0]
+        torch.testing.assert_close(one, expected, rtol=1e-10, atol=1e-10)
