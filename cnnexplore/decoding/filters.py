@@ -191,6 +191,13 @@ def threshold(filters: np.ndarray, share: float = 0.3, part: str = "both") -> np
     References
     ----------
     Rafegas and Vanrell, Understanding learned CNN features through filter decoding with substitution, 2015, figure 4.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cnnexplore.decoding import threshold
+    >>> threshold(np.array([[[[0.1, -0.5, 1.0]]]]), 0.3).tolist()
+    [[[[0.0, -1.0, 1.0]]]]
     """
     number = isinstance(share, (int, float, np.integer, np.floating)) and not isinstance(share, bool)
     if not number or not 0 <= share <= 1:

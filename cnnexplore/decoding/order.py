@@ -23,6 +23,14 @@ def similarity(filters: np.ndarray) -> np.ndarray:
     -------
     np.ndarray
         (U, U), -1 to 1; 0 for a filter without contrast.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cnnexplore.decoding import similarity
+    >>> filters = np.arange(4.0).reshape(1, 1, 2, 2)
+    >>> similarity(np.concatenate([filters, -filters])).round(6).tolist()
+    [[1.0, -1.0], [-1.0, 1.0]]
     """
     flat = np.asarray(filters, np.float64).reshape(len(filters), -1)
     flat = flat - flat.mean(1, keepdims=True)
@@ -42,6 +50,14 @@ def by_shape(filters: np.ndarray) -> list[int]:
     -------
     list of int
         The filters' numbers.
+
+    Examples
+    --------
+    >>> import cnnexplore as cx
+    >>> from cnnexplore.decoding import by_shape
+    >>> filters = cx.decode(cx.load("lenet-smooth"), "conv1").filters
+    >>> sorted(by_shape(filters)) == list(range(len(filters)))
+    True
     """
     if len(filters) < 3:
         return list(range(len(filters)))
@@ -69,6 +85,13 @@ def groups(filters: np.ndarray, count: int) -> list[list[int]]:
     ------
     SettingError
         If there are fewer filters than that.
+
+    Examples
+    --------
+    >>> import cnnexplore as cx
+    >>> from cnnexplore.decoding import groups
+    >>> len(groups(cx.decode(cx.load("lenet-smooth"), "conv1").filters, 4))
+    4
     """
     number = checked_integer("count", count, 1, len(filters), what="how many groups")
     if len(filters) < 3:
@@ -112,6 +135,13 @@ def class_means(responses: np.ndarray, labels: Sequence[int] | np.ndarray) -> np
     ------
     SettingError
         If there is not one label for each image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cnnexplore.decoding import class_means
+    >>> class_means(np.array([[1.0, 0.0], [3.0, 0.0], [0.0, 5.0]]), [0, 0, 1]).tolist()
+    [[2.0, 0.0], [0.0, 5.0]]
     """
     peaks, classes = _peaks(responses), np.asarray(labels)
     if classes.shape != peaks.shape[:1]:
@@ -141,6 +171,13 @@ def by_class(responses: np.ndarray, labels: Sequence[int] | np.ndarray) -> dict[
     ------
     SettingError
         If there is not one label for each image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cnnexplore.decoding import by_class
+    >>> by_class(np.array([[1.0, 0.0], [3.0, 0.0], [0.0, 5.0]]), [0, 0, 1])
+    {0: [0], 1: [1]}
     """
     means = class_means(responses, labels).astype(np.float64)
     best = means.argmax(0)
@@ -162,6 +199,13 @@ def by_response(responses: np.ndarray) -> list[int]:
     -------
     list of int
         The units' numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cnnexplore.decoding import by_response
+    >>> by_response(np.array([[1.0, 0.0], [3.0, 0.0], [0.0, 5.0]]))
+    [1, 0]
     """
     return np.argsort(-_peaks(responses).max(0), kind="stable").tolist()
 

@@ -113,6 +113,13 @@ def contrast(maps: np.ndarray) -> np.ndarray:
     -------
     np.ndarray
         (N, U, h, w); 0 where a response is constant.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cnnexplore.decoding import contrast
+    >>> contrast(np.array([[[[2.0, 4.0, 3.0]]]])).tolist()
+    [[[[0.0, 1.0, 0.5]]]]
     """
     axes = (2, 3) if maps.shape[2] * maps.shape[3] > 1 else (1, 2, 3)
     low, high = maps.min(axes, keepdims=True), maps.max(axes, keepdims=True)

@@ -150,6 +150,15 @@ def embed_stream(
     ------
     SettingError
         If the method is unknown, a setting is out of range, or there are fewer than three images.
+
+    Examples
+    --------
+    >>> import cnnexplore as cx
+    >>> from cnnexplore.representations import embed_stream
+    >>> digits = [cx.digit(k) for k in range(6)]
+    >>> features = cx.features(cx.load("lenet"), digits, cache=False, progress=False)
+    >>> [step for step, _ in embed_stream(features, steps=50)]
+    [0, 25, 50]
     """
     if method not in METHODS:
         raise SettingError(f"method is {method!r}; expected one of {', '.join(map(repr, METHODS))}.")

@@ -304,6 +304,15 @@ def feature_stream(
         If a setting is out of range, there is no image, or the folder cannot be written.
     ImageError
         If an image cannot be read.
+
+    Examples
+    --------
+    >>> import cnnexplore as cx
+    >>> from cnnexplore.representations import feature_stream
+    >>> digits = [cx.digit(k) for k in range(4)]
+    >>> *steps, found = feature_stream(cx.load("lenet"), digits, cache=False, batch=2)
+    >>> steps, len(found)
+    ([(2, 4), (4, 4)], 4)
     """
     where = net.layers[layer] if layer is not None else features_layer(net)
     source = images if isinstance(images, Images) else Images(images)

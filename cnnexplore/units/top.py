@@ -312,6 +312,14 @@ def top_stream(
         If the layer has no such unit, `k` or `batch` is below 1, or there is no image.
     ImageError
         If an image cannot be read.
+
+    Examples
+    --------
+    >>> import cnnexplore as cx
+    >>> from cnnexplore.units import top_stream
+    >>> digits = [cx.digit(k) for k in range(4)]
+    >>> [found.seen for found in top_stream(cx.load("lenet"), "conv2", 7, digits, batch=2)]
+    [2, 4]
     """
     where = net.layers[layer]
     source = Images.of(net, images)

@@ -97,13 +97,13 @@ def test_fast_equals_literal(drawn):
 
 @settings(max_examples=10)
 @given(networks())
-def test_a_whole_code_equals_literal(drawn):
+def test_a_whole_activation_equals_literal(drawn):
     parts, first, size, method, seed = drawn
     net, layers, shapes = prepared(parts, first, size, seed)
-    code = torch.randn(2, *shapes[-1], generator=torch.Generator().manual_seed(seed))
-    found = cx.decode_activation(net, list(net.layers)[-1], code, unpool=method)
+    activation = torch.randn(2, *shapes[-1], generator=torch.Generator().manual_seed(seed))
+    found = cx.decode_activation(net, list(net.layers)[-1], activation, unpool=method)
     assert found.shape == (2, *shapes[0])
-    for one, z in zip(found, code, strict=True):
+    for one, z in zip(found, activation, strict=True):
         expected = np.zeros(shapes[0])
         part, top, left = literal.carried(layers, shapes, z.double().numpy(), 0, 0, method)
         expected[:, top : top + part.shape[1], left : left + part.shape[2]] = part
@@ -188,16 +188,16 @@ def test_branches_add(kind):
     layer = list(net.layers)[-1]
     decoding = cx.decode(net, layer)
     x = torch.zeros(1, 3, 16, 16, requires_grad=True)
-    code = net.module(x)
-    middle = [n // 2 for n in code.shape[2:]]
+    activation = net.module(x)
+    middle = [n // 2 for n in activation.shape[2:]]
     for unit, found in enumerate(decoding.filters):
-        expected = torch.autograd.grad(code[(0, unit, *middle)], x, retain_graph=True)[0][0]
+        expected = torch.autograd.grad(activation[(0, unit, *middle)], x, retain_graph=True)[0][0]
         top, left, bottom, right = decoding.box
         assert np.allclose(found, expected[:, top : bottom + 1, left : right + 1], rtol=1e-4, atol=1e-4)
         expected[:, top : bottom + 1, left : right + 1] = 0
         assert not expected.any()
-    wanted = torch.randn(code.shape, generator=torch.Generator().manual_seed(1))
-    expected = torch.autograd.grad(code, x, wanted)[0]
+    wanted = torch.randn(activation.shape, generator=torch.Generator().manual_seed(1))
+    expected = torch.autograd.grad(activation, x, wanted)[0]
     assert np.allclose(cx.decode_activation(net, layer, wanted), expected, rtol=1e-4, atol=1e-3)
 
 
@@ -271,12 +271,12 @@ def test_a_few_at_a_time_is_the_same(monkeypatch):
     assert len(decoder) == len(cx.decode(net, "conv2", range(5, 50))) == 45
 
 
-def test_a_code_decoded_is_the_sum_of_its_units():
+def test_a_decoded_activation_is_the_sum_of_its_units():
     net = cx.load("lenet", device="cpu")
-    code = torch.zeros(1, 500, 1, 1)
-    code[0, [3, 40]] = torch.tensor([2.0, -1.0])[:, None, None]
+    activation = torch.zeros(1, 500, 1, 1)
+    activation[0, [3, 40]] = torch.tensor([2.0, -1.0])[:, None, None]
     filters = cx.decode(net, "conv3", np.array([3, 40])).filters
-    assert np.allclose(cx.decode_activation(net, "conv3", code)[0], 2 * filters[0] - filters[1], atol=1e-6)
+    assert np.allclose(cx.decode_activation(net, "conv3", activation)[0], 2 * filters[0] - filters[1], atol=1e-6)
 
 
 class Attention(nn.Module):

@@ -219,16 +219,16 @@ class Slowly:
 
 def test_a_process_that_is_killed_half_way_loses_nothing(net, tmp_path, passes):
     """Killed by force while it works, twice; the array is then that of a pass nobody disturbed."""
-    code = (
+    script = (
         textwrap.dedent(CHILD)
         .format(folder=str(Path(__file__).parent), cache=str(tmp_path))
         .replace("cx.representations.feature_stream", "feature_stream")
     )
-    code = "from cnnexplore.representations import feature_stream\n" + code
+    script = "from cnnexplore.representations import feature_stream\n" + script
     done = []
     for _ in range(2):
         child = subprocess.Popen(
-            [sys.executable, "-c", code],
+            [sys.executable, "-c", script],
             stdout=subprocess.PIPE,
             text=True,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},

@@ -46,11 +46,11 @@ def test_discrepancy_maps_patch_by_patch(net, layer):
                 part = noise[:, a - row : SIDE - row, b - column : SIDE - column]
                 covered[0, :, a : row + 7, b : column + 7] = part
             with torch.no_grad():
-                code = net.probe(layer)(net.feed(covered))[layer][0]
+                activation = net.probe(layer)(net.feed(covered))[layer][0]
             for u, unit in enumerate([2, 0]):
                 r, c = d.positions[u]
                 assert base[unit, r, c] == base[unit].max()
-                expected = float((code[unit, r, c] - base[unit, r, c]).abs())
+                expected = float((activation[unit, r, c] - base[unit, r, c]).abs())
                 assert d.values[u, i, j] == pytest.approx(expected, rel=1e-3, abs=1e-4 * float(base.abs().max()))
     assert 0 < tried < d.values[0].size
 
@@ -136,15 +136,15 @@ def test_segments_are_the_fields_of_what_responds():
     s = cx.unit_segments(net, "conv1", 0, [image, IMAGES[0]], k=np.int64(1), share=0.9, progress=False)
     field = cx.receptive_field(net, "conv1", 0, [image], progress=False)
     t = cx.unit_segments(net, "conv1", 0, [image, IMAGES[0]], k=1, share=0.9, field=field, progress=False)
-    code = net.activations(image, "conv1")[0, 0]
+    activation = net.activations(image, "conv1")[0, 0]
     expected = np.zeros((SIDE, SIDE), bool)
-    for row, column in (code > 0.9 * code.max()).nonzero().tolist():
+    for row, column in (activation > 0.9 * activation.max()).nonzero().tolist():
         for r, c in np.argwhere(field.mask).tolist():
             expected[2 * row + r, 2 * column + c] = True
     assert np.array_equal(t.masks[0], expected)
     assert s.masks[0][10:20, 24:30].any()
     assert not s.masks[0][:, :22].any()
-    assert s.responses[0] == pytest.approx(float(code.max()))
+    assert s.responses[0] == pytest.approx(float(activation.max()))
     assert np.array_equal(s.cutouts()[0][s.masks[0]], image[s.masks[0]])
     assert np.array_equal(s.cutouts()[0][~s.masks[0]], image[~s.masks[0]] // 5)
 

@@ -30,13 +30,13 @@ def net():
 @pytest.mark.parametrize("batch", [1, 4, 16, 64])
 def test_top_patches_of_all_units(net, batch):
     top = cx.top_patches(net, "relu2", None, IMAGES, k=6, batch=batch, progress=False)
-    code = torch.cat([net.activations(one, "relu2") for one in IMAGES])
+    activation = torch.cat([net.activations(one, "relu2") for one in IMAGES])
     for unit in range(7):
-        best = code[:, unit].flatten(1).max(1)
+        best = activation[:, unit].flatten(1).max(1)
         order = best.values.argsort(descending=True)[:6]
         assert top.indices[unit].tolist() == order.tolist()
         assert np.allclose(top.values[unit], best.values[order], rtol=1e-5)
-        width = code.shape[3]
+        width = activation.shape[3]
         assert top.positions[unit].tolist() == [
             [int(best.indices[k]) // width, int(best.indices[k]) % width] for k in order
         ]
