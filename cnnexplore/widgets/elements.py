@@ -7,6 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import ipywidgets as w
+import numpy as np
+
+from .. import drawing
 
 WRAP = {"flex_flow": "row wrap", "align_items": "flex-start"}  # a row that wraps on a narrow screen
 MUTED, WRONG = "ui-font-color2", "error-color1"  # JupyterLab's colours for a remark and for an error
@@ -48,3 +51,17 @@ def dropdown(options: Sequence[Any], name: str, tooltip: str, width: int, value:
     if value is not None:
         made.value = value
     return made
+
+
+def colour_bar(low: float, high: float, signed: bool, width: int) -> str:
+    """HTML of the colour scale of `drawing.heat` with its end values, `width` screen pixels wide."""
+    steps = drawing.heat(np.linspace(low, high, 9), signed, (low, high))
+    colours = ", ".join(f"rgb({r},{g},{b})" for r, g, b in steps.tolist())
+    middle = "<span>0</span>" if signed else ""
+    title = "against … for" if signed else ""
+    return (
+        f'<div style="width:{width}px;line-height:1.4;color:var(--jp-ui-font-color2)">'
+        f'<div style="height:8px;background:linear-gradient(to right,{colours})" title="{title}"></div>'
+        f'<div style="display:flex;justify-content:space-between;font-size:11px"><span>{low:.2g}</span>{middle}'
+        f"<span>{high:.2g}</span></div></div>"
+    )

@@ -175,3 +175,14 @@ def test_bars_tell_weights():
     assert bar(whole) == bar(minus) == pytest.approx(2 * bar(half), abs=2)
     assert minus[-4, 10, 0] > minus[-4, 10, 2]
     assert whole[-4, 10, 0] < whole[-4, 10, 2]
+
+
+def test_labels_that_are_markup_stay_text(panel):
+    label = "<img src=x onerror=alert(1)>"
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    p = panel(cx.Network(module, size=12, labels=[label, "b"]), unit=0)
+    settled(p)
+    html = [one.value for one in (p.detail.summary, p.detail.parts_title)]
+    assert not any("<img" in value for value in html)
+    assert "&lt;img src=x onerror=alert(1)&gt;" in "".join(html)

@@ -156,3 +156,17 @@ def test_it_waits_while_nobody_looks_and_goes_on_only_then(runner, make):
     r.watched(0)
     r.watched(1)
     assert r.state == "paused"
+
+
+def test_an_error_while_a_result_is_shown_is_a_sentence_too(runner, make):
+    r = runner()
+    r.on_result = raises(cx.SettingError("this cannot be drawn."))
+    r.begin(make)
+    assert r.wait(20)
+    assert [sentence for sentence, _ in r.errors] == ["this cannot be drawn."]
+    assert "raises" in r.errors[0][1] or "method" in r.errors[0][1]
+    assert r.states[-1] == "failed"
+    r.on_result = lambda frame: None
+    step = r.run.step
+    r.resume()
+    until(lambda: r.run.step > step + 3)

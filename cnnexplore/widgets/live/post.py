@@ -27,6 +27,8 @@ def handles_messages() -> None:
         return  # plain Python, or a test
     if _seen is None or _seen[0] is not loop:
         _seen = loop, threading.get_ident()
+    if _waiting:  # left behind by a thread that ended
+        loop.call_soon(_run_waiting)
 
 
 def post(function: Callable[[], None]) -> None:

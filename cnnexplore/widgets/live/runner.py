@@ -33,7 +33,7 @@ class Drivable(Protocol):
 
 
 def _nothing(*arguments: object) -> None:
-    """The callback of a runner that nobody has set."""
+    """A callback that is not set."""
 
 
 class Runner:
@@ -187,9 +187,30 @@ class Runner:
         return generation == self._generation
 
     def _post(self, function: Callable[..., None], *arguments: object) -> None:
-        """Call a callback on the kernel's thread, unless another run has begun by then."""
+        """Call a callback on the kernel's thread, unless another run has begun by then; its error ends the run."""
         generation = self._generation
-        post(lambda: function(*arguments) if self._current(generation) else None)
+
+        def call() -> None:
+            if self._current(generation):
+                try:
+                    function(*arguments)
+                except Exception as error:
+                    self._fail(error)
+
+        post(call)
+
+    def _fail(self, error: Exception) -> None:
+        """End the run with an error, which is reported once."""
+        with self._lock:
+            if self.state == "failed":
+                return
+            self._generation += 1
+            if self.run is not None:
+                self.run.stop()
+            known = isinstance(error, ExploreError)
+            self._post(self.on_error, str(error) if known else f"{type(error).__name__}: {error}", _traceback(error))
+            self._set_state("failed")
+            self._idle.set()
 
     def _set_state(self, state: str) -> None:
         self.state = state
@@ -234,11 +255,7 @@ class Runner:
         except Exception as error:
             with self._lock:
                 if self._current(generation):
-                    known = isinstance(error, ExploreError)
-                    sentence = str(error) if known else f"{type(error).__name__}: {error}"
-                    self._post(self.on_error, sentence, traceback.format_exc())
-                    self._set_state("failed")
-                    self._idle.set()
+                    self._fail(error)
 
     def _forget_callbacks(self) -> None:
         self.on_made: Callable[[Any], None] = _nothing
@@ -247,6 +264,10 @@ class Runner:
         self.on_result: Callable[[Any], None] = _nothing
         self.on_state: Callable[[str], None] = _nothing
         self.on_error: Callable[[str, str], None] = _nothing
+
+
+def _traceback(error: Exception) -> str:
+    return "".join(traceback.format_exception(type(error), error, error.__traceback__))
 
 
 def _register(runner: Runner) -> None:

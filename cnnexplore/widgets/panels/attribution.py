@@ -14,7 +14,7 @@ from ...errors import ExploreError, SettingError
 from ...network import Layer, Network, bottleneck_layers
 from ...results import whole_scale
 from ...units import ActivationMaps, activation_maps
-from ..elements import WRAP
+from ..elements import WRAP, colour_bar
 from ..live.selection import Selection, SharedSelection
 from ..views.frame_view import FrameView, side_by_side
 from ..views.map_view import MapView, nearest_position, receptive_box
@@ -287,7 +287,7 @@ class AttributionPanel(TaskPanel):
         self.overlay.draw(picture)
         self.overlay.caption = f"{name} of {a.about}, score {a.score:.3g}"
         width = self.overlay.width * whole_scale(picture.shape[:2])
-        self.bar.value = _colour_bar(*drawing.limits(a.map, a.signed), a.signed, width)
+        self.bar.value = colour_bar(*drawing.limits(a.map, a.signed), a.signed, width)
 
     def _finished(self) -> str:
         if self.method.value in self.failed:
@@ -314,17 +314,3 @@ class AttributionPanel(TaskPanel):
         """The line of Python that makes the attribution again. Raises SettingError if it is not computed yet."""
         python, image = self.attribution.to_python(), self.selection.value.image_python
         return python if f", {image}, " in python else python.replace(", image", f", {image}", 1)
-
-
-def _colour_bar(low: float, high: float, signed: bool, width: int) -> str:
-    """HTML of the colour scale of `drawing.heat` with its end values, `width` screen pixels wide."""
-    steps = drawing.heat(np.linspace(low, high, 9), signed, (low, high))
-    colours = ", ".join(f"rgb({r},{g},{b})" for r, g, b in steps.tolist())
-    middle = "<span>0</span>" if signed else ""
-    title = "against … for" if signed else ""
-    return (
-        f'<div style="width:{width}px;line-height:1.4;color:var(--jp-ui-font-color2)">'
-        f'<div style="height:8px;background:linear-gradient(to right,{colours})" title="{title}"></div>'
-        f'<div style="display:flex;justify-content:space-between;font-size:11px"><span>{low:.2g}</span>{middle}'
-        f"<span>{high:.2g}</span></div></div>"
-    )

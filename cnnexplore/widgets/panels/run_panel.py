@@ -209,6 +209,7 @@ class RunPanel(Panel):
         Parameters
         ----------
         step : int
+            The step.
         """
         if self.run is None or not self.run_pictures.show_step(step):
             return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +24,7 @@ from .chosen_style import ChosenStyle
 from .class_selector import ClassStyles
 from .run_panel import RunPanel
 from .topic_controls import TopicControls, check
-from .topic_search import SCENES, SearchStep, TopicSearch
+from .topic_search import SearchStep, TopicSearch
 
 _SHOWN = 60  # images of a style that are shown
 _MASK = 128  # screen pixels of the mask, about
@@ -225,6 +224,7 @@ class StylePanel(RunPanel):
         Parameters
         ----------
         topic : int
+            Its number.
 
         Raises
         ------
@@ -234,7 +234,7 @@ class StylePanel(RunPanel):
         if self.topics is None:
             raise SettingError("the topics are not found yet; wait a moment.")
         of = "" if self.topic_controls.name is None else f".of({self.topic_controls.name!r})"
-        self._show_style(ChosenStyle.of_topic(self.topics, topic, self._features_python + of))
+        self._show_style(ChosenStyle.of_topic(self.topics, topic, self.search.features_python(self.net) + of))
         self.embedding_view.scatter.highlight(None)
         self._offer_styles()
 
@@ -307,28 +307,4 @@ class StylePanel(RunPanel):
     def _share(self, k: int) -> None:
         self.embedding_view.show_image(k, ring=True)
         number = int(self.features.numbers[k])
-        self.selection.set(image=self.features.image(k), image_python=self._image_python(number))
-
-    # its Python
-
-    @property
-    def _features_python(self) -> str:
-        if isinstance(self._given_images, Features) and self._given_images.net is self.net:
-            return "features"
-        return f"cx.features({self.net.to_python()}, {self._images_python})"
-
-    @property
-    def _images_python(self) -> str:
-        given = self._given_images
-        if isinstance(given, Features):
-            return "features.source"
-        if isinstance(given, (str, os.PathLike)):
-            return repr(os.fspath(given))
-        return f"cx.world.dataset{SCENES}" if given is None else "images"
-
-    def _image_python(self, number: int) -> str:
-        """The Python of an image, by its number in the image set."""
-        item, python = self.features.source.source[number], f"{self._images_python}[{number}]"
-        if isinstance(item, (str, os.PathLike)):
-            return repr(os.fspath(item))
-        return f"{python}[0]" if isinstance(item, tuple) and not isinstance(self._given_images, Features) else python
+        self.selection.set(image=self.features.image(k), image_python=self.search.image_python(self.features, number))

@@ -12,7 +12,7 @@ from ...network import Layer, Network
 from ...units import ActivationMaps, Filters, TopPatches, filters
 
 Some = dict[int, np.ndarray]  # unit -> picture
-_CHUNK = 8  # patches made between two looks at what a person wants
+_CHUNK = 8  # thumbnails in one step
 _TILES = 64  # input channels of a deeper filter that a thumbnail shows
 
 

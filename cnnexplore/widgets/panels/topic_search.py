@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -58,6 +59,7 @@ class TopicSearch:
     """
 
     def __init__(self, runner: Runner, thumbnails: Runner, images: Any = None):
+        self.given = images
         found = {images.net: images} if isinstance(images, Features) else {}
         images = images.source if found else images
         self.images = images if images is None or isinstance(images, Images) else Images(images)
@@ -80,6 +82,27 @@ class TopicSearch:
         """Thumbnails, some at a time, each time with the place of the first in `which`."""
         for first in range(0, len(which), _CHUNK):
             yield first, features.pictures(which[first : first + _CHUNK], side)
+
+    def features_python(self, net: Network) -> str:
+        """The Python of the activations of the images."""
+        if isinstance(self.given, Features) and self.given.net is net:
+            return "features"
+        return f"cx.features({net.to_python()}, {self._images_python})"
+
+    def image_python(self, features: Features, number: int) -> str:
+        """The Python of an image, by its number in the image set."""
+        item, python = features.source.source[number], f"{self._images_python}[{number}]"
+        if isinstance(item, (str, os.PathLike)):
+            return repr(os.fspath(item))
+        return f"{python}[0]" if isinstance(item, tuple) and not isinstance(self.given, Features) else python
+
+    @property
+    def _images_python(self) -> str:
+        if isinstance(self.given, Features):
+            return "features.source"
+        if isinstance(self.given, (str, os.PathLike)):
+            return repr(os.fspath(self.given))
+        return f"cx.world.dataset{SCENES}" if self.given is None else "images"
 
     def _source(self, net: Network) -> Images:
         if self.images is not None:
