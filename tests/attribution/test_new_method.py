@@ -38,7 +38,7 @@ def test_a_new_method_is_in_the_panel_with_its_sliders(toy):
     panel = cx.AttributionPanel("lenet", method="blurred_gradient")
     try:
         assert panel.wait(60)
-        radius, power = panel.sliders.widget.children
+        radius, power = panel.method_controls.widget.children
         assert (radius.value, radius.min, radius.max) == (2, 1, 8)
         assert power.value == pytest.approx(1)
         assert panel.attribution.method == "blurred_gradient"
