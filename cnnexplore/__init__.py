@@ -39,7 +39,7 @@ _HOME = {name: room for room, names in _ROOMS.items() for name in names} | {"wor
 __all__ = sorted(_HOME)
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module 'cnnexplore' has no attribute {name!r}")
     home = _HOME[name]

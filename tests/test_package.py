@@ -201,6 +201,17 @@ def test_public_names_are_there():
     assert set(cx.__all__) <= set(dir(cx))
 
 
+def test_type_checkers_see_the_same_names():
+    stub = ast.parse((ROOT / "__init__.pyi").read_text())
+    seen = {}
+    for node in stub.body:
+        if isinstance(node, ast.ImportFrom):
+            seen |= {
+                alias.asname: ".".join(["cnnexplore", *([node.module] if node.module else [])]) for alias in node.names
+            }
+    assert seen == cx._HOME
+
+
 def test_a_star_import_gives_them():
     space = {}
     exec("from cnnexplore import *", space)

@@ -15,7 +15,7 @@ import torch
 from tqdm.auto import tqdm
 
 from .. import world
-from ..attribution import attribute
+from ..attribution.attribute import attribute
 from ..errors import NetworkError, SettingError, brief
 from ..network import Network, crop_and_resize
 from . import measures
