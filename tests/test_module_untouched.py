@@ -139,7 +139,7 @@ TAKE_NO_MODULE = {
     "Features", "Topic", "Topics", "TopicCurve", "Embedding", "Retrieved", "Completed", "Cone", "topics", "topic_curve",
     "embed", "register_attribution",
 }  # fmt: skip
-RUN_NOTHING = {"Network.to_python", "Network.device", "Network.picture", "Network.pixels_of"}
+RUN_NOTHING = {"Network.to_python", "Network.dtype", "Network.device", "Network.picture", "Network.pixels_of"}
 
 
 def without_pooling(net):

@@ -263,7 +263,7 @@ def field_canvas(layer: Layer, whole: tuple[int, int]) -> tuple[int, int]:
     tuple of int
         (H, W).
     """
-    if max(layer.size) == 1:
+    if not layer.has_map:
         return whole
     sides = []
     for rf, stride, side in zip(layer.rf_size, layer.rf_stride, whole, strict=True):

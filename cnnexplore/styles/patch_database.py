@@ -161,7 +161,7 @@ class PatchDatabase:
         self.images = Images.of(net, images)
         self._python = _python(net, images, layer, metric, exclude, self.matching)
         self.layer: Layer | None = None if layer is None else net.layers[layer]
-        if self.layer is not None and max(self.layer.size) == 1:
+        if self.layer is not None and not self.layer.has_map:
             raise LayerError(f"{self.layer.name} has no map, so no patches; name a layer with a map, such as pool5.")
         self.pictures = np.concatenate([as_pictures(net, x) for _, x in self.images.batches(net)])
         self._thumbnails = np.concatenate([thumbnails(self.pictures[n : n + 64]) for n in range(0, len(self), 64)])

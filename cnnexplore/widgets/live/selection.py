@@ -176,5 +176,5 @@ class SharedSelection:
 
 def middle_layer(net: Network) -> Layer:
     """The layer in the middle of those with a map: one that gives a good first picture."""
-    names = [name for name, layer in net.layers.items() if max(layer.size) > 1 and "/" not in name]
+    names = [name for name, layer in net.layers.items() if layer.has_map and "/" not in name]
     return net.layers[names[len(names) // 2]] if names else next(iter(net.layers.values()))

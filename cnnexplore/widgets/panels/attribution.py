@@ -169,7 +169,7 @@ class AttributionPanel(TaskPanel):
 
     def _image_picked(self, row: int, column: int) -> None:
         """A click on the image chooses the position that sees it."""
-        if max(self.layer.size) > 1 and self._maps is not None:
+        if self.layer.has_map and self._maps is not None:
             self._position_chosen(nearest_position(self.layer, row, column))
 
     @property
@@ -212,7 +212,7 @@ class AttributionPanel(TaskPanel):
         options = {m: self._options(m, layer, explained) for m in order}
 
         def steps() -> Iterator[tuple[str, Any, float]]:
-            yield "maps", activation_maps(net, image, layer.name) if max(layer.size) > 1 else None, 1.0
+            yield "maps", activation_maps(net, image, layer.name) if layer.has_map else None, 1.0
             for method in order:
                 try:
                     for found, share in attribute_stream(net, image, method=method, **explained, **options[method]):

@@ -188,7 +188,7 @@ class FilterDetail:
         one, c, layer = found.one, found.choice, found.decoder.layer
         network, convolved = (contrast(maps)[0, 0] for maps in (one.network, one.filters))
         show(self.image, c.net.picture(c.net.pixels_of(c.image)), "image")
-        flat = max(layer.size) == 1
+        flat = not layer.has_map
         self.network.layout.display = "none" if flat else ""
         if flat:
             show(self.convolved, evidence(found), "image × filter: for (red), against (blue)")

@@ -21,7 +21,7 @@ def kinds(net: Network, layer: Layer) -> list[str]:
     offered = ["top patches"]
     if filters_of(net, layer) is not None:
         offered.append("filters")
-    if max(layer.size) > 1:
+    if layer.has_map:
         offered.append("maps")
     return offered
 

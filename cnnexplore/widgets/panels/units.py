@@ -171,7 +171,7 @@ class UnitPanel(TaskPanel):
             if kind != "top patches":  # these are ready at once
                 yield from self._make_thumbnails(kind, top, maps, left)
             yield "projections", one.projections(rule=rule)
-            if max(where.size) > 1 and one.values[0, 0] > 0:
+            if where.has_map and one.values[0, 0] > 0:
                 try:
                     yield "field", receptive_field(net, where.name, unit, top, k=_FIELD_IMAGES, progress=False)
                 except SettingError:  # nothing changes its response: a dead unit
