@@ -1,4 +1,4 @@
-"""The live layer: panels, and all else that needs a browser."""
+"""The live layer: one panel for each method, the explorer of all of them, and the views that they draw on."""
 
 from .explorer import explore
 from .panels.attribution import AttributionPanel

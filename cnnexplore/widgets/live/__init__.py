@@ -1,1 +1,1 @@
-"""The live layer: runs in threads, streams of frames, the shared selection."""
+"""What panels need to stay live: runners, streams of frames, open views, the shared selection."""

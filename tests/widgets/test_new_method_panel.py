@@ -1,4 +1,4 @@
-"""A new prior and a new attribution method get their sliders in the panels; no widget is edited."""
+"""A new attribution method has its sliders and its thumbnail in the panel; no widget is edited."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 from waiting import until
 
 import cnnexplore as cx
@@ -21,18 +20,6 @@ def toy(path: str):
     sys.modules[file.stem] = module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-@pytest.mark.parametrize("kind", [cx.InversionPanel, cx.MaximizePanel])
-def test_a_new_prior_has_a_slider_for_each_parameter(keep, kind):
-    prior = toy("preimage/toy_prior.py").MeanColour()
-    p = keep(kind("lenet", layer="conv1", steps=4000, priors=[prior]))
-    assert {"mean_weight", "mean_level"} <= set(p.controls.sliders)
-    until(lambda: p.run is not None and p.run.step > 3)
-    p.controls.sliders["mean_level"].value = 50.0
-    until(lambda: p.run.changes)
-    assert list(p.run.changes.values()) == [{"mean_level": 50.0}]
-    assert "priors=[MeanColour()]" in p.to_python()
 
 
 def test_a_new_attribution_method_has_its_sliders_and_its_thumbnail(keep):
