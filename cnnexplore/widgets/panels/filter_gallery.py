@@ -122,9 +122,9 @@ class FilterGallery:
 
         self.runner.begin(lambda: DecodingTask(net, layer.name, unpool, left))
 
-    def _begin(self, size: tuple[int, ...]) -> None:
+    def _begin(self, size: tuple[int, int]) -> None:
         net, layer = self._where[0], self._layer
-        self.grid.reset(layer.channels, thumbnail_side((size[1], size[2])), captions(net, layer))
+        self.grid.reset(layer.channels, thumbnail_side(size), captions(net, layer))
 
     def _show(self, some: DecodedUnits) -> None:
         with self._lock:
@@ -134,7 +134,7 @@ class FilterGallery:
             first = not kept
             kept.update(zip(some.units, some.filters, strict=True))
         if first or self.grid.count != self._layer.channels or self.grid.done == 0:
-            self._begin(some.filters.shape[1:])
+            self._begin(some.filters.shape[2:])
             self.grid.order = self._known_order(
                 "as numbered" if has_class_units(some.where[0], self._layer) else "by response"
             )
