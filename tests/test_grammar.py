@@ -30,8 +30,8 @@ ABOUT_AN_IMAGE = {"invert", "caricature", "attribute", "activation_maps", "discr
 ABOUT_UNITS = {"maximize", "decode", "top_patches", "receptive_field", "unit_segments"}
 ABOUT_MANY_IMAGES = {"features"}
 LASTING = {
-    "invert", "maximize", "caricature", "complete", "top_patches", "discrepancy_maps", "receptive_field", "neighbours",
-    "unit_segments", "minimal_image", "features", "embed", "score",
+    "attribute", "invert", "maximize", "caricature", "complete", "top_patches", "discrepancy_maps", "receptive_field",
+    "neighbours", "unit_segments", "minimal_image", "features", "embed", "score",
 }  # fmt: skip
 BY_CHANCE = {"invert", "maximize", "caricature", "complete", "discrepancy_maps", "receptive_field", "topics", "embed",
              "topic_curve", "cone", "score", "visualize_topic"}  # fmt: skip

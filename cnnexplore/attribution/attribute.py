@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from tqdm.auto import tqdm
 
 from ..errors import SettingError
 from ..network import Network
@@ -39,6 +39,7 @@ def attribute(
     layer: str | None = None,
     unit: int | str | Sequence[int | str] | None = None,
     position: tuple[int, int] | None = None,
+    progress: bool = True,
     **options: Any,
 ) -> Attribution | list[Attribution]:
     """Which pixels of an image a class score, or a unit's response, depends on.
@@ -59,6 +60,8 @@ def attribute(
         The unit of the layer, or several.
     position : tuple of int, optional
         (row, column) of the unit on the layer's map; by default where its response is largest.
+    progress : bool
+        Whether a method that computes its map in parts, such as "occlusion", shows a progress bar.
     **options : Any
         Settings of the method. "smoothgrad": ``samples=25`` noisy copies, ``noise=0.15`` as a share of the image's
         range, ``seed=0``. "integrated_gradients": ``steps=50`` of the Gauss-Legendre rule, ``baseline=None``, an image
@@ -98,7 +101,8 @@ def attribute(
     settings = record.settings(options)
     what = resolve_target(net, image, target, layer=layer, unit=unit, position=position)
     if record.streamed:
-        found = [_last(record.function(one, **settings)) for one in what.split()]
+        with tqdm(total=len(what), desc=method, unit="image", disable=not progress, leave=False) as bar:
+            found = [_last(record.function(one, **settings), bar) for one in what.split()]
         maps = Maps(*(torch.cat(parts) for parts in zip(*((m.raw, m.maps) for m in found), strict=True)))
     else:
         maps = Maps(*record.function(what, **settings))
@@ -170,11 +174,14 @@ def _plain(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value.item() if isinstance(value, np.generic) else value for name, value in options.items()}
 
 
-def _last(stream: Iterator[tuple[Any, float]]) -> Maps:
-    everything = deque(stream, maxlen=1)
-    if not everything:
+def _last(stream: Iterator[tuple[Any, float]], bar: Any) -> Maps:
+    """The last maps of a stream; the bar grows by 1, a part at a time."""
+    maps, before = None, bar.n
+    for maps, share in stream:  # noqa: B007 (the last one is used)
+        bar.update(before + share - bar.n)
+    if maps is None:
         raise SettingError("a streamed attribution method yielded nothing; it must yield (maps, share done).")
-    return Maps(*everything[0][0])
+    return Maps(*maps)
 
 
 def _check(record: AttributionMethod, maps: Maps, target: Target) -> None:
