@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -87,18 +88,20 @@ class Sheet(Result):
 
         inches, columns = inches or self.inches, max(len(row) for row in self.rows)
         tallest = [max((cell.picture.shape[0] / cell.picture.shape[1] for cell in row), default=1) for row in self.rows]
-        lines = [max((cell.title.count("\n") + bool(cell.title) for cell in row), default=0) for row in self.rows]
-        size = (inches * columns, inches * sum(tallest) + 0.16 * sum(lines) + 0.4)
-        drawn = Figure(figsize=size, layout="constrained", dpi=150)
-        drawn.suptitle(self.title, fontsize=9)
+        titles = [[_wrap(cell.title, inches, 7) for cell in row] for row in self.rows]
+        lines = [max((title.count("\n") + bool(title) for title in row), default=0) for row in titles]
+        heading = _wrap(self.title, inches * columns, 9)
+        height = inches * sum(tallest) + 0.16 * sum(lines) + 0.2 * (heading.count("\n") + 2)
+        drawn = Figure(figsize=(inches * columns, height), layout="constrained", dpi=150)
+        drawn.suptitle(heading, fontsize=9, parse_math=False)
         grid = drawn.subplots(len(self.rows), columns, squeeze=False, height_ratios=tallest)
-        for axes, row in zip(grid, self.rows, strict=True):
+        for axes, row, names in zip(grid, self.rows, titles, strict=True):
             for axis in axes:
                 axis.set_axis_off()
-            for axis, cell in zip(axes, row, strict=False):
+            for axis, cell, title in zip(axes, row, names, strict=False):
                 shrunk = max(cell.picture.shape[:2]) > drawn.dpi * inches
                 axis.imshow(cell.picture, interpolation="antialiased" if shrunk else "nearest")
-                axis.set_title(cell.title, fontsize=7, pad=3)
+                axis.set_title(title, fontsize=7, pad=3, parse_math=False)
                 if cell.framed:
                     axis.add_patch(
                         Rectangle((0, 0), 1, 1, fill=False, edgecolor=FRAME, lw=2.5, transform=axis.transAxes)
@@ -111,3 +114,9 @@ class Sheet(Result):
                     axis.set_xlim(-0.5, cell.picture.shape[1] - 0.5)
                     axis.set_ylim(cell.picture.shape[0] - 0.5, -0.5)
         return drawn
+
+
+def _wrap(text: str, inches: float, points: float) -> str:
+    """Text in lines that fit a width, at the average width of a letter; its own line breaks stay."""
+    letters = max(8, int(inches * 72 / (0.55 * points)))
+    return "\n".join(textwrap.fill(line, letters, break_long_words=False) for line in text.split("\n"))
