@@ -21,15 +21,20 @@ settings.register_profile("cnnexplore", deadline=None, derandomize=True, databas
 settings.load_profile("cnnexplore")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One process runs the tests of a file, which share fixtures, and all browser tests; a slow test stands alone."""
-    for item in items:
-        if item.path.parent.name == "browser":
-            item.add_marker(pytest.mark.slow)
-            item.add_marker(pytest.mark.xdist_group("browser"))
-        elif not item.get_closest_marker("xdist_group"):
-            alone = item.get_closest_marker("slow")
-            item.add_marker(pytest.mark.xdist_group(item.nodeid if alone else str(item.path)))
+ALONE = ("test_notebooks.py", "test_embedded.py")  # files of long tests that share nothing
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """One process runs all browser tests, which share a server, and all tests of a file, which share fixtures."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::", 1)[0]
+            return "browser" if "/browser/" in file else nodeid if file.endswith(ALONE) else file
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")

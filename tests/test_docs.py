@@ -16,7 +16,7 @@ from cnnexplore import figures
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "notebooks" / "docs"
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("docs")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def site(tmp_path_factory):
     for name in ("sphinx", "myst_nb", "furo", "numpydoc", "sphinx_design"):
         pytest.importorskip(name, reason=f'the site needs {name}: pip install -e ".[docs]"')
     out = tmp_path_factory.mktemp("site") / "docs"
-    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-j", "2", "-b", "html", str(DOCS), str(out)]
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", str(DOCS), str(out)]
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
     return out

@@ -23,6 +23,7 @@ def run(notebook):
     return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_runs_and_a_web_view_shows_its_pictures(path):
     notebook = nbformat.read(path, 4)
@@ -53,6 +54,7 @@ def test_it_is_committed_without_outputs(path):
         assert cell.cell_type != "code" or (cell.outputs == [] and cell.execution_count is None)
 
 
+@pytest.mark.slow
 def test_the_first_lab_on_another_network_by_changing_one_line(shared):
     notebook = nbformat.read(LAB1, 4)
     weights = shared / "weights" / "squeezenet1_0-imagenet.safetensors"

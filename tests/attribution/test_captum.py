@@ -56,6 +56,7 @@ def test_one_pass_back(case, method):
         near(a.map, expected, zero=method == "deconvnet")
 
 
+@pytest.mark.slow
 def test_integrated_gradients(case):
     """In float64: in float32 a rectifier that nearly is zero somewhere on the path decides too much."""
     net, path, module, x = case

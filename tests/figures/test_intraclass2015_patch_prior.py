@@ -44,6 +44,7 @@ def test_the_layer_with_a_map(net, refused):
     refused(cx.LayerError, lambda: patch_prior.map_layer(flat, None), "a layer with a map")
 
 
+@pytest.mark.slow
 def test_figure2_has_six_colourings_that_stop_at_one_percent(net):
     sheet = cx.figure("intraclass2015.2", net, IMAGE, steps=400, progress=False)
     assert [len(row) for row in sheet.rows] == [3, 3, 3]
@@ -79,6 +80,7 @@ def test_figure9a_and_9b(net, patches, tmp_path):
     sheet.save(tmp_path / "a.png")
 
 
+@pytest.mark.slow
 def test_table1_measures_what_it_says(net, tmp_path):
     images, known = pictures(2, 9), pictures(8)
     kept = tmp_path / "kept.jsonl"

@@ -37,6 +37,7 @@ def check(sheet, net, rows):
     assert all(np.array_equal(a, b) for a, b in zip(drawn, shown, strict=True))
 
 
+@pytest.mark.slow
 def test_figure5_opens_each_window_of_each_class(net):
     sheet = cx.figure("intraclass2015.5", net, classes=["b", "c"], k=2, **QUICK)
     check(sheet, net, [6, 6, 6])
@@ -48,6 +49,7 @@ def test_figure5_opens_each_window_of_each_class(net):
     assert (top, left) == (7, -1)
 
 
+@pytest.mark.slow
 def test_figure7_shows_networks_of_dropout_from_several_starts(net):
     sheet = cx.figure("intraclass2015.7", net, classes=[0, 3], masks=2, starts=2, **QUICK)
     check(sheet, net, [4, 4])
@@ -69,6 +71,7 @@ def test_figure8_follows_the_image_s_own_code(net):
     assert sheet.rows[0][0].title.startswith(net.predict(IMAGE, 1)[0][0])
 
 
+@pytest.mark.slow
 def test_figure10_fills_a_scene_and_an_object(net):
     styles = [np.arange(10) % 2 == 0, np.arange(10) % 3 == 0]
     sheet = cx.figure("intraclass2015.10", net, IMAGE, other=IMAGE, styles=styles, target="d", **QUICK)
@@ -89,6 +92,7 @@ def test_figure10_fills_a_scene_and_an_object(net):
     assert "dropout 3" in plain.rows[0][-1].title
 
 
+@pytest.mark.slow
 def test_the_world_has_styles_of_its_own(on_cpu):
     net = cx.load("worldnet")
     sheet = cx.figure("intraclass2015.10", net, steps=1, progress=False)

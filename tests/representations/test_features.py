@@ -217,6 +217,7 @@ class Slowly:
         return IMAGES[k]
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_half_way_loses_nothing(net, tmp_path, passes):
     """Killed by force while it works, twice; the array is then that of a pass nobody disturbed."""
     script = (

@@ -87,6 +87,7 @@ def test_any_mask_any_size(net, seed, h, w):
     assert masked.soft_update_mask(0.05)[masked.update_mask].min() > 0
 
 
+@pytest.mark.slow
 def test_the_class_rises(net):
     """In scenes of the world, with classes that are not there."""
     rises = []
@@ -106,6 +107,7 @@ def test_the_class_is_that_of_the_surroundings(net, scene):
     assert repr(run.class_name) in run.to_python()
 
 
+@pytest.mark.slow
 def test_styles_and_seeds_are_one_batch(net, scene):
     styles = [cx.Pathway.ensemble(0), np.arange(256) % 2 == 0, None]
     batch = cx.complete(net, scene, BOX, styles, target=3, seed=[5, 5, 6], steps=3, refine=0, progress=False)
@@ -192,6 +194,7 @@ def test_what_cannot_be_gets_a_sentence(net, scene, refused):
         cx.Completion(cx.load("hog"), scene, (0, 0, 9, 9), topic=cx.Pathway.ensemble(0))
 
 
+@pytest.mark.slow
 def test_a_style_changes_the_fill_more_than_a_seed_does():
     """On the network that knows the world's styles: fills are of the class and nearest to images of their topic."""
     net = cx.load("worldnet-styles", device="cpu")

@@ -132,6 +132,7 @@ def test_wrong_input(refused):
     refused(cx.SettingError, lambda: index.match(pictures()[0], count=10**6), "count is 1000000")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["torch", "sklearn.neighbors"])
 def test_the_order_of_imports_does_not_matter(first):
     """Two OpenMP libraries in one process have crashed others: both are used, in either order."""

@@ -70,6 +70,7 @@ def test_what_cannot_be_gets_a_sentence(styles, refused):
     refused(cx.SettingError, lambda: cx.visualize_topic(found, 0, steps=1), "predicts no class")
 
 
+@pytest.mark.slow
 def test_the_picture_of_a_style_is_nearest_to_images_of_that_style():
     """In fc7, of all images of the class; by chance it would be one third."""
     net = cx.load("worldnet-styles", device="cpu")

@@ -32,8 +32,9 @@ PANELS = {
 
 
 @pytest.fixture
-def kernel():
+def kernel(monkeypatch):
     """The thread of a kernel, which handles the messages of a browser."""
+    monkeypatch.setattr("cnnexplore.widgets.live.post.running_kernel", lambda: object())
     loop, ready = asyncio.new_event_loop(), threading.Event()
 
     def run():

@@ -11,8 +11,9 @@ from cnnexplore.widgets.live.post import handles_messages, post, wait_for
 
 
 @pytest.fixture
-def kernel():
+def kernel(monkeypatch):
     """An asyncio loop in a thread that handles messages, as a kernel's."""
+    monkeypatch.setattr("cnnexplore.widgets.live.post.running_kernel", lambda: object())
     loop, ready = asyncio.new_event_loop(), threading.Event()
 
     def run():
@@ -71,3 +72,15 @@ def test_a_thread_that_ended_is_forgotten(kernel):
     called = []
     post(lambda: called.append(1))
     assert called == [1]
+
+
+def test_a_loop_that_is_no_kernel_s_is_not_used():
+    """Such a loop, a browser driver's for example, may not run for a long time."""
+
+    async def receive():
+        handles_messages()
+        called = []
+        post(lambda: called.append(1))
+        return called
+
+    assert asyncio.run(receive()) == [1]

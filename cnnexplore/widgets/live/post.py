@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 _waiting: deque[Callable[[], None]] = deque()
 _running = threading.RLock()  # held while posted functions run: one after the other, in the order of posting
@@ -21,10 +22,12 @@ _seen: tuple[asyncio.AbstractEventLoop, int] | None = None  # the loop of the th
 def handles_messages() -> None:
     """Note that the calling thread handles the messages of the browser; views call it for each message."""
     global _seen
+    if running_kernel() is None:
+        return  # a loop of some other program, which may run only now and then
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
-        return  # plain Python, or a test
+        return
     if _seen is None or _seen[0] is not loop:
         _seen = loop, threading.get_ident()
     if _waiting:  # left behind by a thread that ended
@@ -87,6 +90,15 @@ def wait_for(event: threading.Event, timeout: float | None = None) -> bool:
         return False
 
 
+def running_kernel() -> Any:
+    """The Jupyter kernel that this process is, or None."""
+    if "ipykernel" not in sys.modules:
+        return None
+    from IPython import get_ipython
+
+    return getattr(get_ipython(), "kernel", None)
+
+
 def _run_waiting() -> None:
     with _running:
         while _waiting:
@@ -97,11 +109,7 @@ def _target() -> tuple[asyncio.AbstractEventLoop, int] | None:
     """The loop of the kernel's thread and the thread's number; None where there is no kernel."""
     if _seen is not None and _seen[0].is_running():
         return _seen
-    if "ipykernel" not in sys.modules:
-        return None
-    from IPython import get_ipython
-
-    loop = getattr(getattr(getattr(get_ipython(), "kernel", None), "io_loop", None), "asyncio_loop", None)
+    loop = getattr(getattr(running_kernel(), "io_loop", None), "asyncio_loop", None)
     if loop is None:
         return None
     return loop, threading.main_thread().ident or 0
