@@ -14,7 +14,7 @@ def test_one_looks_at_the_same_thing_through_all_panels(folder, notebook, page, 
     page.get_by_text("what does a layer keep of an image?").wait_for()
     opened.wait_state("d.step > 5", 120)
     photograph("explorer-inversion")
-    page.get_by_role("button", name="attribution").click()
+    page.get_by_role("button", name="attribution", exact=True).click()
     page.get_by_text("which pixels count?").wait_for()
     page.get_by_text("gradient of church").wait_for()
     for _ in range(50):  # what is off the screen waits
@@ -25,7 +25,7 @@ def test_one_looks_at_the_same_thing_through_all_panels(folder, notebook, page, 
     assert state in ("paused", "finished")
     opened.wait_state("d.state === 'finished'", 120)
     photograph("explorer-attribution")
-    page.get_by_role("button", name="units").click()
+    page.get_by_role("button", name="units", exact=True).click()
     page.get_by_text("px in effect").wait_for()
     photograph("explorer-units")
     page.get_by_role("button", name="pathways", exact=True).click()

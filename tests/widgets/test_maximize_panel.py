@@ -87,7 +87,7 @@ def test_every_unit_gets_a_thumbnail_the_chosen_one_its_own(panel, net):
     assert np.array_equal(p.grid.picture(unit), expected.repeat(times, 0).repeat(times, 1))
     p.grid.selected = unit
     until(lambda: p.runner.run is not None and p.runner.run.units == [unit] and p.runner.state == "finished")
-    assert np.array_equal(p.grid.picture(unit), p.picture.repeat(times, 0).repeat(times, 1))
+    until(lambda: np.array_equal(p.grid.picture(unit), p.picture.repeat(times, 0).repeat(times, 1)))
 
 
 def test_thumbnails_are_kept_when_the_layer_is_left_and_can_wait(panel, net):
