@@ -183,6 +183,7 @@ def test_retrieval_by_an_image_finds_its_style(churches):
 BAR = 0.78
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", cx.world.CLASSES)
 def test_topics_of_the_world_are_its_styles(agreement, name):
     """On scenes that nobody has trained on."""

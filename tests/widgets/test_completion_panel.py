@@ -29,6 +29,7 @@ def remade(p, **names) -> np.ndarray:
     return np.stack([one.picture for one in made]) if isinstance(made, list) else made.picture
 
 
+@pytest.mark.slow
 def test_the_mask_is_found_until_one_is_drawn(panel, net, on_cpu):
     p = panel(net)
     assert p.wait(60)
@@ -87,6 +88,7 @@ def test_everything_erased_is_told_and_the_last_picture_stays(panel, net, said, 
     assert np.array_equal(p.picture, before)
 
 
+@pytest.mark.slow
 def test_class_style_and_seeds(panel, net, on_cpu):
     styles = [np.arange(256) % 2 == 0, cx.Pathway.ensemble(1)]
     p = panel(net, mask=(20, 20, 70, 70), target="church", styles=styles, seeds=2)

@@ -65,6 +65,7 @@ def test_places_are_switched_by_dragging(panel, net, on_cpu):
     until(lambda: p.estimate.box == [])
 
 
+@pytest.mark.slow
 def test_several_masks_and_several_seeds_stand_in_a_grid(panel, net, on_cpu):
     p = panel(net, 2, ensembles=2, seeds=2, seed=5)
     assert p.wait(60)
