@@ -83,12 +83,12 @@ def picture_grid(
     size = (inches * columns, (0.95 * inches + 0.13 * lines) * rows + (0.28 if title else 0))
     figure = Figure(figsize=size, layout="constrained", dpi=110)
     if title:
-        figure.suptitle(title, fontsize=9)
+        figure.suptitle(title, fontsize=9, parse_math=False)
     for k, axis in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
         axis.set_axis_off()
         if k < len(pictures):
             axis.imshow(pictures[k], interpolation="nearest")
-            axis.set_title(titles[k], fontsize=7, pad=2)
+            axis.set_title(titles[k], fontsize=7, parse_math=False, pad=2)
     return figure
 
 

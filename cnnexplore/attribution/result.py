@@ -151,8 +151,8 @@ class Attribution(Result):
         figure.colorbar(drawn, ax=middle, fraction=0.046, pad=0.03, extend=beyond).ax.tick_params(labelsize=7)
         for axis, title in ((left, "image"), (middle, self.method.replace("_", " ")), (right, "over the image")):
             axis.set_axis_off()
-            axis.set_title(title, fontsize=9)
-        figure.suptitle(f"{self.about}, score {self.score:.3g}", fontsize=10)
+            axis.set_title(title, fontsize=9, parse_math=False)
+        figure.suptitle(f"{self.about}, score {self.score:.3g}", fontsize=10, parse_math=False)
         return figure
 
     def _repr_png_(self) -> bytes:

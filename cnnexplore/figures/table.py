@@ -105,7 +105,7 @@ class Table(Result):
         head, *body = self.cells()
         widths = [max(map(len, column)) + 3 for column in zip(head, *body, strict=True)]
         drawn = Figure(figsize=(0.075 * sum(widths), 0.24 * (len(body) + 1) + 0.4), dpi=150)
-        drawn.suptitle(self.title, fontsize=8, y=1 - 0.06 / drawn.get_figheight(), va="top")
+        drawn.suptitle(self.title, fontsize=8, parse_math=False, y=1 - 0.06 / drawn.get_figheight(), va="top")
         axis = drawn.add_axes((0.01, 0, 0.98, 1 - 0.35 / drawn.get_figheight()))
         axis.set_axis_off()
         shares = [width / sum(widths) for width in widths]

@@ -83,7 +83,7 @@ class PreImage(Result):
         left, right = figure.subplots(1, 2, width_ratios=(1, 1.5))
         left.imshow(self.picture, interpolation="nearest")
         left.set_axis_off()
-        left.set_title(self._title(), fontsize=10)
+        left.set_title(self._title(), fontsize=10, parse_math=False)
         history = self.history
         priors = sum((history[term.name] for term in self.terms), np.zeros(len(history)))
         lines = [("energy", history["energy"], "0.6"), ("C × data term", history["energy"] - priors, "#c2410c")]

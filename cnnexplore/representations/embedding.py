@@ -62,7 +62,11 @@ class Embedding(Result):
         figure = Figure(figsize=(4.5, 4.5), layout="constrained", dpi=110)
         axis = figure.subplots()
         axis.scatter(self.points[:, 0], self.points[:, 1], c=numbers, cmap="tab20", s=6, linewidths=0)
-        axis.set_title(f"{len(self.points)} images by {self.features.layer.name}, {METHODS[self.method]}", fontsize=9)
+        axis.set_title(
+            f"{len(self.points)} images by {self.features.layer.name}, {METHODS[self.method]}",
+            fontsize=9,
+            parse_math=False,
+        )
         axis.set_xticks([])
         axis.set_yticks([])
         return figure
