@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from ..errors import NetworkError
 from ..network import Layer, Network
 from ..network.backward import rectified
-from ..network.bottleneck import on_all_paths
+from ..network.bottleneck import DataFlow, Node, on_all_paths
 
 # The functions that multiply by weights, with the position of their input among the arguments.
 PRODUCTS = {"linear": 0, "conv2d": 0, "matmul": 0, "__matmul__": 0, "mm": 0, "addmm": 1}
@@ -113,11 +113,11 @@ def product_input(func: Callable, args: tuple, kwargs: dict) -> torch.Tensor | N
 
 @dataclass(frozen=True)
 class _Event:
-    """A product or a ReLU of a pass: the number of its call, its time, the node of its result in the graph."""
+    """A product or a ReLU of a pass: the number of its call, its time, the node of its result in the flow of data."""
 
     call: int
     time: int
-    node: object
+    node: Node | None
     given: torch.Tensor
     made: torch.Tensor
     full: bool = False
@@ -126,8 +126,9 @@ class _Event:
 class _Recorder(TorchFunctionMode):
     """Records all products and ReLUs of a pass, and the maps that it computes."""
 
-    def __init__(self) -> None:
+    def __init__(self, flow: DataFlow) -> None:
         super().__init__()
+        self._flow = flow
         self.products: list[_Event] = []
         self.relus: list[_Event] = []
         self.maps: list[tuple[int, torch.Tensor]] = []
@@ -140,14 +141,15 @@ class _Recorder(TorchFunctionMode):
         if not isinstance(out, torch.Tensor):
             return out
         self.time += 1
+        node = self._flow.node(out)
         if out.dim() == 4:
             self.maps.append((self.time, out))
         if given is not None:
             self.products.append(
-                _Event(len(self.products), self.time, out.grad_fn, given, out, _is_full(func, given, out, args, kwargs))
+                _Event(len(self.products), self.time, node, given, out, _is_full(func, given, out, args, kwargs))
             )
         elif cut is not None:
-            self.relus.append(_Event(len(self.relus), self.time, out.grad_fn, cut[0], out))
+            self.relus.append(_Event(len(self.relus), self.time, node, cut[0], out))
         return out
 
 
@@ -163,12 +165,15 @@ def _is_full(func: Callable, given: torch.Tensor, made: torch.Tensor, args: tupl
 def _find(net: Network) -> ClassifierHead:
     scores = net.scores
     x = net.feed(torch.zeros(1, net.pixels.channels, *net.size, device=net.device)).requires_grad_()
-    probe, read = net.probe(scores.name), _Recorder()
-    with torch.enable_grad(), read:
+    probe, flow = net.probe(scores.name), DataFlow()
+    read = _Recorder(flow)
+    flow.enter(x)
+    with torch.enable_grad(), flow, read:
         activation = probe(x.clone())[scores.name]  # some modules work in place on the input, which a leaf forbids
-    on = on_all_paths(activation.grad_fn)
+    end = flow.node(activation)
+    on = {} if end is None else on_all_paths(end)
     ends: list[_Event] = []
-    for one in reversed([one for one in read.products if on.get(one.node)]):
+    for one in reversed([one for one in read.products if one.node and on.get(one.node)]):
         if not one.full:
             break
         ends.insert(0, one)
@@ -178,7 +183,8 @@ def _find(net: Network) -> ClassifierHead:
             "expected a network that ends in such layers, as AlexNet and VGG do."
         )
     between = [
-        [r for r in read.relus if on.get(r.node) and one.time < r.time < after.time] for one, after in pairwise(ends)
+        [r for r in read.relus if r.node and on.get(r.node) and one.time < r.time < after.time]
+        for one, after in pairwise(ends)
     ]
     relus = tuple((found[0].call, found[0].made.shape[1]) if found else None for found in between)
     shape, order = _input_map(ends[0], read.maps)
