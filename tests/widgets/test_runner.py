@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import threading
 import time
 from functools import partial
+from pathlib import Path
 
 import pytest
 from waiting import until
@@ -12,6 +15,8 @@ from waiting import until
 import cnnexplore as cx
 from cnnexplore.widgets.live import runner as room
 from cnnexplore.widgets.live.runner import Runner
+from cnnexplore.widgets.live.task import Task
+from cnnexplore.widgets.live.workers import MOST
 
 
 def raises(error):
@@ -97,7 +102,7 @@ def test_a_new_run_replaces_the_one_there_is(runner, make):
     step = first.step
     time.sleep(0.2)
     assert first.step == step
-    assert sum(t.name.startswith("cnnexplore") and t.is_alive() for t in threading.enumerate()) == 1
+    until(lambda: cnnexplore_threads() == 1)
 
 
 def test_the_same_key_takes_the_place_of_the_earlier_runner(runner, make):
@@ -170,3 +175,139 @@ def test_an_error_while_a_result_is_shown_is_a_sentence_too(runner, make):
     step = r.run.step
     r.resume()
     until(lambda: r.run.step > step + 3)
+
+
+def cnnexplore_threads() -> int:
+    return sum(t.name.startswith("cnnexplore") for t in threading.enumerate())
+
+
+def test_a_thousand_beginnings_in_a_row_have_few_threads(runner, make):
+    r, most = runner(), 0
+    for _ in range(1000):
+        r.begin(make)
+        most = max(most, cnnexplore_threads())
+    assert most <= MOST
+    until(lambda: len(r.frames) > 3)
+    r.close()
+    until(lambda: cnnexplore_threads() == 0)
+
+
+def test_many_runners_at_once_have_few_threads_and_the_youngest_go_on(runner, make):
+    crowd = [runner() for _ in range(30)]
+    for r in crowd:
+        r.begin(make)
+    assert cnnexplore_threads() <= MOST
+    until(lambda: all(r.frames for r in crowd[-MOST:]))
+    until(lambda: all(r.state == "stopped" for r in crowd[:-MOST]))
+    assert all(r.idle for r in crowd[:-MOST])
+    assert cnnexplore_threads() <= MOST
+
+
+def test_without_views_a_run_has_no_thread_and_goes_on_where_it_was(runner, make):
+    r = runner()
+    r.begin(make)
+    until(lambda: len(r.frames) > 3)
+    r.watched(0)
+    until(lambda: cnnexplore_threads() == 0)
+    step = r.run.step
+    r.watched(1)
+    until(lambda: r.run.step > step + 3)
+    assert r.frames == list(range(1, len(r.frames) + 1)), "each step once, in order"
+
+
+def test_views_that_close_while_a_run_is_made_are_noticed(runner, make):
+    r, may_go = runner(), threading.Event()
+
+    def slowly():
+        assert may_go.wait(20)
+        return make()
+
+    r.begin(slowly)
+    until(lambda: r.state == "loading")
+    r.watched(0)
+    may_go.set()
+    until(lambda: r.state == "paused" and cnnexplore_threads() == 0)
+    assert r.frames == []
+    r.watched(1)
+    until(lambda: len(r.frames) > 3)
+
+
+def test_no_result_is_lost_when_views_close_and_open_again(runner):
+    r, shown = runner(), []
+    r.on_frame, r.on_result = (lambda frame: None), shown.append
+    r.begin(lambda: Task(iter_slowly(40), 40))
+    for _ in range(20):
+        r.watched(0)
+        time.sleep(0.003)
+        r.watched(1)
+        time.sleep(0.003)
+    assert r.wait(20)
+    assert shown == list(range(40))
+    assert r.errors == []
+
+
+def iter_slowly(count):
+    for k in range(count):
+        time.sleep(0.005)
+        yield k
+
+
+class Held:
+    """A stream of results that holds something until it is closed."""
+
+    def __init__(self):
+        self.closed = threading.Event()
+
+    def stream(self):
+        try:
+            yield from iter_slowly(100_000)
+        finally:
+            self.closed.set()
+
+
+@pytest.mark.parametrize("end", ["close", "begin", "close while asleep", "close while paused"])
+def test_a_stream_that_is_left_is_closed(runner, make, end):
+    r, held, shown = runner(), Held(), []
+    r.on_frame, r.on_result = (lambda frame: None), shown.append
+    r.begin(lambda: Task(held.stream(), 100_000))
+    until(lambda: len(shown) > 2)
+    if end == "close while asleep":
+        r.watched(0)
+        until(lambda: cnnexplore_threads() == 0)
+    if end == "close while paused":
+        r.pause()
+        time.sleep(0.05)
+    assert not held.closed.is_set()
+    if end == "begin":
+        r.begin(make)
+    else:
+        r.close()
+    assert held.closed.wait(10)
+
+
+@pytest.mark.slow
+def test_a_thousand_starts_and_stops_leave_nothing(runner, make):
+    r = runner()
+
+    def cycle(times):
+        for _ in range(times):
+            r.frames.clear()
+            r.begin(make)
+            until(lambda: len(r.frames) > 1)
+            r.stop()
+        until(lambda: cnnexplore_threads() == 0)
+        gc.collect()
+
+    cycle(50)
+    hooks = sum(len(m._forward_hooks) for m in make.args[0].module.modules())
+    files, memory = len(os.listdir("/proc/self/fd")), resident()
+    cycle(1000)
+    assert sum(len(m._forward_hooks) for m in make.args[0].module.modules()) == hooks == 0
+    assert len(os.listdir("/proc/self/fd")) == files
+    assert resident() - memory < 20e6
+
+
+def resident() -> int:
+    """Bytes of memory that this process has now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -1,4 +1,4 @@
-"""The thread behind a panel: drives one run at a time and can be steered from any callback."""
+"""The loop behind a panel: drives one run at a time in a thread and can be steered from any callback."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from typing import Any, Protocol
 
 from ...errors import ExploreError
 from .post import post, wait_for
+from .workers import MOST, Workers
 
-MAX_RUNS = 8  # that go on at once in one kernel; one more stops the oldest
+MAX_RUNS = MOST  # that go on at once in one kernel; one more stops the oldest
 _serial = itertools.count()
 _runners: weakref.WeakValueDictionary[str, Runner] = weakref.WeakValueDictionary()
 _registry_lock = threading.Lock()
+_workers = Workers()
 
 
 class Drivable(Protocol):
@@ -37,7 +39,10 @@ def _nothing(*arguments: object) -> None:
 
 
 class Runner:
-    """Drives runs in a daemon thread, one at a time, and reports what happens.
+    """Drives runs in a thread, one at a time, and reports what happens.
+
+    The threads are shared by all runners of a kernel. A runner has one only while a run goes on or is paused; one whose
+    views are all closed has none.
 
     Parameters
     ----------
@@ -66,8 +71,11 @@ class Runner:
         self.state = "idle"
         self._forget_callbacks()
         self._lock = threading.RLock()
-        self._generation = 0
-        self._thread: threading.Thread | None = None
+        self._generation = 0  # of what is posted: nothing is reported of an earlier run, or of one before `stop`
+        self._drive_number = 0  # of the thread that drives now; an earlier one ends before its next step
+        self._driven = False  # whether that thread goes on, or will
+        self._gives_way = 0  # the number of a drive that is to end, because there are too many
+        self._turn = threading.Lock()  # held by the thread that drives the run: two at once would take the same step
         self._steps_left: int | None = None
         self._asleep = False  # paused because no view was open
         self._idle = threading.Event()
@@ -85,9 +93,8 @@ class Runner:
             The run is made and waits for `resume`.
         """
         with self._lock:
-            if self.run is not None:
-                self.run.stop()
-            self.run = None
+            self._generation += 1
+            self._let_go()
             self._steps_left, self._asleep = None, False
             self._launch(make, paused)
 
@@ -108,7 +115,7 @@ class Runner:
                 self._set_state("paused")
 
     def watched(self, views: int) -> None:
-        """Pause while no view is open, and go on with the next one if that was why.
+        """Pause while no view is open, without a thread, and go on with the next one if that was why.
 
         Parameters
         ----------
@@ -116,18 +123,24 @@ class Runner:
             How many views are open.
         """
         with self._lock:
-            if views == 0 and self.state == "running":
-                self.pause()
+            if views == 0 and self.state == "loading":
                 self._asleep = True
+            elif views == 0 and self.state in ("running", "paused"):
+                self._asleep = self._asleep or self.state == "running"
+                self._end_drive()
+                if self.state == "running":
+                    self._set_state("paused")
+            elif views and self._asleep and self.state == "loading":
+                self._asleep = False
             elif views and self._asleep:
                 self.resume()
 
     def stop(self) -> None:
-        """End the thread; `resume` starts it again."""
+        """End the thread; `resume` starts another."""
         with self._lock:
             self._generation += 1
-            if self.run is not None:
-                self.run.stop()
+            self._asleep = False
+            self._end_drive()
             if self.state in ("running", "paused", "loading"):
                 self._set_state("stopped")
             self._idle.set()
@@ -137,7 +150,7 @@ class Runner:
         with self._lock:
             self._forget_callbacks()
             self.stop()
-            self.run = self._thread = None
+            self._let_go()
         with _registry_lock:
             if _runners.get(self.key) is self:
                 del _runners[self.key]
@@ -168,30 +181,48 @@ class Runner:
             if run is None or run.step >= run.total:
                 return
             self._steps_left, self._asleep = steps, False
-            if self._thread is not None and self._thread.is_alive() and self.state == "paused":
-                self._set_state("running")
-                run.resume()
-            elif self.state != "running":
-                run.resume()
+            if self.state == "running":
+                return
+            self._set_state("running")
+            run.resume()
+            if not self._driven:
                 self._launch(lambda: run, False)
 
     def _launch(self, make: Callable[[], Drivable], paused: bool) -> None:
-        self._generation += 1
+        self._drive_number += 1
+        self._driven = True
         self._idle.clear()
         _make_room(self)
-        arguments = (make, paused, self._generation)
-        self._thread = threading.Thread(target=self._drive, args=arguments, daemon=True, name=f"cnnexplore {self.key}")
-        self._thread.start()
+        number, generation, turn = self._drive_number, self._generation, self._turn
+        _workers.submit(self, lambda: self._drive(make, paused, number, generation, turn))
 
-    def _current(self, generation: int) -> bool:
-        return generation == self._generation
+    def _end_drive(self) -> None:
+        """Have the thread end before its next step."""
+        self._drive_number += 1
+        self._driven = False
+        _workers.drop(self)
+        if self.run is not None:
+            self.run.stop()
+
+    def _let_go(self) -> None:
+        """End the run for good: by the thread that drives it, or here."""
+        self._end_drive()
+        run, turn = self.run, self._turn
+        self.run, self._turn = None, threading.Lock()
+        _close(run, turn)
+
+    def _give_way(self) -> None:
+        """Have the run stop soon. Without the lock: the caller may hold one that the thread of the loop waits for."""
+        run, self._gives_way = self.run, self._drive_number
+        if run is not None:
+            run.stop()
 
     def _post(self, function: Callable[..., None], *arguments: object) -> None:
         """Call a callback on the kernel's thread, unless another run has begun by then; its error ends the run."""
         generation = self._generation
 
         def call() -> None:
-            if self._current(generation):
+            if generation == self._generation:
                 try:
                     function(*arguments)
                 except Exception as error:
@@ -205,8 +236,7 @@ class Runner:
             if self.state == "failed":
                 return
             self._generation += 1
-            if self.run is not None:
-                self.run.stop()
+            self._end_drive()
             known = isinstance(error, ExploreError)
             self._post(self.on_error, str(error) if known else f"{type(error).__name__}: {error}", _traceback(error))
             self._set_state("failed")
@@ -216,46 +246,79 @@ class Runner:
         self.state = state
         self._post(self.on_state, state)
 
-    def _drive(self, make: Callable[[], Drivable], paused: bool, generation: int) -> None:
-        try:
-            with self._lock:
-                if not self._current(generation):
-                    return
-                if self.run is None:
-                    self._set_state("loading")
-            run = make()
-            with self._lock:
-                if not self._current(generation):
-                    return
-                if self.run is not run:
-                    self.run = run
-                    self.on_made(run)
-                    self._post(self.on_run, run)
-                self._set_state("paused" if paused else "running")
-                if paused:
-                    run.pause()
-            for frame in run.frames():
+    def _drive(
+        self, make: Callable[[], Drivable], paused: bool, number: int, generation: int, turn: threading.Lock
+    ) -> None:
+        """Make a run and drive it; in a thread."""
+        run = None
+        with turn:
+            try:
+                run = self._made(make, paused, number)
+                for frame in run.frames() if run is not None else ():
+                    if not self._take(frame, number, generation):
+                        break
+            except Exception as error:
                 with self._lock:
-                    if not self._current(generation):
-                        return
-                    if self._steps_left is not None:
-                        self._steps_left -= 1
-                        if self._steps_left <= 0:
-                            self._steps_left = None
-                            self.pause()
-                    self.on_frame(frame)
-                    if self.on_result is not _nothing:
-                        self._post(self.on_result, frame)
-                    if self.state == "paused":  # the step that was under way when it was asked to wait
-                        self._post(self.on_state, "paused")
-            with self._lock:
-                if self._current(generation) and run.step >= run.total:
-                    self._set_state("finished")
-                    self._idle.set()
-        except Exception as error:
-            with self._lock:
-                if self._current(generation):
-                    self._fail(error)
+                    if number == self._drive_number:
+                        self._fail(error)
+        with self._lock:
+            if number == self._drive_number:
+                self._driven = False
+                self._set_state("finished" if run is not None and run.step >= run.total else "stopped")
+                self._idle.set()
+            left = run is not None and self.run is not run
+        if left:
+            _close(run, turn)
+
+    def _made(self, make: Callable[[], Drivable], paused: bool, number: int) -> Drivable | None:
+        """The run, ready to be driven; None if it is not to be driven now."""
+        with self._lock:
+            if self._unwanted(number):
+                return None
+            if self.run is None:
+                self._set_state("loading")
+        run = make()
+        with self._lock:
+            if self._unwanted(number):
+                return None
+            if self.run is run:  # it goes on
+                return run
+            self.run = run
+            self.on_made(run)
+            self._post(self.on_run, run)
+            self._set_state("paused" if paused or self._asleep else "running")
+            if self._asleep:  # the last view was closed meanwhile
+                self._end_drive()
+                return None
+            if paused:
+                run.pause()
+            if self._unwanted(number):  # asked meanwhile, perhaps before the pause
+                run.resume()
+        return run
+
+    def _take(self, frame: Any, number: int, generation: int) -> bool:
+        """Report a frame; return whether there is to be another one.
+
+        The step that was under way when the drive was to end is reported, too, if its run can still go on.
+        """
+        with self._lock:
+            if generation != self._generation:
+                return False
+            if self._steps_left is not None:
+                self._steps_left -= 1
+                if self._steps_left <= 0:
+                    self._steps_left = None
+                    self.pause()
+            self.on_frame(frame)
+            if self.on_result is not _nothing:
+                self._post(self.on_result, frame)
+            if self.state == "paused":  # the step that was under way when it was asked to wait
+                self._post(self.on_state, "paused")
+            return not self._unwanted(number)
+
+    def _unwanted(self, number: int) -> bool:
+        """Whether a drive is to end: by another one, by `stop` or `close`, or because there are too many."""
+        return number != self._drive_number or number == self._gives_way
 
     def _forget_callbacks(self) -> None:
         self.on_made: Callable[[Any], None] = _nothing
@@ -282,21 +345,23 @@ def _make_room(newcomer: Runner) -> None:
     with _registry_lock:
         _runners.pop(newcomer.key, None)
         _runners[newcomer.key] = newcomer  # the youngest last
-        busy = [r for r in _runners.values() if r is not newcomer and r.state in ("loading", "running", "paused")]
-        surplus = busy[: max(0, len(busy) - MAX_RUNS + 1)]
-    if surplus:  # elsewhere: the caller may hold locks that these wait for
-        threading.Thread(target=_stop_all, args=(surplus,), daemon=True, name="making room").start()
+        busy = [one for one in _runners.values() if one is not newcomer and one._driven]
+    for one in busy[: max(0, len(busy) - MAX_RUNS + 1)]:
+        one._give_way()
 
 
-def _stop_all(runners: list[Runner]) -> None:
-    for runner in runners:
-        runner.stop()
+def _close(run: Any, turn: threading.Lock) -> None:
+    """Release what a run holds, unless a thread drives it now, which then does so."""
+    if hasattr(run, "close") and turn.acquire(blocking=False):
+        try:
+            run.close()
+        finally:
+            turn.release()
 
 
 @atexit.register
 def _end_all() -> None:
     """A thread that is inside PyTorch while Python ends would take the whole process down."""
-    _stop_all(list(_runners.values()))
-    for thread in threading.enumerate():
-        if thread.name.startswith("cnnexplore "):
-            thread.join(5)
+    for runner in list(_runners.values()):
+        runner.stop()
+    _workers.join(5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 
@@ -33,6 +33,9 @@ class Pausable:
         self._stopped = True
         self._open.set()
 
+    def close(self) -> None:
+        """Release what the loop holds; no thread drives it any more."""
+
 
 class Task(Pausable):
     """The steps of a generator, one frame each.
@@ -40,7 +43,7 @@ class Task(Pausable):
     Parameters
     ----------
     stream : iterator
-        Each item is a frame.
+        Each item is a frame. A generator is closed with the task: it may hold threads or files.
     total : int
         About how many there are.
 
@@ -68,3 +71,8 @@ class Task(Pausable):
                 return
             self.step = min(self.step + 1, self.total - 1)
             yield frame
+
+    def close(self) -> None:
+        """Close the generator; no thread drives it any more."""
+        if isinstance(self._stream, Generator):
+            self._stream.close()
