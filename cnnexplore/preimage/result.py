@@ -33,7 +33,7 @@ class PreImage(Result):
     Attributes
     ----------
     x : torch.Tensor
-        (1, C, H, W) in the network's units.
+        (1, C, H, W) in the network's units, on the CPU.
     net : Network
         The network.
     history : np.ndarray

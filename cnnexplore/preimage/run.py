@@ -442,7 +442,7 @@ class Run:
 
     def _results(self, numbers: Callable[[int], dict[str, Any]]) -> Any:
         """The estimates as they are now; numbers(k) gives the fields of the k-th one. A list for a batch."""
-        history, x = self.history, self.x.clone()
+        history, x = self.history, self.x.clone().cpu()
         terms = tuple(Term(prior.name, prior.label, prior.colour) for prior in self.priors)
         made = [
             self._kind(

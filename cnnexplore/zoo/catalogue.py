@@ -150,7 +150,7 @@ def load(
     Raises
     ------
     NetworkError
-        If the name, a checkpoint's step or the device is unknown.
+        If the name, a checkpoint's step or the device is unknown, or the device cannot be used on this computer.
     WeightsError
         If a weights file is missing, damaged or made for another architecture, or a download fails.
 
@@ -163,7 +163,7 @@ def load(
     >>> cx.load("worldnet@100", device="cpu").layers["conv1"].channels
     48
     """
-    name = os.fspath(name_or_path)
+    name, place = os.fspath(name_or_path), _device(device)
     base, _, step = name.partition("@")
     python = f"cx.load({name!r})"
     if step and _history_file(base).is_file() and weights is None:
@@ -200,7 +200,7 @@ def load(
         close = difflib.get_close_matches(name, names, 3, 0.5)
         hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "cx.networks() lists the names."
         raise NetworkError(f"{name!r} is neither a network of the zoo nor a weights file; {hint}")
-    net.module.to(_device(device)).eval()
+    net.module.to(place).eval()
     return net
 
 
@@ -249,11 +249,18 @@ def _filled(
 
 
 def _device(device: str) -> torch.device:
-    if device != "auto":
-        try:
-            return torch.device(device)
-        except RuntimeError as error:
-            raise NetworkError(f"device is {device!r}; expected 'auto', 'cpu', 'cuda' or 'mps'.") from error
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    expected = "expected 'auto', 'cpu', 'cuda' or 'mps'."
+    try:
+        chosen = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise NetworkError(f"device is {device!r}; {expected}") from error
+    try:
+        # Whether a device can be used is known for certain only by using it: drivers and numbers of GPUs differ.
+        torch.zeros(1, device=chosen).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        usable = [name for name in ("cuda", "mps") if getattr(torch, name).is_available()]
+        there = f"usable here: {', '.join(map(repr, ['cpu', *usable]))}"
+        raise NetworkError(f"device is {device!r}, which cannot be used on this computer; {there}.") from error
+    return chosen

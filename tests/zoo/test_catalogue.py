@@ -147,6 +147,16 @@ def test_unknown_names(refused):
     refused(cx.NetworkError, lambda: cx.load("qqqq"), "cx.networks()")
     refused(cx.WeightsError, lambda: cx.load("resnet18", weights="IMAGENET9K"), "IMAGENET9K")
     refused(cx.NetworkError, lambda: cx.load("lenet", device="gpu"), "'gpu'", "'cuda'")
+    refused(cx.NetworkError, lambda: cx.load("lenet", device=None), "None", "'cuda'")
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:99", "mps", "xpu", "meta"])
+def test_a_device_that_is_not_there(device, refused):
+    """One sentence before anything is loaded, with what can be used here."""
+    if device in ("cuda", "mps", "xpu") and getattr(torch, device).is_available():
+        pytest.skip(f"there is a device {device!r} here.")
+    sentence = refused(cx.NetworkError, lambda: cx.load("no such network", device=device), repr(device), "'cpu'")
+    assert ("'cuda'" in sentence.split("usable here")[1]) == torch.cuda.is_available()
     assert issubclass(cx.NetworkError, ValueError)
 
 
