@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,32 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SEQUENTIAL, _DIVERGING = "viridis", "PuOr_r"
+
+
+def channel_grid(channels: int) -> tuple[int, int]:
+    """The rows and columns of grey pictures, side by side, as which an image is drawn; (1, 1) for grey and for RGB."""
+    if channels in (1, 3):
+        return 1, 1
+    columns = math.ceil(math.sqrt(channels))
+    return math.ceil(channels / columns), columns
+
+
+def side_by_side(values: np.ndarray) -> np.ndarray:
+    """An image (..., C, H, W) as it is drawn, (..., 1 or 3, H', W'); NaN where no channel is left."""
+    channels, h, w = values.shape[-3:]
+    rows, columns = channel_grid(channels)
+    if rows * columns == 1:
+        return values
+    whole = np.full((*values.shape[:-3], rows * columns, h, w), np.nan)
+    whole[..., :channels, :, :] = values
+    whole = np.moveaxis(whole.reshape(*values.shape[:-3], rows, columns, h, w), -3, -2)
+    return whole.reshape(*values.shape[:-3], 1, rows * h, columns * w)
+
+
+def repeated(values: np.ndarray, picture: np.ndarray) -> np.ndarray:
+    """A map (H, W, ...) of an image, repeated for each channel that the picture (H', W', 3) shows side by side."""
+    times = (picture.shape[0] // values.shape[0], picture.shape[1] // values.shape[1])
+    return values if times == (1, 1) else np.tile(values, times + (1,) * (values.ndim - 2))
 
 
 def limits(values: np.ndarray, signed: bool) -> tuple[float, float]:
@@ -39,19 +66,24 @@ def heat(values: np.ndarray, signed: bool = False, span: tuple[float, float] | N
 
 
 def overlay(picture: np.ndarray, values: np.ndarray, opacity: float = 0.6, signed: bool = False) -> np.ndarray:
-    """A map (H, W) in colours over a grey version of its picture (H, W, 3); opacity: 0 to 1."""
+    """A map (H, W) in colours over a grey version of its picture (H, W, 3); opacity: 0 to 1.
+
+    A picture that shows several channels side by side has the map over each of them.
+    """
     if not 0 <= opacity <= 1:
         raise SettingError(f"opacity is {opacity!r}; expected 0 to 1.")
     grey = np.repeat(picture.astype(np.float64).mean(-1, keepdims=True), 3, -1)
     most = max(map(abs, limits(values, signed)))
     weight = opacity * (0.3 + 0.7 * (np.abs(values) / most).clip(0, 1))[..., None]  # near 0: transparent
-    return np.round((1 - weight) * grey + weight * heat(values, signed)).astype(np.uint8)
+    weight, colours = repeated(weight, picture), repeated(heat(values, signed), picture)
+    return np.round((1 - weight) * grey + weight * colours).astype(np.uint8)
 
 
 def signed_picture(values: np.ndarray, quantile: float = 1.0) -> np.ndarray:
-    """Signed patterns (..., 3 or 1, H, W), such as filters, as pictures (..., H, W, 3) uint8 about middle grey.
+    """Signed patterns (..., C, H, W), such as filters, as pictures (..., H, W, 3) uint8 about middle grey.
 
-    Each pattern has its own range, up to this quantile of its magnitudes: 1.0 is the largest.
+    Each pattern has its own range, up to this quantile of its magnitudes: 1.0 is the largest. Unless C is 3 or 1, the
+    channels are drawn side by side.
     """
     values = np.asarray(values, np.float64)
     size = np.abs(values)
@@ -59,8 +91,8 @@ def signed_picture(values: np.ndarray, quantile: float = 1.0) -> np.ndarray:
     if quantile < 1:
         inner = np.quantile(size, quantile, (-3, -2, -1), keepdims=True)
         most = np.where(inner > 0, inner, most)
-    picture = np.round(127.5 + 127.5 * (values / np.where(most > 0, most, 1)).clip(-1, 1)).astype(np.uint8)
-    picture = np.moveaxis(picture, -3, -1)
+    scaled = side_by_side((values / np.where(most > 0, most, 1)).clip(-1, 1))
+    picture = np.moveaxis(np.round(127.5 + 127.5 * np.nan_to_num(scaled, nan=1.0)).astype(np.uint8), -3, -1)
     return np.ascontiguousarray(np.broadcast_to(picture, (*picture.shape[:-1], 3)))
 
 

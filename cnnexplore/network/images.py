@@ -2,154 +2,143 @@
 
 from __future__ import annotations
 
-import io
 import os
-import warnings
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from ..errors import ImageError
+from ..errors import ImageError, brief
+from .image_file import check_size, open_picture, picture_array
 
-MAX_PIXELS = 64_000_000  # a picture above this is a mistake or a decompression bomb
-_UPRIGHT = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_270",
-            7: "TRANSVERSE", 8: "ROTATE_90"}  # fmt: skip
+_OVERSHOOT = 0.1  # of the range: how far resampling or rounding takes a float image beyond black and white
+_FEW = 0.25  # of the values: more of them outside are no overshoot but another unit, such as one about zero
+_DARK = 4.0  # a float image whose largest value is above 1 but below this is in 0..1 with a white above 1, or an error
 
 
-def read_image(image: Any) -> torch.Tensor:
-    """An image as RGB numbers.
+def read_image(image: Any, channels: int | None = None) -> torch.Tensor:
+    """An image as numbers in 0..255: RGB, or as many channels as a network reads.
 
     Parameters
     ----------
     image : str, path, bytes, PIL.Image.Image, np.ndarray or torch.Tensor
-        A path, the bytes of a file, a PIL image, an array (H, W) or (H, W, 1, 3 or 4), or a tensor (C, H, W). Integers
-        are in 0..255 (uint16 in 0..65535); floats in 0..1 if none exceeds 1, else in 0..255. Transparent pixels are
-        blended with white.
+        A path, the bytes of a file, a PIL image, an array (H, W) or (H, W, C), or a tensor (C, H, W). Integers are in
+        0..255, uint16 in 0..65535. Floats are in 0..1 if none exceeds 1.1, else in 0..255; values up to a tenth of the
+        range outside it, as resampling makes them, are clipped.
+    channels : int, optional
+        By default the image is RGB: C is 1 (grey), 2 (grey and alpha), 3 or 4 (with alpha), and transparent pixels are
+        blended with white. A number: C must be that number, and the channels stay as they are.
 
     Returns
     -------
     torch.Tensor
-        (3, H, W) float32 RGB in 0..255.
+        (3, H, W) float32 RGB in 0..255, or (C, H, W) for a number of channels.
 
     Raises
     ------
     ImageError
-        If it is no image that can be read.
+        If it is no image that can be read, or has another number of channels.
     """
     if isinstance(image, (str, os.PathLike, bytes, bytearray, memoryview)):
-        image = _open(image)
+        image = open_picture(image)
     if isinstance(image, Image.Image):
-        image = _from_pil(image)
+        image = picture_array(image, channels)
     is_tensor = isinstance(image, torch.Tensor)
+    return _from_array(_tensor_array(image) if is_tensor else _array(image), is_tensor, channels)
+
+
+def _array(image: Any) -> np.ndarray:
+    if isinstance(image, np.ma.MaskedArray) and np.ma.is_masked(image):
+        raise ImageError("the image is an array with masked values; fill them first: image.filled(0).")
     try:
-        array = image.detach().cpu().numpy() if is_tensor else np.asarray(image)
+        array = np.asarray(image)
     except Exception as error:
         raise ImageError(
             f"an image of type {type(image).__name__} cannot be read; give a path, a PIL image, an array or a tensor."
         ) from error
     if array.dtype.kind not in "uifb":
         raise ImageError(
-            f"an image of type {type(image).__name__} ({array.dtype}) cannot be read; "
+            f"an image of type {type(image).__name__} ({array.dtype!s:.60}) cannot be read; "
             "give a path, a PIL image, an array or a tensor."
         )
-    return _from_array(array, channels_first=is_tensor)
+    return array
 
 
-def _open(source: Any) -> Image.Image:
-    is_bytes = isinstance(source, (bytes, bytearray, memoryview))
-    name = "the uploaded file" if is_bytes else f"{os.fspath(source)!r}"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(source) if is_bytes else source)
-            _check_size(name, *picture.size)
-            picture.load()
-    except FileNotFoundError as error:
-        raise ImageError(f"{name} does not exist; expected the path of an image file.") from error
-    except IsADirectoryError as error:
-        raise ImageError(f"{name} is a folder; expected the path of an image file.") from error
-    except Image.DecompressionBombError as error:
+def _tensor_array(tensor: torch.Tensor) -> np.ndarray:
+    """The numbers of a tensor of any device and number type."""
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta or tensor.is_complex():
         raise ImageError(
-            f"{name} is far too large; at most {MAX_PIXELS // 10**6} million pixels are read: scale it down."
-        ) from error
-    except UnidentifiedImageError as error:
-        raise ImageError(f"{name} is not an image that Pillow can read; give a PNG or JPEG file.") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, ImageError):
-            raise
-        raise ImageError(f"{name} is damaged or cut short ({error}); save it again as PNG or JPEG.") from error
-    return picture
-
-
-def _check_size(name: str, width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise ImageError(
-            f"{name} has {width} x {height} pixels; at most {MAX_PIXELS // 10**6} million are read: scale it down."
+            f"an image that is a tensor of {tensor.dtype}, {tensor.layout}, on {tensor.device} cannot be read; "
+            "give a dense tensor of real numbers."
         )
-
-
-def _from_pil(picture: Image.Image) -> np.ndarray:
-    _check_size("the image", *picture.size)
-    picture = _upright(picture)
-    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
-        array = np.asarray(picture)
-        return array.astype(np.uint16) if picture.mode.startswith("I") and array.max(initial=0) > 255 else array
-    if "A" in picture.getbands() or "transparency" in picture.info:
-        return np.asarray(picture.convert("RGBA"))
-    return np.asarray(picture.convert("RGB"))
-
-
-def _upright(picture: Image.Image) -> Image.Image:
-    """Turned upright by its EXIF orientation; unlike ImageOps.exif_transpose, other broken EXIF tags do no harm."""
     try:
-        method = _UPRIGHT.get(picture.getexif().get(0x0112, 1))
-    except Exception:
-        method = None  # the picture itself is whole
-    return picture if method is None else picture.transpose(Image.Transpose[method])
+        tensor = tensor.detach().resolve_neg().cpu()
+        if tensor.is_floating_point() and tensor.dtype not in (torch.float16, torch.float32, torch.float64):
+            tensor = tensor.float()  # numpy has no bfloat16
+        return tensor.numpy()
+    except (RuntimeError, TypeError) as error:
+        raise ImageError(f"an image that is a {type(tensor).__name__} cannot be read ({brief(error)}).") from error
 
 
-def _from_array(array: np.ndarray, channels_first: bool) -> torch.Tensor:
+def _from_array(array: np.ndarray, channels_first: bool, channels: int | None) -> torch.Tensor:
     shape = "x".join(map(str, array.shape)) or "a single number"
+    known = (1, 3, 4) if channels is None else (channels,)
     if array.ndim == 4 and array.shape[0] == 1:
         array = array[0]
     if array.ndim == 2:
         array = array[..., None]
     elif array.ndim == 3:
-        first, last = array.shape[0] in (1, 3, 4), array.shape[-1] in (1, 3, 4)
+        first, last = array.shape[0] in known, array.shape[-1] in known
         if first and (channels_first or not last):
             array = np.moveaxis(array, 0, -1)
-    if array.ndim != 3 or array.shape[-1] not in (1, 3, 4):
-        raise ImageError(
-            f"an image of shape {shape} cannot be read; expected (H, W), (H, W, 3) or (H, W, 4), or a tensor (3, H, W)."
-        )
+    if array.ndim != 3 or array.shape[-1] not in known:
+        wanted = "(H, W), (H, W, 3) or (H, W, 4), or a tensor (3, H, W)"
+        if channels is not None:
+            wanted = f"an array (H, W, {channels}) or a tensor ({channels}, H, W), as the network takes it"
+        raise ImageError(f"an image of shape {shape} cannot be read; expected {wanted}.")
     if array.size == 0:
         raise ImageError(f"an image of shape {shape} is empty; expected at least one pixel.")
-    _check_size("the image", array.shape[1], array.shape[0])
+    check_size("the image", array.shape[1], array.shape[0])
     if array.dtype == bool:
         array = array * np.uint8(255)
     values = array.astype(np.float32)
     if not np.isfinite(values).all():
         raise ImageError("the image has values that are not finite (NaN or infinity); mend them first.")
+    values *= 255.0 / _white(array, values)
+    values.clip(0, 255, out=values)
+    if channels is None and values.shape[-1] == 4:
+        alpha = values[..., 3:] / 255.0
+        values = values[..., :3] * alpha + 255.0 * (1 - alpha)
+    if channels is None and values.shape[-1] == 1:
+        values = values.repeat(3, -1)
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(values, -1, 0)))
+
+
+def _white(array: np.ndarray, values: np.ndarray) -> float:
+    """The value of white: of integers by their type, of floats 1 or 255. Raises ImageError for values that fit none."""
     low, high = float(values.min()), float(values.max())
     if array.dtype.kind == "f":
-        full = 1.0 if high <= 1.0 else 255.0
+        white = 1.0 if high <= 1 + _OVERSHOOT else 255.0
+        margin = _OVERSHOOT * white
+        rounding = white / 255
+        outside = float(((values < -rounding) | (values > white + rounding)).mean()) if low < 0 or high > white else 0.0
+        fits = low >= -margin and high <= white + margin and outside <= _FEW
+        if fits and white == 255 and high < _DARK and bool((values != np.round(values)).any()):
+            raise ImageError(
+                f"the image has values from {low:g} to {high:g}, which fit neither 0..1 nor 0..255; divide it by its "
+                "white, or give a dark image as integers."
+            )
     else:
-        full = 65535.0 if array.dtype == np.uint16 else 255.0
-    if low < 0 or high > full:
+        white = 65535.0 if array.dtype.kind == "u" and array.dtype.itemsize == 2 else 255.0
+        fits = low >= 0 and high <= white
+    if not fits:
         raise ImageError(
             f"the image has values from {low:g} to {high:g}; expected 0..255, or 0..1 for floats "
             "(for numbers in the network's own units use net.picture first)."
         )
-    values *= 255.0 / full
-    if values.shape[-1] == 4:
-        alpha = values[..., 3:] / 255.0
-        values = values[..., :3] * alpha + 255.0 * (1 - alpha)
-    if values.shape[-1] == 1:
-        values = values.repeat(3, -1)
-    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(values, -1, 0)))
+    return white
 
 
 def centre_crop(shape: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:

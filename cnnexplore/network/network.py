@@ -12,7 +12,8 @@ from torch import nn
 
 from ..errors import NetworkError, SettingError
 from .graph import Operation
-from .images import crop_and_resize, read_image
+from .images import crop_and_resize
+from .input_channels import default_pixels
 from .layers import Layer, Layers
 from .pixels import Pixels
 from .probe import Probe
@@ -29,7 +30,8 @@ class Network:
     size : int or tuple of int
         (rows, columns) of its input, or the side of a square.
     pixels : Pixels, optional
-        Its pixel convention; by default RGB with ImageNet's mean and a std of 1.
+        Its pixel convention; by default that of the channels that its first convolution takes: of three, RGB with
+        ImageNet's mean and a std of 1; of one, grey; of another number, a mean of 128 each.
     labels : sequence of str
         The names of its classes.
     name : str
@@ -88,13 +90,13 @@ class Network:
             raise SettingError(f"size is {size!r}; expected (rows, columns), two positive whole numbers.")
         self.module = module
         self.size: tuple[int, int] = (int(sides[0]), int(sides[1]))
-        self.pixels = pixels or Pixels()
+        self.pixels = pixels or default_pixels(module, self.size)
         self.labels = list(labels)
         self.name = name or type(module).__name__
         self.source = source
 
     def __repr__(self) -> str:
-        return f"<Network {self.name}: {self.size[0]} x {self.size[1]} {self.pixels.order}, {len(self.layers)} layers>"
+        return f"<Network {self.name}: {self.size[0]} x {self.size[1]} {self.pixels}, {len(self.layers)} layers>"
 
     @property
     def device(self) -> torch.device:
@@ -144,7 +146,7 @@ class Network:
         Parameters
         ----------
         image : image or list of images
-            A path, bytes, PIL image, array (H, W[, 3]) or tensor (C, H, W); a list of them, or a 4-D array or tensor.
+            A path, bytes, PIL image, array (H, W[, C]) or tensor (C, H, W); a list of them, or a 4-D array or tensor.
 
         Returns
         -------
@@ -162,10 +164,10 @@ class Network:
             images = list(image)
         else:
             images = [image]
-        rgb = [crop_and_resize(read_image(one), self.size) for one in images]
-        if not rgb:
+        found = [crop_and_resize(self.pixels.read(one), self.size) for one in images]
+        if not found:
             raise SettingError("an empty list of images was given; expected at least one image.")
-        return self.pixels.encode(torch.stack(rgb)).to(self.device)
+        return self.pixels.encode(torch.stack(found)).to(self.device)
 
     def picture(self, x: torch.Tensor) -> np.ndarray:
         """The picture of x.
@@ -178,7 +180,8 @@ class Network:
         Returns
         -------
         np.ndarray
-            (H, W, 3) uint8, or (N, H, W, 3) for N > 1.
+            (H, W, 3) uint8, or (N, H, W, 3) for N > 1; where the channels are no colours each is drawn in grey, side by
+            side, so that H and W are multiples of the image's.
         """
         batch = x if x.dim() == 4 else x[None]
         pictures = self.pixels.decode(batch).cpu().numpy()

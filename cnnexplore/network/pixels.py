@@ -6,14 +6,20 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
+from ..drawing import channel_grid
 from ..errors import WeightsError
+from .images import read_image
 
-_ORDERS = {"RGB": 3, "BGR": 3, "grey": 1}
+_ORDERS = {"RGB": 3, "BGR": 3, "grey": 1, "channels": None}  # None: as many as there are means
+_MOST_CHANNELS = 1024
+_LARGEST = 1e6  # of a mean, a std or a norm; values beyond it overflow in half precision or are a unit mistaken
 LUMA = (0.299, 0.587, 0.114)  # ITU-R 601, as Pillow's convert("L")
-_USUAL_MEAN = {"RGB": (123.675, 116.28, 103.53), "BGR": (103.53, 116.28, 123.675), "grey": (128.0,)}
+_MIDDLE = 128.0  # the mean of a channel of which nothing is known
+_USUAL_MEAN = {"RGB": (123.675, 116.28, 103.53), "BGR": (103.53, 116.28, 123.675), "grey": (_MIDDLE,)}
 
 
 @dataclass(frozen=True)
@@ -22,10 +28,12 @@ class Pixels:
 
     Parameters
     ----------
-    order : {"RGB", "BGR", "grey"}
-        The channels, and their order.
+    order : {"RGB", "BGR", "grey", "channels"}
+        The channels, and their order. "channels": any number of channels that are no colours, such as those of a
+        multispectral camera; an image is then an array (H, W, C) or a tensor (C, H, W), drawn channel by channel.
     mean : tuple of float, optional
-        One value per channel, in that order, in 0..255 units; by default ImageNet's.
+        One value per channel, in that order, in 0..255 units; by default ImageNet's. "channels" needs it, because it
+        says how many there are.
     std : tuple of float, optional
         One value per channel, in that order, in 0..255 units; by default 1.
     norm : float, optional
@@ -34,12 +42,14 @@ class Pixels:
     Raises
     ------
     WeightsError
-        If a value is missing, not finite or, of `std` and `norm`, not positive.
+        If a value is missing, not finite, far outside 0..255 or, of `std` and `norm`, not positive.
 
     Examples
     --------
     >>> cx.Pixels("BGR", mean=(104, 117, 123)).std
     (1.0, 1.0, 1.0)
+    >>> cx.Pixels("channels", mean=[90.0] * 16).channels
+    16
     """
 
     order: str = "RGB"
@@ -48,21 +58,56 @@ class Pixels:
     norm: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.order not in _ORDERS:
+        if not isinstance(self.order, str) or self.order not in _ORDERS:
             raise WeightsError(f"Pixels: order is {self.order!r}; expected one of {', '.join(map(repr, _ORDERS))}.")
-        channels = self.channels
-        object.__setattr__(self, "mean", _numbers("mean", self.mean or _USUAL_MEAN[self.order], channels))
-        object.__setattr__(self, "std", _numbers("std", self.std or (1.0,) * channels, channels))
-        object.__setattr__(self, "norm", float(self.norm) or 80.0 * math.sqrt(channels / 3))
-        if min(self.std) <= 0 or not 0 < self.norm < math.inf:
+        channels, mean = _ORDERS[self.order], self.mean
+        if channels is None:
+            channels = _length(mean)
+            if not 1 <= channels <= _MOST_CHANNELS:
+                raise WeightsError(
+                    f"Pixels: order 'channels' has {channels} means; expected one for each channel, 1 to "
+                    f"{_MOST_CHANNELS}, such as mean=(128.0,) * 16."
+                )
+        elif _length(mean) == 0:
+            mean = _USUAL_MEAN[self.order]
+        object.__setattr__(self, "mean", _numbers("mean", mean, channels))
+        object.__setattr__(self, "std", _numbers("std", self.std if _length(self.std) else (1.0,) * channels, channels))
+        (norm,) = _numbers("norm", [self.norm], 1)
+        object.__setattr__(self, "norm", norm or 80.0 * math.sqrt(channels / 3))
+        if min(self.std) < 1 / _LARGEST or self.norm < 1 / _LARGEST:
             raise WeightsError(
-                f"Pixels: std is {self.std} and norm {self.norm}; expected positive values in 0..255 units."
+                f"Pixels: std is {_few(self.std)} and norm {self.norm:g}; expected positive values in 0..255 units."
             )
+
+    @classmethod
+    def for_channels(cls, channels: int) -> Pixels:
+        """The convention of a network of which only the number of channels is known.
+
+        Parameters
+        ----------
+        channels : int
+            1 (grey), 3 (RGB) or another number, with a mean of 128 each.
+
+        Returns
+        -------
+        Pixels
+            The convention.
+
+        Raises
+        ------
+        WeightsError
+            If the number is not 1 to 1024.
+        """
+        return {1: cls("grey"), 3: cls()}.get(channels) or cls("channels", (_MIDDLE,) * channels)
 
     @property
     def channels(self) -> int:
-        """C, the number of channels: 3, or 1 of grey."""
-        return _ORDERS[self.order]
+        """C, the number of channels: 3, 1 of grey, or as many as there are means."""
+        return len(self.mean)
+
+    def __str__(self) -> str:
+        """What the channels are, in a word or two: "RGB", "16 channels"."""
+        return f"{self.channels} channels" if self.order == "channels" else self.order
 
     @classmethod
     def from_json(cls, text: str) -> Pixels:
@@ -81,7 +126,7 @@ class Pixels:
         try:
             d = json.loads(text)
             return cls(d["order"], tuple(d["mean"]), tuple(d.get("std", ())), d.get("norm", 0.0))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             if isinstance(error, WeightsError):
                 raise
             raise WeightsError(f"pixels metadata is {text[:80]!r}; expected JSON with order, mean and std.") from error
@@ -93,13 +138,33 @@ class Pixels:
     def _column(self, values: Sequence[float], like: torch.Tensor) -> torch.Tensor:
         return torch.tensor(values, dtype=like.dtype, device=like.device).view(1, -1, 1, 1)
 
+    def read(self, image: Any) -> torch.Tensor:
+        """An image as `encode` takes it.
+
+        Parameters
+        ----------
+        image : str, path, bytes, PIL.Image.Image, np.ndarray or torch.Tensor
+            What `read_image` takes.
+
+        Returns
+        -------
+        torch.Tensor
+            (3, H, W) float32 RGB in 0..255, or (C, H, W) where the channels are no colours.
+
+        Raises
+        ------
+        ImageError
+            If it is no image that can be read, or has another number of channels.
+        """
+        return read_image(image, self.channels if self.order == "channels" else None)
+
     def encode(self, rgb: torch.Tensor) -> torch.Tensor:
-        """x of RGB images.
+        """x of images.
 
         Parameters
         ----------
         rgb : torch.Tensor
-            (N, 3, H, W) in 0..255.
+            (N, 3, H, W) RGB in 0..255, or (N, C, H, W) where the channels are no colours.
 
         Returns
         -------
@@ -115,6 +180,9 @@ class Pixels:
     def decode(self, x: torch.Tensor) -> torch.Tensor:
         """Pictures of x, clipped to 0..255.
 
+        One channel is drawn in grey, three as red, green and blue. Of any other number each channel is drawn in grey,
+        side by side: as many rows and columns of pictures as `channel_grid` says, white where none is left.
+
         Parameters
         ----------
         x : torch.Tensor
@@ -123,14 +191,20 @@ class Pixels:
         Returns
         -------
         torch.Tensor
-            (N, H, W, 3) uint8 RGB, on x's device.
+            (N, H, W, 3) uint8 RGB, on x's device; (N, rows x H, columns x W, 3) of side by side pictures.
         """
         shown = x.detach() + self._column([m + 0.5 for m in self.mean], x)
         shown = shown.clamp_(0, 255).to(torch.uint8)  # rounds: the conversion truncates, and 0.5 was added
-        n, _, h, w = shown.shape
-        rgb = shown.new_empty(n, h, w, 3)
-        for k, source in enumerate({"RGB": (0, 1, 2), "BGR": (2, 1, 0), "grey": (0, 0, 0)}[self.order]):
-            rgb[..., k] = shown[:, source]
+        n, channels, h, w = shown.shape
+        rows, columns = channel_grid(channels)
+        if rows * columns > 1:
+            blank = shown.new_full((n, rows * columns - channels, h, w), 255)
+            shown = torch.cat([shown, blank], 1).view(n, rows, columns, h, w).permute(0, 1, 3, 2, 4)
+            shown = shown.reshape(n, 1, rows * h, columns * w)
+        rgb = shown.new_empty(n, *shown.shape[-2:], 3)
+        last = shown.shape[1] - 1
+        for k, source in enumerate((2, 1, 0) if self.order == "BGR" else (0, 1, 2)):
+            rgb[..., k] = shown[:, min(source, last)]
         return rgb
 
     def feed(self, x: torch.Tensor) -> torch.Tensor:
@@ -149,11 +223,21 @@ class Pixels:
         return x if all(s == 1.0 for s in self.std) else x / self._column(self.std, x)
 
 
-def _numbers(name: str, values: Sequence[float], count: int) -> tuple[float, ...]:
+def _length(values: Any) -> int:
+    return len(values) if hasattr(values, "__len__") and not isinstance(values, (str, bytes)) else -1
+
+
+def _few(values: Sequence[float]) -> str:
+    shown = ", ".join(f"{v:g}" for v in values[:4])
+    return f"({shown}{', ...' if len(values) > 4 else ''})"
+
+
+def _numbers(name: str, values: Any, count: int) -> tuple[float, ...]:
     try:
-        numbers = tuple(float(v) for v in values)
-    except (TypeError, ValueError):
+        numbers = tuple(float(v) for v in values) if _length(values) <= _MOST_CHANNELS else ()
+    except (TypeError, ValueError, OverflowError):
         numbers = ()
-    if len(numbers) != count or not all(math.isfinite(v) for v in numbers):
-        raise WeightsError(f"Pixels: {name} is {values!r}; expected {count} finite numbers in 0..255 units.")
+    if len(numbers) != count or not all(abs(v) <= _LARGEST for v in numbers):
+        found = _few(numbers) if len(numbers) > 4 else f"{values!r:.80}"
+        raise WeightsError(f"Pixels: {name} is {found}; expected {count} finite numbers in 0..255 units.")
     return numbers

@@ -202,7 +202,8 @@ def test_modules_that_are_no_networks(refused):
     refused(cx.NetworkError, lambda: cx.Network("alexnet"), "nn.Module", "cx.load")
     refused(cx.LayerNotFound, lambda: cx.Network(nn.Identity(), size=8).layers["0"], "identity")
     refused(cx.NetworkError, lambda: cx.Network(nn.Sequential(nn.Linear(5, 5)), size=8).layers, "(1, 3, 8, 8)", "size=")
-    refused(cx.NetworkError, lambda: cx.Network(nn.Conv2d(1, 2, 3), size=8).layers)
+    grey = nn.Conv2d(1, 2, 3)
+    refused(cx.NetworkError, lambda: cx.Network(grey, size=8, pixels=cx.Pixels("RGB")).layers)
     for wrong in ((8,), (8, 8, 8), (0, 8), (8.5, 8), "88"):
         refused(cx.SettingError, lambda size=wrong: cx.Network(nn.ReLU(), size=size), "size")
 

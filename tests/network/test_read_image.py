@@ -99,7 +99,8 @@ def test_uint16():
 def test_floats_up_to_one_and_up_to_255():
     assert shown(np.full((2, 2), 1.0)).max() == 255
     assert shown(np.full((2, 2), 0.5)).max() == pytest.approx(127.5)
-    assert shown(np.full((2, 2), 1.5)).max() == pytest.approx(1.5)
+    assert shown(np.full((2, 2), 4.5)).max() == pytest.approx(4.5)
+    assert shown(np.full((2, 2), 2.0)).max() == 2  # whole numbers are those of a dark picture
     assert shown(np.full((2, 2), 1, np.uint8)).max() == 1  # an integer 1 is nearly black
 
 

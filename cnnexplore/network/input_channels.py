@@ -1,0 +1,113 @@
+"""The number of channels of a module's input, from the first convolution or linear map that it runs."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ..errors import ExploreError
+from .pixels import Pixels
+from .probe import weight_sharing_copy
+
+_USUAL = (3, 1)  # tried first
+_MOST_TRIES = 12
+_FEW = 64  # channels for which memory is taken; more are one channel, seen several times
+
+
+class _Reached(BaseException):
+    """Raised at the first operation with weights; no Exception, so that no module catches it."""
+
+
+class _FirstWeights(TorchDispatchMode):
+    """Ends the pass at the first convolution or matrix product, before it is computed.
+
+    found: the channels that it is given and those that its weights take.
+    """
+
+    found: tuple[int, int] | None = None
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None) -> Any:
+        name = func._schema.name
+        if name in ("aten::convolution", "aten::_convolution") and args[0].dim() == 4:
+            transposed, groups = args[6], args[8]
+            taken = args[1].shape[0] if transposed else args[1].shape[1] * groups
+            self.found = (args[0].shape[1], taken)
+            raise _Reached
+        if name in ("aten::addmm", "aten::mm"):
+            self.found = (args[-2].shape[1], args[-1].shape[0])
+            raise _Reached
+        return func(*args, **(kwargs or {}))
+
+
+def input_channels(module: nn.Module, size: tuple[int, int]) -> int | None:
+    """The number of channels that a module takes; None if no pass reaches a convolution or matrix product.
+
+    The module runs on zeros up to its first weights, which must take as many channels as they are given. Where several
+    numbers will do, as for a module that picks some channels, it is three.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Takes (N, C, H, W); it is unchanged.
+    size : tuple of int
+        (H, W).
+    """
+    try:
+        copied = weight_sharing_copy(module)
+    except ExploreError:
+        return None
+    tensor = next((t for t in [*copied.parameters(), *copied.buffers()]), torch.zeros(0))
+    dtype = next((p.dtype for p in copied.parameters() if p.is_floating_point()), torch.float32)
+    registered = [part.in_channels for part in copied.modules() if isinstance(part, nn.Conv2d) and part.in_channels > 0]
+    waiting = list(dict.fromkeys([*_USUAL, *registered]))
+    tried: set[int] = set()
+    while waiting and len(tried) < _MOST_TRIES:
+        channels = waiting.pop(0)
+        if channels in tried:
+            continue
+        tried.add(channels)
+        zeros = torch.zeros(1, channels if channels <= _FEW else 1, *size, dtype=dtype, device=tensor.device)
+        found = _first_weights(copied, zeros.expand(1, channels, *size))
+        if found is None:
+            continue
+        given, taken = found
+        if given == taken:
+            return channels
+        # what comes before the weights multiplies the channels (space to depth) or adds some (coordinates)
+        guesses = [channels * taken // given] if channels * taken % given == 0 else []
+        waiting[:0] = [n for n in [*guesses, channels + taken - given] if n > 0]
+    return None
+
+
+def _first_weights(module: nn.Module, x: torch.Tensor) -> tuple[int, int] | None:
+    mode = _FirstWeights()
+    try:
+        with warnings.catch_warnings(), torch.no_grad(), mode:
+            warnings.simplefilter("ignore")
+            module(x)
+    except (_Reached, Exception):
+        return mode.found  # none: no image of so many channels
+    return None
+
+
+def default_pixels(module: nn.Module, size: tuple[int, int]) -> Pixels:
+    """The pixel convention of a module of which nothing was said: grey, RGB, or as many channels as it takes.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Takes (N, C, H, W); it is unchanged.
+    size : tuple of int
+        (H, W).
+
+    Returns
+    -------
+    Pixels
+        RGB if the module does not show how many channels it takes.
+    """
+    channels = input_channels(module, size)
+    return Pixels() if channels is None or channels > 1024 else Pixels.for_channels(channels)

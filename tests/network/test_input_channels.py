@@ -1,0 +1,95 @@
+"""How many channels a module takes, without being told: grey, RGB or any other number."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torchvision import models
+
+import cnnexplore as cx
+from cnnexplore.network.input_channels import input_channels
+
+
+class Before(nn.Module):
+    """A function of the image, and a convolution that is registered after one that runs later."""
+
+    def __init__(self, function, taken):
+        super().__init__()
+        self.function = function
+        self.later = nn.Conv2d(8, 4, 1)
+        self.first = nn.Conv2d(taken, 8, 3)
+        self.register_buffer("colour", torch.zeros(3, 1, 1))
+
+    def forward(self, x):
+        return self.later(self.first(self.function(self, x)))
+
+
+def with_coordinates(module, x):
+    return torch.cat([x, x.new_zeros(len(x), 2, *x.shape[2:])], 1)
+
+
+def in_place(module, x):
+    return x.sub_(1)
+
+
+MODULES = {
+    "one": (nn.Conv2d(1, 4, 3), 1),
+    "two": (nn.Conv2d(2, 4, 3), 2),
+    "three": (nn.Conv2d(3, 4, 3), 3),
+    "four, in two groups": (nn.Conv2d(4, 4, 3, groups=2), 4),
+    "sixteen, depthwise": (nn.Conv2d(16, 16, 3, groups=16), 16),
+    "many": (nn.Conv2d(224, 4, 3), 224),
+    "normalised first": (nn.Sequential(nn.BatchNorm2d(6), nn.Conv2d(6, 4, 3)), 6),
+    "half precision": (nn.Conv2d(5, 4, 3).half(), 5),
+    "transposed": (nn.ConvTranspose2d(2, 4, 3), 2),
+    "a matrix of grey pixels": (nn.Sequential(nn.Flatten(), nn.Linear(16 * 16, 4)), 1),
+    "a matrix of two channels": (nn.Sequential(nn.Flatten(), nn.Linear(2 * 16 * 16, 4)), 2),
+    "registered in another order": (Before(lambda module, x: x, 1), 1),
+    "space to depth": (Before(lambda module, x: nn.functional.pixel_unshuffle(x, 2), 12), 3),
+    "coordinates": (Before(with_coordinates, 5), 3),
+    "grey three times": (Before(lambda module, x: x.repeat(1, 3, 1, 1), 3), 1),
+    "a mean colour": (Before(lambda module, x: x - module.colour, 3), 3),
+    "colours in another order": (Before(lambda module, x: x[:, [2, 1, 0]], 3), 3),
+    "works in place on the image": (Before(in_place, 4), 4),
+    "a grey adaptor": (nn.Sequential(nn.Conv2d(1, 3, 1), models.resnet18()), 1),
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_channels_of_the_first_convolution(name):
+    module, channels = MODULES[name]
+    before = {key: value.clone() for key, value in module.state_dict().items()}
+    assert input_channels(module, (16, 16)) == channels
+    net = cx.Network(module, size=16)
+    assert net.pixels.channels == channels
+    assert net.pixels.order == {1: "grey", 3: "RGB"}.get(channels, "channels")
+    assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())
+
+
+@pytest.mark.parametrize("kind", [torch.jit.script, torch.jit.trace])
+def test_script_modules(kind):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module = kind(nn.Conv2d(2, 4, 3), *[torch.zeros(1, 2, 9, 9)] * (kind is torch.jit.trace))
+    assert input_channels(module, (9, 9)) == 2
+
+
+@pytest.mark.parametrize("module", [nn.AvgPool2d(2), nn.Unfold(2), nn.LazyConv2d(4, 3), nn.Identity()])
+def test_modules_that_do_not_show_it_take_rgb(module):
+    assert input_channels(module, (8, 8)) is None
+    assert cx.Network(module, size=8).pixels == cx.Pixels()
+
+
+def test_what_is_said_is_not_asked():
+    assert cx.Network(nn.Conv2d(1, 2, 3), size=8, pixels=cx.Pixels("RGB")).pixels.order == "RGB"
+    assert cx.Network(nn.Conv2d(1, 2, 3), size=8, pixels=cx.Pixels("channels", (0.0,))).pixels.order == "channels"
+
+
+def test_a_grey_network_reads_an_image_in_colour():
+    module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU())
+    image = np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+    luma = torch.from_numpy(image @ np.array([0.299, 0.587, 0.114])).float()[None, None]
+    found = cx.Network(module, size=9).activations(image, "relu1")
+    assert torch.allclose(found, module(luma - 128), rtol=1e-4, atol=1e-3)
