@@ -1,4 +1,4 @@
-"""Digests of networks and of image sets: the key of a cache, which changes when what is cached would."""
+"""Digests of image sets: part of the key of a cache, which changes when what is cached would."""
 
 from __future__ import annotations
 
@@ -11,20 +11,9 @@ import torch
 from tqdm.auto import tqdm
 
 from ..data import Images
-from ..network import Network
 from ..world import World
 
-_SIZE = 20  # bytes
-
-
-def network_digest(net: Network) -> str:
-    """A digest of all that decides a network's activations: weights, layers, pixel convention, input size."""
-    digest = hashlib.blake2b(digest_size=_SIZE)
-    digest.update(repr((net.layers, net.pixels, net.size, net.module)).encode())
-    for name, tensor in sorted(net.module.state_dict().items()):
-        if isinstance(tensor, torch.Tensor):
-            _update(digest, name, tensor)
-    return digest.hexdigest()
+DIGEST_BYTES = 20
 
 
 def images_digest(images: Images, name: str | None = None, progress: bool = True) -> str:
@@ -33,7 +22,7 @@ def images_digest(images: Images, name: str | None = None, progress: bool = True
     Files count by path, size and time of change, pictures in memory by their pixels. A data set of files (torchvision's
     folders) counts by its files and transforms. Any other data set is read through once, unless it has a name.
     """
-    digest = hashlib.blake2b(digest_size=_SIZE)
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
     source: Any = images.source
     chosen = np.arange(len(images))
     while hasattr(source, "dataset") and hasattr(source, "indices"):  # a part of a data set
@@ -54,7 +43,7 @@ def images_digest(images: Images, name: str | None = None, progress: bool = True
         bar = {"desc": "digest of the images", "unit": "image", "disable": not progress, "leave": False, "delay": 2}
         for number in tqdm(range(len(images)), **bar):
             image, item_label = images.item(number)
-            _update(digest, str(item_label), image)
+            add_bytes(digest, str(item_label), image)
     return digest.hexdigest()
 
 
@@ -67,7 +56,7 @@ def _file_state(path: str | os.PathLike[str]) -> tuple:
     return (os.path.abspath(path), state and (state.st_size, state.st_mtime_ns))
 
 
-def _update(digest: Any, name: str, value: object) -> None:
+def add_bytes(digest: Any, name: str, value: object) -> None:
     """Add an array, a tensor, a picture, a file's bytes or a path to a digest."""
     kind: object
     if isinstance(value, torch.Tensor):

@@ -20,11 +20,13 @@ from .. import drawing
 from ..data import Images
 from ..errors import LayerError, SettingError, checked_integer
 from ..network import Layer, Network, features_layer
-from .digests import images_digest, network_digest
-from .store import CLASSES, Store
+from .digests import images_digest
+from .folder_lock import FolderInUse, NoLocks
+from .network_digest import network_digest
+from .store import CLASSES, Store, publish
 
 BATCH = 32
-_VERSION = 2  # of the files; those of other versions are not read
+_VERSION = 3  # of the files; those of other versions are not read
 
 
 @dataclass(frozen=True, eq=False)
@@ -323,34 +325,45 @@ def feature_stream(
     probe = net.probe(*dict.fromkeys((where.name, scores.name)))
     width = where.channels * where.size[0] * where.size[1]
     run = {
-        "version": _VERSION, "network": network_digest(net), "layer": where.path, "dtype": dtype, "batch": batch,
-        "images": images_digest(source, name, progress), "count": len(source), "width": width,
+        "version": _VERSION, "network": network_digest(net, (where.name, scores.name)), "layer": where.path,
+        "dtype": dtype, "batch": batch, "images": images_digest(source, name, progress), "count": len(source),
+        "width": width,
     }  # fmt: skip
-    temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True) if cache is False else None
-    folder = Path(temporary.name) if temporary else _cache_folder(cache) / _key(run)
-    store = Store(folder, run, (len(source), width), dtype, batch)
-    missing, done = store.missing, len(source)
-    done -= sum(min(batch, len(source) - first) for first in missing)
-    bar = {"desc": f"features, {where.name}", "unit": "image", "disable": not (progress and missing)}
-    with tqdm(total=len(source), initial=done, **bar) as shown:
-        for first, x, labels in source.labelled_batches(net, batch, missing):
-            with torch.no_grad():
-                found = probe(net.feed(x))
-            classes = np.zeros(len(x), CLASSES)
-            classes["label"], classes["predicted"] = labels, _predicted(found[scores.name])
-            store.write(first, _as_numbers(found[where.name], dtype, where), classes)
-            done += len(x)
-            shown.update(len(x))
-            yield done, len(source)
-    activations, classes = store.arrays()
+    shape = len(source), width
+    folder, temporary, publishes = _cache_folder(cache) / _key(run), None, False
+    try:
+        store = None if cache is False else Store(folder, run, shape, dtype, batch)
+    except (FolderInUse, NoLocks) as error:  # works apart; where there are no locks, the result is kept at the end
+        store, publishes = None, isinstance(error, NoLocks)
+    if store is None:
+        temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        store = Store(Path(temporary.name), run, shape, dtype, batch, private=True)
+    try:
+        missing, done = store.missing, len(source)
+        done -= sum(min(batch, len(source) - first) for first in missing)
+        bar = {"desc": f"features, {where.name}", "unit": "image", "disable": not (progress and missing)}
+        with tqdm(total=len(source), initial=done, **bar) as shown:
+            for first, x, labels in source.labelled_batches(net, batch, missing):
+                with torch.no_grad():
+                    found = probe(net.feed(x))
+                classes = np.zeros(len(x), CLASSES)
+                classes["label"], classes["predicted"] = labels, _predicted(found[scores.name])
+                store.write(first, _as_numbers(found[where.name], dtype, where), classes)
+                done += len(x)
+                shown.update(len(x))
+                yield done, len(source)
+        activations, classes = store.arrays()
+    finally:
+        store.close()
+    if publishes:
+        publish(store.folder, folder)
     numbers = np.arange(len(activations))
     given = repr(os.fspath(images)) if isinstance(images, (str, os.PathLike)) else "images"
     chosen = "" if layer is None else f", {where.name!r}"
     more = "" if dtype == "float16" else f", dtype={dtype!r}"
     python = f"cx.features({net.to_python()}, {given}{chosen}{more})"
-    yield Features(
-        activations, classes["label"], classes["predicted"], numbers, net, where, source, folder, python, temporary
-    )
+    sides = classes["label"], classes["predicted"]
+    yield Features(activations, *sides, numbers, net, where, source, store.folder, python, temporary)
 
 
 def _predicted(scores: torch.Tensor) -> np.ndarray:

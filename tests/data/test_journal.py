@@ -53,9 +53,72 @@ def test_another_run_is_refused(tmp_path, refused):
     written(path)
     before = path.read_bytes()
     refused(cx.SettingError, lambda: Journal(path, RUN | {"network": "alexnet"}), "other settings")
-    for other in (b"", b"nonsense\n", b'[1, {"network": "lenet"}]\n', b"\x00\xff"):
+    for other in (b"nonsense\n", b'[1, {"network": "lenet"}]\n', b"\x00\xff"):
         path.write_bytes(other)
         refused(cx.SettingError, lambda: Journal(path, RUN), "not a journal")
         assert path.read_bytes() == other
     path.write_bytes(before)
+    assert Journal(path, RUN).records == RECORDS
+
+
+def test_a_file_whose_creation_was_killed_is_begun_anew(tmp_path):
+    path = tmp_path / "j"
+    Journal(path, RUN)
+    header = path.read_bytes()
+    for end in range(len(header)):  # killed at every byte of the header, and before the first
+        path.write_bytes(header[:end])
+        assert Journal(path, RUN).records == []
+        assert path.read_bytes() == header
+        Journal(path, RUN).append([1, 2])
+        assert Journal(path, RUN).records == [[1, 2]]
+
+
+def test_two_processes_that_begin_a_journal_at_once_lose_nothing(tmp_path, monkeypatch):
+    path = tmp_path / "j"
+    with monkeypatch.context() as patch:
+        patch.setattr(type(path), "read_bytes", lambda self: b"")  # both find nothing there
+        one, other = Journal(path, RUN), Journal(path, RUN)
+    one.append([1])
+    other.append([2])
+    one.append([3])
+    assert Journal(path, RUN).records == [[1], [2], [3]]
+
+
+def test_what_cannot_be_written_gets_a_sentence_and_loses_one_record(tmp_path, refused, monkeypatch):
+    path = tmp_path / "j"
+    journal = written(path)
+
+    class Full:
+        def __init__(self, file):
+            self.file = file
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            self.file.close()
+
+        def write(self, data):
+            if len(data) > 5:
+                return self.file.write(data[:5])
+            raise OSError(28, "No space left on device")
+
+    real = open
+    with monkeypatch.context() as patch:
+        patch.setattr("builtins.open", lambda *args, **options: Full(real(*args, **options)))
+        refused(cx.SettingError, lambda: journal.append({"some": "thing"}), "No space left on device")
+    journal.append("later")
+    assert Journal(path, RUN).records == journal.records == [*RECORDS, "later"]
+    refused(cx.SettingError, lambda: Journal(tmp_path, RUN), "cannot be read")
+    refused(cx.SettingError, lambda: Journal(tmp_path / "no" / "j", RUN), "cannot be written")
+
+
+def test_reading_writes_nothing(tmp_path):
+    path = tmp_path / "j"
+    written(path)
+    path.write_bytes(path.read_bytes()[:-1])
+    before = path.read_bytes()
+    assert Journal(path, RUN).records == RECORDS
+    assert path.read_bytes() == before
+    path.write_bytes(before + b"\n[1, " + b"[" * 100_000)  # deeper than json reads
     assert Journal(path, RUN).records == RECORDS
