@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +9,8 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from ..errors import NetworkError, brief
+from ..errors import ExploreError, NetworkError, brief
+from .copying import weight_sharing_copy
 from .fast_strided import use_fast_strided_backward
 from .layers import Layer
 
@@ -22,46 +22,6 @@ FUNCTIONS = {
     "threshold", "max_pool2d", "max_pool2d_with_indices", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d",
     "local_response_norm", "conv2d", "linear", "batch_norm", "softmax", "log_softmax",
 }  # fmt: skip
-
-
-@torch.inference_mode(False)
-def weight_sharing_copy(module: nn.Module) -> nn.Module:
-    """A copy of a module in eval mode that shares its weights.
-
-    The copy's parameters are views without gradient: the module can be trained meanwhile, and the copy follows. Its
-    buffers are copies, because a forward pass may write into them.
-
-    Parameters
-    ----------
-    module : nn.Module
-        The module; it is unchanged.
-
-    Returns
-    -------
-    nn.Module
-        The copy.
-
-    Raises
-    ------
-    NetworkError
-        If the module cannot be copied.
-    """
-    memo: dict[int, object] = {}
-    for part in module.modules():
-        shared = [v for v in vars(part).values() if isinstance(v, torch.Tensor)]
-        for tensor in [*part._parameters.values(), *part._buffers.values(), *shared]:
-            if tensor is not None and id(tensor) not in memo:
-                is_parameter = isinstance(tensor, nn.Parameter)
-                memo[id(tensor)] = nn.Parameter(tensor.data, False) if is_parameter else tensor.detach().clone()
-    try:
-        copied = copy.deepcopy(module, memo)
-    except Exception as error:
-        raise NetworkError(
-            f"{type(module).__name__} cannot be copied ({brief(error)}), and cnnexplore works on a copy that "
-            "shares the weights; remove what cannot be copied (locks, open files), or wrap only the part that computes."
-        ) from error
-    copied.eval()  # its return value is not used: a module's own train() may forget to return itself
-    return copied
 
 
 class _Reached(BaseException):
@@ -113,6 +73,7 @@ class Probe:
         self._activations: dict[str, torch.Tensor] = {}
         self._replace: Mapping[str, Replacement] = {}
         self._calls: dict[str, int] = {}
+        self._ours: Exception | None = None  # what a replacement raised: no fault of the module
         self._functional = any(site[0] == "function" for site in self._wanted)
         for path in {site[1] for site in self._wanted if site[0] == "module"}:
             self._module.get_submodule(path).register_forward_hook(self._hook(path))
@@ -130,7 +91,11 @@ class Probe:
             return output
         replaced = name in self._replace
         if replaced:
-            output = self._replace[name](output)
+            try:
+                output = self._replace[name](output)
+            except Exception as error:
+                self._ours = error
+                raise
         if site == self._deepest:
             self._activations[name] = output
             raise _Reached
@@ -155,9 +120,9 @@ class Probe:
         Raises
         ------
         NetworkError
-            If the module did not compute one of the layers.
+            If the module does not run on x, or does not compute one of the layers.
         """
-        self._activations, self._calls, self._replace = {}, {}, replace or {}
+        self._activations, self._calls, self._replace, self._ours = {}, {}, replace or {}, None
         if self._clone_input:
             x = x.clone()
         try:
@@ -168,6 +133,14 @@ class Probe:
                 self._module(x)
         except _Reached:
             pass
+        except Exception as error:
+            if isinstance(error, ExploreError) or error is self._ours:
+                raise
+            raise NetworkError(
+                f"{type(self._module).__name__} does not run on an input of shape {tuple(x.shape)}: {brief(error)}."
+            ) from error
+        finally:
+            self._replace = {}
         found, self._activations = self._activations, {}
         missing = [name for name in self._wanted.values() if name not in found]
         if missing:

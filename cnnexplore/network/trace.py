@@ -13,11 +13,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ..errors import ExploreError, NetworkError, brief
+from .copying import weight_sharing_copy
 from .geometry import Field, propagate
 from .graph import Operation, Tape
 from .layers import Layer
 from .naming import Step, name_layers
-from .probe import FUNCTIONS, weight_sharing_copy
+from .probe import FUNCTIONS
 
 
 @dataclass
