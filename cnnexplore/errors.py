@@ -1,6 +1,43 @@
 """Errors: each is one sentence that says what was wrong, what was expected and what helps."""
 
 import operator
+import re
+import reprlib
+from typing import Any
+
+_LENGTH = 80  # of a value in a message, in characters
+
+
+class _Short(reprlib.Repr):
+    """`repr` that stops early: of long lists, deep nests and numbers of thousands of digits; it never raises."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = self.maxlong = _LENGTH
+
+    def repr1(self, x: Any, level: int) -> str:
+        try:
+            if getattr(type(x), "shape", None) is not None and hasattr(x, "dtype"):
+                return self._array(x)
+            return super().repr1(x, level)
+        except Exception:  # the value is the user's: showing it may fail in any way
+            return f"<{type(x).__name__}>"
+
+    @staticmethod
+    def _array(x: Any) -> str:
+        shape, kind = tuple(x.shape), str(x.dtype).removeprefix("torch.")
+        if not shape:
+            return f"a number of {kind} on meta" if getattr(x, "is_meta", False) else repr(x.item())
+        return f"an array of {' x '.join(map(str, shape))} {kind}"
+
+
+_SHORT = _Short()
+
+
+def brief_value(value: object) -> str:
+    """A value that a user gave, as it is shown in a message: one line of at most 80 characters."""
+    text = re.sub(r" at 0x[0-9A-Fa-f]+", "", " ".join(_SHORT.repr(value).split()))
+    return text if len(text) <= _LENGTH else f"{text[: _LENGTH - 4]} ..."
 
 
 def brief(error: BaseException) -> str:

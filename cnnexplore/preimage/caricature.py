@@ -7,8 +7,10 @@ from typing import Any
 
 import torch
 
+from ..arguments import checked
 from ..errors import LayerError
 from ..network import Network
+from .arguments import PROGRESS, RUN
 from .inversion import batch_image_to_python
 from .losses import InnerProduct
 from .patch_prior import terms_to_python
@@ -81,6 +83,7 @@ class Caricature(Run):
     _usual_refine = 0
 
     @torch.inference_mode(False)
+    @checked(**RUN)
     def __init__(
         self,
         net: Network,
@@ -150,10 +153,12 @@ class Caricature(Run):
         step : int, optional
             After how many steps; None for now.
         """
+        self._check_moment(image, item, step)
         subject = f"{image or batch_image_to_python(self.image, item)}, {self.layer.name!r}"
         return self._call("caricature", subject, step, item, **terms_to_python(None, None, self._priors))
 
 
+@checked(**PROGRESS)
 def caricature(
     net: Network,
     image: Any,

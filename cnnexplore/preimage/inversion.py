@@ -7,9 +7,11 @@ from typing import Any
 
 import torch
 
+from ..arguments import checked, text
 from ..errors import SettingError
 from ..network import Network
 from ..results import image_to_python
+from .arguments import PATCHES, PROGRESS, RUN
 from .losses import Euclidean
 from .patch_prior import PatchSource, terms_to_python, uses_patches
 from .pathways import PassModifier
@@ -105,6 +107,7 @@ class Inversion(Run):
     """
 
     @torch.inference_mode(False)
+    @checked(**RUN, **PATCHES, variant=text("the name of a published method, such as 'preimage2016'"))
     def __init__(
         self,
         net: Network,
@@ -184,6 +187,7 @@ class Inversion(Run):
         step : int, optional
             After how many steps; None for now.
         """
+        self._check_moment(image, item, step)
         more = terms_to_python(self.init, self.patches, self._priors)
         if self.mask is not None:
             more["mask"] = f"cx.masks.{self.mask!r}" if callable(self.mask) else "mask"
@@ -211,6 +215,7 @@ def _start(net: Network, init: Any, patches: PatchSource | None, known: torch.Te
     return torch.cat([patches.init(one[None]) for one in known])
 
 
+@checked(**PROGRESS)
 def invert(
     net: Network,
     image: Any,

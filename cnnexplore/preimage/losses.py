@@ -6,10 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 
-from ..errors import LayerError, SettingError
+from ..arguments import array
+from ..errors import ExploreError, LayerError, SettingError, brief
 from .priors import inner
 from .settings import Parameter, Values, combine
 
@@ -212,13 +212,19 @@ class InnerProduct(Loss):
 
 def _mask(mask: Any, reference: torch.Tensor) -> torch.Tensor:
     if callable(mask):
-        mask = mask(tuple(reference.shape[1:]))
+        try:
+            mask = mask(tuple(reference.shape[1:]))
+        except ExploreError:
+            raise
+        except Exception as error:  # the user's own function
+            raise SettingError(f"mask raised {type(error).__name__}: {brief(error)}.") from error
+    shape = " x ".join(map(str, reference.shape[1:]))
+    expected = f"numbers that broadcast to {shape}, 0 for what is left out, 1 for what counts"
+    m = torch.from_numpy(array("mask", mask, expected, max(reference.numel(), 1))).to(reference.device)
     try:
-        m = torch.as_tensor(np.asarray(mask, dtype=np.float32), device=reference.device)
         m = m.expand(reference.shape[1:]) if m.dim() < reference.dim() else m.expand(reference.shape)
-    except (TypeError, ValueError, RuntimeError) as error:
-        shape = " x ".join(map(str, reference.shape[1:]))
-        raise SettingError(f"mask does not fit the activation; expected numbers that broadcast to {shape}.") from error
-    if not bool(torch.isfinite(m).all()):
-        raise SettingError("mask has values that are not finite; expected 0 for what is left out, 1 for what counts.")
+    except RuntimeError as error:
+        raise SettingError(f"mask does not fit the activation; expected {expected}.") from error
+    if bool((m < 0).any()):
+        raise SettingError(f"mask has values below 0; expected {expected}.")
     return m.to(reference.dtype)

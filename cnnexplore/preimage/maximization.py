@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..arguments import array, checked, whole
 from ..errors import SettingError
 from ..network import (
     Layer,
@@ -20,6 +21,8 @@ from ..network import (
     resolve_units,
     unit_name,
 )
+from .arguments import PATCHES, POSITION, PROGRESS, RUN
+from .arguments import M as RESPONSE
 from .losses import InnerProduct
 from .patch_prior import PatchSource, terms_to_python, uses_patches
 from .pathways import PassModifier
@@ -113,6 +116,7 @@ class Maximization(Run):
     _usual_refine = 0
 
     @torch.inference_mode(False)
+    @checked(**RUN, **PATCHES, M=RESPONSE, position=POSITION)
     def __init__(
         self,
         net: Network,
@@ -141,7 +145,6 @@ class Maximization(Run):
         settings: Settings | Mapping[str, float] | None = None,
     ) -> None:
         where = net.layers[layer]
-        M = plain(M)
         size = net.size if position is not None or direction is not None else field_canvas(where, net.size)
         with torch.no_grad():
             zeros = torch.zeros(1, net.pixels.channels, *size, device=net.device)
@@ -150,7 +153,7 @@ class Maximization(Run):
         if direction is not None:
             weights = _weights(direction, shape, net.device)
             self.units = [None]
-            scale = float(weights.square().sum()) if M is None else M
+            scale: Any = float(weights.square().sum()) if M is None else M
         else:
             units = resolve_units(net, where, unit)
             self.units = list(units)
@@ -163,8 +166,6 @@ class Maximization(Run):
             for k, one in enumerate(units):
                 weights[(k, one, row, column)[: len(shape)]] = 1
             scale = response_scales(net, layer, units, pathway, images) if M is None else M
-        if not bool((torch.as_tensor(scale) > 0).all()):
-            raise SettingError(f"M is {M!r}; expected the positive response that counts as 1.")
         seeds = batch_seeds(seed, units=len(weights), pathways=count_of(pathway))
         count = len(seeds)
         self.unit, self.direction, self.M = unit, direction, M
@@ -214,6 +215,7 @@ class Maximization(Run):
         item : int
             The number of an image of the batch.
         """
+        item = whole(0, len(self.seeds) - 1, "the number of an image of the batch")("item", item)
         unit = self.units[item % len(self.units)]
         if unit is None:
             return f"the given direction at {self.layer.name}"
@@ -230,6 +232,7 @@ class Maximization(Run):
         step : int, optional
             After how many steps; None for now.
         """
+        self._check_moment("", item, step)
         units = self.units if item is None else [self.units[item % len(self.units)]]
         if self.direction is not None:
             more = {"direction": "direction"}
@@ -291,23 +294,22 @@ def _position(
 
 def _weights(direction: Any, shape: torch.Size, device: torch.device) -> torch.Tensor:
     """The weights of a direction, (1, ...); one number per channel counts at every position."""
+    expected = f"numbers that broadcast to {' x '.join(map(str, shape[1:]))}, some of them not 0"
+    weights = torch.from_numpy(array("direction", direction, expected)).to(device)
     try:
-        weights = torch.as_tensor(direction if torch.is_tensor(direction) else np.asarray(direction, dtype=np.float32))
-        weights = weights.detach().float().to(device)
         if not weights.dim():
             raise ValueError("a single number is no direction")
         if weights.dim() == 1 and len(shape) == 4:
             weights = weights[:, None, None]
         weights = weights.reshape(shape[1:]) if weights.numel() == math.prod(shape[1:]) else weights.expand(shape[1:])
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise SettingError(
-            f"direction does not fit; expected numbers that broadcast to {' x '.join(map(str, shape[1:]))}."
-        ) from error
-    if not bool(torch.isfinite(weights).all()) or not bool(weights.any()):
-        raise SettingError("direction is zero or not finite; expected some weight on some unit.")
+    except (ValueError, RuntimeError) as error:
+        raise SettingError(f"direction does not fit; expected {expected}.") from error
+    if not bool(weights.any()):
+        raise SettingError(f"direction is zero; expected {expected}.")
     return weights[None]
 
 
+@checked(**PROGRESS)
 def maximize(
     net: Network,
     layer: str,

@@ -12,7 +12,9 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from ..errors import DivergedError, SettingError
+from ..arguments import checked, flag, optional, several, whole
+from ..arguments import seeds as checked_seeds
+from ..errors import DivergedError, SettingError, brief_value
 from ..network import Network
 from ..results import value_to_python
 from .canvas import Canvas
@@ -21,7 +23,7 @@ from .losses import Loss
 from .pathways import PassModifier, Pathways
 from .priors import Prior, Scale
 from .result import PreImage, Term
-from .settings import Parameter, Settings, Values, combine, plain, whole_number
+from .settings import Parameter, Settings, Values, combine
 from .solvers import solver_of
 from .variants import variant_of
 
@@ -31,6 +33,8 @@ JITTER = Parameter(
     whole=True,
 )  # fmt: skip
 RATE = Parameter("rate", 1e-6, 10, "log", 0.05, "rate: the length of a step, in the solver's unit", shown=(1e-3, 1))
+
+MOST_STEPS = 1_000_000
 
 # Settings that are arguments of `invert` and its kin; all others are given as `settings={...}`.
 _ARGUMENTS = ("C", "alpha", "beta", "jitter", "rate", "gamma")
@@ -181,17 +185,19 @@ class Run:
         make = solver_of(solver)
         self.net, self.loss = net, loss
         self.layer = net.layers[layer]
-        self.steps = make.steps if steps is None else whole_number("steps", steps)
-        self.refine = make.refine if refine is None else whole_number("refine", refine)
+        count = whole(0, MOST_STEPS, "how many steps, a whole number")
+        self.steps = make.steps if steps is None else count("steps", steps)
+        self.refine = make.refine if refine is None else count("refine", refine)
         self.solver_name = solver
         self.seeds = seeds
         self.batched = len(seeds) > 1
         self.parameters = combine(self.parameters_for(variant, priors), loss.parameters)
         self.settings = settings
         values = self._snapshot()
-        self.schedule = {int(step): {k: plain(v) for k, v in c.items()} for step, c in (schedule or {}).items()}
-        for changes in self.schedule.values():
-            values.replace(**changes)  # a wrong one is refused now, not in the middle of the run
+        self.schedule: dict[int, dict[str, float]] = {}
+        for at, changes in (schedule or {}).items():  # a wrong one is refused now, not in the middle of the run
+            then = values.replace(**changes)
+            self.schedule[int(at)] = {name: then[name] for name in changes}
         self.first = self._applied = values
         self.changes: dict[int, dict[str, float]] = {}
         self.size = size or net.size
@@ -211,8 +217,8 @@ class Run:
         if init is None:
             if update_mask is not None:
                 raise SettingError("update_mask was given without an init; the pixels that stay would be noise.")
-            whole = self.size[0] + border, self.size[1] + border
-            noise = self.variant.init(self._generators, net.pixels.channels, whole)
+            around = self.size[0] + border, self.size[1] + border
+            noise = self.variant.init(self._generators, net.pixels.channels, around)
             self._canvas = Canvas(make(noise).init(noise).to(net.device), self.size)
         else:
             self._canvas = Canvas(init.clone(), self.size, update_mask)
@@ -243,9 +249,7 @@ class Run:
         SettingError
             If two terms declare different parameters of the same name, or a prior is none.
         """
-        for prior in priors:
-            if not (isinstance(prior, Prior) or (isinstance(prior, type) and issubclass(prior, Prior))):
-                raise SettingError(f"priors has a {type(prior).__name__}; expected cnnexplore.preimage.Prior objects.")
+        several(_prior, "a list of cnnexplore.preimage.Prior objects")("priors", priors)
         return combine(
             (DATA_WEIGHT,), variant_of(variant).parameters, (JITTER, RATE), *(prior.parameters for prior in priors)
         )
@@ -287,6 +291,7 @@ class Run:
                 return
             yield self.advance()
 
+    @checked(progress=flag)
     def finish(self, progress: bool = True) -> PreImage | list[PreImage]:
         """Run to the end.
 
@@ -402,7 +407,14 @@ class Run:
             (K, N), named by `term_names`.
         gradient : torch.Tensor
             Of the canvas's shape.
+
+        Raises
+        ------
+        SettingError
+            If the canvas is not of the run's shape and finite, or the settings are not `Values`.
         """
+        self._check_tensor("canvas", canvas, self.canvas.shape)
+        values = self._checked_values(values)
         shifts = self._canvas.border + 1
         # one draw per image: an image of a batch is shifted as it would be alone
         draws = [torch.randint(0, shifts, (2,), generator=g).tolist() for g in self._generators]
@@ -429,8 +441,24 @@ class Run:
         ------
         LayerError
             If no gradient flows from the layer to the image.
+        SettingError
+            If x is not of the estimate's shape and finite, or the settings are not `Values`.
         """
-        return self._energy.data_term(x, self._snapshot() if values is None else values)
+        self._check_tensor("x", x, self.x.shape)
+        return self._energy.data_term(x, self._snapshot() if values is None else self._checked_values(values))
+
+    def _check_tensor(self, name: str, value: Any, shape: torch.Size) -> None:
+        dense = isinstance(value, torch.Tensor) and value.layout == torch.strided and not value.is_meta
+        usable = dense and value.shape == shape and value.dtype == torch.float32
+        if not usable or not bool(torch.isfinite(value).all()):
+            raise SettingError(
+                f"{name} is {brief_value(value)}; expected a tensor of {' x '.join(map(str, shape))} finite float32."
+            )
+
+    def _checked_values(self, values: object) -> Values:
+        if not isinstance(values, Values):
+            raise SettingError(f"values is {brief_value(values)}; expected the run's settings.snapshot().")
+        return values.only(self.parameters)
 
     # results
 
@@ -472,6 +500,7 @@ class Run:
         first : int
             The first step.
         """
+        first = whole(0, what="the first step")("first", first)
         rows = self._rows[first:]
         terms = (
             torch.stack(rows).cpu().double().numpy() if rows else np.zeros((0, len(self.term_names), len(self.seeds)))
@@ -527,6 +556,13 @@ class Run:
     def _is_extra(self, parameter: Parameter) -> bool:
         return parameter.name not in _ARGUMENTS and self.first[parameter.name] != parameter.default
 
+    def _check_moment(self, image: object, item: object, step: object) -> None:
+        """The arguments of `to_python`, checked; an empty image stands for the image's own Python."""
+        if not isinstance(image, str):
+            raise SettingError(f"image is {brief_value(image)}; expected the Python of the image, a text.")
+        optional(whole(0, len(self.seeds) - 1, "the number of an image of the batch"))("item", item)
+        optional(whole(0, self.total, "after how many steps"))("step", step)
+
     # saving and restoring
 
     def state(self) -> dict[str, Any]:
@@ -560,9 +596,14 @@ class Run:
         SettingError
             If it belongs to another layer, solver, size or energy.
         """
+        missing = [name for name in self.state() if not isinstance(state, Mapping) or name not in state]
+        if missing:
+            raise SettingError(
+                f"state is {brief_value(state)}, without {missing[0]!r}; expected what run.state() gave."
+            )
         for name, expected in {"layer": self.layer.name, "solver": self.solver_name}.items():
-            if state.get(name) != expected:
-                raise SettingError(f"the saved state has {name} {state.get(name)!r}; expected {expected!r}.")
+            if state[name] != expected:
+                raise SettingError(f"the saved state has {name} {brief_value(state[name])}; expected {expected!r}.")
         canvas = state["canvas"]
         border = canvas.shape[-1] - self.size[1]
         if canvas.shape[:2] != self.canvas.shape[:2] or canvas.shape[-2] - self.size[0] != border or border < 0:
@@ -605,6 +646,12 @@ def settings_for(
     return Settings(Values(Run.parameters_for(variant, priors), **{**numbers, **(settings or {})}))
 
 
+def _prior(name: str, value: Any) -> Any:
+    if isinstance(value, Prior) or (isinstance(value, type) and issubclass(value, Prior)):
+        return value
+    raise SettingError(f"{name} is {brief_value(value)}; expected a cnnexplore.preimage.Prior.")
+
+
 def count_of(value: object) -> int:
     """How many things a list holds; 1 for anything else."""
     return len(value) if isinstance(value, (list, tuple)) else 1
@@ -615,12 +662,10 @@ def batch_seeds(seed: object, **counts: int) -> list[int]:
 
     Raises SettingError if the lists differ in length, or a seed is no whole number.
     """
-    given = plain(seed)
-    seeds = [plain(one) for one in given] if isinstance(given, (list, tuple)) else [given]
-    if not seeds or not all(isinstance(s, int) and 0 <= s < 2**63 for s in seeds):
-        raise SettingError(f"seed is {seed!r}; expected a whole number, 0 or more, or a list of them.")
-    several = {what: count for what, count in (*counts.items(), ("seeds", len(seeds))) if count > 1}
-    if len(set(several.values())) > 1:
-        sizes = " and ".join(f"{count} {what}" for what, count in several.items())
+    given = checked_seeds("seed", seed)
+    seeds = given if isinstance(given, list) else [given]
+    counted = {what: count for what, count in (*counts.items(), ("seeds", len(seeds))) if count > 1}
+    if len(set(counted.values())) > 1:
+        sizes = " and ".join(f"{count} {what}" for what, count in counted.items())
         raise SettingError(f"{sizes} were given; expected as many, or one of either.")
-    return seeds * max(several.values(), default=1) if len(seeds) == 1 else seeds
+    return seeds * max(counted.values(), default=1) if len(seeds) == 1 else seeds

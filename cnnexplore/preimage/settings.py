@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import KW_ONLY, FrozenInstanceError, dataclass
@@ -10,7 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..errors import SettingError
+from ..arguments import choice, flag, number, plain_number
+from ..errors import SettingError, brief_value
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,36 @@ class Parameter:
     whole: bool = False
 
     def __post_init__(self) -> None:
-        if not self.name.isidentifier() or self.name.startswith("_") or hasattr(Values, self.name):
-            raise SettingError(f"{self.name!r} cannot be the name of a parameter; expected another identifier.")
-        if self.scale not in ("linear", "log"):
-            raise SettingError(f"scale of {self.name} is {self.scale!r}; expected 'linear' or 'log'.")
-        self.check(self.default)
+        identifier = isinstance(self.name, str) and self.name.isidentifier() and len(self.name) <= 100
+        if not identifier or self.name.startswith("_") or hasattr(Values, self.name):
+            raise SettingError(
+                f"{brief_value(self.name)} cannot be the name of a parameter; expected another identifier."
+            )
+        of = f"of {self.name}"
+        for text in ("description", "label"):
+            if not isinstance(getattr(self, text), str):
+                raise SettingError(f"{text} {of} is {brief_value(getattr(self, text))}; expected a text.")
+        choice(("linear", "log"))(f"scale {of}", self.scale)
+        object.__setattr__(self, "whole", flag(f"whole {of}", self.whole))
+        for end in ("low", "high"):
+            object.__setattr__(self, end, number()(f"{end} {of}", getattr(self, end)))
+        object.__setattr__(self, "default", self.check(self.default))
+        object.__setattr__(self, "shown", self._checked_range(self.shown))
         object.__setattr__(self, "label", self.label or self.name)
+
+    def _checked_range(self, shown: Any) -> tuple[float, float] | None:
+        if shown is None:
+            return None
+        try:
+            low, high = (self.check(value) for value in shown)
+        except (TypeError, ValueError):
+            low = high = 0
+        if not low < high:
+            raise SettingError(
+                f"shown of {self.name} is {brief_value(shown)}; expected (smallest, largest) within "
+                f"{self.low:g} to {self.high:g}."
+            )
+        return low, high
 
     def check(self, value: object) -> float:
         """The value as a number of Python, checked against the range.
@@ -85,14 +109,15 @@ class Parameter:
         SettingError
             If the value is no number in the range.
         """
-        number: Any = plain(value)
-        valid = isinstance(number, (int, float)) and not isinstance(number, bool) and math.isfinite(number)
-        if not valid or not self.low <= number <= self.high:
-            raise SettingError(f"{self.name} is {value!r}; expected a number from {self.low:g} to {self.high:g}.")
+        number = plain_number(value)
+        if number is None or not self.low <= number <= self.high:  # also where it is not a number
+            raise SettingError(
+                f"{self.name} is {brief_value(value)}; expected a number from {self.low:g} to {self.high:g}."
+            )
         if not self.whole:
             return number
         if number != int(number):
-            raise SettingError(f"{self.name} is {value!r}; expected a whole number.")
+            raise SettingError(f"{self.name} is {brief_value(value)}; expected a whole number.")
         return int(number)
 
     @property
@@ -294,11 +319,3 @@ class Settings:
 def plain(value: Any) -> Any:
     """Numbers and arrays of numpy as Python's numbers and lists; anything else as it is."""
     return value.item() if isinstance(value, np.generic) else value.tolist() if isinstance(value, np.ndarray) else value
-
-
-def whole_number(name: str, value: object) -> int:
-    """A count, checked: a whole number of Python or numpy, 0 or more. Raises SettingError."""
-    number = plain(value)
-    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-        raise SettingError(f"{name} is {value!r}; expected a whole number, 0 or more.")
-    return number

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import torch
 
-from ..errors import SettingError
+from ..arguments import choice
 from .priors import Scale
 from .settings import Values
 
@@ -262,6 +262,4 @@ def solvers() -> list[str]:
 
 def solver_of(name: str) -> type[Solver]:
     """The solver of a name. Raises SettingError for an unknown one."""
-    if name not in _SOLVERS:
-        raise SettingError(f"solver is {name!r}; expected one of {', '.join(map(repr, _SOLVERS))}.")
-    return _SOLVERS[name]
+    return _SOLVERS[choice(_SOLVERS)("solver", name)]

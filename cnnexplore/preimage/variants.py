@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 
 import torch
 
-from ..errors import SettingError
+from ..errors import SettingError, brief_value
 from ..network import Layer
 from .priors import AlphaNorm, BoundedRange, Prior, Scale, SquaredVariation, TotalVariation, initial_noise, project
 from .settings import Parameter, Values, combine
@@ -120,7 +120,7 @@ def variant_of(name: str) -> type[Variant]:
 
     Raises SettingError.
     """
-    if name in _VARIANTS:
+    if isinstance(name, str) and name in _VARIANTS:
         return _VARIANTS[name]
     base, _, weight = str(name).partition(":")
     try:
@@ -129,5 +129,7 @@ def variant_of(name: str) -> type[Variant]:
         variation = 0.0
     if base != Inverting2015.name or not 0 < variation < math.inf:
         known = ", ".join(map(repr, _VARIANTS))
-        raise SettingError(f"variant is {name!r}; expected one of {known}, or 'inverting2015:10' for a weight of 10.")
+        raise SettingError(
+            f"variant is {brief_value(name)}; expected one of {known}, or 'inverting2015:10' for a weight of 10."
+        )
     return type("Inverting2015", (Inverting2015,), {"name": name, "variation": variation})

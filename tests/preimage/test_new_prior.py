@@ -170,7 +170,7 @@ class Clash(Twice):
 def test_contradictions_are_refused(net, refused):
     refused(cx.SettingError, lambda: cx.Inversion(net, IMAGE, "conv2", priors=[Twice()]), "tv", "name of its own")
     refused(cx.SettingError, lambda: cx.Inversion(net, IMAGE, "conv2", priors=[Clash()]), "'C'", "another name")
-    refused(cx.SettingError, lambda: cx.Inversion(net, IMAGE, "conv2", priors=["tv"]), "str", "Prior")
+    refused(cx.SettingError, lambda: cx.Inversion(net, IMAGE, "conv2", priors=["tv"]), "'tv'", "Prior")
     refused(cx.SettingError, lambda: Parameter("a b", 0, 1), "'a b'")
     refused(cx.SettingError, lambda: Parameter("items", 0, 1), "'items'")
     refused(cx.SettingError, lambda: Parameter("a", 0, 1, default=2), "a is 2", "0 to 1")

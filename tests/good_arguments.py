@@ -1,0 +1,437 @@
+"""A small call of every public function, class and method that works, with every argument given."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+import cnnexplore as cx
+from cnnexplore import preimage, units
+from cnnexplore.attribution import AttributionMethod, attribute_stream
+from cnnexplore.data import Images
+
+SIDE = 16
+IMAGE = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+OTHERS = list(np.random.default_rng(1).integers(0, 256, (6, SIDE, SIDE, 3), dtype=np.uint8))
+
+
+class Things:
+    """What the calls are about, each made once."""
+
+    @functools.cached_property
+    def net(self) -> cx.Network:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            module = nn.Sequential(
+                nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+                nn.Linear(144, 12), nn.ReLU(), nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 3),
+            )  # fmt: skip
+        return cx.Network(module, size=SIDE, labels=["ant", "bee", "cat"], name="small")
+
+    @functools.cached_property
+    def world(self) -> cx.Network:
+        return cx.load("worldnet")
+
+    @functools.cached_property
+    def features(self) -> cx.Features:
+        return cx.features(self.net, OTHERS, "relu4", cache=False, progress=False)
+
+    @functools.cached_property
+    def topics(self) -> cx.Topics:
+        return cx.topics(self.features, 2)
+
+    @functools.cached_property
+    def attribution(self) -> cx.Attribution:
+        return cx.attribute(self.net, IMAGE)
+
+    @functools.cached_property
+    def preimage(self) -> cx.PreImage:
+        return cx.invert(self.net, IMAGE, "conv2", steps=2, refine=0, progress=False)
+
+    @functools.cached_property
+    def decoding(self) -> cx.Decoding:
+        return cx.decode(self.net, "conv2", progress=False)
+
+    @functools.cached_property
+    def top(self) -> units.TopPatches:
+        return cx.top_patches(self.net, "conv2", None, OTHERS, k=2, progress=False)
+
+    @functools.cached_property
+    def filters(self) -> units.Filters:
+        return cx.filters(self.net, "conv2")
+
+    @functools.cached_property
+    def discrepancy(self) -> units.DiscrepancyMaps:
+        return cx.discrepancy_maps(self.net, IMAGE, "conv2", patch=4, progress=False)
+
+    @functools.cached_property
+    def field(self) -> units.ReceptiveField:
+        return cx.receptive_field(self.net, "conv2", 1, OTHERS, k=2, patch=4, progress=False)
+
+    @functools.cached_property
+    def patches(self) -> cx.PatchDatabase:
+        return cx.PatchDatabase(self.net, OTHERS, "conv2", k=2, size=5, cache=False, progress=False)
+
+    @functools.cached_property
+    def index(self) -> cx.PatchIndex:
+        return cx.PatchIndex([*OTHERS], 4, 5)
+
+    def run(self) -> cx.Inversion:
+        return cx.Inversion(self.net, IMAGE, "conv2", steps=2, refine=0)
+
+
+def _prior() -> preimage.Prior:
+    class Grey(preimage.Prior):
+        name = "grey"
+        parameters = (preimage.Parameter("warmth", 0, 1, "linear", 0.5, "warmth"),)
+
+        def __call__(self, x, values, scale, gradient):
+            return 0 * x.square().flatten(1).sum(1)
+
+    return Grey()
+
+
+RUN = {"C": 5.0, "alpha": 6, "beta": 2, "jitter": 2, "steps": 2, "seed": 0, "solver": "spectral", "rate": 0.05,
+       "refine": 1, "schedule": {1: {"C": 3}}}  # fmt: skip
+
+# name: (the function, its arguments), made from the things
+CALLS: dict[str, Callable[[Things], tuple[Callable[..., Any], dict[str, Any]]]] = {
+    "load": lambda t: (cx.load, {"name_or_path": "lenet", "weights": None, "device": "cpu"}),
+    "Network": lambda t: (
+        cx.Network,
+        {"module": t.net.module, "size": (16, 16), "pixels": cx.Pixels(), "labels": ["a", "b", "c"], "name": "n",
+         "source": "net"},
+    ),
+    "Network.activations": lambda t: (t.net.activations, {"image": IMAGE, "layers": "conv2"}),
+    "Network.feed": lambda t: (t.net.feed, {"x": t.net.pixels_of(IMAGE)}),
+    "Network.picture": lambda t: (t.net.picture, {"x": t.net.pixels_of(IMAGE)}),
+    "Network.pixels_of": lambda t: (t.net.pixels_of, {"image": IMAGE}),
+    "Network.predict": lambda t: (t.net.predict, {"image": IMAGE, "k": 2}),
+    "Network.probe": lambda t: (lambda layer: t.net.probe(layer), {"layer": "conv2"}),
+    "Network.layers": lambda t: (lambda layer: t.net.layers[layer], {"layer": "conv2"}),
+    "Layer.rf_box": lambda t: (t.net.layers["conv2"].rf_box, {"row": 0, "column": 0}),
+    "Pixels": lambda t: (cx.Pixels, {"order": "RGB", "mean": (1, 2, 3), "std": (4, 5, 6), "norm": 70.0}),
+    "Pixels.from_json": lambda t: (cx.Pixels.from_json, {"text": cx.Pixels().to_json()}),
+    "Pixels.encode": lambda t: (cx.Pixels().encode, {"rgb": torch.zeros(1, 3, 4, 4)}),
+    "Pixels.decode": lambda t: (cx.Pixels().decode, {"x": torch.zeros(1, 3, 4, 4)}),
+    "Pixels.feed": lambda t: (cx.Pixels(std=(1, 2, 3)).feed, {"x": torch.zeros(1, 3, 4, 4)}),
+    "invert": lambda t: (
+        cx.invert,
+        {"net": t.net, "image": IMAGE, "layer": "conv2", **RUN, "mask": None, "variant": "preimage2016",
+         "pathway": None, "patches": None, "gamma": None, "init": IMAGE, "priors": (), "settings": None,
+         "progress": False},
+    ),
+    "invert.patches": lambda t: (
+        cx.invert,
+        {"net": t.net, "image": IMAGE, "layer": "conv2", "steps": 2, "patches": t.patches, "gamma": 5.0,
+         "init": "patches", "priors": (_prior(),), "settings": {"warmth": 0.2}, "progress": False},
+    ),
+    "Inversion": lambda t: (
+        cx.Inversion,
+        {"net": t.net, "image": IMAGE, "layer": "conv2", **RUN, "mask": cx.masks.central(2), "pathway": None,
+         "settings": None},
+    ),
+    "Inversion.finish": lambda t: (t.run().finish, {"progress": False}),
+    "Inversion.records": lambda t: (t.run().records, {"first": 0}),
+    "Inversion.restore": lambda t: (t.run().restore, {"state": t.run().state()}),
+    "Inversion.data_term": lambda t: (
+        (run := t.run()).data_term, {"x": run.x.clone(), "values": run.settings.snapshot()},
+    ),
+    "Inversion.energy": lambda t: (
+        (run := t.run()).energy, {"canvas": run.canvas.clone(), "values": run.settings.snapshot()},
+    ),
+    "Inversion.to_python": lambda t: (t.run().to_python, {"image": "image", "item": 0, "step": 1}),
+    "Inversion.parameters_for": lambda t: (
+        cx.Inversion.parameters_for, {"variant": "preimage2016", "priors": (_prior(),)},
+    ),
+    "Settings.update": lambda t: (t.run().settings.update, {"C": 2, "jitter": 1}),
+    "Parameter": lambda t: (
+        preimage.Parameter,
+        {"name": "warmth", "low": 0, "high": 2, "scale": "linear", "default": 1, "description": "d", "label": "l",
+         "shown": (0, 1), "whole": False},
+    ),
+    "maximize": lambda t: (
+        cx.maximize,
+        {"net": t.net, "layer": "conv2", "unit": 1, **RUN, "position": (3, 4), "direction": None, "M": 2.0,
+         "images": OTHERS, "pathway": None, "patches": None, "gamma": None, "init": IMAGE, "priors": (),
+         "settings": None, "progress": False},
+    ),
+    "maximize.direction": lambda t: (
+        cx.maximize,
+        {"net": t.net, "layer": "fc4", "direction": np.ones(8), "steps": 2, "patches": cx.PatchDatabase(
+            t.net, OTHERS, size=5), "gamma": 3.0, "progress": False},
+    ),
+    "maximize.images": lambda t: (
+        cx.maximize, {"net": t.net, "layer": "fc5", "unit": "bee", "images": OTHERS, "steps": 1, "progress": False},
+    ),
+    "maximize.pathway": lambda t: (
+        cx.maximize,
+        {"net": t.net, "layer": "fc5", "unit": 1, "M": 1.0, "steps": 1, "pathway": cx.Pathway(m7=np.ones(8)),
+         "progress": False},
+    ),
+    "Maximization": lambda t: (
+        cx.Maximization, {"net": t.net, "layer": "conv2", "unit": [0, 1], **RUN, "M": 2.0, "images": None},
+    ),
+    "Maximization.about": lambda t: (
+        cx.Maximization(t.net, "conv2", [0, 1], M=1.0, steps=1).about, {"item": 1},
+    ),
+    "caricature": lambda t: (
+        cx.caricature,
+        {"net": t.net, "image": IMAGE, "layer": "conv2", **RUN, "priors": (), "settings": None, "progress": False},
+    ),
+    "Caricature": lambda t: (cx.Caricature, {"net": t.net, "image": IMAGE, "layer": "conv2", **RUN}),
+    "PreImage.save": lambda t: (t.preimage.save, {"path": "a.png"}),
+    "masks.central": lambda t: (lambda size: cx.masks.central(size)((4, 6, 6)), {"size": 2}),
+    "masks.window": lambda t: (
+        lambda top, left, bottom, right: cx.masks.window(top, left, bottom, right)((4, 6, 6)),
+        {"top": 0, "left": 1, "bottom": 3, "right": 4},
+    ),
+    "masks.channels": lambda t: (lambda number: cx.masks.channels(number, 2)((4, 6, 6)), {"number": 0}),
+    "masks.groups": lambda t: (lambda which, of: cx.masks.groups(which, of)((4, 6, 6)), {"which": 1, "of": 2}),
+    "attribute": lambda t: (
+        cx.attribute, {"net": t.net, "image": IMAGE, "target": 1, "method": "gradient", "progress": False},
+    ),
+    "attribute.unit": lambda t: (
+        cx.attribute,
+        {"net": t.net, "image": IMAGE, "layer": "conv2", "unit": 1, "position": (2, 3), "progress": False},
+    ),
+    "attribute.smoothgrad": lambda t: (
+        cx.attribute,
+        {"net": t.net, "image": IMAGE, "method": "smoothgrad", "samples": 2, "noise": 0.1, "seed": 0,
+         "progress": False},
+    ),
+    "attribute.integrated_gradients": lambda t: (
+        cx.attribute,
+        {"net": t.net, "image": IMAGE, "method": "integrated_gradients", "steps": 3, "progress": False},
+    ),
+    "attribute.occlusion": lambda t: (
+        cx.attribute,
+        {"net": t.net, "image": IMAGE, "method": "occlusion", "window": 8, "stride": 8, "progress": False},
+    ),
+    "attribute.gradcam": lambda t: (
+        cx.attribute, {"net": t.net, "image": IMAGE, "method": "gradcam", "at": "conv2", "progress": False},
+    ),
+    "attribute_stream": lambda t: (
+        attribute_stream, {"net": t.net, "image": IMAGE, "target": 1, "method": "occlusion", "window": 8},
+    ),
+    "register_attribution": lambda t: (
+        cx.register_attribution, {"method": AttributionMethod("mine", lambda target: None, "nothing")},
+    ),
+    "Attribution.box": lambda t: (t.attribution.box, {"foreground": 0.9, "background": 0.3, "rounds": 1}),
+    "Attribution.segment": lambda t: (t.attribution.segment, {"foreground": 0.9, "background": 0.3, "rounds": 1}),
+    "Attribution.overlay": lambda t: (t.attribution.overlay, {"opacity": 0.5}),
+    "Attribution.save": lambda t: (t.attribution.save, {"path": "a.png"}),
+    "activation_maps": lambda t: (cx.activation_maps, {"net": t.net, "image": IMAGE, "layer": "conv2"}),
+    "discrepancy_maps": lambda t: (
+        cx.discrepancy_maps,
+        {"net": t.net, "image": IMAGE, "layer": "conv2", "unit": [1], "patch": 6, "stride": 6,
+         "positions": [(1, 2)], "start": 0, "seed": 0, "batch": 4, "progress": False},
+    ),
+    "DiscrepancyMaps.map": lambda t: (t.discrepancy.map, {"unit": 1}),
+    "DiscrepancyMaps.plot": lambda t: (t.discrepancy.plot, {"most": 2}),
+    "filters": lambda t: (cx.filters, {"net": t.net, "layer": "conv2", "unit": [0, 1]}),
+    "Filters.tiles": lambda t: (t.filters.tiles, {"unit": 1}),
+    "Filters.mosaic": lambda t: (t.filters.mosaic, {"columns": 4, "units": 2, "channels": 2}),
+    "minimal_image": lambda t: (
+        cx.minimal_image, {"net": t.net, "image": IMAGE, "segments": 4, "progress": False},
+    ),
+    "neighbours": lambda t: (
+        cx.neighbours,
+        {"net": t.net, "image": IMAGE, "layer": "fc4", "images": OTHERS, "k": 2, "batch": 3, "progress": False},
+    ),
+    "receptive_field": lambda t: (
+        cx.receptive_field,
+        {"net": t.net, "layer": "conv2", "unit": 1, "images": OTHERS, "k": 2, "patch": 4, "stride": 4, "seed": 0,
+         "progress": False},
+    ),
+    "top_patches": lambda t: (
+        cx.top_patches,
+        {"net": t.net, "layer": "conv2", "unit": [0, 1], "images": OTHERS, "k": 2, "batch": 3, "progress": False},
+    ),
+    "top_stream": lambda t: (
+        units.top_stream, {"net": t.net, "layer": "conv2", "unit": 1, "images": OTHERS, "k": 2, "batch": 3},
+    ),
+    "TopPatches.only": lambda t: (t.top.only, {"unit": 1, "k": 1}),
+    "TopPatches.patches": lambda t: (t.top.patches, {"unit": 1}),
+    "TopPatches.projections": lambda t: (t.top.projections, {"unit": 1, "rule": "deconvnet"}),
+    "TopPatches.plot": lambda t: (t.top.plot, {"rule": "deconvnet", "most": 1}),
+    "unit_segments": lambda t: (
+        cx.unit_segments,
+        {"net": t.net, "layer": "conv2", "unit": 1, "images": OTHERS, "k": 2, "share": 0.5, "field": t.field,
+         "progress": False},
+    ),
+    "decode": lambda t: (
+        cx.decode, {"net": t.net, "layer": "conv2", "unit": 1, "unpool": "bilinear", "progress": False},
+    ),
+    "decode_activation": lambda t: (
+        cx.decode_activation,
+        {"net": t.net, "layer": "conv2", "activation": t.net.activations(IMAGE, "conv2"), "unpool": "bilinear"},
+    ),
+    "Decoding.threshold": lambda t: (t.decoding.threshold, {"share": 0.3, "part": "both"}),
+    "features": lambda t: (
+        cx.features,
+        {"net": t.net, "images": OTHERS, "layer": "fc4", "name": None, "cache": False, "dtype": "float16", "batch": 4,
+         "progress": False},
+    ),
+    "Features.image": lambda t: (t.features.image, {"k": 1}),
+    "Features.of": lambda t: (t.features.of, {"name": int(t.features.predicted[0]), "by": "predicted"}),
+    "Features.only": lambda t: (t.features.only, {"which": [0, 1]}),
+    "Features.pictures": lambda t: (t.features.pictures, {"which": [0, 1], "side": 8}),
+    "embed": lambda t: (
+        cx.embed,
+        {"features": t.features, "method": "tsne", "perplexity": 2.0, "steps": 3, "seed": 0, "progress": False},
+    ),
+    "Embedding.plot": lambda t: (
+        cx.embed(t.features, method="pca", progress=False).plot, {"colours": np.arange(6.0)},
+    ),
+    "topics": lambda t: (cx.topics, {"features": t.features, "k": 2, "seed": 0}),
+    "topic_curve": lambda t: (
+        cx.topic_curve, {"features": t.features, "ks": [1, 2], "splits": 2, "seed": 0},
+    ),
+    "Topics.images": lambda t: (t.topics.images, {"topic": 0, "k": 2}),
+    "Topics.mask": lambda t: (t.topics.mask, {"topic": 0, "threshold": 0.0, "distinct": 0.0}),
+    "Topics.distinctive_mask": lambda t: (
+        t.topics.distinctive_mask, {"topic": 0, "threshold": 0.1, "distinct": 1.2},
+    ),
+    "Topics.similar": lambda t: (t.topics.similar, {"topic": 0}),
+    "Topics.strongest_other": lambda t: (t.topics.strongest_other, {"topic": 0}),
+    "Topics.transform": lambda t: (t.topics.transform, {"activations": np.ones((2, 8))}),
+    "Topics.plot": lambda t: (t.topics.plot, {"k": 2}),
+    "Topics[]": lambda t: (lambda topic: t.topics[topic], {"topic": 0}),
+    "Topic.images": lambda t: (t.topics[0].images, {"k": 2}),
+    "retrieve": lambda t: (
+        cx.retrieve, {"topics": t.topics, "query": IMAGE, "k": 2, "features": t.features},
+    ),
+    "Retrieved.pictures": lambda t: (cx.retrieve(t.topics, IMAGE, k=2).pictures, {"side": 8}),
+    "visualize_topic": lambda t: (
+        cx.visualize_topic,
+        {"topics": t.topics, "topic": 0, "threshold": 0.0, "distinct": 0.0, "seed": 0, "progress": False, "steps": 1,
+         "M": 1.0},
+    ),
+    "cone": lambda t: (
+        cx.cone, {"features": t.features, "pairs": [(0, 1)], "scales": (0.5, 1.0), "steps": 3, "seed": 0},
+    ),
+    "complete": lambda t: (
+        cx.complete,
+        {"net": t.net, "image": IMAGE, "mask": (4, 4, 12, 12), "topic": None, "target": 1, **RUN,
+         "init": "surroundings", "M": 1.0, "progress": False},
+    ),
+    "complete.topic": lambda t: (
+        cx.complete,
+        {"net": t.net, "image": IMAGE, "mask": np.eye(16, dtype=bool), "topic": t.topics[0], "target": "bee",
+         "M": 1.0, "steps": 1, "refine": 0, "progress": False},
+    ),
+    "Completion": lambda t: (
+        cx.Completion, {"net": t.net, "image": IMAGE, "mask": (4, 4, 12, 12), "target": 1, "M": 1.0, **RUN},
+    ),
+    "Completion.probability": lambda t: (
+        cx.Completion(t.net, IMAGE, (4, 4, 12, 12), target=1, M=1.0).probability, {"image": IMAGE},
+    ),
+    "salient_part": lambda t: (cx.salient_part, {"net": t.net, "image": IMAGE, "target": 1, "area": 0.2}),
+    "Pathway": lambda t: (cx.Pathway, {"m5": None, "m6": np.ones(12), "m7": np.ones(8), "relu": False}),
+    "Pathway.ensemble": lambda t: (
+        lambda **k: cx.Pathway.ensemble(**k).masks(t.net), {"seed": 0, "keep": 0.5, "relu": False},
+    ),
+    "Pathway.location": lambda t: (
+        lambda **k: cx.Pathway.location(**k).masks(t.net), {"row": 1, "column": 2, "k": 3},
+    ),
+    "Pathway.of": lambda t: (
+        lambda **k: cx.Pathway.of(**k).masks(t.net), {"image": IMAGE, "depth": 3, "relu": False},
+    ),
+    "Pathway.topic": lambda t: (lambda topic: cx.Pathway.topic(topic).masks(t.net), {"topic": t.topics[0]}),
+    "Pathway.masks": lambda t: (cx.Pathway(m7=np.ones(8)).masks, {"net": t.net}),
+    "PatchDatabase": lambda t: (
+        cx.PatchDatabase,
+        {"net": t.net, "images": OTHERS, "layer": "conv2", "metric": "activation", "exclude": (IMAGE,),
+         "cache": False, "progress": False, "k": 2, "size": 5, "stride": 8, "count": 3, "every": 5},
+    ),
+    "PatchDatabase.average": lambda t: (t.patches.average, {"image": IMAGE, "k": 1}),
+    "PatchDatabase.index": lambda t: (t.patches.index, {"image": IMAGE, "side": 5}),
+    "PatchDatabase.neighbours": lambda t: (t.patches.neighbours, {"image": IMAGE, "k": 1}),
+    "PatchDatabase.not_duplicates": lambda t: (t.patches.not_duplicates, {"image": IMAGE}),
+    "PatchDatabase.prior": lambda t: (
+        t.patches.prior, {"size": (16, 16), "image": t.net.pixels_of(IMAGE)},
+    ),
+    "PatchDatabase.with_matching": lambda t: (
+        t.patches.with_matching, {"k": 2, "size": 5, "stride": 4, "count": 2, "every": 3},
+    ),
+    "PatchIndex": lambda t: (
+        cx.PatchIndex,
+        {"pictures": OTHERS, "positions": 4, "size": 5, "norms": None, "origins": np.zeros((6, 2), int),
+         "position_cost": 1.0, "components": 4, "rerank": 2},
+    ),
+    "PatchIndex.match": lambda t: (
+        t.index.match, {"picture": IMAGE, "stride": 4, "count": 1, "original_colours": False, "norm": None},
+    ),
+    "PatchIndex.nearest": lambda t: (
+        t.index.nearest,
+        {"picture": IMAGE.astype(np.float32), "positions": np.array([[0, 0], [1, 2]]), "count": 1},
+    ),
+    "PatchIndex.patches": lambda t: (t.index.patches, {"indices": np.array([0, 1]), "original_colours": False}),
+    "scene": lambda t: (
+        cx.scene,
+        {"seed": 7, "name": "church", "style": None, "size": 32, "scale": None, "angle": None, "colour": None},
+    ),
+    "world.dataset": lambda t: (
+        cx.world.dataset, {"n": 3, "seed": 0, "size": 32, "names": ["church", "boat"]},
+    ),
+    "world.dataset.scene": lambda t: (cx.world.dataset(3, size=32).scene, {"index": 1}),
+    "world.dataset.concepts": lambda t: (cx.world.dataset(3, size=32).concepts, {"index": 1}),
+    "photograph": lambda t: (cx.photograph, {"name": "cat"}),
+    "digit": lambda t: (cx.digit, {"value": 3, "which": 0}),
+    "digits": lambda t: (cx.digits, {"folder": None, "train": False}),
+    "annotated": lambda t: (cx.annotated, {"folder": "annotated"}),
+    "Images": lambda t: (Images, {"source": OTHERS}),
+    "figure": lambda t: (
+        cx.figure,
+        {"name": "preimage2016.1", "net": t.net, "image": IMAGE, "layer": "fc4", "steps": 1, "progress": False},
+    ),
+    "score": lambda t: (
+        cx.score,
+        {"net": t.world, "attributions": {"gradient": lambda *a: np.zeros((96, 96))}, "topics": None,
+         "dissections": None, "fields": None, "truth": None, "n": 2, "seed": 3, "progress": False},
+    ),
+    "explore": lambda t: (cx.explore, {"net": t.net, "images": OTHERS}),
+    "UnitGrid": lambda t: (cx.UnitGrid, {"count": 2, "side": 8, "captions": ("a", "b")}),
+    "InversionPanel": lambda t: (
+        cx.InversionPanel,
+        {"net": t.net, "image": IMAGE, "layer": "conv2", "C": 1.0, "alpha": 6, "beta": 2, "jitter": 1, "steps": 2,
+         "mask": None, "seed": 0, "seeds": 1, "patches": None, "gamma": None, "priors": (), "start": False,
+         "selection": None},
+    ),
+    "MaximizePanel": lambda t: (
+        cx.MaximizePanel,
+        {"net": t.net, "layer": "conv2", "unit": 1, "position": None, "C": 1.0, "alpha": 6, "beta": 2, "jitter": 1,
+         "steps": 2, "seed": 0, "seeds": 1, "patches": None, "gamma": 10.0, "thumbnails": False, "priors": (),
+         "start": False, "selection": None},
+    ),
+    "CaricaturePanel": lambda t: (
+        cx.CaricaturePanel,
+        {"net": t.net, "image": IMAGE, "layer": "conv2", "C": 1.0, "jitter": 1, "steps": 2, "seed": 0, "seeds": 1,
+         "start": False},
+    ),
+    "AttributionPanel": lambda t: (
+        cx.AttributionPanel,
+        {"net": t.net, "image": IMAGE, "target": 1, "method": "gradient", "layer": None, "opacity": 0.5},
+    ),
+    "DecodingPanel": lambda t: (
+        cx.DecodingPanel, {"net": t.net, "image": IMAGE, "layer": "conv2", "unit": 1, "unpool": "bilinear"},
+    ),
+    "UnitPanel": lambda t: (
+        cx.UnitPanel, {"net": t.net, "layer": "conv2", "unit": 1, "images": OTHERS, "k": 2},
+    ),
+}  # fmt: skip
+PANELS = {
+    "explore",
+    "InversionPanel",
+    "MaximizePanel",
+    "CaricaturePanel",
+    "AttributionPanel",
+    "DecodingPanel",
+    "UnitPanel",
+}
