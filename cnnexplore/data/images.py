@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..errors import SettingError
+from ..arguments import path
+from ..errors import SettingError, brief, brief_value
 from ..network import Network
 from .pictures import bundled_images
 
@@ -52,16 +53,19 @@ class Images:
     def __init__(self, source: Any):
         self.classes, self._labels = _names(source), None
         if isinstance(source, (str, os.PathLike)):
-            folder = Path(source)
+            folder = path("a list of images, a folder or a data set")("images", source)
             source = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES) if folder.is_dir() else ()
             if not source:
-                raise SettingError(f"{folder} is not a folder with images in it.")
+                raise SettingError(f"{brief_value(str(folder))} is not a folder with images in it.")
             self.classes, self._labels = _subfolders(source, folder)
-        if not hasattr(source, "__getitem__") or not hasattr(source, "__len__"):
-            raise SettingError(
-                f"images is a {type(source).__name__}; expected a list of images, a folder or a data set."
-            )
-        if not len(source):
+        listed = hasattr(source, "__getitem__") and hasattr(source, "__len__")
+        if not listed or isinstance(source, (type, Mapping, bytes, bytearray, memoryview)):
+            raise SettingError(f"images is {brief_value(source)}; expected a list of images, a folder or a data set.")
+        try:
+            count = len(source)
+        except Exception as error:  # an array without a dimension; or the user's own type
+            raise SettingError(f"images has no length ({brief(error)}); expected a list of images.") from error
+        if not count:
             raise SettingError("images is empty; expected at least one image.")
         self.source: Sequence = source
 

@@ -225,6 +225,6 @@ def _mask(mask: Any, reference: torch.Tensor) -> torch.Tensor:
         m = m.expand(reference.shape[1:]) if m.dim() < reference.dim() else m.expand(reference.shape)
     except RuntimeError as error:
         raise SettingError(f"mask does not fit the activation; expected {expected}.") from error
-    if bool((m < 0).any()):
-        raise SettingError(f"mask has values below 0; expected {expected}.")
+    if bool(((m < 0) | (m > 1e6)).any()):
+        raise SettingError(f"mask has values outside 0 to 1e6; expected {expected}.")
     return m.to(reference.dtype)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ..data import bundled_images
+from ..data import Images
 from ..network import Network
 from .pathways import PassModifier, Pathways
 
@@ -37,8 +37,8 @@ def response_scales(
         One unit, or one per image of the batch.
     pathway : Pathway or list of Pathway, optional
         One for all, or one per image of the batch.
-    images : list, optional
-        What `Network.pixels_of` takes; None for the bundled images.
+    images : list, folder, data set or Images, optional
+        What `Images` takes; None for the bundled images.
 
     Returns
     -------
@@ -68,8 +68,8 @@ def largest_responses(net: Network, layer: str, images: Any = None) -> torch.Ten
         The network.
     layer : str
         The layer.
-    images : list, optional
-        What `Network.pixels_of` takes; None for the bundled images.
+    images : list, folder, data set or Images, optional
+        What `Images` takes; None for the bundled images.
 
     Returns
     -------
@@ -100,8 +100,8 @@ def best_responses(net: Network, layer: str, images: Any = None) -> torch.Tensor
         The network.
     layer : str
         The layer.
-    images : list, optional
-        What `Network.pixels_of` takes; None for the bundled images, whose answer is kept while the weights stay.
+    images : list, folder, data set or Images, optional
+        What `Images` takes; None for the bundled images, whose answer is kept while the weights stay.
 
     Returns
     -------
@@ -115,7 +115,7 @@ def best_responses(net: Network, layer: str, images: Any = None) -> torch.Tensor
     torch.Size([50])
     """
     if images is not None:
-        return _responses(net, layer, list(images)).amax(0)
+        return _responses(net, layer, Images.of(net, images)).amax(0)
     known, key = _KNOWN.setdefault(net, {}), ("best", *_key(net, layer))
     if key not in known:
         known[key] = _bundled(net, layer).amax(0)
@@ -137,8 +137,8 @@ def response_through(
         The unit.
     pathway : callable
         Gives the context of one pass.
-    images : list, optional
-        What `Network.pixels_of` takes; None for the bundled images. Only those to which the unit responds most pass
+    images : list, folder, data set or Images, optional
+        What `Images` takes; None for the bundled images. Only those to which the unit responds most pass
         through the pathway.
 
     Returns
@@ -153,7 +153,7 @@ def response_through(
     >>> response_through(cx.load("lenet"), "conv2", 7, nullcontext, [cx.digit(3)]) > 0
     True
     """
-    chosen = bundled_images(net) if images is None else list(images)
+    chosen = Images.of(net, images)
     rows = _bundled(net, layer) if images is None else _responses(net, layer, chosen)
     top = rows[:, unit].argsort(descending=True, stable=True)[:_TOP].tolist()
     probe, fed = net.probe(layer), net.feed(net.pixels_of([chosen[k] for k in top]))
@@ -166,7 +166,7 @@ def _bundled(net: Network, layer: str) -> torch.Tensor:
     """The responses to the bundled images, kept while the weights stay, (n, C)."""
     known, key = _KNOWN.setdefault(net, {}), _key(net, layer)
     if key not in known:
-        known[key] = _responses(net, layer, bundled_images(net))
+        known[key] = _responses(net, layer, Images.of(net, None))
     return known[key]
 
 
@@ -174,10 +174,11 @@ def _key(net: Network, layer: str) -> tuple[str, int]:
     return net.layers[layer].name, sum(p._version for p in net.module.parameters())
 
 
-def _responses(net: Network, layer: str, images: list) -> torch.Tensor:
+def _responses(net: Network, layer: str, images: Images) -> torch.Tensor:
     """The largest response of each unit to each image, (n, C)."""
     rows = []
     for first in range(0, len(images), _BATCH):
-        activation = net.activations(images[first : first + _BATCH], layer).float()
+        some = [images[k] for k in range(first, min(first + _BATCH, len(images)))]
+        activation = net.activations(some, layer).float()
         rows.append(activation.flatten(2).amax(2) if activation.dim() > 2 else activation)
     return torch.cat(rows)
