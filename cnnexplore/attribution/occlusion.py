@@ -62,13 +62,15 @@ def _colour(net: Network, fill: Any) -> torch.Tensor:
     if isinstance(fill, str) and fill == "mean":
         return torch.zeros(1, net.pixels.channels, 1, 1, device=net.device)
     try:
-        rgb = torch.as_tensor(fill, dtype=torch.float32).flatten()
-        if not bool(((rgb >= 0) & (rgb <= 255)).all()):
+        colour = torch.as_tensor(fill, dtype=torch.float32).flatten()
+        if not bool(((colour >= 0) & (colour <= 255)).all()):
             raise ValueError("outside 0..255")
-        rgb = rgb.expand(3)
+        colour = colour.expand(net.pixels.image_channels)
     except (TypeError, ValueError, RuntimeError):
-        raise SettingError(f"fill is {fill!r}; expected 'mean', or a colour: one value or three in 0..255.") from None
-    return net.pixels.encode(rgb.view(1, 3, 1, 1)).to(net.device)
+        raise SettingError(
+            f"fill is {fill!r}; expected 'mean', or a colour: one value or {net.pixels.image_channels} in 0..255."
+        ) from None
+    return net.pixels.encode(colour.view(1, -1, 1, 1)).to(net.device)
 
 
 OCCLUSION = AttributionMethod(

@@ -42,6 +42,8 @@ def grabcut(
     Simonyan et al., Deep inside convolutional networks, 2014, section 3.2; Rother et al., GrabCut, 2004.
     """
     image, saliency = np.ascontiguousarray(image, np.uint8), np.asarray(saliency, np.float64)
+    if saliency.ndim == 2 and image.ndim == 3:
+        image = _one_picture(image, *saliency.shape)
     if saliency.ndim != 2 or image.shape != (*saliency.shape, 3):
         raise SettingError(
             f"a map of shape {saliency.shape} does not belong to an image of shape {image.shape}; expected (H, W) and "
@@ -81,6 +83,14 @@ def grabcut(
     if not count:
         return seen
     return parts == 1 + np.bincount(parts.ravel())[1:].argmax()
+
+
+def _one_picture(image: np.ndarray, h: int, w: int) -> np.ndarray:
+    """The mean of the channels that a picture shows side by side, (H, W, 3); any other picture as it is."""
+    rows, columns = image.shape[0] // max(h, 1), image.shape[1] // max(w, 1)
+    if rows * columns <= 1 or image.shape != (rows * h, columns * w, 3):
+        return image
+    return image.reshape(rows, h, columns, w, 3).mean((0, 2)).astype(np.uint8)
 
 
 def box_of(mask: np.ndarray) -> tuple[int, int, int, int]:

@@ -185,7 +185,17 @@ def bundled_images(net: Network) -> list[np.ndarray]:
     -------
     list of np.ndarray
         30 digits, (28, 28) uint8, or 10 photographs and 30 scenes, (H, W, 3) uint8.
+
+    Raises
+    ------
+    ImageError
+        If the network's channels are no colours.
     """
+    if net.pixels.order == "channels":
+        raise ImageError(
+            f"no images with {net.pixels.channels} channels come with the package; give images of your own, arrays "
+            f"(H, W, {net.pixels.channels})."
+        )
     if net.pixels.order == "grey" and max(net.size) < 64:
         return [digit(value, which) for value in range(10) for which in range(3)]
     return [photograph(name) for name in photographs()] + [world.scene(seed).image for seed in range(30)]

@@ -112,7 +112,7 @@ def nearest(
         found = neighbours(net, query, layer, pool, k=k, progress=progress)
         for by, numbers in (("pixels", found.in_pixels), (found.layer, found.in_layer)):
             x = net.pixels_of([found.images[int(n)] for n in numbers])
-            pictures = net.picture(x).reshape(len(x), *x.shape[-2:], 3)
+            pictures = net.pixels.decode(x).cpu().numpy()
             cells = [Cell(picture, f"no. {n}", result=found) for picture, n in zip(pictures, numbers, strict=True)]
             rows.append([Cell(found.image, f"by {by}"), *cells])
     return Sheet(f"Nearest neighbours, {net.name}", rows)

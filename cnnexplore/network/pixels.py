@@ -105,6 +105,11 @@ class Pixels:
         """C, the number of channels: 3, 1 of grey, or as many as there are means."""
         return len(self.mean)
 
+    @property
+    def image_channels(self) -> int:
+        """The channels of the images that `encode` takes: 3 (RGB), or C where the channels are no colours."""
+        return self.channels if self.order == "channels" else 3
+
     def __str__(self) -> str:
         """What the channels are, in a word or two: "RGB", "16 channels"."""
         return f"{self.channels} channels" if self.order == "channels" else self.order

@@ -16,7 +16,6 @@ from ..network import (
     Network,
     crop_and_resize,
     has_class_units,
-    read_image,
     resolve_position,
     resolve_units,
     unit_name,
@@ -248,7 +247,7 @@ class Maximization(Run):
 
 def _start(net: Network, init: Any, size: tuple[int, int]) -> torch.Tensor:
     """The image to start from, (1, C, *size)."""
-    return net.pixels.encode(crop_and_resize(read_image(init), size)[None]).to(net.device)
+    return net.pixels.encode(crop_and_resize(net.pixels.read(init), size)[None]).to(net.device)
 
 
 def field_canvas(layer: Layer, whole: tuple[int, int]) -> tuple[int, int]:

@@ -56,7 +56,7 @@ class Neighbours(Result):
         pictures, titles = [], []
         for name, numbers in (("by pixels", self.in_pixels), (f"by {self.layer}", self.in_layer)):
             x = self.net.pixels_of([self.images[int(k)] for k in numbers])
-            pictures += [self.image, *self.net.picture(x).reshape(len(x), *x.shape[-2:], 3)]
+            pictures += [self.image, *self.net.pixels.decode(x).cpu().numpy()]
             titles += [name, *(f"no. {k}" for k in numbers)]
         return drawing.picture_grid(pictures, titles, 1 + len(self.in_pixels), 1.3)
 

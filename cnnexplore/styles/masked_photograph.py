@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from ..errors import SettingError
+from ..errors import NetworkError, SettingError
 from ..network import Network, centre_crop, read_image
 from .mask_text import as_mask, is_mask_text, mask_to_text, text_to_mask
 from .salient import enlarge, salient_part
@@ -46,6 +46,8 @@ class MaskedPhotograph:
 
     Raises
     ------
+    NetworkError
+        If the network's channels are no colours.
     SettingError
         If the mask is no mask, has another size, or leaves nothing to fill.
     ImageError
@@ -55,6 +57,10 @@ class MaskedPhotograph:
     def __init__(self, net: Network, image: Any, mask: Any = None):
         if isinstance(image, (list, tuple)):
             raise SettingError("a list of images was given; a completion takes one image and its mask.")
+        if net.pixels.order == "channels":
+            raise NetworkError(
+                f"{net.name} takes {net.pixels.channels} channels; completion needs a grey or RGB network."
+            )
         self._rgb = read_image(image)
         rows, columns = self._rgb.shape[1:]
         size = (rows, columns)

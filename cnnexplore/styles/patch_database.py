@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ..data import Images
-from ..errors import LayerError, SettingError
+from ..errors import LayerError, NetworkError, SettingError
 from ..network import Layer, Network
 from ..preimage.patch_prior import PatchPrior
 from ..representations.features import features
@@ -406,7 +406,11 @@ class PatchDatabase:
 
 def as_pictures(net: Network, x: torch.Tensor) -> np.ndarray:
     """x (N, C, H, W) as the database keeps pictures: (N, H, W, C) uint8, RGB, or one channel for a grey network."""
-    pictures = net.picture(x).reshape(len(x), *x.shape[-2:], 3)
+    if net.pixels.order == "channels":
+        raise NetworkError(
+            f"{net.name} takes {net.pixels.channels} channels; patches of images are kept for grey and RGB networks."
+        )
+    pictures = net.pixels.decode(x).cpu().numpy()
     return pictures[..., :1] if net.pixels.order == "grey" else pictures
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import SettingError
-from ..network import Network, centre_crop, class_score_layer, read_image, resolve_unit, unit_gradient
+from ..network import Network, centre_crop, class_score_layer, resolve_unit, unit_gradient
 
 
 def salient_part(net: Network, image: Any, target: int | str | None = None, *, area: float = 0.12) -> np.ndarray:
@@ -56,7 +56,7 @@ def salient_part(net: Network, image: Any, target: int | str | None = None, *, a
         raise SettingError(f"area is {area!r}; expected which part of the image to mark, between 0 and 1.")
     if isinstance(image, (list, tuple)):
         raise SettingError("a list of images was given; expected one.")
-    rgb = read_image(image)
+    rgb = net.pixels.read(image)
     layer = class_score_layer(net)
     units = None if target is None else [resolve_unit(net, layer, target)]
     slope = unit_gradient(net, layer.name, net.pixels_of(rgb), units)[0].float().abs().amax(0).cpu().numpy()

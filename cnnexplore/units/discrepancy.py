@@ -49,6 +49,8 @@ class DiscrepancyMaps(Result):
         (H, W, 3) uint8, the image as the network saw it.
     patch, stride, start : int
         The patch's side, its steps and its first place, in pixels.
+    size : tuple of int
+        (H, W) of the network's input.
     python : str
         The call that makes this result again.
     """
@@ -62,6 +64,7 @@ class DiscrepancyMaps(Result):
     patch: int
     stride: int
     start: int
+    size: tuple[int, int]
     python: str = field(default="", repr=False)
 
     def map(self, unit: int) -> np.ndarray:
@@ -80,7 +83,7 @@ class DiscrepancyMaps(Result):
         if unit not in self.units:
             raise SettingError(f"{unit!r} is none of the {len(self.units)} units here; name one of them.")
         values = self.values[self.units.index(unit)]
-        total, count = (np.zeros(self.image.shape[:2]) for _ in range(2))
+        total, count = (np.zeros(self.size) for _ in range(2))
         for i, row in enumerate(self.start + self.stride * np.arange(values.shape[0])):
             for j, column in enumerate(self.start + self.stride * np.arange(values.shape[1])):
                 where = slice(max(row, 0), row + self.patch), slice(max(column, 0), column + self.patch)
@@ -199,7 +202,7 @@ def discrepancy_maps(
     with tqdm(total=len(corners), **bar) as shown:
         while done < len(corners):
             some = corners[done : done + batch]
-            noise = 255 * torch.rand(len(some), 3, patch, patch, generator=generator)
+            noise = 255 * torch.rand(len(some), net.pixels.image_channels, patch, patch, generator=generator)
             (found,) = patched.activations(some, net.pixels.encode(noise).to(x))
             maps = as_maps(found, where)[:, chosen].flatten(2)
             after = maps.gather(2, places[None, :, None].expand(len(some), -1, 1))[..., 0]
@@ -215,7 +218,7 @@ def discrepancy_maps(
     if start:
         settings += f", start={start}"
     python = f"cx.discrepancy_maps({net.to_python()}, {image_to_python(image)}, {where.name!r}, {settings})"
-    return DiscrepancyMaps(full, watched, units, names, where, net.picture(x), patch, stride, start, python)
+    return DiscrepancyMaps(full, watched, units, names, where, net.picture(x), patch, stride, start, net.size, python)
 
 
 def _touching(layer: Layer, watched: np.ndarray, rows: np.ndarray, columns: np.ndarray, patch: int) -> np.ndarray:

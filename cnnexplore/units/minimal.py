@@ -61,7 +61,9 @@ class MinimalImage(Result):
         """A matplotlib figure: the image, its segments, the minimal image."""
         from skimage.segmentation import mark_boundaries
 
-        lines = np.round(255 * mark_boundaries(self.image, self.segments, color=(1, 1, 0))).astype(np.uint8)
+        lines = np.round(
+            255 * mark_boundaries(self.image, drawing.repeated(self.segments, self.image), color=(1, 1, 0))
+        ).astype(np.uint8)
         titles = [
             f"score {self.scores[0]:.3g}",
             f"{self.segments.max() + 1} segments",
@@ -118,7 +120,7 @@ def minimal_image(net: Network, image: object, *, segments: int = 40, progress: 
     layer = class_score_layer(net)
     x = one_image(net, image)
     picture = net.picture(x)
-    parts = slic(picture, count, compactness=10, start_label=0)
+    parts = slic(_colours(net, x), count, compactness=10, start_label=0)
     probe, places = net.probe(layer.name), torch.from_numpy(parts).to(x.device)
 
     def leads(variants: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -156,3 +158,11 @@ def minimal_image(net: Network, image: object, *, segments: int = 40, progress: 
     label = unit_name(net, layer, target)
     python = f"cx.minimal_image({net.to_python()}, {image_to_python(image)}, segments={count})"
     return MinimalImage(net.picture(x), mask, picture, target, label, scores, parts, removed, python)
+
+
+def _colours(net: Network, x: torch.Tensor) -> np.ndarray:
+    """The picture of an image (1, C, H, W), (H, W, 3) uint8; the mean of the channels where they are no colours."""
+    if net.pixels.order != "channels":
+        return net.picture(x)
+    grey = (x[0].cpu() + torch.tensor(net.pixels.mean).view(-1, 1, 1)).mean(0).clamp(0, 255)
+    return np.repeat(grey.numpy().astype(np.uint8)[..., None], 3, -1)

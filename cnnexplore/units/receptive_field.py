@@ -171,7 +171,7 @@ def receptive_field(
         corner = math.floor(box[0]), math.floor(box[1])
         _add(total, count, found.map(number) / values.max(), corner)
         changed = values > _NOTHING * values.max()
-        edges.append([_span(changed.any(1 - a), found, corner[a], found.image.shape[a]) for a in (0, 1)])
+        edges.append([_span(changed.any(1 - a), found, corner[a], found.size[a]) for a in (0, 1)])
     if not edges:
         raise SettingError(
             f"{unit_name(net, where, number)} of {where.name} responds to none of the images by more than a patch can "

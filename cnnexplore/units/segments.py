@@ -52,7 +52,8 @@ class UnitSegments(Result):
 
     def cutouts(self) -> np.ndarray:
         """The images, dark outside the segment, (k, H, W, 3) uint8."""
-        return np.where(self.masks[..., None], self.pictures, self.pictures // 5).astype(np.uint8)
+        masks = np.stack([drawing.repeated(m, p) for m, p in zip(self.masks, self.pictures, strict=True)])
+        return np.where(masks[..., None], self.pictures, self.pictures // 5).astype(np.uint8)
 
     def plot(self) -> Figure:
         """A matplotlib figure of the cut-outs."""
@@ -142,7 +143,7 @@ def unit_segments(
         f"{where.name!r}, {unit_to_python(unit, [number])}{source_to_python(images)}, k={count}, share={share:g}"
     )
     python = f"cx.unit_segments({net.to_python()}, {arguments}{'' if field is None else ', field=field'})"
-    pictures = net.picture(x).reshape(len(x), *size, 3)
+    pictures = net.pixels.decode(x).cpu().numpy()
     return UnitSegments(pictures, masks, maps.max((1, 2)), number, unit_name(net, where, number), where, python)
 
 

@@ -112,8 +112,7 @@ class TopPatches(Result):
         SettingError
             If the unit is none of `units`.
         """
-        x = self._pixels(self._row(unit))
-        return self.net.picture(x).reshape(len(x), *x.shape[-2:], 3)
+        return self.net.pixels.decode(self._pixels(self._row(unit))).cpu().numpy()
 
     def boxes(self, unit: int | str | None = None) -> list[Box]:
         """The receptive field of each response, (top, left, bottom, right), half open; may leave the image.
@@ -147,7 +146,7 @@ class TopPatches(Result):
         SettingError
             If the unit is none of `units`.
         """
-        return _cut(self.pictures(unit), self.boxes(unit))
+        return _cut(self.pictures(unit), self.boxes(unit), self.net)
 
     def projections(self, unit: int | str | None = None, rule: str = "deconvnet") -> np.ndarray:
         """The patterns in the patches that excited the unit, (k, h, w, 3) uint8; zero in middle grey.
@@ -175,7 +174,7 @@ class TopPatches(Result):
         positions = [(int(r), int(c)) for r, c in self.positions[row]]
         back = unit_gradient(self.net, self.layer.name, x, [self.units[row]] * len(x), positions, rule=rule)
         patterns = back.flip(1) if self.net.pixels.order == "BGR" else back
-        return _cut(drawing.signed_picture(patterns.cpu().numpy(), 0.999), self.boxes(unit))
+        return _cut(drawing.signed_picture(patterns.cpu().numpy(), 0.999), self.boxes(unit), self.net)
 
     def plot(self, rule: str = "deconvnet", most: int = 6) -> Figure:
         """A matplotlib figure: for each of the first units the patches, and below them their projections.
@@ -199,8 +198,19 @@ class TopPatches(Result):
         return drawing.picture_grid(pictures, titles, k, 1.0, title)
 
 
-def _cut(pictures: np.ndarray, boxes: list[Box]) -> np.ndarray:
-    """Boxes cut out of pictures of one size; a side that is larger than the picture is cut to the picture's."""
+def _cut(pictures: np.ndarray, boxes: list[Box], net: Network) -> np.ndarray:
+    """Boxes cut out of pictures of a network's input; a side that is larger than the input is cut to the input's."""
+    rows, columns = drawing.channel_grid(net.pixels.channels)
+    n, (h, w) = len(pictures), net.size
+    if rows * columns > 1:  # the box is cut out of each channel
+        parts = pictures.reshape(n, rows, h, columns, w, 3).transpose(1, 3, 0, 2, 4, 5)
+        patches = np.stack([np.stack([_cut_one(parts[i, j], boxes) for j in range(columns)]) for i in range(rows)])
+        patches = patches.transpose(2, 0, 3, 1, 4, 5)
+        return patches.reshape(n, rows * patches.shape[2], columns * patches.shape[4], 3)
+    return _cut_one(pictures, boxes)
+
+
+def _cut_one(pictures: np.ndarray, boxes: list[Box]) -> np.ndarray:
     out = []
     for picture, (top, left, bottom, right) in zip(pictures, boxes, strict=True):
         spans = []

@@ -170,7 +170,7 @@ class AttributionPanel(TaskPanel):
     def _image_picked(self, row: int, column: int) -> None:
         """A click on the image chooses the position that sees it."""
         if self.layer.has_map and self._maps is not None:
-            self._position_chosen(nearest_position(self.layer, row, column))
+            self._position_chosen(nearest_position(self.layer, row % self.net.size[0], column % self.net.size[1]))
 
     @property
     def _shown_unit(self) -> int:

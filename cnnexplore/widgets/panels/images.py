@@ -43,9 +43,16 @@ class ImageChoices:
         else:
             given = [(_name(one, k), one) for k, one in enumerate(as_list(images))]
         for name, one in given:
-            read_image(one)
+            (read_image if net is None else net.pixels.read)(one)
             self.add(str(name), one)
         self.first = next(iter(self._makers), "")
+        if net is not None and net.pixels.order == "channels":  # no bundled image has these channels
+            if not self.first:
+                raise ImageError(
+                    f"no image with {net.pixels.channels} channels comes with the package; give images of your own, "
+                    f"arrays (H, W, {net.pixels.channels})."
+                )
+            return
         bundled: dict[str, dict[str, Any]] = {
             "photographs": {k: (lambda k=k: photograph(k), f"cx.photograph({k!r})") for k in photographs()},
             "scenes": {f"scene: {k}": _scene(k) for k in world.CLASSES},

@@ -245,7 +245,7 @@ class RunPanel(Panel):
 
     def _pick(self, row: int, column: int) -> None:
         """A click on a picture shows the receptive field of the unit in that place."""
-        position = nearest_position(self.layer, row, column)
+        position = nearest_position(self.layer, row % self.net.size[0], column % self.net.size[1])
         self.selection.set(position=position)
         self.run_pictures.set_box(receptive_box(self.layer, position))
         size = " x ".join(f"{side:g}" for side in self.layer.rf_size)

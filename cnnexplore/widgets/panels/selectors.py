@@ -93,7 +93,9 @@ class Selectors:
             return
         file = change["new"][0]
         with self.run_view.show_errors():
-            picture = np.moveaxis(read_image(bytes(file["content"])).numpy(), 0, -1).round().astype(np.uint8)
+            net = self.selection.value.net
+            numbers = (read_image if net is None else net.pixels.read)(bytes(file["content"])).numpy()
+            picture = np.moveaxis(numbers, 0, -1).round().astype(np.uint8)
             self.image_choices.add(file["name"], picture, repr(file["name"]))
             self.image.options = self.image_choices.names
             self.image.value = file["name"]
