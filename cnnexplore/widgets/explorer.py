@@ -11,7 +11,7 @@ from ..errors import ExploreError
 from ..network import Network
 from ..zoo import DEFAULT, load
 from .elements import WRONG, sentence
-from .live.notebook import show_with_png
+from .live.notebook import cell_key, on_close, show_closed, show_with_png
 from .live.selection import Selection
 from .panels.attribution import AttributionPanel
 from .panels.base import NetworkLike, Panel
@@ -65,12 +65,15 @@ class Explorer:
         self._images = images
         self._on_poster: Callable[[bytes], None] | None = None
         self.panels: dict[str, Panel] = {}
+        self.closed = False
+        cell_key(self)
         tips = [question for _, question in PANELS.values()]
         self.names = w.ToggleButtons(options=list(PANELS), value=name, tooltips=tips, style={"button_width": "auto"})
-        self.question = w.HTML()
+        self.question, self._wrong = w.HTML(), w.HTML()
         self._area = w.VBox()
         self.widget = w.VBox([self.names, self.question, self._area], layout=w.Layout(max_width="900px"))
         self.names.observe(self._chosen, "value")
+        on_close(self.widget, self.close)
         self._show(name)
 
     @property
@@ -97,13 +100,20 @@ class Explorer:
         return self.panel.wait(timeout)
 
     def close(self) -> None:
-        """End all panels and close their widgets."""
+        """End all panels and close their widgets; also when the cell is run again."""
+        if self.closed:
+            return
+        self.closed = True
         for panel in self.panels.values():
             panel.close()
-        for widget in (self.names, self.question, self._area, self.widget):
-            widget.close()
+        for widget in (self.names, self.question, self._wrong, self._area, self.widget):
+            for part in (widget.layout, getattr(widget, "style", None), widget):
+                if part is not None:
+                    part.close()
 
     def _ipython_display_(self) -> None:
+        if self.closed:
+            return show_closed("explorer")
         self._on_poster = show_with_png(self.widget, self.panel.poster())
         self._pass_on_posters()
 
@@ -112,7 +122,8 @@ class Explorer:
             self._show(change["new"], self.panel)
         except ExploreError as error:  # the panel before stays the one whose selection and Python are used
             self.question.value = sentence(PANELS[change["new"]][1])
-            self._area.children = [w.HTML(sentence(str(error), WRONG))]
+            self._wrong.value = sentence(str(error), WRONG)
+            self._area.children = [self._wrong]
 
     def _show(self, name: str, before: Panel | None = None) -> None:
         panel = self.panels.get(name)

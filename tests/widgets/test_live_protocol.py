@@ -8,27 +8,14 @@ import threading
 import weakref
 
 import ipywidgets as w
-import numpy as np
 import pytest
 from ipywidgets.widgets.widget import _instances
+from panels import PANELS
 from waiting import until
 
 import cnnexplore as cx
 from cnnexplore.widgets.live.post import handles_messages
 from cnnexplore.widgets.live.selection import Selection, SharedSelection
-
-MASKS = [np.arange(256) % 2 == 0, np.arange(256) % 3 == 0]
-PANELS = {
-    "inversion": lambda: cx.InversionPanel("lenet", layer="conv2", steps=5),
-    "maximization": lambda: cx.MaximizePanel("lenet", "conv1", steps=5),
-    "caricature": lambda: cx.CaricaturePanel("lenet", layer="conv2", steps=5),
-    "attribution": lambda: cx.AttributionPanel("lenet"),
-    "units": lambda: cx.UnitPanel("lenet", "conv1"),
-    "decoding": lambda: cx.DecodingPanel("lenet", layer="conv1"),
-    "pathways": lambda: cx.PathwayPanel("worldnet", 3, styles={"church": MASKS}, steps=3),
-    "completion": lambda: cx.CompletionPanel("worldnet", cx.scene(3).image, (20, 20, 60, 60), steps=3),
-    "styles": lambda: cx.StylePanel("worldnet-styles", cx.world.dataset(30, 5, names=["boat"]), k=2, steps=3),
-}
 
 
 @pytest.fixture
@@ -82,8 +69,7 @@ def test_a_closed_panel_leaves_nothing(monkeypatch, tmp_path, name):
     until(lambda: not any(t.name.startswith("cnnexplore ") for t in threading.enumerate()))
     panel = weakref.ref(p)
     del p
-    if name != "styles":  # whether its plotly figure goes at once depends on what else is imported
-        until(lambda: gc.collect() >= 0 and panel() is None, 20)
+    until(lambda: gc.collect() >= 0 and panel() is None, 20)
 
 
 def test_a_change_of_several_fields_is_heard_once_and_complete():

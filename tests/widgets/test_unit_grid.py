@@ -68,7 +68,7 @@ def test_another_beginning_empties_it(grid):
     grid.selected = 3
     grid.reset(5, 12, order=[4, 3, 2, 1, 0])
     assert (grid.count, grid.side, grid.done, grid.selected) == (5, 12, 0, -1)
-    assert grid.sent[-1][0] == {"kind": "clear", "side": 12, "shown": 12}
+    assert grid.sent[-1][0] == {"kind": "clear", "resets": 1, "side": 12, "shown": 12}
     assert chosen == [3]
     with pytest.raises(IndexError, match="0 to 4"):
         grid.put(5, tile(0, 12))

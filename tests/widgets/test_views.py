@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from waiting import until
 
 import cnnexplore as cx
 from cnnexplore.widgets.live.open_views import OpenViews
+from cnnexplore.widgets.live.stream import Stream
 from cnnexplore.widgets.views.frame_view import FrameView
 from cnnexplore.widgets.views.run_view import RunView
 from cnnexplore.widgets.views.unit_grid import UnitGrid
@@ -150,7 +152,7 @@ def test_thumbnails_are_sent_again_to_a_view_that_comes_later_and_to_one_that_sa
     grid.receive({"kind": "ready", "view": "a"})  # its traits had not arrived yet
     assert [content["units"] for content in sent] == [[1, 3], [1, 3]]
     grid.reset(4, 16)
-    assert sent[-1] == {"kind": "clear", "side": 16, "shown": 16}
+    assert sent[-1] == {"kind": "clear", "resets": 1, "side": 16, "shown": 16}
 
 
 def test_a_page_that_closes_without_a_word_is_dropped():
@@ -165,6 +167,48 @@ def test_a_page_that_closes_without_a_word_is_dropped():
     assert views == [1, 2, 1]
     grid.receive({"kind": "gone", "view": "alive"})
     assert views == [1, 2, 1, 0]
+
+
+@pytest.mark.parametrize("name", ["frame_view", "unit_grid"])
+def test_a_page_that_closes_while_a_pass_shows_nothing_is_dropped(name, monkeypatch):
+    view, views, now, sent = MAKERS[name](), [], [0.0], []
+    monkeypatch.setattr(view, "send", lambda content, buffers=None: sent.append(content))
+    if name == "frame_view":
+        view.stream = Stream(lambda content, buffers: view.send(content, buffers), lambda: now[0])
+        view.stream.open_views.on_change = views.append
+    else:
+        view.open_views = OpenViews(views.append, lambda: now[0])
+    for one in ("alive", "ghost"):
+        view.receive({"kind": "ready", "view": one})
+    for _ in range(400):  # a pass of 40 s
+        now[0] += 0.1
+        view.probe()
+        if sent and sent[-1]["kind"] == "probe":
+            view.receive({"kind": "ack", "view": "alive", "seq": sent[-1].get("seq", 0)})
+    assert views == [1, 2, 1]
+    assert 30 <= len(sent) <= 41, "a probe a second"
+    for _ in range(400):
+        now[0] += 0.1
+        view.probe()
+    assert views == [1, 2, 1, 0]
+    assert len(sent) <= 42, "one that is not answered is enough"
+    view.receive({"kind": "ack", "view": "alive", "seq": 5})
+    assert views == [1, 2, 1, 0, 1], "a tab that was hidden is taken back"
+
+
+def test_a_pass_without_pictures_pauses_when_its_page_is_gone(keep):
+    panel = keep(cx.UnitPanel("worldnet", "conv1", images=cx.world.dataset(20_000, 5)))
+    now = [0.0]
+    panel.grid.open_views = OpenViews(panel.runner.watched, lambda: now[0])
+    panel.grid.receive({"kind": "ready", "view": "a"})
+    until(lambda: panel.runner.run is not None and panel.runner.run.step > 1)
+    now[0] += 2
+    until(lambda: panel.grid.open_views.sent > 0)
+    assert panel.runner.state == "running"
+    now[0] += 31
+    until(lambda: panel.runner.state == "paused")
+    panel.grid.receive({"kind": "ready", "view": "b"})
+    assert panel.runner.state == "running"
 
 
 def test_malformed_messages_end_no_run(keep):

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
+PROBE = 1.0  # seconds between two messages that only ask for an answer
 EXPIRY = 30.0  # seconds without an answer after which a view is dropped: a reloaded or closed page says nothing
 _REMEMBERED = 64  # dropped views that are taken back when they answer after all
 
@@ -35,6 +36,7 @@ class OpenViews:
         self._owes_since: dict[str, float] = {}
         self._dropped: dict[str, None] = {}
         self.sent = 0  # the number of the last message
+        self._sent_at = -1e9
 
     def __len__(self) -> int:
         return len(self._answered)
@@ -48,6 +50,7 @@ class OpenViews:
         """Number another message, to which every open view owes an answer."""
         with self._lock:
             self.sent += 1
+            self._sent_at = self._clock()
             for view in self._answered:
                 self._owes_since.setdefault(view, self._clock())
             return self.sent
@@ -109,6 +112,22 @@ class OpenViews:
             while len(self._dropped) > _REMEMBERED:
                 del self._dropped[next(iter(self._dropped))]
         self._tell(before)
+
+    def probe(self) -> int | None:
+        """Number a message that only asks for an answer, where one is due: a pass can be silent for long.
+
+        Views that have owed an answer for too long are dropped first.
+
+        Returns
+        -------
+        int or None
+            The number; None where all open views owe an answer already, or a message was sent within a second.
+        """
+        self.expire()
+        with self._lock:
+            if len(self._owes_since) == len(self._answered) or self._clock() - self._sent_at < PROBE:
+                return None
+            return self.send()
 
     def _tell(self, before: int) -> None:
         if len(self) != before:

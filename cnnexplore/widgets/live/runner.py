@@ -61,6 +61,8 @@ class Runner:
         Called with each frame, on the kernel's thread.
     on_state : callable
         Called with "loading", "running", "paused", "finished", "stopped" or "failed", on the kernel's thread.
+    on_step : callable
+        Called without arguments after each step, in the thread of the loop. It must not change a control.
     on_error : callable
         Called with a sentence and the traceback, on the kernel's thread.
     """
@@ -78,9 +80,19 @@ class Runner:
         self._turn = threading.Lock()  # held by the thread that drives the run: two at once would take the same step
         self._steps_left: int | None = None
         self._asleep = False  # paused because no view was open
+        self._closed = False
         self._idle = threading.Event()
         self._idle.set()
         _register(self)
+
+    def _forget_callbacks(self) -> None:
+        self.on_made: Callable[[Any], None] = _nothing
+        self.on_frame: Callable[[Any], None] = _nothing
+        self.on_step: Callable[[], None] = _nothing
+        self.on_run: Callable[[Any], None] = _nothing
+        self.on_result: Callable[[Any], None] = _nothing
+        self.on_state: Callable[[str], None] = _nothing
+        self.on_error: Callable[[str, str], None] = _nothing
 
     def begin(self, make: Callable[[], Drivable], paused: bool = False) -> None:
         """Make a run in the thread, in place of the one there is, and drive it.
@@ -93,6 +105,8 @@ class Runner:
             The run is made and waits for `resume`.
         """
         with self._lock:
+            if self._closed:
+                return
             self._generation += 1
             self._let_go()
             self._steps_left, self._asleep = None, False
@@ -113,6 +127,16 @@ class Runner:
             if self.run is not None and self.state == "running":
                 self.run.pause()
                 self._set_state("paused")
+
+    def watch(self, view: Any) -> None:
+        """Pause while a view is open in no browser; each step asks those that are open for an answer.
+
+        Parameters
+        ----------
+        view : View
+            One with `on_views` and `probe`.
+        """
+        view.on_views, self.on_step = self.watched, view.probe
 
     def watched(self, views: int) -> None:
         """Pause while no view is open, without a thread, and go on with the next one if that was why.
@@ -148,6 +172,7 @@ class Runner:
     def close(self) -> None:
         """End the thread for good; no callback is called again, and the run is let go."""
         with self._lock:
+            self._closed = True
             self._forget_callbacks()
             self.stop()
             self._let_go()
@@ -310,6 +335,7 @@ class Runner:
                     self._steps_left = None
                     self.pause()
             self.on_frame(frame)
+            self.on_step()
             if self.on_result is not _nothing:
                 self._post(self.on_result, frame)
             if self.state == "paused":  # the step that was under way when it was asked to wait
@@ -319,14 +345,6 @@ class Runner:
     def _unwanted(self, number: int) -> bool:
         """Whether a drive is to end: by another one, by `stop` or `close`, or because there are too many."""
         return number != self._drive_number or number == self._gives_way
-
-    def _forget_callbacks(self) -> None:
-        self.on_made: Callable[[Any], None] = _nothing
-        self.on_frame: Callable[[Any], None] = _nothing
-        self.on_run: Callable[[Any], None] = _nothing
-        self.on_result: Callable[[Any], None] = _nothing
-        self.on_state: Callable[[str], None] = _nothing
-        self.on_error: Callable[[str, str], None] = _nothing
 
 
 def _traceback(error: Exception) -> str:

@@ -68,6 +68,14 @@ class Stream:
             if self.views:
                 self._deliver()
 
+    def probe(self) -> None:
+        """Ask the views for an answer, where nothing was drawn for a second: a page may be gone without a word."""
+        with self._lock:
+            number = self.open_views.probe()
+            if number is not None:
+                self._waiting_since = self._clock()
+                self._send({"kind": "probe", "seq": number}, [])
+
     def received(self, content: dict[str, Any]) -> str:
         """Take a message of a view and return its kind; a view that gets ready is sent the newest frame."""
         kind, view = content.get("kind", ""), str(content.get("view", ""))

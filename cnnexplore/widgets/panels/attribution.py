@@ -107,7 +107,7 @@ class AttributionPanel(TaskPanel):
         )  # fmt: skip
         self.original, self.overlay = FrameView(net.size, "image"), FrameView(net.size, method)
         self.original.on_pick = self.overlay.on_pick = self._image_picked
-        self.overlay.on_views = self.runner.watched
+        self.runner.watch(self.overlay)
         self.bar = w.HTML(layout=w.Layout(margin="2px 0 0 0"))
         self.map = MapView(False, "explain class", "explain the class and no longer a unit")
         self.map.on_choose = self._position_chosen
@@ -135,6 +135,9 @@ class AttributionPanel(TaskPanel):
             self.grid,
             self.run_view,
         ]
+
+    def _hidden_widgets(self) -> list[w.Widget]:
+        return self.method_controls.sliders
 
     # what a person does
 

@@ -16,7 +16,7 @@ from ...network import Layer, Network
 from ...results import png
 from ...zoo import DEFAULT, load
 from ..elements import WRAP, button
-from ..live.notebook import cell_key, show_with_png
+from ..live.notebook import cell_key, on_close, show_closed, show_with_png
 from ..live.runner import Runner
 from ..live.selection import Selection, SharedSelection, middle_layer
 from ..views.run_view import RunView
@@ -59,7 +59,7 @@ class Panel(ABC):
         self.image_choices = self._select(net, image, layer)
         self._followers: list[Selectors | ClassSelector] = []  # of the selection, beside the panel itself
         self._prepare()
-        self.key, self.closed = cell_key(), False
+        self.key, self.closed = cell_key(self), False
         self._runners: list[Runner] = []
         self._awaited: list[Runner] = []
         self.runner = self._add_runner()
@@ -75,6 +75,7 @@ class Panel(ABC):
         self.widget = w.VBox([top, self.python_box, *self._build()], layout=w.Layout(max_width="900px"))
         self.widget.add_class("cx-panel")
         self.selection.observe(self._on_selection)
+        on_close(self.widget, self.close)
 
     # what a kind of panel defines
 
@@ -209,7 +210,10 @@ class Panel(ABC):
             return png(np.full((64, 64, 3), 128, np.uint8))
 
     def close(self) -> None:
-        """End the panel: its threads stop, its widgets are closed, and it no longer follows the selection."""
+        """End the panel: its threads stop, its widgets are closed, and it no longer follows the selection.
+
+        The panel is also closed when its cell is run again, or when its outermost widget is closed.
+        """
         if self.closed:
             return
         self.closed, self.on_poster = True, None
@@ -222,6 +226,8 @@ class Panel(ABC):
             widget.close()
 
     def _ipython_display_(self) -> None:
+        if self.closed:
+            return show_closed("panel")
         self.on_poster = show_with_png(self.widget, self.poster())
 
     def _update_poster(self) -> None:

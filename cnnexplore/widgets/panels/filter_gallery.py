@@ -91,6 +91,7 @@ class FilterGallery:
     def __init__(self, grid: UnitGrid, runner: Runner, set_status: Callable[..., None]):
         self.grid, self.runner, self.set_status = grid, runner, set_status
         runner.on_result, runner.on_state, runner.on_error = self._show, self._state, self._error
+        runner.watch(grid)
         self.share, self.part, self.order = 0.3, "", "by response"
         self.on_ready: Callable[[list[int]], None] = lambda order: None
         self._kept: OrderedDict[tuple, dict[int, np.ndarray]] = OrderedDict()

@@ -24,12 +24,22 @@ class MethodControls:
     def __init__(self, side: int, on_move: Callable[[str], None]):
         self.on_move = on_move
         self.widget = w.VBox()
+        self._made: dict[str, dict[str, w.Widget]] = {}
         self.reset(side)
 
     def reset(self, side: int) -> None:
         """Return all sliders to their initial values, for a network with an input of another size."""
+        self.widget.children = ()
+        for slider in self.sliders:
+            for part in (slider.layout, slider.style, slider):
+                part.close()
         self.side = side
-        self._made: dict[str, dict[str, w.Widget]] = {}
+        self._made.clear()
+
+    @property
+    def sliders(self) -> list[w.Widget]:
+        """The sliders of all methods that were shown."""
+        return [slider for some in self._made.values() for slider in some.values()]
 
     def show(self, method: str) -> None:
         """Show the sliders of a method, or nothing if it has none."""

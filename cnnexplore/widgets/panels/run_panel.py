@@ -137,7 +137,7 @@ class RunPanel(Panel):
         image = self.selection.value.image if self.looks_at_image else None
         self.run_pictures = RunPictures(self.net, image, self.patches)
         self.estimate = self.run_pictures.estimate
-        self.estimate.on_views = self.runner.watched
+        self.runner.watch(self.estimate)
         if self.run_pictures.original is not None:
             self.run_pictures.original.on_pick = self.estimate.on_pick = self._pick
         self.controls = SettingsControls(self.settings, self._usual, self.weighed)

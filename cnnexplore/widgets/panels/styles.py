@@ -169,7 +169,7 @@ class StylePanel(RunPanel):
         self.mask_view = FrameView((16, 16), "mask", scale=8)
         self.mask_view.draw(np.full((16, 16, 3), 128, np.uint8))
         self.grid = UnitGrid(rows=4.1, layout=w.Layout(flex="1 1 290px", min_width="0"))
-        self.grid.on_views = search.watched
+        search.watch(self.grid)
         self.grid.on_select(lambda place: self._share(int(self.chosen.which[place])))
         wrap = {"flex_flow": "row wrap", "align_items": "center"}
         choices = [c.class_box, c.k_box, self.embedding_view.colour_box, self.embedding_view.legend]

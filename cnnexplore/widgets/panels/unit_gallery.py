@@ -44,7 +44,8 @@ class UnitGallery:
         self._kept: dict[tuple[Network, str], dict[int, np.ndarray]] = {}
         self._where: tuple[Network, str] | None = None
         self._making = False
-        grid.on_action, grid.on_views = self._toggle, self.runner.watched
+        grid.on_action = self._toggle
+        runner.watch(grid)
 
     def show(self, net: Network, layer: Layer, make: bool = True) -> None:
         """Show the units of a layer.

@@ -95,7 +95,7 @@ class UnitPanel(TaskPanel):
     def _build(self) -> list[w.Widget]:
         self.grid = UnitGrid(rows=2.2)
         self.grid.on_select(lambda unit: self.selection.set(unit=unit))
-        self.grid.on_views = self.runner.watched
+        self.runner.watch(self.grid)
         tip = "the backward rule of the projection to pixels"
         self.rule = dropdown(list(_RULES.items()), "projection", tip, 250)
         self.kind = dropdown(["top patches"], "grid of", "what the thumbnails show", 250)

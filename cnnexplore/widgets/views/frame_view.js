@@ -51,6 +51,7 @@ function render({ model, el }) {
   /** @type {{ seq: number, w: number, h: number, n: number, rgb: Uint8Array } | null} */
   let pending = null; // the newest frame that is not drawn yet
   let drawn = 0, acknowledged = 0, acknowledgedAt = 0; // frame numbers; the time of the last acknowledgement
+  let asked = 0; // the number of the last message that only asks for an answer
   let live = false, closed = false;
   let inView = true, visible = true, hiddenSince = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -100,6 +101,12 @@ function render({ model, el }) {
     model.send({ kind: "ack", view, seq: drawn });
   };
 
+  const answer = () => { // a view that is not seen stays silent, so that the kernel pauses
+    if (!visible || pending || asked <= drawn) return;
+    drawn = asked;
+    acknowledge();
+  };
+
   const draw = () => {
     if (!pending || closed) return;
     const { seq, w, h, n, rgb } = pending;
@@ -112,7 +119,7 @@ function render({ model, el }) {
       tile.canvas.dataset.frames = String(Number(tile.canvas.dataset.frames ?? 0) + 1);
     }
     live = true;
-    drawn = seq;
+    drawn = Math.max(seq, asked);
     const due = drawn - acknowledged >= ACK_FRAMES || performance.now() - acknowledgedAt > ACK_MS;
     if (due) acknowledge();
     else timer ??= setTimeout(acknowledge, ACK_MS);
@@ -120,6 +127,10 @@ function render({ model, el }) {
 
   /** @type {(content: Message, buffers: DataView[]) => void} */
   const receive = (content, buffers) => {
+    if (content.kind === "probe") {
+      asked = content.seq;
+      answer();
+    }
     if (content.kind !== "frame") return;
     const waiting = pending !== null, { seq, w, h, n } = content;
     pending = { seq, w, h, n, rgb: bytesOf(buffers[0]) };
@@ -240,6 +251,7 @@ function render({ model, el }) {
     if (before && !now) hiddenSince = performance.now();
     if (before || !now) return;
     if (pending) requestAnimationFrame(draw);
+    answer();
     if (performance.now() - hiddenSince > RETURN_MS) model.send({ kind: "ready", view });
   };
   const intersections = new IntersectionObserver((entries) => {

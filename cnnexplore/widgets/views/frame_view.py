@@ -140,6 +140,10 @@ class FrameView(View):
 
         return self.stream.offer(message)
 
+    def probe(self) -> None:
+        """Ask the open views for an answer, once a second at most; those that stay silent are dropped."""
+        self.stream.probe()
+
     def _note_shape(self, pictures: np.ndarray) -> None:
         self._shape = (1, *pictures.shape[:2]) if pictures.ndim == 3 else pictures.shape[:3]
 

@@ -17,6 +17,12 @@ COLOURS = (
 )  # fmt: skip
 
 
+class _Figure(go.FigureWidget):
+    """A plotly figure whose JavaScript is a text: anywidget watches a file, and would keep each figure for ever."""
+
+    _esm = str(go.FigureWidget._esm)
+
+
 class Scatter:
     """A plotly figure of coloured points, without axes.
 
@@ -42,7 +48,7 @@ class Scatter:
         self._count = 0
         self._colours: np.ndarray | None = None
         hidden_axis = {"visible": False, "zeroline": False, "showgrid": False}
-        self.widget = go.FigureWidget(
+        self.widget = _Figure(
             layout={
                 "width": width, "height": height, "margin": {"l": 4, "r": 4, "t": 4, "b": 4}, "showlegend": False,
                 "dragmode": "lasso", "hovermode": "closest", "paper_bgcolor": "rgba(0,0,0,0)",

@@ -42,6 +42,7 @@ function render({ model, el }) {
   let order = []; // units, as they are shown
   /** @type {Map<number, number>} */
   let indexOf = new Map(); // where a unit is in that order
+  let resets = -1; // thumbnails of an earlier number are not drawn; those of a later one empty the grid
   let side = 1, shown = 1, cell = 1, columns = 1, hovered = -1; // sizes in pixels; the unit under the mouse
   let frameRequest = 0, acknowledgedAt = 0, closed = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -56,10 +57,9 @@ function render({ model, el }) {
     return { page, x: (k % PAGE) * side, y: Math.floor(k / PAGE) * side };
   };
 
-  /** @type {(newSide: number, newShown: number) => void} */
-  const clear = (newSide, newShown) => {
-    side = newSide;
-    shown = newShown;
+  /** @type {(next: { resets: number, side: number, shown: number }) => void} */
+  const clear = (next) => {
+    ({ resets, side, shown } = next);
     cell = shown + GAP;
     sheets = [];
     received = new Set();
@@ -160,25 +160,33 @@ function render({ model, el }) {
 
   /** @type {(content: Message, buffers: DataView[]) => void} */
   const receive = (content, buffers) => {
-    if (content.kind === "clear") {
-      clear(content.side, content.shown); // the traits of the same change can come later than this message
-      updateOrder();
-    } else if (content.kind === "sprites") {
+    if (content.kind === "sprites" || content.kind === "probe") {
       if (performance.now() - acknowledgedAt > ACK_MS) acknowledge();
       else ackTimer ??= setTimeout(acknowledge, ACK_MS);
-      if (content.side !== side) return;
+    }
+    if (content.kind !== "clear" && content.kind !== "sprites") return;
+    if (content.resets > resets) { // in whatever order this, other messages and the traits of the change come
+      clear(/** @type {any} */ (content));
+      updateOrder();
+    }
+    if (content.kind === "sprites" && content.resets === resets) {
       store(content.units, bytesOf(buffers[0]));
       repaint();
-    } else return;
+    }
     updateText();
   };
 
-  const updateSide = () => {
-    if (model.get("side") === side && model.get("shown") === shown) return; // "clear" has brought it
-    clear(model.get("side"), model.get("shown"));
+  const sizesOf = () => ({ resets: model.get("resets"), side: model.get("side"), shown: model.get("shown") });
+
+  const updateSizes = () => {
+    const next = sizesOf();
+    if (next.resets > resets) clear(next);
+    else if (next.resets === resets) {
+      shown = next.shown;
+      cell = shown + GAP;
+    }
     updateOrder();
     updateText();
-    model.send({ kind: "ready", view }); // thumbnails of this size came too early and were dropped
   };
 
   /** @type {(event: MouseEvent) => number} */
@@ -242,7 +250,7 @@ function render({ model, el }) {
     repaint();
   };
 
-  clear(model.get("side"), model.get("shown"));
+  clear(sizesOf());
   updateOrder();
   updateText();
   action.addEventListener("click", () => model.send({ kind: "action", view }));
@@ -265,7 +273,7 @@ function render({ model, el }) {
   const stopListening = listen(
     model,
     {
-      count: updateOrder, order: updateOrder, side: updateSide, shown: updateSide, selected: updateSelected,
+      count: updateOrder, order: updateOrder, resets: updateSizes, shown: updateSizes, selected: updateSelected,
       captions: updateText, note: updateText, action: updateText,
     },
     receive,

@@ -46,6 +46,8 @@ class UnitGrid(View):
         Text beside the caption of the selected thumbnail.
     action : str
         Text of a button behind it; empty for none.
+    resets : int
+        How often the grid was emptied; a view does not draw the thumbnails of an earlier number.
     on_action : callable
         Called without arguments when that button is pressed.
     on_views : callable
@@ -71,13 +73,14 @@ class UnitGrid(View):
     order = traitlets.List(traitlets.Int()).tag(sync=True)
     selected = traitlets.Int(-1).tag(sync=True)
     note = traitlets.Unicode("").tag(sync=True)
+    resets = traitlets.Int(0).tag(sync=True)
     action = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, count: int = 0, side: int = 64, captions: Sequence[str] = (), **traits: Any):
         traits.setdefault("shown", min(side, 64))
         super().__init__(count=count, side=side, captions=list(captions), **traits)
         self._sprites: dict[int, np.ndarray] = {}
-        self._lock = threading.Lock()  # thumbnails come from a loop's thread, messages from the kernel's
+        self._lock = threading.RLock()  # thumbnails come from a loop's thread, messages from the kernel's
         self.on_action: Callable[[], object] = lambda: None
         self.on_views: Callable[[int], None] = lambda count: None
         self.open_views = OpenViews(lambda count: self.on_views(count))
@@ -147,18 +150,28 @@ class UnitGrid(View):
         """
         with self._lock:
             self._sprites = {}
-        with self.hold_sync():
-            self.count, self.captions, self.order = count, list(captions), [int(k) for k in order]
-            self.side, self.shown = side, min(side, 64)
-            self.selected = -1
-        self.send({"kind": "clear", "side": side, "shown": self.shown})
+            with self.hold_sync():
+                self.resets += 1
+                self.count, self.captions, self.order = count, list(captions), [int(k) for k in order]
+                self.side, self.shown = side, min(side, 64)
+                self.selected = -1
+            self.send({"kind": "clear", **self._sizes()})
+
+    def probe(self) -> None:
+        """Ask the open views for an answer, once a second at most; those that stay silent are dropped."""
+        if self.open_views.probe() is not None:
+            self.send({"kind": "probe"})
+
+    def _sizes(self) -> dict[str, int]:
+        """What a view needs to draw the thumbnails: its traits can arrive later than they."""
+        return {"resets": self.resets, "side": self.side, "shown": self.shown}
 
     def _transfer(self, indices: list[int]) -> None:
         for first in range(0, len(indices), _CHUNK):
             some = indices[first : first + _CHUNK]
             sheet = np.concatenate([self._sprites[k] for k in some])
             self.open_views.send()
-            self.send({"kind": "sprites", "side": self.side, "units": some}, buffers=[sheet.data])
+            self.send({"kind": "sprites", "units": some, **self._sizes()}, buffers=[sheet.data])
 
     def _read(self, message: Message) -> Callable[[], object] | None:
         if message.kind == "ready":

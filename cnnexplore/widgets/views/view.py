@@ -58,6 +58,9 @@ class View(anywidget.AnyWidget):
         if act is not None:
             act()
 
+    def probe(self) -> None:
+        """Ask the open views for an answer, once a second at most; those that stay silent are dropped."""
+
     def _read(self, message: Message) -> Callable[[], object] | None:
         """Return what to do, with all fields checked; None for an unknown kind. Raises MalformedMessage."""
         raise NotImplementedError
