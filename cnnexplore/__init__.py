@@ -7,7 +7,7 @@ __version__ = "0.1.0"
 # Public names and the room each lives in; a room is imported when one of its names is first used.
 _ROOMS = {
     "cnnexplore.errors": (
-        "ExploreError", "LayerNotFound", "LayerError", "ImageError", "SettingError", "NetworkError",
+        "ExploreError", "ExploreWarning", "LayerNotFound", "LayerError", "ImageError", "SettingError", "NetworkError",
         "WeightsError", "DivergedError",
     ),
     "cnnexplore.network": ("Network", "Layer", "Pixels"),

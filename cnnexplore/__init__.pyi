@@ -15,6 +15,7 @@ from .decoding import decode as decode
 from .decoding import decode_activation as decode_activation
 from .errors import DivergedError as DivergedError
 from .errors import ExploreError as ExploreError
+from .errors import ExploreWarning as ExploreWarning
 from .errors import ImageError as ImageError
 from .errors import LayerError as LayerError
 from .errors import LayerNotFound as LayerNotFound

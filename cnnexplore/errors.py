@@ -52,6 +52,10 @@ class ExploreError(Exception):
         return str(self.args[0]) if self.args else ""
 
 
+class ExploreWarning(UserWarning):
+    """What was asked for was computed, and holds with the reservation that the warning states."""
+
+
 class LayerNotFound(ExploreError, KeyError):
     """The network has no layer of that name."""
 

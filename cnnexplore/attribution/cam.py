@@ -7,7 +7,7 @@ from functools import partial
 import torch
 
 from ..errors import LayerError
-from ..network import Layer, as_maps, last_map_layer, upsample
+from ..network import Layer, as_maps, derivative, last_map_layer, pass_with_gradient, upsample
 from .method import AttributionMethod, Maps
 from .target import Target
 
@@ -18,15 +18,18 @@ def layer_gradient(target: Target, layer: Layer) -> tuple[torch.Tensor, torch.Te
 
     def hold(activations: torch.Tensor) -> torch.Tensor:
         kept.append(activations.detach().requires_grad_())
-        return kept[0].clone()  # what follows may work in place
+        return kept[-1].clone()  # what follows may work in place
 
-    probe = target.net.probe(layer.name, target.layer.name)
+    net, end = target.net, target.layer.name
+    found = pass_with_gradient(
+        net, net.probe(layer.name, end), net.feed(target.x), end, {layer.name: hold}, what=layer.name
+    )
+    if target.scores is None:
+        target.resolve(found[end])
     with torch.enable_grad():
-        activations = probe(target.net.feed(target.x), {layer.name: hold})[target.layer.name]
-        if target.scores is None:
-            target.resolve(activations)
-        (slope,) = torch.autograd.grad(target.response(activations).sum(), kept[0], materialize_grads=True)
-    return as_maps(kept[0].detach(), layer), as_maps(slope, layer)
+        number = target.response(found[end]).sum()
+    slope = derivative(net, end, number, kept[-1], what=layer.name)
+    return as_maps(kept[-1].detach(), layer), as_maps(slope, layer)
 
 
 def at_image_size(maps: torch.Tensor, layer: Layer, target: Target) -> torch.Tensor:

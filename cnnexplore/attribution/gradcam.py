@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import LayerError
-from ..network import Layer, last_map_layer, layer_with_map
+from ..network import Layer, last_map_layer, layer_with_map, layers_behind
 from .cam import at_image_size, layer_gradient
 from .gradients import strongest
 from .method import AttributionMethod, Maps, Option
@@ -42,10 +42,15 @@ def _layer(target: Target, at: str | None) -> Layer:
     layer = layer_with_map(net, at, "Grad-CAM")
     if net.layers.depth(layer) >= net.layers.depth(target.layer):
         raise LayerError(f"Grad-CAM looks at a layer before what it explains; {at} is not before {target.layer.name}.")
+    if layer not in layers_behind(net, target.layer):
+        raise LayerError(
+            f"{target.layer.name} of {net.name} does not depend on {layer.name}, which is on another branch; Grad-CAM "
+            "takes a layer that leads to what is explained, by default the last one with a map."
+        )
     return layer
 
 
-_AT = Option("at", None, "the layer whose map is weighted; None: the last one with a map before the target")
+_AT = Option("at", None, "the layer whose map is weighted; None: the last one with a map that leads to the target")
 GRADCAM = AttributionMethod(
     "gradcam",
     gradcam,

@@ -2,6 +2,7 @@
 
 from .backward import RULES, backward_rule
 from .bottleneck import bottleneck_layers
+from .gradient_flow import derivative, pass_with_gradient
 from .gradients import input_gradient, unit_gradient
 from .images import centre_crop, crop_and_resize, read_image
 from .layers import Layer, Layers
@@ -15,6 +16,7 @@ from .units import (
     has_class_units,
     last_map_layer,
     layer_with_map,
+    layers_behind,
     resolve_position,
     resolve_unit,
     resolve_units,
@@ -36,11 +38,14 @@ __all__ = [
     "centre_crop",
     "class_score_layer",
     "crop_and_resize",
+    "derivative",
     "features_layer",
     "has_class_units",
     "input_gradient",
     "last_map_layer",
     "layer_with_map",
+    "layers_behind",
+    "pass_with_gradient",
     "read_image",
     "resolve_position",
     "resolve_unit",

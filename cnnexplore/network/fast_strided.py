@@ -40,6 +40,7 @@ def _is_supported(conv: nn.Conv2d) -> bool:
 def _forward(stock: Forward, stride: tuple[int, int], padding: tuple[int, int]) -> Forward:
     def forward(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         supported = x.device.type == "cpu" and x.dim() == 4 and x.requires_grad and not weight.requires_grad
+        supported = supported and not torch.is_inference_mode_enabled()  # in which a Function has no backward pass
         return StridedConvolution.apply(x, weight, bias, stride, padding) if supported else stock(x, weight, bias)
 
     return forward

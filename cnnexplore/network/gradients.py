@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from .backward import backward_rule
+from .gradient_flow import derivative, pass_with_gradient
 from .network import Network
 from .probe import Probe
 from .upsample import as_maps
@@ -50,14 +51,15 @@ def input_gradient(
         If the network has no such layer.
     SettingError
         For an unknown rule.
+    LayerError
+        If no gradient flows from the layer to the image.
     """
     name = net.layers[layer].name
     fed = net.feed(x).requires_grad_()
+    found = pass_with_gradient(net, probe or net.probe(name), fed, name, context=lambda: backward_rule(rule))
     with torch.enable_grad():
-        with backward_rule(rule):
-            activations = (probe or net.probe(name))(fed)[name]
-        (gradient,) = torch.autograd.grad(response(activations).sum(), fed, materialize_grads=True)
-    return net.pixels.feed(gradient)
+        number = response(found[name]).sum()
+    return net.pixels.feed(derivative(net, name, number, fed))
 
 
 def unit_gradient(
@@ -97,6 +99,8 @@ def unit_gradient(
         If the network has no such layer.
     SettingError
         For an unknown rule.
+    LayerError
+        If no gradient flows from the layer to the image.
     """
     where = net.layers[layer]
 

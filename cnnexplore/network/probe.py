@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ..errors import ExploreError, NetworkError, brief
+from .checkpointing import run_without_checkpoints
 from .copying import weight_sharing_copy
 from .fast_strided import use_fast_strided_backward
 from .layers import Layer
@@ -78,6 +80,10 @@ class Probe:
         for path in {site[1] for site in self._wanted if site[0] == "module"}:
             self._module.get_submodule(path).register_forward_hook(self._hook(path))
 
+    def tensors(self) -> set[int]:
+        """The ids of the weights and buffers of the copy."""
+        return {id(one) for one in [*self._module.parameters(), *self._module.buffers()]}
+
     def _hook(self, path: str) -> Callable[[nn.Module, Any, Any], Any]:
         def hook(module: nn.Module, args: Any, output: Any) -> Any:
             call = self._calls[path] = self._calls.get(path, -1) + 1
@@ -126,10 +132,7 @@ class Probe:
         if self._clone_input:
             x = x.clone()
         try:
-            if self._functional:
-                with _FunctionTap(self._take):
-                    self._module(x)
-            else:
+            with run_without_checkpoints(), _FunctionTap(self._take) if self._functional else nullcontext():
                 self._module(x)
         except _Reached:
             pass

@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ..errors import ExploreError, NetworkError, brief
+from .checkpointing import run_without_checkpoints
 from .copying import weight_sharing_copy
 from .geometry import Field, propagate
 from .graph import Operation, Tape
@@ -95,7 +96,8 @@ class _Calls(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        out = func(*args, **(kwargs or {}))
+        with torch.inference_mode(False), torch.no_grad():  # in a module's own inference mode functions are not ATen's
+            out = func(*args, **(kwargs or {}))
         name = getattr(func, "__name__", "")
         if name in FUNCTIONS:
             r = self.r
@@ -156,7 +158,7 @@ def trace(
     r.track(x, Field((shape[2], shape[3])))
     r.tape.record("input", [x], ())
     try:
-        with torch.no_grad(), _Fields(r), _Calls(r):
+        with torch.no_grad(), run_without_checkpoints(), _Fields(r), _Calls(r):
             model(x)
     except ExploreError:
         raise

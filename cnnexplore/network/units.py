@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -253,15 +254,42 @@ def layer_with_map(net: Network, name: str, what: str) -> Layer:
     return layer
 
 
+_BEHIND: weakref.WeakKeyDictionary[Network, dict[str, list[str]]] = weakref.WeakKeyDictionary()
+
+
+def layers_behind(net: Network, layer: Layer) -> list[Layer]:
+    """The layers that a layer depends on; those of other branches, which are also computed before it, are not.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    layer : Layer
+        The layer.
+
+    Returns
+    -------
+    list of Layer
+        In the order of computation, without the layer itself.
+    """
+    known = _BEHIND.setdefault(net, {})
+    if layer.name not in known:
+        operations = net.operations()
+        needed = {one.index for one in operations[layer.name].ancestors()}
+        earlier = list(net.layers)[: net.layers.depth(layer)]
+        known[layer.name] = [name for name in earlier if operations[name].index in needed]
+    return [net.layers[name] for name in known[layer.name]]
+
+
 def last_map_layer(net: Network, before: Layer, what: str) -> Layer:
-    """The deepest layer with a map that is computed before a given layer.
+    """The deepest layer with a map that a given layer depends on.
 
     Parameters
     ----------
     net : Network
         The network.
     before : Layer
-        The layer that the map is to lie before.
+        The layer that is computed from the map.
     what : str
         What needs the map, for the message: a function's or method's name.
 
@@ -273,9 +301,9 @@ def last_map_layer(net: Network, before: Layer, what: str) -> Layer:
     Raises
     ------
     LayerError
-        If no layer before `before` has a map.
+        If `before` depends on no layer with a map.
     """
-    for layer in reversed(list(net.layers.values())[: net.layers.depth(before)]):
+    for layer in reversed(layers_behind(net, before)):
         if layer.has_map:
             return layer
     raise LayerError(f"{what} needs a layer with a map before {before.name}, and {net.name} has none.")

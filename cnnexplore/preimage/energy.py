@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import torch
 
-from ..errors import LayerError, SettingError
-from ..network import Network
+from ..errors import SettingError
+from ..network import Network, derivative, pass_with_gradient
 from .canvas import Canvas, Offsets
 from .losses import Loss
 from .pathways import Pathways
@@ -72,11 +72,9 @@ class Energy:
         """The loss (N,) of x (N, C, H, W), and its gradient with respect to x, without the weight C."""
         with torch.inference_mode(False), torch.enable_grad():
             fed = self.net.feed(x.clone() if x.is_inference() else x).requires_grad_()
-            with self.pathways():
-                activation = self.probe(fed)[self.layer]
-            if not activation.requires_grad:
-                raise LayerError(f"the activation of {self.layer!r} has no gradient with respect to the image.")
+            found = pass_with_gradient(self.net, self.probe, fed, self.layer, context=self.pathways)
+            activation = found[self.layer]
             loss, slope = self.loss(activation, values)
-            (gradient,) = torch.autograd.grad(activation, fed, slope)
+            gradient = derivative(self.net, self.layer, activation, fed, slope)
         gradient = self.net.pixels.feed(gradient.to(x.dtype))
         return loss, gradient.contiguous()  # that of a sum is expanded and must not be written to
