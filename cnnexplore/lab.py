@@ -7,11 +7,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from .errors import ExploreError
 
 _FOLDERS = ("labs", "figures")  # of the shipped notebooks, those that are copied: the documentation stays behind
+_KERNELS = "@jupyterlab/apputils-extension:kernels-settings"
 _RECORD = ".cnnexplore.json"  # digests of the copies, which show whether a notebook was changed since
 
 
@@ -75,6 +78,18 @@ def first_notebook(folder: Path) -> Path:
     return next((lab for lab in labs if lab.name.startswith("01_")), labs[0] if labs else folder)
 
 
+def lab_settings(folder: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment in which JupyterLab reads defaults of ours from the folder, before its own and after a user's.
+
+    Messages of widgets go to subshells of the kernel: controls then act while a cell runs.
+    """
+    defaults = folder / "labconfig" / "default_setting_overrides.json"
+    defaults.parent.mkdir(parents=True, exist_ok=True)
+    defaults.write_text(json.dumps({_KERNELS: {"commsOverSubshells": "perCommTarget"}}))
+    paths = [str(folder), environment.get("JUPYTER_CONFIG_PATH", "")]
+    return {**environment, "JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, paths))}
+
+
 def open_jupyter(folder: Path, options: list[str]) -> int:
     """Run JupyterLab in the folder until it is stopped; returns its exit status."""
     # PyTorch's idle threads would compete with the browser for the cores, so they sleep; only after 50 us, because
@@ -82,7 +97,8 @@ def open_jupyter(folder: Path, options: list[str]) -> int:
     env = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000", **os.environ}
     start = first_notebook(folder).relative_to(folder).as_posix()
     command = [sys.executable, "-m", "jupyterlab", f"--LabApp.default_url=/lab/tree/{start}", *options]
-    try:
-        return subprocess.call(command, cwd=folder, env=env)
-    except KeyboardInterrupt:
-        return 0
+    with TemporaryDirectory(prefix="cnnexplore-") as settings:
+        try:
+            return subprocess.call(command, cwd=folder, env=lab_settings(Path(settings), env))
+        except KeyboardInterrupt:
+            return 0

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import sys
 from pathlib import Path
 
 import pytest
+from jupyterlab.commands import get_app_dir
+from jupyterlab_server.settings_utils import get_settings
 
 import cnnexplore as cx
 from cnnexplore import cli, figures, lab
@@ -97,3 +101,38 @@ def test_the_command_copies_and_opens_jupyterlab_there(tmp_path, monkeypatch, ca
     assert env["OMP_WAIT_POLICY"] == "passive"
     assert int(env["GOMP_SPINCOUNT"]) == 1000
     assert "copied" in capsys.readouterr().out
+
+
+def test_jupyterlab_sends_messages_of_widgets_to_subshells(tmp_path, monkeypatch):
+    """Also where JupyterLab's own default is another one; the rest of its settings, and other folders', are kept."""
+    plugin = "@jupyterlab/apputils-extension:kernels-settings"
+    file = Path("@jupyterlab/apputils-extension/kernels-settings.json")
+    schema = json.loads((Path(get_app_dir()) / "schemas" / file).read_text())
+    assert "perCommTarget" in {one["const"] for one in schema["properties"]["commsOverSubshells"]["oneOf"]}
+    schema["properties"]["commsOverSubshells"]["default"] = "disabled"
+    (tmp_path / "schemas" / file).parent.mkdir(parents=True)
+    (tmp_path / "schemas" / file).write_text(json.dumps(schema))
+
+    environment = lab.lab_settings(tmp_path / "ours", {"JUPYTER_CONFIG_PATH": str(tmp_path / "theirs"), "HOME": "h"})
+    assert environment["HOME"] == "h"
+    assert environment["JUPYTER_CONFIG_PATH"].split(os.pathsep) == [str(tmp_path / "ours"), str(tmp_path / "theirs")]
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", environment["JUPYTER_CONFIG_PATH"])
+    folders = (str(tmp_path / name) for name in ("settings", "schemas", "user"))
+    found, _ = get_settings(*folders, schema_name=plugin)
+    assert found["schema"]["properties"]["commsOverSubshells"]["default"] == "perCommTarget"
+    assert found["schema"]["properties"]["showStatusBarItem"] == schema["properties"]["showStatusBarItem"]
+
+
+def test_jupyterlab_is_started_with_these_settings(tmp_path, monkeypatch):
+    seen = {}
+
+    def call(command, cwd, env):
+        folder = Path(env["JUPYTER_CONFIG_PATH"].split(os.pathsep)[0])
+        seen["settings"] = json.loads((folder / "labconfig" / "default_setting_overrides.json").read_text())
+        seen["folder"] = folder
+        return 3
+
+    monkeypatch.setattr(lab.subprocess, "call", call)
+    assert lab.open_jupyter(tmp_path, []) == 3
+    assert list(seen["settings"].values()) == [{"commsOverSubshells": "perCommTarget"}]
+    assert not seen["folder"].exists()

@@ -15,10 +15,11 @@ from ...errors import SettingError
 from ...network import Layer, Network
 from ...results import png
 from ...zoo import DEFAULT, load
-from ..elements import WRAP, button
+from ..elements import WRAP, button, sentence
 from ..live.notebook import cell_key, on_close, show_closed, show_with_png
 from ..live.runner import Runner
 from ..live.selection import Selection, SharedSelection, middle_layer
+from ..live.subshells import why_controls_wait
 from ..views.run_view import RunView
 from .class_selector import ClassSelector
 from .images import ImageChoices
@@ -72,10 +73,14 @@ class Panel(ABC):
         self.python_box = w.Textarea(layout=w.Layout(width="98%", height="58px", display="none"))
         space = w.Box(layout=w.Layout(flex="1 1 0"))
         top = w.HBox([*self.selectors.row, space, self.python_button, self.save_button], layout=w.Layout(**WRAP))
-        self.widget = w.VBox([top, self.python_box, *self._build()], layout=w.Layout(max_width="900px"))
+        self.waiting = w.HTML(layout=w.Layout(display="none"))
+        rows = [top, self.python_box, *self._build(), self.waiting]
+        self.widget = w.VBox(rows, layout=w.Layout(max_width="900px"))
         self.widget.add_class("cx-panel")
         self.selection.observe(self._on_selection)
         on_close(self.widget, self.close)
+        self.run_view.on_msg(lambda *_: self._say_whether_controls_wait())
+        self._say_whether_controls_wait()
 
     # what a kind of panel defines
 
@@ -157,6 +162,12 @@ class Panel(ABC):
     def _on_selection(self, old: Selection, new: Selection) -> None:
         with self.run_view.show_errors():
             self._selected(old, new)
+
+    def _say_whether_controls_wait(self) -> None:
+        why = why_controls_wait()
+        text = sentence(why) if why else ""
+        if text != self.waiting.value:
+            self.waiting.value, self.waiting.layout.display = text, "" if why else "none"
 
     def _add_runner(self, purpose: str = "", awaited: bool = True) -> Runner:
         """Another thread of the panel; `wait` waits for it if it is awaited, `close` ends it."""

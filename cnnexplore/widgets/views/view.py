@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import anywidget
 
 from ..live.post import handles_messages
+from ..live.subshells import keep_messages_in_their_subshell, note_message
 from .messages import MalformedMessage, Message
 from .source import css, javascript
 
@@ -38,6 +39,7 @@ class View(anywidget.AnyWidget):
     def __init__(self, **traits: Any):
         if os.environ.get(RELOAD):
             self._esm, self._css = javascript(self._files), css(self._files)
+        keep_messages_in_their_subshell()
         super().__init__(**traits)
         self.on_msg(lambda _, content, buffers: self.receive(content))
 
@@ -50,6 +52,7 @@ class View(anywidget.AnyWidget):
             What arrived; well-formed is a dict with a "kind" and the fields of that kind.
         """
         handles_messages()
+        note_message()
         message = Message(content)
         try:
             act = self._read(message)
