@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ..errors import ImageError
+from ..errors import ImageError, brief
 from ..network import read_image
+from ..network.image_file import image_files
 
-_SUFFIXES = (".jpg", ".jpeg", ".png")
+_LARGEST = 16_000_000  # bytes of a text file
+_FARTHEST = 10  # of a corner from the image, in widths and heights
 
 
 def annotated(folder: str | os.PathLike[str]) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
@@ -44,21 +46,25 @@ def annotated(folder: str | os.PathLike[str]) -> Iterator[tuple[np.ndarray, dict
     ...     print(image.shape, {name: mask.mean() for name, mask in masks.items()})
     """
     folder = Path(folder)
-    try:
-        classes = (folder / "classes.txt").read_text(encoding="utf-8").split("\n")
-    except OSError as error:
-        raise ImageError(f"{folder} has no classes.txt; expected images/, labels/ and classes.txt in it.") from error
-    for path in sorted((folder / "images").glob("*")):
+    if not (folder / "classes.txt").exists():
+        raise ImageError(f"{folder} has no classes.txt; expected images/, labels/ and classes.txt in it.")
+    classes = _text(folder / "classes.txt").split("\n")
+    for path in image_files(folder / "images"):
         outlines = folder / "labels" / f"{path.stem}.txt"
-        if path.suffix.lower() not in _SUFFIXES or not outlines.exists():
+        if not outlines.exists():
             continue
         image = read_image(path).permute(1, 2, 0).round().byte().numpy()
         masks: dict[str, Image.Image] = {}
-        for line in outlines.read_text(encoding="utf-8").splitlines():
+        for line in _text(outlines).splitlines():
             try:
-                number, *numbers = line.split()
+                first, *numbers = line.split()
+                number = int(first)
+                if not 0 <= number < len(classes):
+                    raise ValueError(f"there is no class {number}")
                 corners = np.array(numbers, np.float64).reshape(-1, 2) * (image.shape[1], image.shape[0])
-                name = classes[int(number)]
+                if not bool((np.abs(corners) <= _FARTHEST * max(image.shape)).all()):
+                    raise ValueError("a corner far outside the image")
+                name = classes[number]
                 mask = masks.setdefault(name, Image.new("1", (image.shape[1], image.shape[0])))
                 ImageDraw.Draw(mask).polygon([tuple(corner) for corner in corners.tolist()], fill=1)
             except (ValueError, IndexError, TypeError) as error:
@@ -66,3 +72,13 @@ def annotated(folder: str | os.PathLike[str]) -> Iterator[tuple[np.ndarray, dict
                     f"{outlines} has the line {line[:40]!r}; expected a class's number and x y of two or more corners."
                 ) from error
         yield image, {name: np.array(mask) for name, mask in masks.items()}
+
+
+def _text(path: Path) -> str:
+    """The text of a small file. Raises ImageError."""
+    try:
+        if not path.is_file() or path.stat().st_size > _LARGEST:
+            raise ValueError(f"no file of at most {_LARGEST // 10**6} MB")
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{path} cannot be read ({brief(error)}); expected a text file in UTF-8.") from error

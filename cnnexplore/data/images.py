@@ -15,11 +15,11 @@ import torch
 from ..arguments import path
 from ..errors import SettingError, brief, brief_value
 from ..network import Network
+from ..network.image_file import image_files
 from .pictures import bundled_images
 
 BATCH = 16
 NO_LABEL = -1
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 
 
 class Images:
@@ -29,7 +29,7 @@ class Images:
     ----------
     source : list, str, os.PathLike or data set
         A list of images that `Network.pixels_of` takes; a folder, with all images in it and its subfolders, whose
-        names are the labels; or a torch data set, whose items may be (image, label).
+        names are the labels (hidden files are left out); or a torch data set, whose items may be (image, label).
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Images:
         self.classes, self._labels = _names(source), None
         if isinstance(source, (str, os.PathLike)):
             folder = path("a list of images, a folder or a data set")("images", source)
-            source = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES) if folder.is_dir() else ()
+            source = image_files(folder, "**/*") if folder.is_dir() else []
             if not source:
                 raise SettingError(f"{brief_value(str(folder))} is not a folder with images in it.")
             self.classes, self._labels = _subfolders(source, folder)

@@ -9,6 +9,7 @@ import stat
 import struct
 import warnings
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,17 @@ def open_picture(source: Any) -> Image.Image:
             raise ImageError(f"{name} cannot be opened ({error.strerror}); expected the path of an image.") from error
         raise ImageError(f"{name} is damaged or cut short ({brief(error)}); save it again as PNG or JPEG.") from error
     return picture
+
+
+def image_files(folder: Path, pattern: str = "*") -> list[Path]:
+    """The image files in a folder, sorted; a pattern of "**/*" also finds those in its subfolders.
+
+    Names that begin with a dot are left out, and what lies in folders of such a name: macOS and notebooks keep notes
+    about pictures there, under the suffixes of pictures. Links, pipes and devices that lead to no file are left out.
+    """
+    found = (path for path in folder.glob(pattern) if path.suffix.lower() in IMAGE_SUFFIXES)
+    seen = (path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    return sorted(path for path in seen if path.is_file())
 
 
 def check_size(name: str, width: int, height: int) -> None:

@@ -13,8 +13,8 @@ from PIL import Image
 from ..errors import ImageError, brief
 from .image_file import check_size, open_picture, picture_array
 
-_OVERSHOOT = 0.1  # of the range: how far resampling or rounding takes a float image beyond black and white
-_FEW = 0.25  # of the values: more of them outside are no overshoot but another unit, such as one about zero
+_OVERSHOOT = 0.25  # of the range: as far as bicubic resampling takes an edge of black and white beyond both
+_FEW = 0.15  # of the values: more of them outside are no overshoot but another unit, such as one about zero
 _DARK = 4.0  # a float image whose largest value is above 1 but below this is in 0..1 with a white above 1, or an error
 
 
@@ -25,8 +25,8 @@ def read_image(image: Any, channels: int | None = None) -> torch.Tensor:
     ----------
     image : str, path, bytes, PIL.Image.Image, np.ndarray or torch.Tensor
         A path, the bytes of a file, a PIL image, an array (H, W) or (H, W, C), or a tensor (C, H, W). Integers are in
-        0..255, uint16 in 0..65535. Floats are in 0..1 if none exceeds 1.1, else in 0..255; values up to a tenth of the
-        range outside it, as resampling makes them, are clipped.
+        0..255, uint16 in 0..65535. Floats are in 0..1 if none exceeds 1.25, else in 0..255; what resampling leaves
+        beyond black and white, by up to a quarter of the range and in few places, is clipped.
     channels : int, optional
         By default the image is RGB: C is 1 (grey), 2 (grey and alpha), 3 or 4 (with alpha), and transparent pixels are
         blended with white. A number: C must be that number, and the channels stay as they are.
@@ -127,8 +127,8 @@ def _white(array: np.ndarray, values: np.ndarray) -> float:
         fits = low >= -margin and high <= white + margin and outside <= _FEW
         if fits and white == 255 and high < _DARK and bool((values != np.round(values)).any()):
             raise ImageError(
-                f"the image has values from {low:g} to {high:g}, which fit neither 0..1 nor 0..255; divide it by its "
-                "white, or give a dark image as integers."
+                f"the image has values from {low:g} to {high:g}, which fit neither 0..1 nor 0..255; clip what "
+                "resampling left beyond 0..1, divide by the value of white, or give a dark image as integers."
             )
     else:
         white = 65535.0 if array.dtype.kind == "u" and array.dtype.itemsize == 2 else 255.0

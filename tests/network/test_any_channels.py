@@ -150,7 +150,7 @@ def test_pre_images(net):
     assert float((got - wanted).norm() / wanted.norm()) == pytest.approx(float(found.error), rel=1e-3)
     rows, columns = drawing.channel_grid(c)
     assert found.picture.shape == (rows * 12, columns * 14, 3)
-    best = cx.maximize(net, "fc8", 2, steps=30, progress=False)
+    best = cx.maximize(net, "fc3", 2, steps=30, progress=False)
     assert best.x.shape[1] == c
     with torch.no_grad():
         start = net.module(torch.zeros(1, c, *SIZE))[0, 2]

@@ -267,3 +267,208 @@ class Unreadable:
 
 def test_an_array_that_refuses(refused):
     refused(cx.ImageError, lambda: read_image(Unreadable()), "Unreadable")
+
+
+# numbers of every kind
+
+
+def deep_tiff(array, dtype):
+    """A TIFF whose 16 bits are in this byte order."""
+    order = {">": b"MM\0\x2a", "<": b"II\x2a\0"}[dtype[0]]
+    end = {">": "big", "<": "little"}[dtype[0]]
+    data = array.astype(dtype).tobytes()
+    entries = [(256, array.shape[1]), (257, array.shape[0]), (258, 16), (259, 1), (262, 1), (273, 8), (277, 1),
+               (278, array.shape[0]), (279, len(data))]  # fmt: skip
+    out = order + (8 + len(data)).to_bytes(4, end) + data + len(entries).to_bytes(2, end)
+    for tag, value in entries:
+        out += tag.to_bytes(2, end) + (4).to_bytes(2, end) + (1).to_bytes(4, end) + value.to_bytes(4, end)
+    return out + bytes(4)
+
+
+DEEP = np.random.default_rng(3).integers(0, 65536, (5, 8)).astype(np.uint16)
+DARK = np.random.default_rng(4).integers(0, 256, (5, 8)).astype(np.uint16)
+
+
+@pytest.mark.parametrize("grey", [DEEP, DARK], ids=["bright", "dark"])
+def test_sixteen_bits_in_any_byte_order(grey):
+    expected = np.repeat(grey[..., None] / 257, 3, 2)
+    for dtype in ("<u2", ">u2"):
+        for source in (grey.astype(dtype), deep_tiff(grey, dtype)):
+            assert np.allclose(shown(source), expected, atol=0.01)
+    for mode, dtype in (("I;16", "<u2"), ("I;16L", "<u2"), ("I;16B", ">u2"), ("I;16N", "=u2")):
+        picture = Image.frombytes(mode, (8, 5), grey.astype(dtype).tobytes())
+        assert np.allclose(shown(picture), expected, atol=0.01)
+    assert np.allclose(shown(encoded(grey)), expected, atol=0.01)
+    assert np.allclose(shown(torch.from_numpy(grey)[None]), expected, atol=0.01)
+
+
+def test_one_grey_value_of_sixteen_bits_is_transparent():
+    file = io.BytesIO()
+    Image.fromarray(DEEP).save(file, "PNG", transparency=int(DEEP[0, 0]))
+    assert np.array_equal(shown(file.getvalue())[0, 0], [255, 255, 255])
+    assert shown(file.getvalue())[1, 1, 0] == pytest.approx(DEEP[1, 1] / 257, abs=0.01)
+
+
+def test_thirty_two_bits_do_not_wrap(refused):
+    for value in (65536, 70000, 2**31 - 1):
+        wide = Image.fromarray(np.full((3, 4), value, np.int32))
+        refused(cx.ImageError, lambda wide=wide: read_image(wide), str(value), "0..65535")
+        file = io.BytesIO()
+        wide.save(file, "TIFF")
+        refused(cx.ImageError, lambda file=file: read_image(file.getvalue()), str(value))
+    assert shown(Image.fromarray(np.full((3, 4), 65535, np.int32))).max() == 255
+    assert shown(Image.fromarray(np.full((3, 4), 200, np.int32))).max() == 200
+    refused(cx.ImageError, lambda: read_image(Image.fromarray(np.full((3, 4), -1, np.int32))), "-1")
+    for dtype in (np.int32, np.uint32, np.int64, np.uint64):
+        refused(cx.ImageError, lambda dtype=dtype: read_image(np.full((3, 4), 65791, dtype)), "65791")
+
+
+def test_premultiplied_alpha():
+    alpha = np.random.default_rng(1).integers(0, 256, (5, 8), dtype=np.uint8)
+    share = alpha[..., None] / 255
+    rgba = Image.fromarray(np.dstack([RGB, alpha])).convert("RGBa")
+    assert np.abs(shown(rgba) - (RGB * share + 255 * (1 - share))).max() <= 2
+    grey = Image.merge("LA", [Image.fromarray(RGB[..., 0]), Image.fromarray(alpha)])
+    expected = RGB[..., :1] * share + 255 * (1 - share)
+    for picture in (grey, grey.convert("La")):
+        assert np.abs(shown(picture) - expected).max() <= 2
+
+
+def test_a_palette_with_alpha():
+    palette = Image.fromarray(RGB).convert("P")
+    palette.putalpha(Image.fromarray(np.full((5, 8), 0, np.uint8)))
+    assert palette.mode in ("PA", "RGBA")
+    assert (shown(palette) == 255).all()
+
+
+@pytest.mark.parametrize("white", [1.0, 255.0])
+def test_values_just_outside_the_range_are_clipped(white):
+    image = RGB / 255 * white
+    image[0, 0], image[0, 1] = white * 1.0000002, -1e-7 * white
+    image[1, 0], image[1, 1] = white * 1.08, -0.08 * white
+    for dtype in (np.float16, np.float32, np.float64):
+        found = shown(image.astype(dtype))
+        assert np.allclose(found[2:], RGB[2:], atol=0.3)
+        assert np.allclose(found[:2, 0], 255, atol=0.1)
+        assert (found[:2, 1] == 0).all()
+
+
+def test_what_bicubic_resampling_leaves():
+    edges = torch.from_numpy(np.kron([[0.0, 1, 0], [0, 0, 1]], np.ones((20, 20))))[None, None]
+    large = torch.nn.functional.interpolate(edges, (50, 70), mode="bicubic", antialias=True)[0]
+    assert large.min() < -0.02
+    assert large.max() > 1.02
+    assert np.allclose(shown(large)[..., 0], (large[0].clamp(0, 1) * 255).numpy(), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.random.default_rng(0).normal(0, 1, (6, 6, 3)),  # normalised
+        np.random.default_rng(0).normal(0, 0.03, (6, 6, 3)),  # about zero, of little contrast
+        np.random.default_rng(0).uniform(-1, 1, (6, 6, 3)),
+        np.random.default_rng(0).uniform(0, 1.5, (6, 6, 3)),  # white is above 1
+        np.random.default_rng(0).uniform(0, 1.2, (6, 6, 3)),
+        np.random.default_rng(0).uniform(0, 400, (6, 6, 3)),
+        np.random.default_rng(0).uniform(-120, 130, (6, 6, 3)),  # a mean subtracted
+    ],
+)
+def test_floats_of_another_unit_are_refused(image, refused):
+    refused(cx.ImageError, lambda: read_image(image), "values from")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_tensors_of_every_precision(dtype):
+    given = (torch.from_numpy(RGB).permute(2, 0, 1) / 255).to(dtype)
+    atol = 1.1 if dtype == torch.bfloat16 else 0.2
+    for tensor in (given, given.clone().requires_grad_(), -torch._neg_view(given)):
+        assert np.allclose(shown(tensor), RGB, atol=atol)
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.zeros(3, 4, 4).to_sparse(),
+        torch.zeros(3, 4, 4, device="meta"),
+        torch.zeros(3, 4, 4, dtype=torch.complex64),
+        torch.quantize_per_tensor(torch.zeros(3, 4, 4), 0.1, 0, torch.quint8),
+    ],
+)
+def test_tensors_without_plain_numbers(tensor, refused):
+    refused(cx.ImageError, lambda: read_image(tensor), "dense tensor of real numbers")
+
+
+def test_masked_arrays(refused):
+    masked = np.ma.masked_less(RGB.astype(np.int64), 10)
+    refused(cx.ImageError, lambda: read_image(masked), "filled")
+    assert np.array_equal(shown(masked.filled(0)), masked.filled(0))
+
+
+def test_memory_of_every_layout():
+    expected = RGB[1:4, ::2]
+    frozen = RGB.copy()
+    frozen.flags.writeable = False
+    before = frozen.copy()
+    for image in (RGB[1:4, ::2], np.asfortranarray(RGB)[1:4, ::2], frozen[1:4, ::2], RGB[1:4, ::-2][:, ::-1][:, ::1]):
+        if image.base is not None and image.shape == expected.shape and np.array_equal(image, expected):
+            assert np.array_equal(shown(image), expected)
+    assert np.array_equal(shown(frozen / 255), frozen / 255 * 255)
+    assert np.array_equal(frozen, before)
+    assert np.array_equal(shown(RGB > 99), np.where(RGB > 99, 255, 0))
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "TIFF", "WEBP"])
+def test_the_first_of_several_pictures(kind):
+    file = io.BytesIO()
+    frames = [Image.new("RGB", (4, 4), (v, v, v)) for v in (60, 255)]
+    frames[0].save(
+        file, kind, save_all=True, append_images=frames[1:], **({"lossless": True} if kind == "WEBP" else {})
+    )
+    assert np.abs(shown(file.getvalue()) - 60).max() <= 1
+
+
+def test_an_upright_tiff():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert np.array_equal(shown(encoded(RGB, "TIFF", exif=exif)), np.rot90(RGB, -1))
+
+
+# other programs, and files that are none
+
+
+def test_a_document_starts_no_program(tmp_path, refused, monkeypatch):
+    import subprocess
+
+    def started(*args, **kwargs):
+        raise AssertionError("a program was started")
+
+    for name in ("Popen", "run", "call", "check_call", "check_output"):
+        monkeypatch.setattr(subprocess, name, started)
+    monkeypatch.setattr(os, "system", started)
+    document = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 40\n%%EndComments\nshowpage\n%%EOF\n"
+    (tmp_path / "a.jpg").write_bytes(document)
+    for source in (document, tmp_path / "a.jpg"):
+        refused(cx.ImageError, lambda source=source: read_image(source), "not an image")
+
+
+def test_pipes_sockets_devices_and_circles_of_links(tmp_path, refused):
+    import socket
+
+    os.mkfifo(tmp_path / "pipe.png")
+    refused(cx.ImageError, lambda: read_image(tmp_path / "pipe.png"), "pipe", "path of an image")
+    with socket.socket(socket.AF_UNIX) as one:
+        here = os.getcwd()
+        os.chdir(tmp_path)  # a socket's path has at most 108 letters
+        try:
+            one.bind("socket.png")
+        finally:
+            os.chdir(here)
+    refused(cx.ImageError, lambda: read_image(tmp_path / "socket.png"), "a socket")
+    refused(cx.ImageError, lambda: read_image("/dev/zero"), "a device")
+    (tmp_path / "a.png").symlink_to(tmp_path / "b.png")
+    (tmp_path / "b.png").symlink_to(tmp_path / "a.png")
+    refused(cx.ImageError, lambda: read_image(tmp_path / "a.png"), "cannot be opened")
+    refused(cx.ImageError, lambda: read_image("a" * 5000 + ".png"), "cannot be opened")
+    (tmp_path / "link.png").symlink_to(tmp_path / "real.png")
+    Image.fromarray(RGB).save(tmp_path / "real.png")
+    assert np.array_equal(shown(tmp_path / "link.png"), RGB)
