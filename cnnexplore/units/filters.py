@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import nn
 
 from .. import drawing
 from ..errors import LayerError, SettingError
 from ..network import Layer, Network, resolve_unit, resolve_units
+from ..network.graph import Operation
 from ..results import Result, unit_to_python
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_COPIES = ("_to_copy", "clone", "contiguous", "alias", "detach")
+_KEEP_CHANNELS = (
+    *_COPIES, "constant_pad_nd", "reflection_pad2d", "replication_pad2d", "add", "sub", "mul", "div", "clamp",
+    "native_batch_norm", "_native_batch_norm_legit_no_training", "cudnn_batch_norm", "upsample_nearest2d",
+    "upsample_bilinear2d", "_upsample_bilinear2d_aa", "upsample_bicubic2d", "_upsample_bicubic2d_aa", "avg_pool2d",
+    "new_empty",  # what circular padding copies the image into
+)  # fmt: skip
 _PAPER = 150  # grey between the tiles of deeper filters, none of the colours of a weight
 
 
 @dataclass(frozen=True, eq=False)
 class Filters(Result):
-    """The weights of a convolution.
+    """The filters of a convolution.
 
     Attributes
     ----------
     weights : np.ndarray
-        (U, C, h, w), C the input channels of the filter's group; RGB order where they are colours.
+        (U, C, h, w), as the forward pass applies them; C the input channels of the filter's group, in RGB order where
+        they are colours.
     units : list of int
         The U units.
     layer : Layer
@@ -108,7 +117,10 @@ class Filters(Result):
 
 
 def filters(net: Network, layer: str | None = None, unit: object = None) -> Filters:
-    """The filters of a convolution, read from its weights.
+    """The filters of a convolution: the weights that its forward pass applies.
+
+    They are read from a pass, so that filters which a module computes from its parameters (weight or spectral
+    normalisation, pruning, weight standardisation) are shown as they are applied.
 
     Parameters
     ----------
@@ -129,7 +141,7 @@ def filters(net: Network, layer: str | None = None, unit: object = None) -> Filt
     LayerNotFound
         If the network has no such layer.
     LayerError
-        If the layer is no convolution, or the network has none.
+        If the layer is no two-dimensional convolution, its filters depend on the image, or the network has none.
     SettingError
         If the layer has no such unit.
 
@@ -140,27 +152,52 @@ def filters(net: Network, layer: str | None = None, unit: object = None) -> Filt
     >>> found.weights.shape == (found.layer.channels, 3, *found.weights.shape[2:])
     True
     """
-    kernels = {name: part for name, where in net.layers.items() if (part := _convolution(net, where)) is not None}
+    operations = net.operations()
+    names = layers_with_convolutions(operations)
     if layer is None:
-        if not kernels:
+        if not names:
             raise LayerError(f"{net.name} has no convolution whose filters could be shown.")
-        layer = next(iter(kernels))
+        layer = names[0]
     where = net.layers[layer]
-    if where.name not in kernels:
-        raise LayerError(
-            f"{where.name} is no convolution; filters are at {', '.join(kernels) or 'none of the layers'}."
-        )
+    found = convolution_of(operations[where.name])
+    if found is None:
+        known = ", ".join(names) or "none of the layers"
+        raise LayerError(f"{where.name} is no two-dimensional convolution; filters are at {known}.")
+    kernel = found.args[1]
+    if isinstance(kernel, Operation):
+        raise LayerError(f"the filters of {where.name} are computed from the image, so that there are none to show.")
     units = resolve_units(net, where, unit)
-    weights = kernels[where.name].weight.detach()[units].float().cpu().numpy()
-    first = where.name == next(iter(kernels)) and weights.shape[1] == net.pixels.channels
-    if first and net.pixels.order == "BGR":
+    weights = kernel.detach()[units].float().cpu().numpy()
+    of_pixels = weights.shape[1] == net.pixels.channels and _takes_pixels(found.inputs[0])
+    if of_pixels and net.pixels.order == "BGR":
         weights = weights[:, ::-1].copy()
     chosen = "" if unit is None else f", {unit_to_python(unit, units)}"
-    return Filters(weights, units, where, first, net, f"cx.filters({net.to_python()}, {where.name!r}{chosen})")
+    return Filters(weights, units, where, of_pixels, net, f"cx.filters({net.to_python()}, {where.name!r}{chosen})")
 
 
-def _convolution(net: Network, layer: Layer) -> nn.Conv2d | None:
-    if layer.site[0] != "module":
-        return None
-    part = net.module.get_submodule(layer.site[1])
-    return part if isinstance(part, nn.Conv2d) else None
+def convolution_of(operation: Operation) -> Operation | None:
+    """The two-dimensional convolution that computes a result, but for a bias that is added to it; None for others."""
+    while operation.name in ("add", *_COPIES) and len(operation.inputs) == 1:
+        operation = operation.inputs[0]
+    is_convolution = operation.name in ("convolution", "_convolution") and not operation.args[6]  # 6: transposed
+    return operation if is_convolution and len(operation.args[1].shape) == 4 else None
+
+
+def layers_with_convolutions(operations: Mapping[str, Operation]) -> list[str]:
+    """The names of the layers whose results are convolutions with filters of their own; each convolution once.
+
+    operations: by layer name, as `Network.operations` gives them.
+    """
+    names: dict[int, str] = {}
+    for name, operation in operations.items():
+        found = convolution_of(operation)
+        if found is not None and not isinstance(found.args[1], Operation):
+            names.setdefault(found.index, name)
+    return list(names.values())
+
+
+def _takes_pixels(operation: Operation) -> bool:
+    """Whether the channels of a result are those of the image, padded, resized or scaled at most."""
+    while operation.name in _KEEP_CHANNELS and len(operation.inputs) == 1:
+        operation = operation.inputs[0]
+    return operation.name == "input"

@@ -10,6 +10,7 @@ import numpy as np
 from ... import drawing
 from ...decoding import Comparison, by_class, by_shape, compare, composition, decode
 from ...network import Layer, Network, unit_name
+from ...units.filters import filters, layers_with_convolutions
 from ..diagram import Diagram, Edge, Node
 from ..sheet import Cell, Sheet
 from .parts import filter_cells, input_picture, labelled_images, layers_with_filters
@@ -79,13 +80,14 @@ def figure5(
     """
     rows: list[list[Cell]] = []
     data: dict[str, Any] = {}
+    known, convolutions = layers_with_filters(net), layers_with_convolutions(net.operations())
     for name in layers_with_filters(net, layers):
         units = list(range(min(columns, net.layers[name].channels)))
         data[name] = decode(net, name, units, unpool=unpool, progress=False)
         rows.append(filter_cells(net, name, units, data[name].filters))
-        weights = getattr(net.module.get_submodule(net.layers[name].path), "weight", None)
-        if name != layers_with_filters(net)[0] and weights is not None and weights.dim() == 4:
-            rows.append([Cell(_mosaic(weights[u].detach().cpu().numpy()), "its filter") for u in units])
+        if name != known[0] and name in convolutions:
+            weights = filters(net, name, units).weights
+            rows.append([Cell(_mosaic(weights[u]), "its filter") for u in units])
     return Sheet(f"Decoded filters of {net.name}", rows, data)
 
 

@@ -12,6 +12,7 @@ from ... import drawing, world
 from ...data import digits
 from ...errors import SettingError
 from ...network import Network, unit_name
+from ...units.filters import layers_with_convolutions
 from ..sheet import Cell
 
 
@@ -19,7 +20,8 @@ def layers_with_filters(net: Network, layers: Sequence[str] | None = None) -> li
     """The layers asked for, or all with filters of their own."""
     if layers:
         return [net.layers[name].name for name in layers]
-    found = [name for name, layer in net.layers.items() if layer.kind.lower().endswith(("conv2d", "linear"))]
+    convolutions = layers_with_convolutions(net.operations())
+    found = [n for n, layer in net.layers.items() if n in convolutions or layer.kind.lower().endswith("linear")]
     return found or list(net.layers)[-1:]
 
 
