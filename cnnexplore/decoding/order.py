@@ -129,12 +129,12 @@ def class_means(responses: np.ndarray, labels: Sequence[int] | np.ndarray) -> np
     Returns
     -------
     np.ndarray
-        (classes, U).
+        (classes, U); NaN for a class without images.
 
     Raises
     ------
     SettingError
-        If there is not one label for each image.
+        If there is not one label for each image, or a label is no whole number from 0.
 
     Examples
     --------
@@ -146,7 +146,10 @@ def class_means(responses: np.ndarray, labels: Sequence[int] | np.ndarray) -> np
     peaks, classes = _peaks(responses), np.asarray(labels)
     if classes.shape != peaks.shape[:1]:
         raise SettingError(f"{len(classes)} labels were given for {len(peaks)} images; expected one for each.")
-    return np.stack([peaks[classes == k].mean(0) for k in range(int(classes.max()) + 1)])
+    if classes.dtype.kind not in "iu" or not len(classes) or classes.min() < 0:
+        raise SettingError(f"labels are {classes.tolist()[:10]}; expected whole numbers from 0, one for each image.")
+    members = [classes == k for k in range(int(classes.max()) + 1)]
+    return np.stack([peaks[which].mean(0) if which.any() else np.full(peaks.shape[1], np.nan) for which in members])
 
 
 def by_class(responses: np.ndarray, labels: Sequence[int] | np.ndarray) -> dict[int, list[int]]:
@@ -180,9 +183,11 @@ def by_class(responses: np.ndarray, labels: Sequence[int] | np.ndarray) -> dict[
     {0: [0], 1: [1]}
     """
     means = class_means(responses, labels).astype(np.float64)
-    best = means.argmax(0)
-    spread = means.std(0, ddof=1) if len(means) > 1 else np.zeros(means.shape[1])
-    selectivity = (means.max(0) - means.mean(0)) / np.maximum(spread, 1e-12)
+    present = np.flatnonzero(~np.isnan(means).all(1))
+    seen = means[present]
+    best = present[seen.argmax(0)]
+    spread = seen.std(0, ddof=1) if len(seen) > 1 else np.zeros(seen.shape[1])
+    selectivity = (seen.max(0) - seen.mean(0)) / np.maximum(spread, 1e-12)
     order = np.argsort(-selectivity, kind="stable").tolist()
     return {k: [unit for unit in order if best[unit] == k] for k in range(len(means))}
 

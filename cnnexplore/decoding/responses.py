@@ -232,6 +232,7 @@ def filter_responses(decoder: Decoder, filters: torch.Tensor, x: torch.Tensor) -
     stride = [max(1, round(s)) if n > 1 else 1 for s, n in zip(layer.rf_stride, layer.size, strict=True)]
     first = [decoder.box[a] - (layer.size[a] // 2) * stride[a] for a in (0, 1)]  # where unit (0, 0)'s filter begins
     last = [first[a] + (layer.size[a] - 1) * stride[a] + (h, w)[a] for a in (0, 1)]
+    x = x.to(torch.promote_types(x.dtype, torch.float32))  # numpy has no bfloat16
     padded = F.pad(x, (-first[1], last[1] - x.shape[3], -first[0], last[0] - x.shape[2]))
     windows = layer.size[0] * layer.size[1] * filters[0].numel()  # of one image
     step = max(1, _AT_ONCE // windows)

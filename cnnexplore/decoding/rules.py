@@ -147,8 +147,8 @@ def _channels(values: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
 def _batch_norm(operation: Operation, patch: Patch, method: str) -> Below:
     weight, variance = operation.args[1], operation.args[4]
     eps = _EPS[operation.name](operation)
-    scale = (variance + eps).rsqrt()
-    scale = scale if weight is None else scale * weight
+    scale = (variance.to(patch.values) + eps).rsqrt()  # not in half precision
+    scale = scale if weight is None else scale * weight.to(patch.values)
     return [(operation.inputs[0], _times(patch, _channels(scale, operation.shape), operation.shape))]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from ..errors import LayerError, NetworkError, SettingError
+from .graph import Operation
 from .layers import Layer
 from .network import Network
 
@@ -309,6 +310,15 @@ def last_map_layer(net: Network, before: Layer, what: str) -> Layer:
     raise LayerError(f"{what} needs a layer with a map before {before.name}, and {net.name} has none.")
 
 
+# Operations that hand on the values that they are given: in another shape, or scaled.
+_HAND_ON = frozenset((
+    "view", "_unsafe_view", "reshape", "flatten", "squeeze", "unsqueeze", "expand", "alias", "clone", "contiguous",
+    "detach", "_to_copy", "dropout", "native_dropout", "_softmax", "_log_softmax", "softmax", "log_softmax", "sigmoid",
+    "log_sigmoid_forward", "add", "sub", "mul", "div",
+))  # fmt: skip
+_PRODUCTS = ("addmm", "mm", "linear", "convolution", "_convolution")
+
+
 def features_layer(net: Network) -> Layer:
     """The layer that the class scores are computed from, which the papers call the features: relu7 of AlexNet.
 
@@ -320,14 +330,29 @@ def features_layer(net: Network) -> Layer:
     Returns
     -------
     Layer
-        The last layer before the class scores; dropout, flattening and softmax do not count.
+        The last layer that the class scores are computed from; dropout, flattening, softmax, identities and a
+        temperature do not count, nor do heads whose scores are averaged.
 
     Raises
     ------
     LayerError
         If the class scores are the network's only layer.
     """
+    operations = net.operations()
+    scores = _before(operations[net.scores.name])
+    heads = [_before(one) for one in scores.inputs]
+    several = len(heads) > 1 and all(one.name in _PRODUCTS and one.shape == scores.shape for one in heads)
+    needed = {
+        one.index for head in (heads if several else [scores]) for source in head.inputs for one in source.ancestors()
+    }
     for layer in reversed(list(net.layers.values())[: net.layers.depth(net.scores)]):
-        if _kind(layer) not in _IDENTITIES:
+        if operations[layer.name].index in needed and _kind(layer) not in _IDENTITIES:
             return layer
     raise LayerError(f"{net.name} has no layer before its class scores; name the layer to take features from.")
+
+
+def _before(operation: Operation) -> Operation:
+    """The operation whose values a result hands on."""
+    while operation.name in _HAND_ON and len(operation.inputs) == 1 and operation.inputs[0].name != "input":
+        operation = operation.inputs[0]
+    return operation

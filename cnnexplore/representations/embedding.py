@@ -169,13 +169,14 @@ def embed_stream(
     if np.ndim(features) != 2 or len(features) < 3:
         shape = np.shape(features)
         raise SettingError(f"features have the shape {shape}; expected (images, channels), 3 images or more.")
-    if not isinstance(perplexity, (int, float, np.integer, np.floating)) or not perplexity >= 1:
-        raise SettingError(f"perplexity is {perplexity!r}; expected a number of 1 or more.")
+    if not isinstance(perplexity, (int, float, np.integer, np.floating)) or not 1 <= perplexity < np.inf:
+        raise SettingError(f"perplexity is {perplexity!r}; expected a finite number of 1 or more.")
     steps = checked_integer("steps", steps, 1, what="how many steps of t-SNE")
     given = features.to_python() or "features"
     python = f"cx.embed({given}, method={method!r}"
     python += f", perplexity={float(perplexity):g}, steps={steps}, seed={seed})" if method == "tsne" else ")"
-    reduced = principal_components(features, min(_WIDTH, *features.shape), seed)
+    with np.errstate(divide="ignore", invalid="ignore"):  # shares of variance, of equal images
+        reduced = principal_components(features, min(_WIDTH, *features.shape), seed)
     yield 0, Embedding(features, _first_two(reduced), method, python)
     if method == "tsne":
         for step, points in _tsne(reduced, perplexity, steps, seed):
@@ -214,6 +215,10 @@ def _first_two(reduced: np.ndarray) -> np.ndarray:
 def _tsne(reduced: np.ndarray, perplexity: float, steps: int, seed: int) -> Iterator[tuple[int, np.ndarray]]:
     from openTSNE import TSNEEmbedding, affinity, initialization
 
+    if not np.ptp(reduced, axis=0).any():  # all images are equal: one point
+        yield steps, np.zeros((len(reduced), 2), np.float32)
+        return
+    reduced = np.ldexp(reduced, -int(np.frexp(np.abs(reduced).max())[1]))  # about 1: squares of it must be finite
     near = min(perplexity, max(1.0, (len(reduced) - 1) / 3))
     affinities = affinity.PerplexityBasedNN(reduced, near, method="exact", n_jobs=1, random_state=seed)
     start = initialization.pca(reduced, random_state=seed) if reduced.shape[1] > 1 else _first_two(reduced) * 1e-4

@@ -6,7 +6,7 @@ import hashlib
 import os
 import tempfile
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from .network_digest import network_digest
 from .store import CLASSES, Store, publish
 
 BATCH = 32
+_LOSS = 1e-3  # of an activation's length, that float16 may lose: twice its rounding of numbers that it can hold
 _VERSION = 3  # of the files; those of other versions are not read
 
 
@@ -219,7 +220,8 @@ def features(
     cache : str, os.PathLike or bool, optional
         A folder, or False to keep nothing. Default: the environment's CNNEXPLORE_CACHE, or the user's cache folder.
     dtype : {"float16", "float32"}
-        The number type.
+        The number type. Where activations are so small that float16 would lose more than a thousandth of one's length,
+        it is float32 in any case.
     batch : int
         How many images to compute at a time.
     progress : bool
@@ -285,7 +287,8 @@ def feature_stream(
     cache : str, os.PathLike or bool, optional
         A folder, or False to keep nothing. Default: the environment's CNNEXPLORE_CACHE, or the user's cache folder.
     dtype : {"float16", "float32"}
-        The number type.
+        The number type. Where activations are so small that float16 would lose more than a thousandth of one's length,
+        it is float32 in any case.
     batch : int
         How many images to compute at a time.
     progress : bool
@@ -321,15 +324,46 @@ def feature_stream(
     if dtype not in ("float16", "float32"):
         raise SettingError(f"dtype is {dtype!r}; expected 'float16' or 'float32'.")
     batch = checked_integer("batch", batch, 1, what="how many images at a time")
+    network = network_digest(net, (where.name, net.scores.name))
+    run = {
+        "version": _VERSION, "network": network, "layer": where.path, "batch": batch, "count": len(source),
+        "images": images_digest(source, name, progress),
+    }  # fmt: skip
+    kept = yield from _stored(net, source, where, dtype, batch, run, cache, progress)
+    if kept is None:
+        kept = yield from _stored(net, source, where, "float32", batch, run, cache, progress)
+    assert kept is not None  # float32 holds all
+    activations, classes, folder, temporary = kept
+    numbers = np.arange(len(activations))
+    given = repr(os.fspath(images)) if isinstance(images, (str, os.PathLike)) else "images"
+    chosen = "" if layer is None else f", {where.name!r}"
+    more = "" if dtype == "float16" else f", dtype={dtype!r}"
+    python = f"cx.features({net.to_python()}, {given}{chosen}{more})"
+    sides = classes["label"], classes["predicted"]
+    yield Features(activations, *sides, numbers, net, where, source, folder, python, temporary)
+
+
+_Kept = tuple[np.ndarray, np.ndarray, Path, object]
+
+
+def _stored(
+    net: Network,
+    source: Images,
+    where: Layer,
+    dtype: str,
+    batch: int,
+    run: Mapping[str, object],
+    cache: str | os.PathLike[str] | bool | None,
+    progress: bool,
+) -> Generator[tuple[int, int], None, _Kept | None]:
+    """Compute what a store lacks; returns its arrays, its folder and what deletes that.
+
+    Returns None if an activation is too small for the number type.
+    """
     scores = net.scores
     probe = net.probe(*dict.fromkeys((where.name, scores.name)))
-    width = where.channels * where.size[0] * where.size[1]
-    run = {
-        "version": _VERSION, "network": network_digest(net, (where.name, scores.name)), "layer": where.path,
-        "dtype": dtype, "batch": batch, "images": images_digest(source, name, progress), "count": len(source),
-        "width": width,
-    }  # fmt: skip
-    shape = len(source), width
+    shape = len(source), where.channels * where.size[0] * where.size[1]
+    run = {**run, "dtype": dtype, "width": shape[1]}
     folder, temporary, publishes = _cache_folder(cache) / _key(run), None, False
     try:
         store = None if cache is False else Store(folder, run, shape, dtype, batch)
@@ -346,9 +380,12 @@ def feature_stream(
             for first, x, labels in source.labelled_batches(net, batch, missing):
                 with torch.no_grad():
                     found = probe(net.feed(x))
+                numbers = _as_numbers(found[where.name], dtype, where, shape[1])
+                if numbers is None:
+                    return None
                 classes = np.zeros(len(x), CLASSES)
-                classes["label"], classes["predicted"] = labels, _predicted(found[scores.name])
-                store.write(first, _as_numbers(found[where.name], dtype, where), classes)
+                classes["label"], classes["predicted"] = labels, _predicted(found[scores.name], scores)
+                store.write(first, numbers, classes)
                 done += len(x)
                 shown.update(len(x))
                 yield done, len(source)
@@ -357,25 +394,27 @@ def feature_stream(
         store.close()
     if publishes:
         publish(store.folder, folder)
-    numbers = np.arange(len(activations))
-    given = repr(os.fspath(images)) if isinstance(images, (str, os.PathLike)) else "images"
-    chosen = "" if layer is None else f", {where.name!r}"
-    more = "" if dtype == "float16" else f", dtype={dtype!r}"
-    python = f"cx.features({net.to_python()}, {given}{chosen}{more})"
-    sides = classes["label"], classes["predicted"]
-    yield Features(activations, *sides, numbers, net, where, source, store.folder, python, temporary)
+    return activations, classes, store.folder, temporary
 
 
-def _predicted(scores: torch.Tensor) -> np.ndarray:
+def _predicted(scores: torch.Tensor, layer: Layer) -> np.ndarray:
     """The class of the largest score of each image; -1 where a network ends in maps."""
-    if scores[0].numel() != scores.shape[1]:
+    if layer.has_map:
         return np.full(len(scores), -1, np.int32)
-    return scores.flatten(1).argmax(1).cpu().numpy()
+    return scores.reshape(len(scores), -1).argmax(1).cpu().numpy()
 
 
-def _as_numbers(activations: torch.Tensor, dtype: str, layer: Layer) -> np.ndarray:
-    """A batch's activations, (N, D) of the number type. Raises LayerError if they do not fit it."""
-    values = activations.float().flatten(1).cpu().numpy()
+def _as_numbers(activations: torch.Tensor, dtype: str, layer: Layer, width: int) -> np.ndarray | None:
+    """A batch's activations, (N, D) of the number type; None if they are too small for it.
+
+    Raises LayerError if they are not finite, too large for the number type, or of another shape.
+    """
+    values = activations.float().reshape(len(activations), -1).cpu().numpy()
+    if values.shape[1] != width:
+        raise LayerError(
+            f"the activation of {layer.name!r} has {values.shape[1]} numbers for one of the images and {width} for the "
+            "image that the network was traced with; its shape depends on the image, so take another layer."
+        )
     if not np.isfinite(values).all():
         raise LayerError(f"the activation of {layer.name!r} is not finite for one of the images; look at the weights.")
     most = float(np.abs(values).max(initial=0))
@@ -384,7 +423,9 @@ def _as_numbers(activations: torch.Tensor, dtype: str, layer: Layer) -> np.ndarr
             f"the activation of {layer.name!r} has values up to {most:.3g}, too large for {dtype}; give "
             "dtype='float32'."
         )
-    return values.astype(dtype)
+    rounded = values.astype(dtype)
+    lost, length = (np.linalg.norm(side.astype(np.float64), axis=1) for side in (values - rounded, values))
+    return None if dtype == "float16" and (lost > _LOSS * length).any() else rounded
 
 
 def _cache_folder(cache: str | os.PathLike[str] | bool | None) -> Path:

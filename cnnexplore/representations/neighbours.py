@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 
 from .. import drawing
 from ..data.images import BATCH, Images, one_image
-from ..errors import checked_integer
+from ..errors import LayerError, checked_integer
 from ..network import Network, features_layer
 from ..results import Result, image_to_python, images_to_python
 
@@ -99,6 +99,8 @@ def neighbours(
     ------
     LayerNotFound
         If the network has no such layer.
+    LayerError
+        If an activation is not finite, or its shape depends on the image.
     SettingError
         If `k` is below 1, or several images were given as `image`.
     ImageError
@@ -123,16 +125,23 @@ def neighbours(
     x = one_image(net, image)
     probe = net.probe(name)
     with torch.no_grad():
-        own = probe(net.feed(x))[name].flatten(1)
+        own = _rows(probe(net.feed(x))[name])
     by_pixels, by_layer = [], []
     with tqdm(total=len(source), desc=f"neighbours, {name}", unit="image", disable=not progress) as bar:
         for _, several in source.batches(net, batch):
             with torch.no_grad():
-                activations = probe(net.feed(several))[name].flatten(1)
+                activations = _rows(probe(net.feed(several))[name])
             by_pixels.append((several.flatten(1) - x.flatten(1)).norm(dim=1).cpu().numpy())
+            if activations.shape[1] != own.shape[1]:
+                raise LayerError(
+                    f"the activation of {name} has another shape for one of the images; it depends on the image, so "
+                    "take another layer."
+                )
             by_layer.append((activations - own).norm(dim=1).cpu().numpy())
             bar.update(len(several))
     distances = [np.concatenate(parts) for parts in (by_pixels, by_layer)]
+    if not np.isfinite(distances[1]).all():
+        raise LayerError(f"the activation of {name} is not finite for one of the images; look at the weights.")
     (in_pixels, in_layer) = (one.argsort(kind="stable")[:count] for one in distances)
     python = (
         f"cx.neighbours({net.to_python()}, {image_to_python(image)}, {name!r}{images_to_python(images)}, k={count})"
@@ -140,3 +149,9 @@ def neighbours(
     return Neighbours(
         in_pixels, in_layer, distances[0][in_pixels], distances[1][in_layer], name, net.picture(x), net, source, python
     )
+
+
+def _rows(activations: torch.Tensor) -> torch.Tensor:
+    """(N, D) in which distances are exact enough: half precision would round them."""
+    rows = activations.reshape(len(activations), -1)
+    return rows.to(torch.promote_types(rows.dtype, torch.float32))

@@ -148,4 +148,4 @@ def _residual(activations: np.ndarray, components: np.ndarray) -> float:
 
     basis = components.T.astype(np.float64)
     squares = sum(nnls(basis, row)[1] ** 2 for row in activations.astype(np.float64))
-    return float(np.sqrt(squares) / np.linalg.norm(activations))
+    return float(np.sqrt(squares) / max(float(np.linalg.norm(activations)), 1e-300))

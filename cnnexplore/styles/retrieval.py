@@ -109,7 +109,9 @@ def retrieve(topics: Topics, query: Any, *, k: int = 9, features: Features | Non
     if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or k < 1:
         raise SettingError(f"k is {k!r}; expected how many images, 1 or more.")
     weights = _weights(topics, query)
-    style = weights @ topics.components
+    style = weights.astype(np.float64) @ topics.components
+    if not style.any():
+        raise SettingError("the style has no units, because its topics have none; ask for another topic.")
     style = style / np.linalg.norm(style)
     cosines = np.concatenate([_cosines(where[first : first + _CHUNK], style) for first in range(0, len(where), _CHUNK)])
     order = np.argsort(-cosines, kind="stable")[:k]
@@ -117,8 +119,9 @@ def retrieve(topics: Topics, query: Any, *, k: int = 9, features: Features | Non
 
 
 def _cosines(activations: np.ndarray, style: np.ndarray) -> np.ndarray:
-    activations = np.maximum(np.asarray(activations, np.float32), 0)
-    return activations @ style / np.maximum(np.linalg.norm(activations, axis=1), 1e-12)
+    activations = np.maximum(np.asarray(activations, np.float64), 0)
+    lengths = np.linalg.norm(activations, axis=1)
+    return activations @ style / np.where(lengths > 0, lengths, 1)  # 0 for an image without any topic
 
 
 def _weights(topics: Topics, query: Any) -> np.ndarray:

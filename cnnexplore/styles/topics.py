@@ -248,6 +248,8 @@ def topic_mask(component: np.ndarray, others: np.ndarray, threshold: float, dist
         raise SettingError(f"threshold is {threshold!r}; expected a share of the largest entry, 0 to below 1.")
     if not 0 <= distinct < np.inf:
         raise SettingError(f"distinct is {distinct!r}; expected how many times any other topic, 0 or more.")
+    if not component.any():
+        raise SettingError("the topic has no units: fewer topics describe these images as well; lower k.")
     mask = (component > threshold * component.max()) & (component >= distinct * others)
     if not mask.any():
         raise SettingError(f"no unit is {distinct:g} times as strong as elsewhere; lower distinct or the threshold.")
@@ -364,6 +366,8 @@ def nonnegative(features: ArrayLike) -> np.ndarray:
 
 def factorize(activations: np.ndarray, k: int, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
     """weights (N, k), components (k, D) and the relative error, by coordinate descent from a deterministic start."""
+    if not activations.any():  # such as half of the images
+        return np.zeros((len(activations), k), np.float32), np.zeros((k, activations.shape[1]), np.float32), 0.0
     from sklearn.decomposition import NMF
     from sklearn.exceptions import ConvergenceWarning
 

@@ -174,7 +174,7 @@ class TopPatches(Result):
         positions = [(int(r), int(c)) for r, c in self.positions[row]]
         back = unit_gradient(self.net, self.layer.name, x, [self.units[row]] * len(x), positions, rule=rule)
         patterns = back.flip(1) if self.net.pixels.order == "BGR" else back
-        return _cut(drawing.signed_picture(patterns.cpu().numpy(), 0.999), self.boxes(unit), self.net)
+        return _cut(drawing.signed_picture(patterns.float().cpu().numpy(), 0.999), self.boxes(unit), self.net)
 
     def plot(self, rule: str = "deconvnet", most: int = 6) -> Figure:
         """A matplotlib figure: for each of the first units the patches, and below them their projections.
@@ -344,7 +344,7 @@ def top_stream(
             columns = maps.shape[3]
             if unit is not None:
                 maps = maps[:, chosen]
-            peaks, flat = maps.flatten(2).max(2)
+            peaks, flat = maps.flatten(2).float().max(2)  # numpy has no bfloat16
             numbers = torch.arange(first, first + len(x), device=peaks.device)
             best = _largest(best, (peaks.T, numbers.expand(len(units), -1), flat.T), kept)
         values, indices, places = (one.cpu().numpy() for one in best)
