@@ -103,6 +103,11 @@ def shown(figure: Figure) -> bytes:
     return file.getvalue()
 
 
+def printable(text: str) -> str:
+    """Text for a figure: characters that cannot be drawn are visible as Python writes them, line breaks stay."""
+    return "".join(c if c == "\n" or c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def picture_grid(
     pictures: Sequence[np.ndarray], titles: Sequence[str], columns: int, inches: float = 1.5, title: str = ""
 ) -> Figure:
@@ -115,12 +120,12 @@ def picture_grid(
     size = (inches * columns, (0.95 * inches + 0.13 * lines) * rows + (0.28 if title else 0))
     figure = Figure(figsize=size, layout="constrained", dpi=110)
     if title:
-        figure.suptitle(title, fontsize=9, parse_math=False)
+        figure.suptitle(printable(title), fontsize=9, parse_math=False)
     for k, axis in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
         axis.set_axis_off()
         if k < len(pictures):
             axis.imshow(pictures[k], interpolation="nearest")
-            axis.set_title(titles[k], fontsize=7, parse_math=False, pad=2)
+            axis.set_title(printable(titles[k]), fontsize=7, parse_math=False, pad=2)
     return figure
 
 

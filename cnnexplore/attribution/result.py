@@ -152,7 +152,7 @@ class Attribution(Result):
         for axis, title in ((left, "image"), (middle, self.method.replace("_", " ")), (right, "over the image")):
             axis.set_axis_off()
             axis.set_title(title, fontsize=9, parse_math=False)
-        figure.suptitle(f"{self.about}, score {self.score:.3g}", fontsize=10, parse_math=False)
+        figure.suptitle(drawing.printable(f"{self.about}, score {self.score:.3g}"), fontsize=10, parse_math=False)
         return figure
 
     def _repr_png_(self) -> bytes:

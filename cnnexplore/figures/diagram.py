@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .. import drawing
 from ..results import Result
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Diagram(Result):
         most = max(map(len, columns.values()))
         wide, high = 3.0 * inches * len(self.layers), (inches + 0.3) * most + 0.6
         drawn = Figure(figsize=(wide, high), dpi=150)
-        drawn.suptitle(self.title, fontsize=9, parse_math=False, y=1 - 0.15 / high)
+        drawn.suptitle(drawing.printable(self.title), fontsize=9, parse_math=False, y=1 - 0.15 / high)
         axes = {}
         for k, layer in enumerate(self.layers):
             for row, node in enumerate(columns[layer]):
@@ -87,7 +88,7 @@ class Diagram(Result):
                 y = middle * (high - 0.6) / high - inches / high / 2
                 axis = axes[layer, node.unit] = drawn.add_axes((x, y, inches / wide, inches / high))
                 axis.imshow(node.picture, interpolation="nearest")
-                axis.set_title(node.title, fontsize=7, parse_math=False, pad=3)
+                axis.set_title(drawing.printable(node.title), fontsize=7, parse_math=False, pad=3)
                 axis.set_xticks([])
                 axis.set_yticks([])
         largest: dict[tuple[str, int], float] = {}

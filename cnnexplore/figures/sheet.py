@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import drawing
 from ..results import Result
 
 if TYPE_CHECKING:
@@ -119,4 +120,5 @@ class Sheet(Result):
 def _wrap(text: str, inches: float, points: float) -> str:
     """Text in lines that fit a width, at the average width of a letter; its own line breaks stay."""
     letters = max(8, int(inches * 72 / (0.55 * points)))
-    return "\n".join(textwrap.fill(line, letters, break_long_words=False) for line in text.split("\n"))
+    lines = drawing.printable(text).split("\n")
+    return "\n".join(textwrap.fill(line, letters, break_long_words=False) for line in lines)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm.auto import tqdm
 
+from .. import drawing
 from ..data.journal import Journal
 from ..results import Result
 
@@ -102,16 +103,20 @@ class Table(Result):
         """The table as a matplotlib figure."""
         from matplotlib.figure import Figure
 
-        head, *body = self.cells()
+        head, *body = [[drawing.printable(cell.replace("\n", " ")) for cell in line] for line in self.cells()]
         widths = [max(map(len, column)) + 3 for column in zip(head, *body, strict=True)]
         drawn = Figure(figsize=(0.075 * sum(widths), 0.24 * (len(body) + 1) + 0.4), dpi=150)
-        drawn.suptitle(self.title, fontsize=8, parse_math=False, y=1 - 0.06 / drawn.get_figheight(), va="top")
+        drawn.suptitle(
+            drawing.printable(self.title), fontsize=8, parse_math=False, y=1 - 0.06 / drawn.get_figheight(), va="top"
+        )
         axis = drawn.add_axes((0.01, 0, 0.98, 1 - 0.35 / drawn.get_figheight()))
         axis.set_axis_off()
         shares = [width / sum(widths) for width in widths]
         grid = axis.table(body, colLabels=head, colWidths=shares, loc="center", edges="horizontal", cellLoc="right")
         grid.auto_set_font_size(False)
         grid.set_fontsize(8)
+        for cell in grid.get_celld().values():
+            cell.get_text().set_parse_math(False)
         return drawn
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
+from .. import drawing
 from ..network import Network
 from ..results import Result
 
@@ -83,7 +84,7 @@ class PreImage(Result):
         left, right = figure.subplots(1, 2, width_ratios=(1, 1.5))
         left.imshow(self.picture, interpolation="nearest")
         left.set_axis_off()
-        left.set_title(self._title(), fontsize=10, parse_math=False)
+        left.set_title(drawing.printable(self._title()), fontsize=10, parse_math=False)
         history = self.history
         priors = sum((history[term.name] for term in self.terms), np.zeros(len(history)))
         lines = [("energy", history["energy"], "0.6"), ("C × data term", history["energy"] - priors, "#c2410c")]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 from tqdm.auto import tqdm
 
+from .. import drawing
 from ..errors import SettingError, checked_integer
 from ..results import Result
 from .features import Features
@@ -63,7 +64,7 @@ class Embedding(Result):
         axis = figure.subplots()
         axis.scatter(self.points[:, 0], self.points[:, 1], c=numbers, cmap="tab20", s=6, linewidths=0)
         axis.set_title(
-            f"{len(self.points)} images by {self.features.layer.name}, {METHODS[self.method]}",
+            drawing.printable(f"{len(self.points)} images by {self.features.layer.name}, {METHODS[self.method]}"),
             fontsize=9,
             parse_math=False,
         )
