@@ -16,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from ..errors import ExploreWarning, LayerError, brief
+from .backward import function_name
 from .checkpointing import in_checkpoint, keep_saved
 from .network import Network
 from .probe import Probe, Replacement
@@ -238,7 +239,7 @@ class _Follower(TorchFunctionMode):
             not inference and not torch._C._is_fwd_grad_enabled()
         )  # in a Function's forward, which has a backward
         given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
-        name = _name(func)
+        name = function_name(func)
         with ExitStack() as stack:
             if in_checkpoint():
                 self.checkpoints = True
@@ -288,17 +289,6 @@ class _Follower(TorchFunctionMode):
                 else:
                     continue  # torch knows that its values do not depend on what it was given
                 self._cut[id(made)] = made, stop
-
-
-def _name(func: Callable[..., Any]) -> str:
-    """A function's name, without overload and without the underscores of an operator; one in place ends in "_"."""
-    name = getattr(func, "__name__", "")
-    if name == "__get__":  # a tensor's attribute
-        return getattr(getattr(func, "__self__", None), "__name__", "")
-    if name == "__setitem__" or (name.startswith("__i") and name.endswith("__")):
-        return name.strip("_") + "_"
-    name = name.split(".")[0]
-    return name.strip("_") if name.startswith("__") else name
 
 
 def _caller() -> str:

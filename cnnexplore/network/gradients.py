@@ -10,6 +10,7 @@ from .backward import backward_rule
 from .gradient_flow import derivative, pass_with_gradient
 from .network import Network
 from .probe import Probe
+from .rectifiers import bend_rectifiers
 from .upsample import as_maps
 
 
@@ -52,11 +53,13 @@ def input_gradient(
     SettingError
         For an unknown rule.
     LayerError
-        If no gradient flows from the layer to the image.
+        If no gradient flows from the layer to the image, or the rule has no rectifier to act on.
     """
     name = net.layers[layer].name
     fed = net.feed(x).requires_grad_()
     found = pass_with_gradient(net, probe or net.probe(name), fed, name, context=lambda: backward_rule(rule))
+    if rule != "gradient":
+        bend_rectifiers(net, name, rule, found[name])
     with torch.enable_grad():
         number = response(found[name]).sum()
     return net.pixels.feed(derivative(net, name, number, fed))
@@ -100,7 +103,7 @@ def unit_gradient(
     SettingError
         For an unknown rule.
     LayerError
-        If no gradient flows from the layer to the image.
+        If no gradient flows from the layer to the image, or the rule has no rectifier to act on.
     """
     where = net.layers[layer]
 

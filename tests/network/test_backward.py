@@ -15,6 +15,11 @@ def in_place_and_dropped(t):
     return t
 
 
+def by_index(t):
+    t[t < 0] = 0
+    return t
+
+
 WAYS = {
     "nn.ReLU": nn.ReLU(),
     "nn.ReLU in place": nn.ReLU(True),
@@ -37,6 +42,30 @@ WAYS = {
     "nn.Threshold": nn.Threshold(0, 0),
     "F.threshold in place": lambda t: F.threshold(t, 0, 0, True),
     "hardtanh": lambda t: F.hardtanh(t, 0, 1e9),
+    "maximum": lambda t: torch.maximum(t, torch.zeros_like(t)),
+    "maximum with zero first": lambda t: torch.maximum(torch.zeros((), dtype=t.dtype), t),
+    "max": lambda t: torch.max(t, torch.zeros(1, dtype=t.dtype)),
+    "fmax": lambda t: t.fmax(torch.zeros((), dtype=t.dtype)),
+    "clamp with a tensor": lambda t: t.clamp(min=torch.zeros((), dtype=t.dtype)),
+    "leaky_relu without a slope": lambda t: F.leaky_relu(t, 0.0),
+    "x * (x > 0)": lambda t: t * (t > 0),
+    "(x > 0) * x": lambda t: (t > 0).to(t.dtype) * t,
+    "x * (0 < x)": lambda t: t * (t > 0).type_as(t),
+    "x * ~(x <= 0)": lambda t: t.mul(~(t <= 0)),
+    "where": lambda t: torch.where(t > 0, t, 0.0),
+    "where with zeros": lambda t: torch.where(t.lt(0), torch.zeros_like(t), t),
+    "masked_fill": lambda t: t.masked_fill(t < 0, 0),
+    "masked_fill_": lambda t: t.masked_fill_(t < 0, 0.0),
+    "by index": by_index,
+    "aten.relu": torch.ops.aten.relu.default,
+    "aten.relu without an overload": torch.ops.aten.relu,
+    "aten.relu_": torch.ops.aten.relu_.default,
+    "aten.clamp_min": lambda t: torch.ops.aten.clamp_min.default(t, 0),
+    "aten.clamp": lambda t: torch.ops.aten.clamp.default(t, 0),
+    "aten.hardtanh": lambda t: torch.ops.aten.hardtanh.default(t, 0.0, 1e9),
+    "aten.threshold": lambda t: torch.ops.aten.threshold.default(t, 0, 0),
+    "aten.maximum": lambda t: torch.ops.aten.maximum.default(t, torch.zeros_like(t)),
+    "aten.mul": lambda t: torch.ops.aten.mul.Tensor(t, torch.ops.aten.gt.Scalar(t, 0)),
 }
 
 
@@ -85,7 +114,10 @@ def test_rectifiers_with_a_ceiling(way, rule, numbers):
 
 
 def test_what_is_no_rectifier_is_left_alone(numbers):
-    for other in (lambda t: t.clamp(min=0.1), lambda t: t.clamp(max=1), F.leaky_relu, torch.tanh, F.hardtanh,
+    for other in (lambda t: t.clamp(min=0.1), lambda t: torch.maximum(t, 0.1 * t), lambda t: t * (t < 0),
+                  lambda t: torch.where(t > 0, t, 0.1 * t), lambda t: t * (t > 0.5), lambda t: t + t.max(0).values,
+                  lambda t: torch.where(t > 0, 0.0, t), lambda t: t.masked_fill(t > 0, 0), lambda t: 2 * t * (t > 0),
+                  lambda t: t.clamp(max=1), F.leaky_relu, torch.tanh, F.hardtanh,
                   lambda t: F.threshold(t, 0.5, 0)):  # fmt: skip
         x = numbers["x"].clone().requires_grad_()
         plain = torch.autograd.grad(other(x), x, numbers["v"])[0]
