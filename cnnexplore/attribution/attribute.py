@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 
 from ..errors import SettingError
 from ..network import Network
+from ..network.precision import full_precision
 from ..results import image_to_python, value_to_python
 from .cam import CAM
 from .gradcam import GRADCAM, GUIDED_GRADCAM
@@ -29,6 +30,7 @@ for _method in (
     register_built_in(_method)
 
 
+@full_precision()
 @torch.inference_mode(False)
 def attribute(
     net: Network,

@@ -8,6 +8,7 @@ import torch
 from ..errors import SettingError
 from ..network import Network
 from ..network.graph import Operation
+from ..network.precision import full_precision
 from .filters import in_rgb
 from .patch import of_whole
 from .substitution import substitute
@@ -16,6 +17,7 @@ from .unpooling import check
 _BATCH = 16
 
 
+@full_precision()
 @torch.no_grad()
 def decode_activation(
     net: Network, layer: str, activation: torch.Tensor | np.ndarray, *, unpool: str = "bilinear"

@@ -9,6 +9,7 @@ import torch
 
 from ..network import Network
 from ..network.graph import Operation
+from ..network.precision import full_precision
 from .decoder import Decoder
 from .substitution import descend
 
@@ -93,7 +94,7 @@ def composition(net: Network, layer: str, unit: int | str, *, unpool: str = "bil
     wanted = _next_weighted(decoder.operation)
     names = {operation.index: name for name, operation in reversed(net.operations().items())}
     found = []
-    with torch.no_grad():
+    with full_precision(), torch.no_grad():
         for operation, patch in descend(decoder.operation, decoder.start(decoder.units), unpool, layer):
             if operation.index in wanted:
                 wanted.remove(operation.index)

@@ -8,6 +8,7 @@ import torch
 
 from ..errors import LayerError
 from ..network import Network, resolve_units
+from ..network.precision import full_precision
 from .patch import Patch, is_map
 from .substitution import substitute
 from .unpooling import check
@@ -89,6 +90,7 @@ class Decoder:
             return Patch(values[:, :, None, None], shape[2] // 2, shape[3] // 2)
         return Patch(values[:, None])
 
+    @full_precision()
     @torch.no_grad()
     def _decoded(self, units: list[int]) -> tuple[Patch, int]:
         return substitute(self.operation, self.start(units), self.unpool, self.layer.name)

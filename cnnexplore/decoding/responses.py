@@ -15,6 +15,7 @@ from .. import drawing
 from ..data import bundled_images
 from ..errors import SettingError
 from ..network import Layer, Network, as_maps
+from ..network.precision import full_precision
 from ..results import Result, images_to_python, unit_to_python
 from .decoder import Decoder
 
@@ -222,6 +223,7 @@ def activations(net: Network, layers: Sequence[str], images: Any, *, progress: b
             shown.update(len(x))
 
 
+@full_precision()
 @torch.no_grad()
 def filter_responses(decoder: Decoder, filters: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     """The convolution of images with decoded filters at the positions of the layer's units: (N, U, *layer.size).

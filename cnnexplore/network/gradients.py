@@ -9,11 +9,13 @@ import torch
 from .backward import backward_rule
 from .gradient_flow import derivative, pass_with_gradient
 from .network import Network
+from .precision import full_precision
 from .probe import Probe
 from .rectifiers import bend_rectifiers
 from .upsample import as_maps
 
 
+@full_precision()
 @torch.inference_mode(False)
 def input_gradient(
     net: Network,

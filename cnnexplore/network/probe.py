@@ -15,6 +15,7 @@ from .checkpointing import run_without_checkpoints
 from .copying import weight_sharing_copy
 from .fast_strided import use_fast_strided_backward
 from .layers import Layer
+from .precision import full_precision
 
 Replacement = Callable[[torch.Tensor], torch.Tensor]
 
@@ -132,7 +133,10 @@ class Probe:
         if self._clone_input:
             x = x.clone()
         try:
-            with run_without_checkpoints(), _FunctionTap(self._take) if self._functional else nullcontext():
+            # a pass without a gradient is looked at or compared; the steps of a run may use TF32
+            exactly = nullcontext() if torch.is_grad_enabled() else full_precision()
+            tap = _FunctionTap(self._take) if self._functional else nullcontext()
+            with exactly, run_without_checkpoints(), tap:
                 self._module(x)
         except _Reached:
             pass

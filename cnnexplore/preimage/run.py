@@ -16,6 +16,7 @@ from ..arguments import checked, flag, optional, several, whole
 from ..arguments import seeds as checked_seeds
 from ..errors import DivergedError, SettingError, brief_value
 from ..network import Network
+from ..network.precision import full_precision, repeatable
 from ..results import value_to_python
 from .canvas import Canvas
 from .energy import DATA_WEIGHT, Energy
@@ -331,6 +332,7 @@ class Run:
         self._stopped = True
         self._open.set()
 
+    @repeatable()
     @torch.inference_mode(False)  # as in __init__
     def advance(self) -> Frame:
         """Take one step.
@@ -420,6 +422,7 @@ class Run:
         draws = [torch.randint(0, shifts, (2,), generator=g).tolist() for g in self._generators]
         return self._energy(canvas, self._canvas, [(top, left) for top, left in draws], values)
 
+    @full_precision()
     def data_term(self, x: torch.Tensor, values: Values | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """The loss and its gradient, without the weight C.
 
