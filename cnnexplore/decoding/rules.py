@@ -9,8 +9,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from ..network.geometry import pair
 from ..network.graph import Operation
+from ..network.windows import pair
 from .patch import Patch, cut, is_map, of_whole, whole
 from .unpooling import unpool
 

@@ -22,7 +22,7 @@ from .units import (
     resolve_units,
     unit_name,
 )
-from .upsample import as_maps, upsample
+from .upsample import as_maps, from_maps, upsample
 
 __all__ = [
     "RULES",
@@ -40,6 +40,7 @@ __all__ = [
     "crop_and_resize",
     "derivative",
     "features_layer",
+    "from_maps",
     "has_class_units",
     "input_gradient",
     "last_map_layer",

@@ -55,13 +55,31 @@ class Tape:
 
     def __init__(self) -> None:
         self._made: dict[int, Operation] = {}
+        self._writes: dict[int, list[Operation]] = {}  # by storage: what was written in place
         self._count = 0
 
     def of(self, tensor: torch.Tensor) -> Operation | None:
-        """The operation that made a tensor; None if it does not depend on the input."""
-        return self._made.get(id(tensor))
+        """The operation that made a tensor; None if it does not depend on the input.
 
-    def record(self, name: str, results: Sequence[torch.Tensor], args: tuple, kwargs: dict | None = None) -> None:
+        Where parts of its storage were written later, through views, it is an operation "assembled" that takes all
+        that was written.
+
+        Parameters
+        ----------
+        tensor : torch.Tensor
+            A tensor of the pass.
+        """
+        made = self._made.get(id(tensor))
+        writes = self._writes.get(_storage(tensor), ())
+        later = [one for one in writes if one is not made and (made is None or one.index > made.index)]
+        if later:
+            parts = (*later,) if made is None else (made, *later)
+            made = self._made[id(tensor)] = self._operation("assembled", parts, {}, tensor, 0)
+        return made
+
+    def record(
+        self, name: str, results: Sequence[torch.Tensor], args: tuple, kwargs: dict | None = None, writes: bool = False
+    ) -> None:
         """Record an operation.
 
         Parameters
@@ -72,13 +90,24 @@ class Tape:
             What it returned.
         args, kwargs : tuple and dict
             Its arguments.
+        writes : bool
+            Whether it wrote into its results in place.
         """
 
         def known(value: Any) -> Any:
-            return self._made.get(id(value), value) if isinstance(value, torch.Tensor) else value
+            return value if not isinstance(value, torch.Tensor) else self.of(value) or value
 
         args, kwargs = tree_map(known, (tuple(args), kwargs or {}))
-        inputs = tuple(leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Operation))
         for k, result in enumerate(results):
-            self._made[id(result)] = Operation(name, args, kwargs, tuple(result.shape), k, self._count, inputs)
-            self._count += 1
+            made = self._made[id(result)] = self._operation(name, args, kwargs, result, k)
+            if writes:
+                self._writes.setdefault(_storage(result), []).append(made)
+
+    def _operation(self, name: str, args: tuple, kwargs: dict, result: torch.Tensor, output: int) -> Operation:
+        inputs = tuple(leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Operation))
+        self._count += 1
+        return Operation(name, args, kwargs, tuple(result.shape), output, self._count - 1, inputs)
+
+
+def _storage(tensor: torch.Tensor) -> int:
+    return tensor.untyped_storage()._cdata if tensor.layout == torch.strided else -id(tensor)

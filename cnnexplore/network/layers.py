@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from ..errors import LayerNotFound
+from .layout import Layout, Span
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,20 @@ class Layer:
     size : tuple of int
         (rows, columns) of the map; (1, 1) where there is none.
     rf_size, rf_stride, rf_offset : tuple of float
-        Size, stride and offset of the receptive fields in input pixels, each (rows, columns). The offset is the centre
-        of the field of the unit at (0, 0), counted from the centre of the top-left pixel; it may be negative.
+        Size, stride and offset of the receptive fields in input pixels, each (rows, columns). The size is that of the
+        largest. The offset is the centre of the field of the unit at (0, 0), counted from the centre of the top-left
+        pixel; it may be negative. The stride is negative where the map runs against the image.
     aliases : tuple of str
         More names.
     site : tuple
-        How a `Probe` finds the layer: "module" or "function", which one, and its call.
+        How a `Probe` finds the layer: "module", "function" or "output", which one, and its call.
+    layout : Layout
+        Which axes of the activations are units and which are positions.
+    fields : tuple
+        For each row, and for each column, of the map: the centre of the receptive fields and the first and last pixel
+        that they see.
+    sees_all : bool
+        Whether every unit depends on the whole image. Its position still has a centre.
 
     Examples
     --------
@@ -50,6 +61,9 @@ class Layer:
     rf_offset: tuple[float, float]
     aliases: tuple[str, ...] = ()
     site: tuple[str, str, int] = ("module", "", 0)
+    layout: Layout = field(default_factory=Layout)
+    fields: tuple[tuple[Span, ...], tuple[Span, ...]] = field(default=((), ()), repr=False, compare=False)
+    sees_all: bool = False
 
     @property
     def has_map(self) -> bool:
@@ -69,9 +83,45 @@ class Layer:
         tuple of float
             (top, left, bottom, right) in input pixels, centres of pixels, both ends included; it may leave the image.
         """
-        centre = [o + s * p for o, s, p in zip(self.rf_offset, self.rf_stride, (row, column), strict=True)]
-        half = [(s - 1) / 2 for s in self.rf_size]
-        return (centre[0] - half[0], centre[1] - half[1], centre[0] + half[0], centre[1] + half[1])
+        (top, bottom), (left, right) = (self._span(a, place) for a, place in enumerate((row, column)))
+        return (top, left, bottom, right)
+
+    def _span(self, axis: int, place: int) -> tuple[float, float]:
+        if 0 <= place < len(self.fields[axis]):
+            return self.fields[axis][place][1:]
+        centre = self.rf_offset[axis] + self.rf_stride[axis] * place
+        half = (self.rf_size[axis] - 1) / 2
+        return centre - half, centre + half
+
+    def centres(self, axis: int, count: int | None = None) -> np.ndarray:
+        """The centres of the receptive fields along an axis.
+
+        Parameters
+        ----------
+        axis : int
+            0 for the rows of the map, 1 for its columns.
+        count : int, optional
+            How many rows or columns the map has, for an image of another size than the network's.
+
+        Returns
+        -------
+        np.ndarray
+            (count,) float64, in input pixels.
+        """
+        if self.fields[axis] and count in (None, self.size[axis]):
+            return np.array([span[0] for span in self.fields[axis]])
+        return self.rf_offset[axis] + self.rf_stride[axis] * np.arange(self.size[axis] if count is None else count)
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether size, stride and offset give the receptive field of every unit, as after sliding windows."""
+        for a in (0, 1):
+            half = (self.rf_size[a] - 1) / 2
+            for k, (centre, low, high) in enumerate(self.fields[a]):
+                expected = self.rf_offset[a] + self.rf_stride[a] * k
+                if max(abs(centre - expected), abs(low - expected + half), abs(high - expected - half)) > 1e-6:
+                    return False
+        return True
 
     def describe(self) -> str:
         """Size and receptive field in words: "55 x 55 x 256, sees 35 px"."""

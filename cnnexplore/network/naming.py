@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 
-from .geometry import Field
+import torch
+
 from .graph import Operation
-from .layers import Layer
 
 _BLOCKS = {"Fire": "fire"}  # blocks that are numbered as one layer
 _COUNTED = {"conv2d": "conv", "linear": "fc", "lazyconv2d": "conv", "paddedconv2d": "conv", "lazylinear": "fc"}
@@ -35,14 +34,12 @@ class Step:
         "module" or "function", which one, and its call.
     path, kind : str
         Of the layer.
-    shape : tuple of int
-        Of the output.
-    field : Field
-        Of the output.
+    entries : torch.Tensor
+        Where the elements of the output lie in the image: entries of `Origins`.
     block : str
         The outermost branching module around it, "" for none.
-    key : int
-        The identity of the output tensor.
+    key : tuple
+        The identity of the output tensor and its version.
     leaf : bool
         Whether it has no children.
     operation : Operation
@@ -52,15 +49,33 @@ class Step:
     site: tuple[str, str, int]
     path: str
     kind: str
-    shape: tuple[int, ...]
-    field: Field
+    entries: torch.Tensor
     block: str
-    key: int
+    key: tuple[int, int]
     leaf: bool
     operation: Operation
 
 
-def name_layers(steps: list[Step], module: str, branching: set[str], own: bool = False) -> list[Layer]:
+@dataclass
+class Named:
+    """A layer that was found, with its names.
+
+    Attributes
+    ----------
+    step : Step
+        The call that computes it.
+    name : str
+        Its name.
+    aliases : tuple of str
+        More names.
+    """
+
+    step: Step
+    name: str
+    aliases: tuple[str, ...]
+
+
+def name_layers(steps: list[Step], module: str, own: bool, endings: list[Operation]) -> list[Named]:
     """The layers of a traced pass; the output of a container is an alias of its last child, not a layer of its own.
 
     Parameters
@@ -69,62 +84,46 @@ def name_layers(steps: list[Step], module: str, branching: set[str], own: bool =
         The calls, in order.
     module : str
         The module's class.
-    branching : set of str
-        The paths of modules that branch.
     own : bool
         Whether the module's own names are kept.
+    endings : list of Operation
+        The softmaxes that the module ends in, which are named "prob" or "logprob".
 
     Returns
     -------
-    list of Layer
+    list of Named
         In the order of computation.
     """
     kept: list[Step] = []
     more: dict[int, list[str]] = {}
     for step in steps:
-        same = next((k for k in reversed(range(len(kept))) if kept[k].key == step.key and not step.leaf), None)
-        if same is None:
+        same = next((k for k in reversed(range(len(kept))) if kept[k].key == step.key), None)
+        if same is not None and (not step.leaf or _within(kept[same], step)):
+            more[same].append(step.path)
+        else:
             more[len(kept)] = []
             kept.append(step)
-        else:
-            more[same].append(step.path)
-    fields = _field_names(kept, "vgg" in module.lower())
+    fields = _field_names(kept, "vgg" in module.lower(), endings)
     paths = {step.path for step in kept} | {path for names in more.values() for path in names}
-    layers: list[Layer] = []
+    layers: list[Named] = []
     taken: set[str] = set()
     for k, step in enumerate(kept):
         alias = step.path if own or _OWN.fullmatch(step.path) else fields[k]
         usable = alias and alias not in taken and (alias not in paths or alias == step.path)
         name = alias if usable else step.path or step.kind.lower()
+        while name in taken:
+            name += "_"
         taken.add(name)
-        layers.append(_layer(name, step, tuple(more[k])))
+        layers.append(Named(step, name, tuple(path for path in more[k] if path)))
     return layers
 
 
-def _layer(name: str, step: Step, aliases: tuple[str, ...]) -> Layer:
-    shape, seen = step.shape, step.field
-    if len(shape) == 4 and shape[-2:] == seen.extent:
-        channels, size = shape[1], (shape[2], shape[3])
-    elif len(shape) == 4 and shape[1:3] == seen.extent:  # channels last
-        channels, size = shape[3], (shape[1], shape[2])
-    else:
-        seen = seen.whole()
-        channels, size = math.prod(shape[1:]), (1, 1)
-    return Layer(
-        name,
-        step.path,
-        step.kind,
-        int(channels),
-        size,
-        seen.size,
-        seen.stride,
-        seen.offset,
-        aliases,
-        step.site,
-    )
+def _within(first: Step, second: Step) -> bool:
+    """Whether the first is a function called by the second, a module that returns its result."""
+    return first.site[0] == "function" and second.site[0] == "module" and first.path.startswith(f"{second.path}.")
 
 
-def _field_names(steps: list[Step], vgg: bool) -> list[str]:
+def _field_names(steps: list[Step], vgg: bool, endings: list[Operation]) -> list[str]:
     """One name per step, "" where the kind does not tell.
 
     Convolutions, fully-connected layers and known blocks are counted; what follows one carries its number. In a VGG,
@@ -169,7 +168,7 @@ def _field_names(steps: list[Step], vgg: bool) -> list[str]:
                     count, inner = count + 1, 0
             else:
                 name = role + number
-        elif kind in _ENDING:
+        elif kind in _ENDING and any(step.operation is one for one in endings):
             name = _ENDING[kind]
         names.append(name)
     return names

@@ -15,9 +15,10 @@ from .graph import Operation
 from .images import crop_and_resize
 from .input_channels import default_pixels
 from .layers import Layer, Layers
+from .outputs import PROBABILITIES
 from .pixels import Pixels
 from .probe import Probe
-from .trace import trace
+from .trace import Output, Trace, trace
 
 
 class Network:
@@ -32,12 +33,17 @@ class Network:
     pixels : Pixels, optional
         Its pixel convention; by default that of the channels that its first convolution takes: of three, RGB with
         ImageNet's mean and a std of 1; of one, grey; of another number, a mean of 128 each.
-    labels : sequence of str
+    labels : sequence of str, optional
         The names of its classes.
     name : str
         What messages call it; by default the module's class.
     source : str
         The Python that makes it again.
+    output : str or int, optional
+        Of a module that returns several tensors, the one that holds the class scores: its key, field or index.
+    probability : {"softmax", "sigmoid", "exp", "none"}, optional
+        The function that makes probabilities of what the module returns; by default it is found: none after a softmax
+        or sigmoid, exp after a log-softmax, a sigmoid of one score, else a softmax.
 
     Attributes
     ----------
@@ -57,7 +63,7 @@ class Network:
     NetworkError
         If `module` is no nn.Module; and, when a layer is first asked for, if it does not run on such an input.
     SettingError
-        If `size` is not positive.
+        If `size` is not positive, or for an unknown `probability`.
 
     Examples
     --------
@@ -74,12 +80,14 @@ class Network:
     def __init__(
         self,
         module: nn.Module,
-        *,
         size: int | tuple[int, int] = (224, 224),
         pixels: Pixels | None = None,
-        labels: Sequence[str] = (),
+        *,
+        labels: Sequence[str] | None = None,
         name: str = "",
         source: str = "",
+        output: str | int | None = None,
+        probability: str | None = None,
     ):
         if not isinstance(module, nn.Module):
             raise NetworkError(
@@ -91,9 +99,15 @@ class Network:
         self.module = module
         self.size: tuple[int, int] = (int(sides[0]), int(sides[1]))
         self.pixels = pixels or default_pixels(module, self.size)
-        self.labels = list(labels)
+        self.labels = list(labels or ())
         self.name = name or type(module).__name__
         self.source = source
+        if probability is not None and probability not in PROBABILITIES:
+            raise SettingError(
+                f"probability is {probability!r}; expected one of {', '.join(map(repr, PROBABILITIES))}."
+            )
+        self._wanted_output = output
+        self._probability = probability
 
     def __repr__(self) -> str:
         return f"<Network {self.name}: {self.size[0]} x {self.size[1]} {self.pixels}, {len(self.layers)} layers>"
@@ -104,37 +118,70 @@ class Network:
         tensor = next((t for t in [*self.module.parameters(), *self.module.buffers()]), None)
         return tensor.device if tensor is not None else torch.device("cpu")
 
-    def _trace(self) -> tuple[list[Layer], bool, dict[str, Operation]]:
-        return trace(self.module, (1, self.pixels.channels, *self.size), self.device)
+    def _trace(self) -> tuple[Trace, dict[str, Operation]]:
+        generator = torch.Generator().manual_seed(0)
+        rgb = torch.rand(2, self.pixels.channels, *self.size, generator=generator)  # dark and light, so unlike zeros
+        low, high = (torch.tensor(v).view(2, 1, 1, 1) for v in ((0.0, 60.0), (200.0, 255.0)))
+        mean = torch.tensor(self.pixels.mean).view(1, -1, 1, 1)
+        x = (rgb * (high - low) + low - mean).to(self.device)
+        return trace(self.module, self.pixels.feed(x).to(self.dtype), self.name)
 
     @cached_property
-    def _traced(self) -> tuple[Layers, bool]:
-        layers, in_place, _ = self._trace()  # operations hold weights: they are not kept
-        return Layers(layers, self.name), in_place
+    def _traced(self) -> Trace:
+        return self._trace()[0]  # operations hold weights: they are not kept
 
     @property
     def layers(self) -> Layers:
         """The layers by name, in the order of computation."""
-        return self._traced[0]
+        return self._traced.layers
 
     def operations(self) -> dict[str, Operation]:
         """The tensor operation that computes each layer's activations, with the operations that it depends on.
 
-        Traced in a pass of the module as it is now, on an image of zeros. The operations share its weights.
+        Traced in a pass of the module as it is now, on an image of noise. The operations share its weights.
 
         Returns
         -------
         dict of str to Operation
             By layer name.
         """
-        return self._trace()[2]
+        return self._trace()[1]
+
+    @cached_property
+    def _output(self) -> Output:
+        """What the module returns; of several tensors, the one that was chosen."""
+        found = self._traced.outputs
+        names = [str(one.name) for one in found]
+        listed = ", ".join(f"{one.name!r} ({' x '.join(map(str, one.shape))})" for one in found[:6])
+        listed += ", ..." * (len(found) > 6)
+        wanted = self._wanted_output
+        if wanted is not None and found != () and not (len(found) == 1 and names == [""]):
+            if str(wanted) in names:
+                return found[names.index(str(wanted))]
+            if isinstance(wanted, int) and -len(found) <= wanted < len(found):
+                return found[wanted]
+            raise NetworkError(f"output is {wanted!r}; {self.name} returns {listed}.")
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise NetworkError(
+                f"{self.name} returns no tensor of numbers that depend on the image, so it has no class scores; name "
+                "the layer to look at."
+            )
+        raise NetworkError(
+            f"{self.name} returns several tensors: {listed}; say which one holds the class scores, as in "
+            f"cx.Network(module, output={found[0].name!r})."
+        )
+
+    @property
+    def output(self) -> Layer:
+        """What the module returns, as a layer; of several tensors, the one chosen with ``output=``."""
+        return self.layers[self._output.layer]
 
     @property
     def scores(self) -> Layer:
-        """The layer of the class scores: the last one, or the one before the last if that is a softmax."""
-        layers = list(self.layers.values())
-        soft = len(layers) > 1 and layers[-1].kind.lower().replace("_", "") in ("softmax", "logsoftmax")
-        return layers[-2] if soft else layers[-1]
+        """The layer of the class scores: what the module returns, or what a final softmax or sigmoid is given."""
+        return self.layers[self._output.scores]
 
     # images
 
@@ -210,7 +257,10 @@ class Network:
     @cached_property
     def memory_format(self) -> torch.memory_format:
         """The memory layout in which the module runs fastest."""
-        # On a CPU convolutions run up to 1.5 times as fast with channels last; response normalisation does not.
+        # On a CPU convolutions run up to 1.5 times as fast with channels last; response normalisation does not. A
+        # module that views its maps as they lie in memory does not run, or errs, with channels last.
+        if not self._traced.channels_last:
+            return torch.contiguous_format
         kinds = {layer.kind for layer in self.layers.values()}
         slow = {"LocalResponseNorm", "local_response_norm"} & kinds
         return torch.contiguous_format if slow or self.device.type != "cpu" else torch.channels_last
@@ -236,7 +286,8 @@ class Network:
             If there is no such layer.
         """
         wanted = [self.layers[name] for name in layers]
-        return Probe(self.module, wanted, max(wanted, key=self.layers.depth), self._traced[1])
+        traced = self._traced
+        return Probe(self.module, wanted, max(wanted, key=self.layers.depth), traced.in_place, traced.batches)
 
     @overload
     def activations(self, image: Any, layers: str) -> torch.Tensor: ...
@@ -300,18 +351,30 @@ class Network:
         """
         if not isinstance(k, (int, np.integer)) or k < 1:
             raise SettingError(f"k is {k!r}; expected how many classes to give, 1 or more.")
-        last: Layer = list(self.layers.values())[-1]
-        found = self.activations(image, last.name)
-        if found.dim() not in (2, 4) or len(found) != 1 or found[0].numel() != found.shape[1]:
-            shape = "x".join(map(str, found.shape))
-            raise NetworkError(f"{self.name} ends in {shape}, not in one score per class of one image.")
-        scores = found.flatten().float()
-        p = scores if last.name == "prob" else scores.softmax(0)
+        output = self._output
+        found = self.activations(image, output.layer)
+        if len(found) != 1 or found[0].numel() != found.shape[1]:
+            shape = " x ".join(map(str, found.shape))
+            raise NetworkError(f"{self.name} returns {shape} numbers, not one score per class of one image.")
+        p = self._probabilities(found.flatten().float(), output.ending)
         top = p.topk(min(k, len(p)))
         names = self.labels or [f"class {i}" for i in range(len(p))]
         if len(names) != len(p):
             raise NetworkError(f"{self.name} has {len(p)} scores but {len(names)} labels; give one label per class.")
         return [(names[i], v) for v, i in zip(top.values.tolist(), top.indices.tolist(), strict=True)]
+
+    def _probabilities(self, values: torch.Tensor, ending: str) -> torch.Tensor:
+        """What the module returns for an image, (K,), as probabilities."""
+        function = self._probability
+        if function is None and ending in ("softmax", "sigmoid", "probabilities"):
+            function = "none"
+        if function is None and ending in ("log_softmax", "log_sigmoid"):
+            function = "exp"
+        if function is None:
+            function = "sigmoid" if len(values) == 1 else "softmax"
+        return {"softmax": lambda: values.softmax(0), "sigmoid": values.sigmoid, "exp": values.exp}.get(
+            function, lambda: values
+        )()
 
     def to_python(self) -> str:
         """The Python that makes this network again, or "net" for a module of the user."""

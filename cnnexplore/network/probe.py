@@ -10,11 +10,12 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from ..errors import ExploreError, NetworkError, brief
+from ..errors import ExploreError, LayerError, NetworkError, brief
 from .checkpointing import run_without_checkpoints
 from .copying import weight_sharing_copy
 from .fast_strided import use_fast_strided_backward
 from .layers import Layer
+from .outputs import named_tensors
 from .precision import full_precision
 
 Replacement = Callable[[torch.Tensor], torch.Tensor]
@@ -65,13 +66,24 @@ class Probe:
         The one of them that is computed last.
     clone_input : bool
         Whether the module works in place on its input.
+    batches : bool
+        Whether the module takes several images at once; else it is given one at a time.
     """
 
-    def __init__(self, module: nn.Module, layers: Sequence[Layer], deepest: Layer, clone_input: bool = False):
+    def __init__(
+        self,
+        module: nn.Module,
+        layers: Sequence[Layer],
+        deepest: Layer,
+        clone_input: bool = False,
+        batches: bool = True,
+    ):
         self._module = weight_sharing_copy(module)
         use_fast_strided_backward(self._module)
-        self._wanted = {layer.site: layer.name for layer in layers}
+        self._wanted = {layer.site: layer for layer in layers}
         self._deepest = deepest.site
+        self._batches = batches
+        self._images = 0
         self._clone_input = clone_input
         self._activations: dict[str, torch.Tensor] = {}
         self._replace: Mapping[str, Replacement] = {}
@@ -93,21 +105,37 @@ class Probe:
         return hook
 
     def _take(self, site: tuple[str, str, int], output: Any) -> Any:
-        name = self._wanted.get(site)
-        if name is None:
+        layer = self._wanted.get(site)
+        if layer is None:
             return output
+        name, found = layer.name, self._image_first(layer, output)
         replaced = name in self._replace
         if replaced:
             try:
-                output = self._replace[name](output)
+                found = self._replace[name](found)
             except Exception as error:
                 self._ours = error
                 raise
+            output = layer.layout.image.back(found) if layer.layout.image else found
         if site == self._deepest:
-            self._activations[name] = output
+            self._activations[name] = found
             raise _Reached
-        self._activations[name] = output if replaced else output.clone()  # what follows may work in place on it
+        self._activations[name] = found if replaced else found.clone()  # what follows may work in place on it
         return output
+
+    def _image_first(self, layer: Layer, output: torch.Tensor) -> torch.Tensor:
+        image = layer.layout.image
+        if image is None:
+            raise LayerError(
+                f"{layer.name} has no activations of its own for each image: the module mixes images there, or their "
+                "number does not tell the number of rows; choose another layer."
+            )
+        found = image.first(output, self._images)
+        if len(found) != self._images:
+            raise LayerError(
+                f"{layer.name} has {len(found)} rows of activations for {self._images} images; choose another layer."
+            )
+        return found
 
     def __call__(self, x: torch.Tensor, replace: Mapping[str, Replacement] | None = None) -> dict[str, torch.Tensor]:
         """The activations of the probe's layers.
@@ -129,7 +157,11 @@ class Probe:
         NetworkError
             If the module does not run on x, or does not compute one of the layers.
         """
+        if len(x) > 1 and not self._batches:
+            rows = [self(x[k : k + 1], replace) for k in range(len(x))]
+            return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
         self._activations, self._calls, self._replace, self._ours = {}, {}, replace or {}, None
+        self._images = len(x)
         if self._clone_input:
             x = x.clone()
         try:
@@ -137,7 +169,9 @@ class Probe:
             exactly = nullcontext() if torch.is_grad_enabled() else full_precision()
             tap = _FunctionTap(self._take) if self._functional else nullcontext()
             with exactly, run_without_checkpoints(), tap:
-                self._module(x)
+                returned = self._module(x)
+            for name, tensor in named_tensors(returned):
+                self._take(("output", name, 0), tensor)
         except _Reached:
             pass
         except Exception as error:
@@ -149,10 +183,10 @@ class Probe:
         finally:
             self._replace = {}
         found, self._activations = self._activations, {}
-        missing = [name for name in self._wanted.values() if name not in found]
+        missing = [layer.name for layer in self._wanted.values() if layer.name not in found]
         if missing:
             raise NetworkError(
-                f"layer {missing[0]!r} was not computed for this input; the module takes another path than when it "
-                "was traced: give cx.Network the input size it is meant for."
+                f"layer {missing[0]!r} was not computed for this input; the module takes another path than when its "
+                "layers were listed, so it chooses by the image, by its size or by how many there are."
             )
         return found

@@ -1,9 +1,10 @@
-"""Tracing: the layers of a module, their sizes and receptive fields, from one forward pass."""
+"""Tracing: the layers of a module, their layouts and receptive fields, and what the module returns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -15,32 +16,91 @@ from torch.utils._pytree import tree_leaves
 from ..errors import ExploreError, NetworkError, brief
 from .checkpointing import run_without_checkpoints
 from .copying import weight_sharing_copy
-from .geometry import Field, propagate
+from .geometry import operation_name, propagate
 from .graph import Operation, Tape
-from .layers import Layer
-from .naming import Step, name_layers
+from .layers import Layer, Layers
+from .layout import ImageAxis, find_geometry
+from .naming import Named, Step, name_layers
+from .origins import Origins, compress
+from .outputs import are_probabilities, carried, ending, named_tensors
 from .probe import FUNCTIONS
+
+_SAMPLES = 256  # values of each layer that tell the images of a batch apart
+Site = tuple[str, str, int]
+
+
+@dataclass(frozen=True)
+class Output:
+    """One tensor that a module returns.
+
+    Attributes
+    ----------
+    name : str
+        Its key, field or index; "" for a module that returns one tensor.
+    layer : str
+        The layer that it is.
+    shape : tuple of int
+        Its shape for one image.
+    ending : str
+        The function that makes it from scores: "softmax", "log_softmax", "sigmoid", "log_sigmoid", "probabilities" for
+        another one that gives probabilities, or "none".
+    scores : str
+        The layer that this function is given; `layer` where there is none.
+    """
+
+    name: str
+    layer: str
+    shape: tuple[int, ...]
+    ending: str
+    scores: str
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one pass tells of a module.
+
+    Attributes
+    ----------
+    layers : Layers
+        In the order of computation.
+    outputs : tuple of Output
+        What the module returns, as far as it depends on the image.
+    in_place : bool
+        Whether the module works in place on its input.
+    batches : bool
+        Whether it takes several images at once.
+    channels_last : bool
+        Whether it takes an input with channels last in memory.
+    """
+
+    layers: Layers
+    outputs: tuple[Output, ...]
+    in_place: bool
+    batches: bool
+    channels_last: bool
 
 
 @dataclass
 class _Recorder:
     """What is known of the pass so far."""
 
-    fields: dict[int, Field] = field(default_factory=dict)
-    alive: list[torch.Tensor] = field(default_factory=list)  # ids stay unique while tensors live
+    origins: Origins
+    tape: Tape = field(default_factory=Tape)
+    alive: list[Any] = field(default_factory=list)  # ids stay unique while tensors live
     stack: list[str] = field(default_factory=list)
     library: list[bool] = field(default_factory=list)
     branching: set[str] = field(default_factory=set)
     steps: list[Step] = field(default_factory=list)
+    samples: dict[Site, _Sample] = field(default_factory=dict)
     calls: dict[tuple[str, str], int] = field(default_factory=dict)
-    tape: Tape = field(default_factory=Tape)
+    replay: dict[Site, _Sample] | None = None
 
-    def track(self, tensor: torch.Tensor, seen: Field) -> None:
-        self.fields[id(tensor)] = seen
-        self.alive.append(tensor)
+    def depends(self, tensor: Any) -> bool:
+        """Whether a value is a tensor of numbers that depend on the image."""
+        return isinstance(tensor, torch.Tensor) and tensor.dim() > 0 and self.origins.depends(tensor)
 
     def merge(self, name: str, args: tuple, out: Any) -> None:
-        """Records what was computed in several steps as one operation."""
+        """Record what was computed in several steps as one operation."""
         if isinstance(out, torch.Tensor) and self.tape.of(out) is not None:
             self.tape.record(name, [out], args)
 
@@ -48,41 +108,99 @@ class _Recorder:
         call = self.calls[what, name] = self.calls.get((what, name), -1) + 1
         return call
 
-    def record(self, site: tuple[str, str, int], path: str, kind: str, out: Any, leaf: bool) -> None:
-        if isinstance(out, torch.Tensor) and id(out) in self.fields and out.dim() >= 2:
-            shape, seen, operation = tuple(out.shape), self.fields[id(out)], self.tape.of(out)
-            assert operation is not None  # whatever has a field was recorded
-            self.steps.append(Step(site, path, kind, shape, seen, "", id(out), leaf, operation))
+    def take(self, site: Site, path: str, kind: str, out: Any, leaf: bool) -> None:
+        """Record a layer; in a replay, find the images in it."""
+        if self.replay is not None:
+            if site in self.replay and isinstance(out, torch.Tensor):
+                self.replay[site].find(out)
+            return
+        operation = self.tape.of(out) if self.depends(out) else None
+        if operation is None:
+            return
+        entries = compress(self.origins.of(out)).clone().expand(out.shape)
+        key = (id(out), 0 if out.is_inference() else out._version)
+        self.steps.append(Step(site, path, kind, entries, "", key, leaf, operation))
+        self.samples[site] = _Sample.of(out)
+        self.alive.append(out)
 
 
-class _Fields(TorchDispatchMode):
-    """Propagates receptive fields through every ATen operation."""
+@dataclass
+class _Sample:
+    """Some values of a tensor of one image, by which the image is found in a batch.
+
+    Attributes
+    ----------
+    shape : torch.Size
+        The shape of the tensor.
+    places : tuple of torch.Tensor
+        An index per axis.
+    values : torch.Tensor
+        The values there.
+    axis : ImageAxis or None
+        Where the images of a batch lie, once it is found.
+    known : bool
+        Whether a batch was seen.
+    """
+
+    shape: torch.Size
+    places: tuple[torch.Tensor, ...]
+    values: torch.Tensor
+    axis: ImageAxis | None = None
+    known: bool = False
+
+    @classmethod
+    def of(cls, out: torch.Tensor) -> _Sample:
+        generator = torch.Generator().manual_seed(0)
+        places = tuple(torch.randint(n, (_SAMPLES,), generator=generator).to(out.device) for n in out.shape)
+        return cls(out.shape, places, out[places].double())
+
+    def find(self, batch: torch.Tensor) -> None:
+        """Find the images of a batch of two in a tensor, the first of which has these values."""
+        self.known = True
+        best = math.inf
+        for axis, places in self._candidates(batch.shape):
+            error = float((batch[places].double() - self.values).abs().max())
+            if error < best:
+                best, self.axis = error, axis
+        scale = float(self.values.abs().max())
+        agrees = best <= (0.05 if batch.element_size() < 4 else 0.01) * scale + 1e-12
+        leading = self.axis is not None and self.axis.axis == 0 and self.axis.per_image == 1
+        if not agrees and not leading:  # a first axis of one that doubles is the image's, also where values are random
+            self.axis = None
+
+    def _candidates(self, shape: torch.Size) -> Iterator[tuple[ImageAxis, tuple[torch.Tensor, ...]]]:
+        own = tuple(self.shape)
+        if tuple(shape) == (2, *own):
+            yield ImageAxis(dropped=True), (torch.zeros_like(self.places[0]), *self.places)
+        if len(shape) != len(own):
+            return
+        for axis, (n, m) in enumerate(zip(own, shape, strict=True)):
+            if m == 2 * n and all(a == b for d, (a, b) in enumerate(zip(own, shape, strict=True)) if d != axis):
+                yield ImageAxis(axis, n), self.places
+                if n > 1:
+                    alternate = tuple(p * 2 if d == axis else p for d, p in enumerate(self.places))
+                    yield ImageAxis(axis, n, minor=True), alternate
+
+
+class _Propagation(TorchDispatchMode):
+    """Finds which part of the image each tensor depends on, through every ATen operation."""
 
     def __init__(self, recorder: _Recorder):
         super().__init__()
         self.r = recorder
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None) -> Any:
-        out = func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        out = func(*args, **kwargs)
         r = self.r
-        leaves = [t for t in tree_leaves((args, kwargs or {})) if isinstance(t, torch.Tensor)]
-        tracked = [t for t in leaves if id(t) in r.fields]
+        tracked = [t for t in tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor) and r.origins.knows(t)]
         if tracked:
             if len({id(t) for t in tracked}) > 1 and r.stack:
                 r.branching.add(r.stack[-1])
             outputs = [t for t in tree_leaves(out) if isinstance(t, torch.Tensor)]
-            name = func._schema.name.split("::")[-1]
-            name = name[:-1] if name.endswith("_") else name
-            for t in outputs:
-                seen = propagate(
-                    name,
-                    [r.fields[id(v)] for v in tracked],
-                    args,
-                    [tuple(v.shape) for v in tracked],
-                    tuple(t.shape),
-                )
-                r.track(t, seen)
-            r.tape.record(name, outputs, args, kwargs)
+            propagate(r.origins, func, args, kwargs, outputs)
+            r.tape.record(operation_name(func), outputs, args, kwargs, writes=func._schema.is_mutable)
+            r.alive.extend(outputs)
         return out
 
 
@@ -96,20 +214,32 @@ class _Calls(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        kwargs = kwargs or {}
         with torch.inference_mode(False), torch.no_grad():  # in a module's own inference mode functions are not ATen's
-            out = func(*args, **(kwargs or {}))
-        name = getattr(func, "__name__", "")
+            out = func(*args, **kwargs)
+        name = function_name(func)
         if name in FUNCTIONS:
             r = self.r
             call = r.count("function", name)
-            if not (r.library and r.library[-1]) and _is_layer(name, args, kwargs or {}):
+            if not (r.library and r.library[-1]) and _is_layer(name, args, kwargs):
                 where = f"{r.stack[-1]}." if r.stack and r.stack[-1] else ""
                 again = r.count("path", where + name)
                 path = f"{where}{name}()" + (f":{again + 1}" if again else "")
                 if name == "local_response_norm":
-                    r.merge(name, args or tuple((kwargs or {}).values()), out)
-                r.record(("function", name, call), path, name.rstrip("_"), out, True)
+                    r.merge(name, args or tuple(kwargs.values()), out)
+                r.take(("function", name, call), path, name.rstrip("_"), out, True)
         return out
+
+
+def function_name(func: Any) -> str:
+    return getattr(func, "__name__", "")
+
+
+def why_it_does_not_run(module: nn.Module, shape: tuple[int, ...], error: Exception) -> str:
+    return (
+        f"{type(module).__name__} does not run on an input of shape {shape}: {brief(error)} "
+        "(give cx.Network the size=(rows, columns) and pixels= that the module expects)."
+    )
 
 
 def _is_layer(name: str, args: tuple, kwargs: dict) -> bool:
@@ -120,26 +250,22 @@ def _is_layer(name: str, args: tuple, kwargs: dict) -> bool:
 
 
 @torch.inference_mode(False)
-def trace(
-    module: nn.Module, shape: tuple[int, int, int, int], device: torch.device
-) -> tuple[list[Layer], bool, dict[str, Operation]]:
-    """The layers of a module, from one pass of a copy on zeros.
+def trace(module: nn.Module, images: torch.Tensor, name: str) -> tuple[Trace, dict[str, Operation]]:
+    """The layers of a module, from a pass of a copy on one image and another on two.
 
     Parameters
     ----------
     module : nn.Module
         The module; it is unchanged.
-    shape : tuple of int
-        (1, C, H, W) of the input.
-    device : torch.device
-        That of the module.
+    images : torch.Tensor
+        (2, C, H, W) two images, as the module takes them.
+    name : str
+        What messages call the network.
 
     Returns
     -------
-    layers : list of Layer
-        In the order of computation.
-    in_place : bool
-        Whether the module works in place on its input.
+    trace : Trace
+        What was found.
     operations : dict of str to Operation
         By layer name, the operation that computes it.
 
@@ -149,35 +275,136 @@ def trace(
         If the module does not run on such an input, or has no layers.
     """
     model = weight_sharing_copy(module)
-    r = _Recorder()
+    x = images[:1].clone()
+    r = _Recorder(Origins(x))
     for path, part in model.named_modules():
         part.register_forward_pre_hook(_enter(r, path, part))
         part.register_forward_hook(_leave(r, path, part))
-    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
-    x = torch.zeros(shape, device=device, dtype=dtype)
-    r.track(x, Field((shape[2], shape[3])))
     r.tape.record("input", [x], ())
+    device = [images.device] if images.is_cuda else []
+    with torch.random.fork_rng(device), torch.no_grad():
+        with _Propagation(r), _Calls(r):
+            returned = _run(model, module, x)
+            found = [(key, t) for key, t in named_tensors(returned) if r.depends(t)]
+            for key, tensor in found:
+                if _step_of(r, tensor) is None:
+                    r.take(("output", key, 0), f"output.{key}" if key else "output", "output", tensor, False)
+        if not r.steps:
+            raise NetworkError(
+                f"{type(module).__name__} has no layers that turn the input into a map or vector; expected an "
+                "nn.Module that takes (N, C, H, W)."
+            )
+        kept = [(key, t, t.detach().clone()) for key, t in found]
+        batches, channels_last, second = _second_pass(model, r, images)
+    for step in r.steps:
+        step.block = next((b for b in _parents(step.path) if b in r.branching), "")
+    outputs = {key: r.tape.of(t) for key, t in found}
+    last = [ending(operation) for operation in outputs.values() if operation is not None]
+    endings = [operation for _, operation in last if operation is not None]
+    named = name_layers(r.steps, type(module).__name__, getattr(module, "keeps_names", False), endings)
+    layers = Layers([_layer(one, r) for one in named], name)
+    told = tuple(_output(key, t, value, second.get(key), named, r) for key, t, value in kept)
+    operations = {one.name: one.step.operation for one in named}
+    return Trace(layers, told, x._version > 0, batches, channels_last), operations
+
+
+def _run(model: nn.Module, module: nn.Module, x: torch.Tensor) -> Any:
     try:
-        with torch.no_grad(), run_without_checkpoints(), _Fields(r), _Calls(r):
-            model(x)
+        with run_without_checkpoints():
+            return model(x)
     except ExploreError:
         raise
     except Exception as error:
-        raise NetworkError(
-            f"{type(module).__name__} does not run on an input of shape {shape}: {brief(error)} "
-            "(give cx.Network the size=(rows, columns) and pixels= that the module expects)."
-        ) from error
-    if not r.steps:
-        raise NetworkError(
-            f"{type(module).__name__} has no layers that turn the input into a map or vector; expected an nn.Module "
-            "that takes (N, C, H, W)."
-        )
-    for step in r.steps:
-        step.block = next((b for b in _parents(step.path) if b in r.branching), "")
-    own = getattr(module, "keeps_names", False)
-    layers = name_layers(r.steps, type(module).__name__, r.branching, own)
-    computed = {step.site: step.operation for step in r.steps}
-    return layers, x._version > 0, {layer.name: computed[layer.site] for layer in layers}
+        raise NetworkError(why_it_does_not_run(module, tuple(x.shape), error)) from error
+
+
+def _second_pass(model: nn.Module, r: _Recorder, images: torch.Tensor) -> tuple[bool, bool, dict[str, torch.Tensor]]:
+    """Finds the images of a batch in each layer; whether the module takes batches, and channels last in memory."""
+    first = r.samples
+    layouts = [torch.channels_last, torch.contiguous_format]
+    tries: list[tuple[int, bool, dict[str, torch.Tensor], dict[Site, _Sample]]] = []
+    for count in (2, 1):
+        for layout in layouts:
+            r.replay, r.calls = {site: replace(sample) for site, sample in first.items()}, {}
+            r.stack, r.library = [], []
+            try:
+                with run_without_checkpoints(), _Calls(r):
+                    returned = model(images[-count:].clone(memory_format=layout))
+            except Exception:
+                continue  # what the module does not take, it is not given
+            values = {key: t.detach().clone() for key, t in named_tensors(returned)}
+            for key, t in values.items():
+                r.take(("output", key, 0), "", "", t, False)
+            tries.append((count, layout == torch.channels_last, values, r.replay))
+            if count == 1 or not _lost(r.replay):
+                break
+        if tries:
+            break
+    if not tries:
+        return False, False, {}
+    count, channels_last, values, samples = min(tries, key=lambda one: _lost(one[3]) if one[0] == 2 else 0)
+    if count == 2:
+        r.samples = samples
+    return count == 2, channels_last, values
+
+
+def _lost(samples: dict[Site, _Sample]) -> int:
+    return sum(sample.known and sample.axis is None for sample in samples.values())
+
+
+def _layer(named: Named, r: _Recorder) -> Layer:
+    step, sample = named.step, r.samples[named.step.site]
+    entries, axis = step.entries, sample.axis
+    if not sample.known:  # one image at a time, or another path
+        axis = ImageAxis() if sample.shape[0] == 1 else ImageAxis(dropped=True)
+    one = entries if axis is None else axis.first(entries, 1)[0]
+    geometry = find_geometry(r.origins, one, axis)
+    spans = (geometry.rows, geometry.columns)
+    sizes = [max(high - low + 1 for _, low, high in axis) for axis in spans]
+    offset = (spans[0][0][0], spans[1][0][0])
+    whole = all(
+        low <= 0 and high >= count - 1
+        for axis, count in zip(spans, r.origins.size, strict=True)
+        for _, low, high in axis
+    )
+    return Layer(
+        named.name, step.path, step.kind, geometry.channels, (len(spans[0]), len(spans[1])), (sizes[0], sizes[1]),
+        geometry.stride, offset, named.aliases, step.site, geometry.layout, spans, whole,
+    )  # fmt: skip
+
+
+def _output(
+    key: str, tensor: torch.Tensor, value: torch.Tensor, second: torch.Tensor | None, named: list[Named], r: _Recorder
+) -> Output:
+    operation, step = r.tape.of(tensor), _step_of(r, tensor)
+    assert operation is not None  # it depends on the image
+    assert step is not None
+    layer = next(one for one in named if one.step is step or one.step.key == step.key)
+    kind, last = ending(operation)
+    scores = layer
+    if last is not None and last.inputs:
+        chain = list(_carrying(last.inputs[0]))
+        scores = next((one for one in reversed(named) if any(one.step.operation is o for o in chain)), layer)
+    elif all(are_probabilities(v) for v in (value, second) if v is not None and v.dim() == 2) and value.dim() == 2:
+        kind = "probabilities"
+    return Output(key, layer.name, tuple(value.shape), kind, scores.name)
+
+
+def _step_of(r: _Recorder, tensor: torch.Tensor) -> Step | None:
+    """The first layer whose values a tensor has, in another shape perhaps."""
+    operation = r.tape.of(tensor)
+    chain = list(_carrying(operation)) if operation is not None else []
+    found = (s for s in r.steps if s.entries.numel() == tensor.numel() and any(s.operation is one for one in chain))
+    vector = len(tensor.flatten()) == max(tensor.shape)  # a view of a map could have another order
+    return next((s for s in found if vector or s.operation is operation), None)
+
+
+def _carrying(operation: Operation) -> Iterator[Operation]:
+    """An operation, and those whose values it hands on."""
+    yield operation
+    while carried(operation) is not operation:
+        operation = operation.inputs[0]
+        yield operation
 
 
 def _parents(path: str) -> list[str]:
@@ -208,6 +435,6 @@ def _leave(r: _Recorder, path: str, part: nn.Module) -> Callable[[nn.Module, Any
         call = r.count("module", path)
         if path or leaf:  # the root is a layer only if it is all there is
             again = f":{call + 1}" if call else ""
-            r.record(("module", path, call), path + again, type(part).__name__, output, leaf)
+            r.take(("module", path, call), path + again, type(part).__name__, output, leaf)
 
     return hook

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ..errors import LayerError
 from .layers import Layer
 
 
@@ -30,9 +34,12 @@ def upsample(maps: torch.Tensor, layer: Layer, size: tuple[int, int]) -> torch.T
     axes = []
     for a in (0, 1):
         count = maps.shape[a + 2]
-        pixel = torch.arange(size[a], device=maps.device, dtype=torch.float64)
-        place = (pixel - layer.rf_offset[a]) / layer.rf_stride[a]
-        axes.append((2 * place / (count - 1) - 1 if count > 1 else place * 0).to(maps.dtype))
+        centres = layer.centres(a, count)
+        order = np.argsort(centres, kind="stable")
+        if (np.diff(order) != 1).any():
+            maps = maps.index_select(a + 2, torch.as_tensor(order, device=maps.device))
+        place = np.interp(np.arange(size[a]), centres[order], np.arange(count))
+        axes.append(torch.as_tensor(2 * place / max(count - 1, 1) - (count > 1)).to(maps))
     grid = torch.stack(torch.meshgrid(axes[1], axes[0], indexing="xy"), -1)
     grid = grid.expand(len(maps), *grid.shape)
     return F.grid_sample(maps, grid, "bilinear", "border", align_corners=True)
@@ -44,7 +51,7 @@ def as_maps(activations: torch.Tensor, layer: Layer) -> torch.Tensor:
     Parameters
     ----------
     activations : torch.Tensor
-        As the module computes them: (N, C, h, w), (N, h, w, C) or (N, C).
+        As a `Probe` gives them: (N, ...), such as (N, C, h, w), (N, h, w, C), (N, tokens, C) or (N, K).
     layer : Layer
         The layer.
 
@@ -52,9 +59,38 @@ def as_maps(activations: torch.Tensor, layer: Layer) -> torch.Tensor:
     -------
     torch.Tensor
         (N, C, h, w); h = w = 1 where the layer has no map.
+
+    Raises
+    ------
+    LayerError
+        If the activations do not have the layer's layout.
     """
-    if activations.dim() == 4 and activations.shape[1] != layer.channels and activations.shape[3] == layer.channels:
-        return activations.permute(0, 3, 1, 2)
-    if activations.dim() == 4 and activations.shape[1] == layer.channels:
-        return activations
-    return activations.reshape(len(activations), -1, 1, 1)
+    layout = layer.layout
+    try:
+        return layout.maps(activations)
+    except (RuntimeError, IndexError) as error:
+        shape = " x ".join(map(str, activations.shape))
+        raise LayerError(
+            f"activations of {shape} do not have the layout of {layer.name}, a map of {layer.size[0]} x "
+            f"{layer.size[1]} with {layer.channels} units; give images of the network's own size."
+        ) from error
+
+
+def from_maps(maps: torch.Tensor, layer: Layer, shape: Sequence[int]) -> torch.Tensor:
+    """Maps as a layer's activations: the inverse of `as_maps`.
+
+    Parameters
+    ----------
+    maps : torch.Tensor
+        (N, C, h, w).
+    layer : Layer
+        The layer.
+    shape : sequence of int
+        The shape of one image's activations, without the first axis.
+
+    Returns
+    -------
+    torch.Tensor
+        (N, *shape); tokens without a position, such as the class token, are zero.
+    """
+    return layer.layout.activations(maps, shape)

@@ -13,6 +13,7 @@ from ..network import Network
 from ..results import image_to_python
 from .arguments import PATCHES, PROGRESS, RUN
 from .losses import Euclidean
+from .masks import fitted
 from .patch_prior import PatchSource, terms_to_python, uses_patches
 from .pathways import PassModifier
 from .priors import Prior
@@ -156,7 +157,7 @@ class Inversion(Run):
         super().__init__(
             net,
             layer,
-            Euclidean(activation, mask),
+            Euclidean(activation, fitted(mask, where, activation) if callable(mask) else mask),
             settings,
             seeds=seeds,
             steps=steps,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from ..errors import SettingError
+from ..network import Layer, as_maps, from_maps
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,30 @@ class groups:
             )
         each = shape[0] // self.of
         return channels(*range((self.which - 1) * each, self.which * each))(shape)
+
+
+def fitted(mask: Callable[[tuple[int, ...]], np.ndarray], layer: Layer, activation: torch.Tensor) -> np.ndarray:
+    """A mask by name as numbers in the layout of a layer's activations.
+
+    Parameters
+    ----------
+    mask : callable
+        Maps the shape (C, h, w), or (K,) without a map, to numbers that broadcast to it.
+    layer : Layer
+        The layer.
+    activation : torch.Tensor
+        (N, ...) its activations.
+
+    Returns
+    -------
+    np.ndarray
+        Of the shape of one image's activations; 0 for tokens without a position.
+    """
+    if not layer.has_map:
+        return mask((layer.channels,)).reshape(activation.shape[1:])
+    shape = as_maps(activation[:1], layer).shape
+    numbers = torch.from_numpy(np.ascontiguousarray(mask(tuple(shape[1:]))))
+    return from_maps(numbers.expand(shape), layer, activation.shape[1:])[0].numpy()
 
 
 def _map(shape: tuple[int, ...], mask: object) -> tuple[int, int]:

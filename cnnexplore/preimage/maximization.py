@@ -14,7 +14,9 @@ from ..errors import SettingError
 from ..network import (
     Layer,
     Network,
+    as_maps,
     crop_and_resize,
+    from_maps,
     has_class_units,
     resolve_position,
     resolve_units,
@@ -148,9 +150,10 @@ class Maximization(Run):
         with torch.no_grad():
             zeros = torch.zeros(1, net.pixels.channels, *size, device=net.device)
             shape = net.probe(layer)(net.feed(zeros))[where.name].shape
+        maps = as_maps(zeros.new_empty(shape), where).shape
         self.units: list[int | None]
         if direction is not None:
-            weights = _weights(direction, shape, net.device)
+            weights = _weights(direction, where, shape, net.device)
             self.units = [None]
             scale: Any = float(weights.square().sum()) if M is None else M
         else:
@@ -160,10 +163,11 @@ class Maximization(Run):
             given = units if unit is None else list(unit) if several else [unit]
             named = [one if isinstance(one, str) else number for one, number in zip(given, units, strict=True)]
             unit = named if several else named[0]
-            weights = torch.zeros(len(units), *shape[1:], device=net.device)
-            row, column = _position(where, size, shape, position)
+            weights = torch.zeros(len(units), *maps[1:], device=net.device)
+            row, column = _position(where, size, maps, position)
             for k, one in enumerate(units):
-                weights[(k, one, row, column)[: len(shape)]] = 1
+                weights[k, one, row, column] = 1
+            weights = from_maps(weights, where, shape[1:])
             scale = response_scales(net, layer, units, pathway, images) if M is None else M
         seeds = batch_seeds(seed, units=len(weights), pathways=count_of(pathway))
         count = len(seeds)
@@ -279,27 +283,27 @@ def _position(
     layer: Layer, size: tuple[int, int], shape: torch.Size, position: tuple[int, int] | None
 ) -> tuple[int, int]:
     """The given position, or the one whose receptive field is nearest to the middle of the image."""
-    if len(shape) < 4:
+    if not layer.has_map:
         return 0, 0
-    rows, columns = shape[-2:]
     if position is not None:
         return resolve_position(layer, position)
-    middle = [
-        min(max(round(((side - 1) / 2 - offset) / stride), 0), count - 1)
-        for side, offset, stride, count in zip(size, layer.rf_offset, layer.rf_stride, (rows, columns), strict=True)
-    ]
-    return middle[0], middle[1]
+    row, column = (
+        int(np.argmin(np.abs(layer.centres(axis, count) - (side - 1) / 2)))
+        for axis, (side, count) in enumerate(zip(size, shape[2:], strict=True))
+    )
+    return row, column
 
 
-def _weights(direction: Any, shape: torch.Size, device: torch.device) -> torch.Tensor:
+def _weights(direction: Any, layer: Layer, shape: torch.Size, device: torch.device) -> torch.Tensor:
     """The weights of a direction, (1, ...); one number per channel counts at every position."""
     expected = f"numbers that broadcast to {' x '.join(map(str, shape[1:]))}, some of them not 0"
     weights = torch.from_numpy(array("direction", direction, expected)).to(device)
     try:
         if not weights.dim():
             raise ValueError("a single number is no direction")
-        if weights.dim() == 1 and len(shape) == 4:
-            weights = weights[:, None, None]
+        if weights.dim() == 1 and layer.has_map and len(weights) == layer.channels:
+            maps = as_maps(torch.empty(shape, device="meta"), layer).shape
+            weights = from_maps(weights[None, :, None, None].expand(maps), layer, shape[1:])[0]
         weights = weights.reshape(shape[1:]) if weights.numel() == math.prod(shape[1:]) else weights.expand(shape[1:])
     except (ValueError, RuntimeError) as error:
         raise SettingError(f"direction does not fit; expected {expected}.") from error

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ..data import Images
-from ..network import Network
+from ..network import Network, as_maps
 from .pathways import PassModifier, Pathways
 
 _KNOWN: weakref.WeakKeyDictionary[Network, dict] = weakref.WeakKeyDictionary()
@@ -159,7 +159,9 @@ def response_through(
     probe, fed = net.probe(layer), net.feed(net.pixels_of([chosen[k] for k in top]))
     with torch.no_grad(), pathway():
         activation = probe(fed)[net.layers[layer].name].float()
-    return max(float(activation[:, unit].amax()), float(_at_least_usual(rows.amax(0))[unit]) / 10)
+    return max(
+        float(as_maps(activation, net.layers[layer])[:, unit].amax()), float(_at_least_usual(rows.amax(0))[unit]) / 10
+    )
 
 
 def _bundled(net: Network, layer: str) -> torch.Tensor:
@@ -180,5 +182,5 @@ def _responses(net: Network, layer: str, images: Images) -> torch.Tensor:
     for first in range(0, len(images), _BATCH):
         some = [images[k] for k in range(first, min(first + _BATCH, len(images)))]
         activation = net.activations(some, layer).float()
-        rows.append(activation.flatten(2).amax(2) if activation.dim() > 2 else activation)
+        rows.append(as_maps(activation, net.layers[layer]).flatten(2).amax(2))
     return torch.cat(rows)
