@@ -1,7 +1,5 @@
 """Receptive fields: the closed formula by hand, and which pixels of the input a unit's gradient reaches."""
 
-import math
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -312,20 +310,18 @@ def test_what_follows_the_whole_map_sees_the_whole_map(head):
     assert layer.rf_box() == (0, 0, 20, 30)
 
 
-@pytest.mark.parametrize(("inside", "outside"), [(12, 3), (12, 12), (13, 6)])
+@pytest.mark.parametrize(("inside", "outside"), [(12, 3), (12, 12), (13, 6), (4, 6), (7, 5)])
 def test_adaptive_pooling(inside, outside):
+    """Its windows differ in size, and their centres do not lie evenly: each unit has its own box."""
     net = cx.Network(
         positive(nn.Sequential(nn.AdaptiveAvgPool2d(outside), nn.Conv2d(1, 1, 1))), size=inside, pixels=GREY
     )
     layer = list(net.layers.values())[-1]
-    assert layer.rf_stride == (inside / outside,) * 2
-    for unit in ((0, 0), (outside // 2, outside // 2)):
-        _, mask = reach(net.module, 1, (inside, inside), unit)
-        top, left, bottom, right = box(layer, unit, (inside, inside))
-        found = extent(mask)
-        assert (found[0] >= math.floor(top), found[2] <= math.ceil(bottom)) == (True, True)
-        if inside % outside == 0:
-            assert found == (top, left, bottom, right)
+    for unit in range(outside):
+        _, mask = reach(net.module, 1, (inside, inside), (unit, outside - 1 - unit))
+        assert extent(mask) == box(layer, (unit, outside - 1 - unit), (inside, inside))
+        first, last = unit * inside // outside, -(-(unit + 1) * inside // outside) - 1
+        assert layer.centres(0)[unit] == (first + last) / 2
 
 
 def test_describe():
