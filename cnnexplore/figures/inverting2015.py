@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ from .parts import (
     windowed_layers,
 )
 from .sheet import Sheet
-from .table import Table, measure_all
+from .table import Table, measure_all, run_settings
 
 VARIANT = "inverting2015"
 
@@ -141,8 +142,8 @@ def table3(
     def measure(row: str, name: str, key: str) -> float:
         return inverted(net, photographs[key], name, by_row[row], progress=False, **run).error
 
-    settings = {"table": "inverting2015.table3", "net": net.to_python(), "run": {k: repr(v) for k, v in run.items()}}
-    relative = measure_all(jobs, measure, log, settings, "table 3", progress)
+    settings = partial(run_settings, "inverting2015.table3", {net.name: net}, names, run)
+    relative = measure_all(jobs, measure, log, settings, "table 3", photographs, progress, net.pixels.read)
     units = {name: _units(net, list(photographs.values()), name) for name in names}
     values = {(row, name): [e * u for e, u in zip(v, units[name], strict=True)] for (row, name), v in relative.items()}
     is_caffe = "norm1" in net.layers and net.layers["norm1"].channels == 96

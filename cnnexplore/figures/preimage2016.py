@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ from .parts import (
     windowed_layers,
 )
 from .sheet import Cell, Sheet
-from .table import Table, measure_all
+from .table import Table, measure_all, run_settings
 
 
 def figure1(
@@ -242,8 +243,8 @@ def table5(
         C, solver = columns[column]
         return _error(net, photographs[key], name, C=C, solver=solver, progress=False, **run)
 
-    settings = {"table": "preimage2016.table5", "net": net.to_python(), "run": {k: repr(v) for k, v in run.items()}}
-    values = measure_all(jobs, measure, log, settings, "table 5", progress)
+    settings = partial(run_settings, "preimage2016.table5", {net.name: net}, names, run)
+    values = measure_all(jobs, measure, log, settings, "table 5", photographs, progress, net.pixels.read)
     is_alexnet = "norm1" in net.layers and net.layers["norm1"].channels == 96
     lines = _PUBLISHED5.items() if is_alexnet else ()
     published = {(name, f"C = {C}"): v for C, line in lines for name, v in zip(_LAYERS5, line, strict=True)}
@@ -276,9 +277,9 @@ def table4(
         layer = list(nets[name].layers)[-1]
         return _error(nets[name], photographs[key], layer, solver=columns[column], progress=False, **run)
 
-    settings: dict[str, object] = {"table": "preimage2016.table4", "run": {k: repr(v) for k, v in run.items()}}
+    settings = partial(run_settings, "preimage2016.table4", nets, [], run)
     jobs = [(name, column, key) for name in names for column in columns for key in photographs]
-    values = measure_all(jobs, measure, log, settings, "table 4", progress)
+    values = measure_all(jobs, measure, log, settings, "table 4", photographs, progress)
     published = {(name, "error"): value for name, value in _PUBLISHED4.items()}
     return Table(f"Relative error in % over {len(photographs)} images", list(names), list(columns), values, published)
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import csv
 import html
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from tqdm.auto import tqdm
 
 from .. import drawing
 from ..data.journal import Journal
+from ..network import Network, read_image
+from ..representations.network_digest import network_digest, value_digest
 from ..results import Result
 
 if TYPE_CHECKING:
@@ -148,23 +151,39 @@ def measure_all(
     jobs: Iterable[tuple[str, str, str]],
     measure: Callable[[str, str, str], float],
     log: str | os.PathLike[str] | None,
-    settings: Mapping[str, object],
+    settings: Callable[[], Mapping[str, object]],
     label: str,
+    images: Mapping[str, Any],
     progress: bool = True,
+    read: Callable[[Any], torch.Tensor] = read_image,
 ) -> dict[Place, list[float]]:
-    """measure(row, column, item) for all jobs, by (row, column).
+    """measure(row, column, image) for all jobs, by (row, column).
 
     log: a journal of the measurements, so that an interrupted measurement is resumed. settings: what must be the same
-    for that. Raises SettingError for a log of other settings.
+    for that, as `run_settings` gives it. images: by name; the measurements of an image count for the same pixels only,
+    as `read` reads them. Raises SettingError for a log of other settings.
     """
     jobs = list(jobs)
-    journal = Journal(log, settings) if log is not None else None
-    known = {(row, column, item): value for row, column, item, value in (journal.records if journal else ())}
+    journal = Journal(log, settings()) if log is not None else None
+    pixels = {name: value_digest(read(image)) for name, image in images.items()} if journal is not None else {}
+    known = {tuple(record[:4]): record[4] for record in (journal.records if journal else ()) if len(record) == 5}
     values: dict[Place, list[float]] = {}
-    for job in tqdm(jobs, desc=label, disable=not progress, unit="run"):
-        if job not in known:
-            known[job] = float(measure(*job))
+    for row, column, name in tqdm(jobs, desc=label, disable=not progress, unit="run"):
+        key = row, column, name, pixels.get(name)
+        if key not in known:
+            known[key] = float(measure(row, column, name))
             if journal is not None:
-                journal.append([*job, known[job]])
-        values.setdefault(job[:2], []).append(known[job])
+                journal.append([*key, known[key]])
+        values.setdefault((row, column), []).append(known[key])
     return values
+
+
+def run_settings(
+    table: str, nets: Mapping[str, Network], layers: Sequence[str], run: Mapping[str, object], **more: object
+) -> dict[str, object]:
+    """What must be the same for a table's measurements to be gone on with: digests of networks and settings.
+
+    table: its name. nets: by name. layers: names of layers, of all of the networks. run, more: settings.
+    """
+    networks = {name: network_digest(net, layers) for name, net in nets.items()}
+    return {"table": table, "networks": networks, "run": value_digest({**run, **more})}

@@ -38,7 +38,7 @@ def network_digest(net: Network, layers: Iterable[str]) -> str:
     net : Network
         The network.
     layers : iterable of str
-        Names of layers, of which activations are computed.
+        Names of layers, of which activations are computed. None: the last one.
 
     Returns
     -------
@@ -48,7 +48,26 @@ def network_digest(net: Network, layers: Iterable[str]) -> str:
     digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
     digest.update(repr((net.layers, net.pixels, net.size)).encode())
     _Walk(digest).add(net.module)
-    digest.update(repr(_responses_to_noise(net, list(dict.fromkeys(layers)))).encode())
+    named = list(dict.fromkeys(layers)) or list(net.layers)[-1:]
+    digest.update(repr(_responses_to_noise(net, named)).encode())
+    return digest.hexdigest()
+
+
+def value_digest(value: object) -> str:
+    """A digest of a value with all that it holds, such as settings: numbers, arrays, functions, dicts of these.
+
+    Parameters
+    ----------
+    value : object
+        The value.
+
+    Returns
+    -------
+    str
+        The digest, hexadecimal; the same in each process.
+    """
+    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    _Walk(digest).add(value)
     return digest.hexdigest()
 
 

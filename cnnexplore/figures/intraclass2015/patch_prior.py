@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import permutations
 from typing import Any
 
@@ -18,7 +19,7 @@ from ...styles import PatchDatabase
 from ...styles.patch_index import no_norm
 from ..parts import image_or_default, input_cell, named_images, single
 from ..sheet import Cell, Sheet
-from ..table import Table, measure_all
+from ..table import Table, measure_all, run_settings
 
 ENOUGH = 0.01  # the squared relative distance of equation 1 below which two activations count as the same
 
@@ -222,12 +223,10 @@ def table1(
             done[row, solver, key] = errors(row, solver, key)
         return done[row, solver, key][name]
 
-    settings = {
-        "table": "intraclass2015.table1", "net": net.to_python(), "layer": layer, "gamma": gamma,
-        "patches": repr(database), "matching": repr(database.matching), "run": {k: repr(v) for k, v in run.items()},
-    }  # fmt: skip
+    more = {"gamma": gamma, "patches": database.pictures, "matching": repr(database.matching)}
+    settings = partial(run_settings, "intraclass2015.table1", {net.name: net}, [layer], run, **more)
     jobs = [(row, column, key) for key in photographs for row in ROWS for column in columns]
-    values = measure_all(jobs, measure, log, settings, "table 1", progress)
+    values = measure_all(jobs, measure, log, settings, "table 1", photographs, progress, net.pixels.read)
     is_alexnet = "norm1" in net.layers and net.layers["norm1"].channels == 96 and layer == "pool5"
     title = f"Relative error in % over {len(photographs)} images from {layer} of {net.name}"
     published = _PUBLISHED if is_alexnet and _PUBLISHED_SOLVER in solvers else {}
