@@ -421,7 +421,7 @@ def _as_numbers(activations: torch.Tensor, dtype: str, layer: Layer, width: int)
     if most > float(np.finfo(dtype).max):
         raise LayerError(
             f"the activation of {layer.name!r} has values up to {most:.3g}, too large for {dtype}; give "
-            "dtype='float32'."
+            "dtype='float32' to cx.features. A panel takes what that returns in the place of the images."
         )
     rounded = values.astype(dtype)
     lost, length = (np.linalg.norm(side.astype(np.float64), axis=1) for side in (values - rounded, values))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from waiting import until
 
@@ -156,3 +157,15 @@ def test_ten_thousand_points_are_drawn_by_webgl():
         scatter.highlight([1, 2])
         assert list(scatter.widget.data[0].selectedpoints) == [1, 2]
     assert scatter.widget.data[0].marker.color[0] == "#999999"
+
+
+def test_the_advice_for_activations_that_are_too_large_helps(keep, scenes):
+    net = cx.load("worldnet-styles", device="cpu")
+    with torch.no_grad():
+        net.module.fc7.weight.mul_(1e6)
+    p = keep(cx.StylePanel(net, scenes, "church", steps=3))
+    until(lambda: p.search.runner.state == "failed")
+    assert "give dtype='float32' to cx.features" in p.run_view.status["text"]
+    helped = keep(cx.StylePanel(net, cx.features(net, scenes, dtype="float32"), "church", steps=3))
+    assert helped.wait(60)
+    assert helped.runner.state == "finished", helped.run_view.status
