@@ -70,6 +70,11 @@ class Layer:
         """Whether the units have positions: a map of more than one row or column."""
         return max(self.size) > 1
 
+    @property
+    def numbers(self) -> int:
+        """How many activations an image has, tokens without a position included."""
+        return self.channels * (self.layout.tokens or self.size[0] * self.size[1])
+
     def rf_box(self, row: int = 0, column: int = 0) -> tuple[float, float, float, float]:
         """The receptive field of a position.
 

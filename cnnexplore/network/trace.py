@@ -414,7 +414,8 @@ def _parents(path: str) -> list[str]:
 
 
 def _enter(r: _Recorder, path: str, part: nn.Module) -> Callable[[nn.Module, Any], None]:
-    known = type(part).forward.__module__.startswith(("torch.nn.", "cnnexplore."))  # what it calls is no layer
+    # what a module of torch's or ours calls is no layer of its own; a compiled module's forward has no home
+    known = str(getattr(type(part).forward, "__module__", "")).startswith(("torch.nn.", "cnnexplore."))
     library = known and not any(True for _ in part.children())
 
     def hook(module: nn.Module, args: Any) -> None:

@@ -65,15 +65,10 @@ def as_maps(activations: torch.Tensor, layer: Layer) -> torch.Tensor:
     LayerError
         If the activations do not have the layer's layout.
     """
-    layout = layer.layout
     try:
-        return layout.maps(activations)
+        return layer.layout.maps(activations)
     except (RuntimeError, IndexError) as error:
-        shape = " x ".join(map(str, activations.shape))
-        raise LayerError(
-            f"activations of {shape} do not have the layout of {layer.name}, a map of {layer.size[0]} x "
-            f"{layer.size[1]} with {layer.channels} units; give images of the network's own size."
-        ) from error
+        raise _unlike(layer, activations.shape) from error
 
 
 def from_maps(maps: torch.Tensor, layer: Layer, shape: Sequence[int]) -> torch.Tensor:
@@ -92,5 +87,21 @@ def from_maps(maps: torch.Tensor, layer: Layer, shape: Sequence[int]) -> torch.T
     -------
     torch.Tensor
         (N, *shape); tokens without a position, such as the class token, are zero.
+
+    Raises
+    ------
+    LayerError
+        If activations of that shape do not have the layer's layout.
     """
-    return layer.layout.activations(maps, shape)
+    try:
+        return layer.layout.activations(maps, shape)
+    except (RuntimeError, IndexError) as error:
+        raise _unlike(layer, (len(maps), *shape)) from error
+
+
+def _unlike(layer: Layer, shape: Sequence[int]) -> LayerError:
+    rows, columns = layer.size
+    return LayerError(
+        f"activations of {' x '.join(map(str, shape))} do not have the layout of {layer.name}, a map of {rows} x "
+        f"{columns} with {layer.channels} units; give images of the network's own size."
+    )

@@ -260,7 +260,7 @@ def field_canvas(layer: Layer, whole: tuple[int, int]) -> tuple[int, int]:
     Parameters
     ----------
     layer : Layer
-        The unit's layer; units without a position get the whole input.
+        The unit's layer; units without a position, that see everything, or of tokens get the whole input.
     whole : tuple of int
         (H, W) of the network's input, which the image does not exceed.
 
@@ -269,10 +269,10 @@ def field_canvas(layer: Layer, whole: tuple[int, int]) -> tuple[int, int]:
     tuple of int
         (H, W).
     """
-    if not layer.has_map:
+    if not layer.has_map or layer.sees_all or layer.layout.order is not None:
         return whole
     sides = []
-    for rf, stride, side in zip(layer.rf_size, layer.rf_stride, whole, strict=True):
+    for rf, stride, side in zip(layer.rf_size, map(abs, layer.rf_stride), whole, strict=True):
         cells = round(1.1 * rf / stride)
         cells += cells % 2 == 0
         sides.append(min(side, max(math.ceil(rf), round(cells * stride))))

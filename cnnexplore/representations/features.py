@@ -362,7 +362,7 @@ def _stored(
     """
     scores = net.scores
     probe = net.probe(*dict.fromkeys((where.name, scores.name)))
-    shape = len(source), where.channels * where.size[0] * where.size[1]
+    shape = len(source), where.numbers
     run = {**run, "dtype": dtype, "width": shape[1]}
     folder, temporary, publishes = _cache_folder(cache) / _key(run), None, False
     try:
