@@ -104,6 +104,11 @@ def whole(low: int, high: int = MOST, what: str = "a whole number") -> Check:
     return check
 
 
+def checked_integer(name: str, value: object, low: int, high: int | None = None, *, what: str) -> int:
+    """A whole number from `low` to `high` (None: no limit), checked in the middle of a function."""
+    return whole(low, MOST if high is None else high, what)(name, value)
+
+
 def number(low: float = -math.inf, high: float = math.inf, what: str = "a number", *, above: bool = False) -> Check:
     """A finite number from `low` to `high`; with `above`, more than `low`. Whole numbers stay ints."""
 
@@ -133,6 +138,9 @@ def fraction(what: str = "a share") -> Check:
 
 
 seed = whole(0, what="the seed of a random generator, a whole number")
+
+
+small_seed = whole(0, 2**32 - 1, "the seed of a random generator, a whole number")
 
 
 def seeds(name: str, value: Any) -> int | list[int]:

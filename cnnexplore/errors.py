@@ -1,6 +1,5 @@
 """Errors: each is one sentence that says what was wrong, what was expected and what helps."""
 
-import operator
 import re
 import reprlib
 from typing import Any
@@ -70,21 +69,6 @@ class ImageError(ExploreError, ValueError):
 
 class SettingError(ExploreError, ValueError):
     """A setting is unknown or outside its range."""
-
-
-def checked_integer(name: str, value: object, low: int, high: int | None = None, *, what: str) -> int:
-    """An integer setting, Python's or numpy's, as an int; SettingError unless it is `low` to `high` (None: no limit).
-
-    what: what the number counts, for the message, such as "how many images to keep".
-    """
-    try:
-        number = low - 1 if isinstance(value, bool) else operator.index(value)  # type: ignore[arg-type]  # else TypeError
-    except TypeError:
-        number = low - 1
-    if number < low or (high is not None and number > high):
-        most = "or more" if high is None else f"to {high}"
-        raise SettingError(f"{name} is {value!r}; expected {what}, {low} {most}.")
-    return number
 
 
 class NetworkError(ExploreError, ValueError):

@@ -5,20 +5,23 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from ..arguments import array, checked, choice
 from ..errors import SettingError
 from ..network import Network
+from ..network.arguments import layer_name, network
 from ..network.graph import Operation
 from ..network.precision import full_precision
 from .filters import in_rgb
 from .patch import of_whole
 from .substitution import substitute
-from .unpooling import check
+from .unpooling import METHODS
 
 _BATCH = 16
 
 
 @full_precision()
 @torch.no_grad()
+@checked(net=network, layer=layer_name, unpool=choice(METHODS))
 def decode_activation(
     net: Network, layer: str, activation: torch.Tensor | np.ndarray, *, unpool: str = "bilinear"
 ) -> np.ndarray:
@@ -64,13 +67,13 @@ def decode_activation(
     """
     name = net.layers[layer].name
     operation = net.operations()[name]
-    values = torch.as_tensor(activation, dtype=torch.float32, device=net.device)
+    expected = " x ".join(map(str, operation.shape[1:]))
+    numbers = array("activation", activation, f"N x {expected} finite numbers, what {name} computes")
+    values = torch.from_numpy(numbers).to(net.device)
     if tuple(values.shape[1:]) != tuple(operation.shape[1:]) or operation.shape[0] != 1:
-        expected = " x ".join(map(str, operation.shape[1:]))
         raise SettingError(
             f"the activation has shape {tuple(values.shape)}; expected N x {expected}, what {name} computes."
         )
-    check(unpool)
     found = [_image(operation, part, unpool, name) for part in values.split(_BATCH)]
     return in_rgb(torch.cat(found), net.pixels)
 

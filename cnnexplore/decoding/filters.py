@@ -11,10 +11,12 @@ import torch
 from tqdm.auto import tqdm
 
 from .. import drawing
-from ..errors import SettingError
+from ..arguments import checked, choice, flag, fraction
 from ..network import Layer, Network, Pixels, unit_name
+from ..network.arguments import layer_name, network
 from ..results import Result, unit_to_python
 from .decoder import Decoder
+from .unpooling import METHODS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -95,10 +97,13 @@ class Decoding(Result):
         SettingError
             If `share` is outside 0 to 1 or `part` is unknown.
         """
+        share = fraction("a part of the largest magnitude")("share", share)
+        part = choice(PARTS)("part", part)
         python = f"{self.python}.threshold({share:g}, {part!r})" if self.python else ""
         return replace(self, filters=threshold(self.filters, share, part), python=python)
 
 
+@checked(net=network, layer=layer_name, unpool=choice(METHODS), progress=flag)
 def decode(
     net: Network, layer: str, unit: object = None, *, unpool: str = "bilinear", progress: bool = True
 ) -> Decoding:
@@ -199,11 +204,8 @@ def threshold(filters: np.ndarray, share: float = 0.3, part: str = "both") -> np
     >>> threshold(np.array([[[[0.1, -0.5, 1.0]]]]), 0.3).tolist()
     [[[[0.0, -1.0, 1.0]]]]
     """
-    number = isinstance(share, (int, float, np.integer, np.floating)) and not isinstance(share, bool)
-    if not number or not 0 <= share <= 1:
-        raise SettingError(f"share is {share!r}; expected a number from 0 to 1, of the largest magnitude.")
-    if part not in PARTS:
-        raise SettingError(f"part is {part!r}; expected one of {', '.join(map(repr, PARTS))}.")
+    share = fraction("a part of the largest magnitude")("share", share)
+    part = choice(PARTS)("part", part)
     size = np.abs(filters)
     strong = np.where(size >= share * size.max((1, 2, 3), keepdims=True), np.sign(filters), 0)
     low, high = {"both": (-1, 1), "positive": (0, 1), "negative": (-1, 0)}[part]

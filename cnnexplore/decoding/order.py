@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..errors import SettingError, checked_integer
+from ..arguments import checked_integer
+from ..errors import SettingError
 
 _MOST_ORDERED = 1000  # filters: with more of them, the optimal order of a tree takes minutes
 

@@ -11,7 +11,8 @@ from numpy.typing import DTypeLike
 from tqdm.auto import tqdm
 
 from .. import drawing
-from ..errors import SettingError, checked_integer
+from ..arguments import array, checked, choice, flag, instance, number, small_seed, whole
+from ..errors import SettingError, brief_value
 from ..results import Result
 from .features import Features
 
@@ -59,7 +60,13 @@ class Embedding(Result):
         """
         from matplotlib.figure import Figure
 
-        numbers = self.features.predicted if colours is None else np.asarray(colours)
+        numbers = self.features.predicted
+        if colours is not None:
+            numbers = array("colours", colours, f"{len(self.points)} numbers, one for each image")
+            if numbers.shape != (len(self.points),):
+                raise SettingError(
+                    f"colours is {brief_value(colours)}; expected {len(self.points)} numbers, one for each image."
+                )
         figure = Figure(figsize=(4.5, 4.5), layout="constrained", dpi=110)
         axis = figure.subplots()
         axis.scatter(self.points[:, 0], self.points[:, 1], c=numbers, cmap="tab20", s=6, linewidths=0)
@@ -73,6 +80,14 @@ class Embedding(Result):
         return figure
 
 
+@checked(
+    features=instance(lambda: Features, "what cx.features gives"),
+    method=choice(METHODS),
+    perplexity=number(1, 1e6, "how many neighbours count as near"),
+    steps=whole(1, 100_000, "how many steps of t-SNE"),
+    seed=small_seed,
+    progress=flag,
+)
 def embed(
     features: Features,
     *,
@@ -128,6 +143,13 @@ def embed(
     return last
 
 
+@checked(
+    features=instance(lambda: Features, "what cx.features gives"),
+    method=choice(METHODS),
+    perplexity=number(1, 1e6, "how many neighbours count as near"),
+    steps=whole(1, 100_000, "how many steps of t-SNE"),
+    seed=small_seed,
+)
 def embed_stream(
     features: Features, *, method: str = "tsne", perplexity: float = 30, steps: int = 500, seed: int = 0
 ) -> Iterator[tuple[int, Embedding]]:
@@ -165,14 +187,9 @@ def embed_stream(
     >>> [step for step, _ in embed_stream(features, steps=50)]
     [0, 25, 50]
     """
-    if method not in METHODS:
-        raise SettingError(f"method is {method!r}; expected one of {', '.join(map(repr, METHODS))}.")
     if np.ndim(features) != 2 or len(features) < 3:
         shape = np.shape(features)
         raise SettingError(f"features have the shape {shape}; expected (images, channels), 3 images or more.")
-    if not isinstance(perplexity, (int, float, np.integer, np.floating)) or not 1 <= perplexity < np.inf:
-        raise SettingError(f"perplexity is {perplexity!r}; expected a finite number of 1 or more.")
-    steps = checked_integer("steps", steps, 1, what="how many steps of t-SNE")
     given = features.to_python() or "features"
     python = f"cx.embed({given}, method={method!r}"
     python += f", perplexity={float(perplexity):g}, steps={steps}, seed={seed})" if method == "tsne" else ")"

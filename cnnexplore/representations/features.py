@@ -17,9 +17,11 @@ from numpy.typing import DTypeLike
 from tqdm.auto import tqdm
 
 from .. import drawing
+from ..arguments import checked, choice, flag, optional, path, text, whole
 from ..data import Images
-from ..errors import LayerError, SettingError, checked_integer
+from ..errors import LayerError, SettingError, brief_value
 from ..network import Layer, Network, features_layer
+from ..network.arguments import layer_name, network
 from .digests import images_digest
 from .folder_lock import FolderInUse, NoLocks
 from .network_digest import network_digest
@@ -119,15 +121,16 @@ class Features:
         SettingError
             If there are none, or `by` is unknown.
         """
-        if by not in (None, "label", "predicted"):
-            raise SettingError(f"by is {by!r}; expected 'label' or 'predicted'.")
+        optional(choice(("label", "predicted")))("by", by)
+        if not isinstance(name, str):
+            name = whole(0, what="a class's name or number")("name", name)
         kind = by or ("label" if self.labels.max(initial=-1) >= 0 else "predicted")
         numbers, names = (self.labels, self.classes) if kind == "label" else (self.predicted, self.predictions)
         wanted = _class_number(name, names)
         found = np.flatnonzero(numbers == wanted) if wanted is not None else np.zeros(0, int)
         if not len(found):
             known = [names[k] for k in np.unique(numbers[numbers >= 0])]
-            raise SettingError(f"no image has the {kind} {name!r}; there are {', '.join(known[:30])}.")
+            raise SettingError(f"no image has the {kind} {brief_value(name)}; there are {', '.join(known[:30])}.")
         python = f"{self.python}.of({name!r}{'' if by is None else f', {by!r}'})" if self.python else ""
         return replace(self.only(found), python=python)
 
@@ -144,6 +147,7 @@ class Features:
         Features
             Their activations, held in memory.
         """
+        which = self._checked("which", which)
         return replace(
             self,
             activations=np.array(self.activations[which]),
@@ -153,6 +157,23 @@ class Features:
             python=f"{self.python}.only({np.arange(len(self))[which].tolist()})" if self.python else "",
         )
 
+    def _checked(self, name: str, which: Any) -> np.ndarray:
+        """Indices of images as an array; a mask of bool (N,) is turned into them."""
+        given = which
+        try:
+            if isinstance(which, (list, tuple, range, torch.Tensor)):
+                which = np.asarray(which) if len(which) <= 10_000_000 else None
+        except Exception:  # nested lists of unequal length, or a tensor without numbers
+            which = None
+        if isinstance(which, np.ndarray) and which.dtype == bool and which.shape == (len(self),):
+            return np.flatnonzero(which)
+        valid = isinstance(which, np.ndarray) and which.ndim == 1 and (which.dtype.kind in "iu" or not which.size)
+        if not valid or (which.size and not -len(self) <= which.min() <= which.max() < len(self)):
+            raise SettingError(
+                f"{name} is {brief_value(given)}; expected indices of the {len(self)} images, or {len(self)} bools."
+            )
+        return which.astype(np.int64)
+
     def image(self, k: int) -> Any:
         """The k-th image as the image set gives it.
 
@@ -161,6 +182,7 @@ class Features:
         k : int
             Its index here.
         """
+        k = whole(-len(self), len(self) - 1, f"an index of {len(self)} images")("k", k)
         return self.source[int(self.numbers[k])]
 
     def pictures(self, which: Sequence[int], side: int | None = None) -> np.ndarray:
@@ -173,11 +195,22 @@ class Features:
         side : int, optional
             Make them at most so many pixels high and wide.
         """
+        side = optional(whole(1, 4096, "pixels"))("side", side)
         found = []
-        for k in which:
+        for k in np.arange(len(self))[self._checked("which", which)]:
             picture = self.net.picture(self.net.pixels_of(self.image(k)))
             found.append(picture if side is None else drawing.thumbnail(picture, side))
         return np.stack(found) if found else np.zeros((0, 1, 1, 3), np.uint8)
+
+
+def cache_place(name: str, value: Any) -> Any:
+    """Where activations are kept: a folder, or a bool."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    folder = path("a folder, None for the computer's place for caches, or False")(name, value)
+    if folder.exists() and not folder.is_dir():
+        raise SettingError(f"{name} is {brief_value(str(folder))}, which is a file; expected a folder.")
+    return value
 
 
 def _class_number(name: str | int, names: Sequence[str]) -> int | None:
@@ -191,6 +224,15 @@ def _class_number(name: str | int, names: Sequence[str]) -> int | None:
     return ends[0] if len(ends) == 1 else None
 
 
+@checked(
+    net=network,
+    layer=optional(layer_name),
+    name=optional(text("a name of the data set")),
+    cache=optional(cache_place),
+    dtype=choice(("float16", "float32")),
+    batch=whole(1, 10_000, "how many images to compute at a time"),
+    progress=flag,
+)
 def features(
     net: Network,
     images: object,
@@ -261,6 +303,15 @@ def features(
     return found
 
 
+@checked(
+    net=network,
+    layer=optional(layer_name),
+    name=optional(text("a name of the data set")),
+    cache=optional(cache_place),
+    dtype=choice(("float16", "float32")),
+    batch=whole(1, 10_000, "how many images to compute at a time"),
+    progress=flag,
+)
 def feature_stream(
     net: Network,
     images: object,
@@ -321,9 +372,7 @@ def feature_stream(
     """
     where = net.layers[layer] if layer is not None else features_layer(net)
     source = images if isinstance(images, Images) else Images(images)
-    if dtype not in ("float16", "float32"):
-        raise SettingError(f"dtype is {dtype!r}; expected 'float16' or 'float32'.")
-    batch = checked_integer("batch", batch, 1, what="how many images at a time")
+    net.pixels_of(source[0])  # what is no image is refused before all of them are read
     network = network_digest(net, (where.name, net.scores.name))
     run = {
         "version": _VERSION, "network": network, "layer": where.path, "batch": batch, "count": len(source),

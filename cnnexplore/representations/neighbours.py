@@ -10,9 +10,11 @@ import torch
 from tqdm.auto import tqdm
 
 from .. import drawing
+from ..arguments import checked, checked_integer, flag, optional, whole
 from ..data.images import BATCH, Images, one_image
-from ..errors import LayerError, checked_integer
+from ..errors import LayerError
 from ..network import Network, features_layer
+from ..network.arguments import layer_name, network
 from ..results import Result, image_to_python, images_to_python
 
 if TYPE_CHECKING:
@@ -61,6 +63,12 @@ class Neighbours(Result):
         return drawing.picture_grid(pictures, titles, 1 + len(self.in_pixels), 1.3)
 
 
+@checked(
+    net=network,
+    layer=optional(layer_name),
+    batch=whole(1, 10_000, "how many images to compute at a time"),
+    progress=flag,
+)
 def neighbours(
     net: Network,
     image: object,

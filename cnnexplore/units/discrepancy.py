@@ -11,8 +11,9 @@ import torch
 from tqdm.auto import tqdm
 
 from .. import drawing
+from ..arguments import checked, checked_integer, flag, place, seed, several, whole
 from ..data.images import one_image
-from ..errors import SettingError, checked_integer
+from ..errors import SettingError
 from ..network import (
     Layer,
     Network,
@@ -22,6 +23,7 @@ from ..network import (
     resolve_units,
     unit_name,
 )
+from ..network.arguments import layer_name, network
 from ..results import Result, image_to_python, unit_to_python
 
 if TYPE_CHECKING:
@@ -80,8 +82,9 @@ class DiscrepancyMaps(Result):
         SettingError
             If the unit is none of `units`.
         """
+        unit = whole(0, what="the number of a unit")("unit", unit)
         if unit not in self.units:
-            raise SettingError(f"{unit!r} is none of the {len(self.units)} units here; name one of them.")
+            raise SettingError(f"unit {unit} is none of the {len(self.units)} units here; name one of them.")
         values = self.values[self.units.index(unit)]
         total, count = (np.zeros(self.size) for _ in range(2))
         for i, row in enumerate(self.start + self.stride * np.arange(values.shape[0])):
@@ -91,6 +94,7 @@ class DiscrepancyMaps(Result):
                 count[where] += 1
         return total / np.maximum(count, 1)
 
+    @checked(most=whole(0, 64, "how many units at most"))
     def plot(self, most: int = 8) -> Figure:
         """A matplotlib figure: the image, and the first units' maps over it.
 
@@ -105,6 +109,7 @@ class DiscrepancyMaps(Result):
         )
 
 
+@checked(net=network, layer=layer_name, start=whole(-4096, 0, "the first row and column"), seed=seed, progress=flag)
 def discrepancy_maps(
     net: Network,
     image: object,
@@ -179,16 +184,17 @@ def discrepancy_maps(
     height, width = x.shape[-2:]
     patch = checked_integer("patch", patch, 1, min(height, width), what="its side in pixels")
     stride = checked_integer("stride", stride, 1, patch, what="pixels, no more than the patch")
-    batch = checked_integer("batch", batch, 1, what="how many patches to compute at a time")
+    batch = checked_integer("batch", batch, 1, 10_000, what="how many patches to compute at a time")
     patched = PatchedActivations(net, x, where.name, (patch, patch), batch)
     base = as_maps(patched.base, where)
     chosen = torch.tensor(units, device=base.device)
     if positions is None:
         places = base[0, chosen].flatten(1).argmax(1)
     else:
-        if len(positions) != len(units):
-            raise SettingError(f"{len(positions)} positions were given for {len(units)} units; expected one for each.")
-        pairs = [resolve_position(where, position) for position in positions]
+        given = several(place, "one (row, column) for each unit")("positions", positions)
+        if len(given) != len(units):
+            raise SettingError(f"{len(given)} positions were given for {len(units)} units; expected one for each.")
+        pairs = [resolve_position(where, position) for position in given]
         places = torch.tensor([row * base.shape[3] + column for row, column in pairs], device=base.device)
     watched = torch.stack([places // base.shape[3], places % base.shape[3]], 1).cpu().numpy()
     rows, columns = np.arange(start, height, stride), np.arange(start, width, stride)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import drawing
+from ..arguments import checked, optional, whole
 from ..errors import LayerError, SettingError
 from ..network import Layer, Network, resolve_unit, resolve_units
+from ..network.arguments import layer_name, network
 from ..network.graph import Operation
 from ..results import Result, unit_to_python
 
@@ -87,6 +89,11 @@ class Filters(Result):
         most = float(np.abs(weights).max()) or 1.0
         return drawing.heat(weights, signed=True, span=(-most, most))
 
+    @checked(
+        columns=whole(1, 1000, "how many filters in a row"),
+        units=whole(1, 1000, "how many units"),
+        channels=whole(1, 1000, "how many channels"),
+    )
     def mosaic(self, columns: int = 16, units: int = 16, channels: int = 32) -> np.ndarray:
         """All filters in one picture, (H, W, 3) uint8, without titles.
 
@@ -116,6 +123,7 @@ class Filters(Result):
         return figure
 
 
+@checked(net=network, layer=optional(layer_name))
 def filters(net: Network, layer: str | None = None, unit: object = None) -> Filters:
     """The filters of a convolution: the weights that its forward pass applies.
 

@@ -9,8 +9,10 @@ import numpy as np
 import torch
 
 from .. import drawing
+from ..arguments import checked
 from ..data.images import one_image
 from ..network import Layer, Network, as_maps, layer_with_map, resolve_units, unit_name
+from ..network.arguments import layer_name, network
 from ..results import Result, image_to_python
 
 if TYPE_CHECKING:
@@ -84,6 +86,7 @@ class ActivationMaps(Result):
         return drawing.picture_grid(pictures, titles, 9, 1.05, f"{self.layer.name}, {self.layer.describe()}")
 
 
+@checked(net=network, layer=layer_name)
 def activation_maps(net: Network, image: object, layer: str) -> ActivationMaps:
     """Compute the activation maps of a layer for one image.
 

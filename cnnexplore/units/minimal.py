@@ -10,9 +10,11 @@ import torch
 from tqdm.auto import tqdm
 
 from .. import drawing
+from ..arguments import checked, checked_integer, flag
 from ..data.images import one_image
-from ..errors import NetworkError, checked_integer
+from ..errors import NetworkError
 from ..network import Network, class_score_layer, unit_name
+from ..network.arguments import network
 from ..results import Result, image_to_python
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ class MinimalImage(Result):
         return drawing.picture_grid([self.image, lines, self.minimal], titles, 3, 2.2, f"still {self.label}")
 
 
+@checked(net=network, progress=flag)
 def minimal_image(net: Network, image: object, *, segments: int = 40, progress: bool = True) -> MinimalImage:
     """Find a small part of an image that keeps its predicted class, greedily.
 

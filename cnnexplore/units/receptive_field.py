@@ -10,8 +10,10 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from .. import drawing
-from ..errors import SettingError, checked_integer
+from ..arguments import checked, checked_integer, flag, seed
+from ..errors import SettingError
 from ..network import Layer, Network, layer_with_map, resolve_unit, unit_name
+from ..network.arguments import layer_name, network
 from ..results import Result, unit_to_python
 from .discrepancy import DiscrepancyMaps, discrepancy_maps
 from .top import TopPatches, source_to_python, top_patches
@@ -71,6 +73,7 @@ class ReceptiveField(Result):
         return drawing.picture_grid(pictures, titles, 9, 1.2, title)
 
 
+@checked(net=network, layer=layer_name, seed=seed, progress=flag)
 def receptive_field(
     net: Network,
     layer: str,

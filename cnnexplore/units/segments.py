@@ -10,8 +10,10 @@ import numpy as np
 import torch
 
 from .. import drawing
-from ..errors import SettingError, checked_integer
+from ..arguments import checked, checked_integer, flag, fraction, instance, optional
+from ..errors import SettingError
 from ..network import Layer, Network, as_maps, layer_with_map, resolve_unit, unit_name
+from ..network.arguments import layer_name, network
 from ..results import Result, unit_to_python
 from .receptive_field import ReceptiveField, top_of_unit
 from .top import source_to_python
@@ -62,6 +64,12 @@ class UnitSegments(Result):
         return drawing.picture_grid(list(self.cutouts()), titles, 8, 1.3, title)
 
 
+@checked(
+    net=network,
+    layer=layer_name,
+    field=optional(instance(lambda: ReceptiveField, "what cx.receptive_field gives")),
+    progress=flag,
+)
 def unit_segments(
     net: Network,
     layer: str,
@@ -126,8 +134,9 @@ def unit_segments(
     where = layer_with_map(net, layer, "unit_segments")
     number = resolve_unit(net, where, unit)
     count = checked_integer("k", k, 1, what="how many images")
+    share = fraction("a share of the largest response, between 0 and 1")("share", share)
     if not 0 < share < 1:
-        raise SettingError(f"share is {share!r}; expected a share of the largest response, between 0 and 1.")
+        raise SettingError(f"share is {share:g}; expected a share of the largest response, between 0 and 1.")
     if field is not None and (field.layer != where or field.unit != number):
         raise SettingError(
             f"the field is of unit {field.unit} of {field.layer.name}; expected that of unit {number} of {where.name}."

@@ -12,9 +12,11 @@ import torch
 from tqdm.auto import tqdm
 
 from .. import drawing
+from ..arguments import checked, checked_integer, choice, flag, optional, whole
 from ..data.images import BATCH, Images
-from ..errors import SettingError, checked_integer
-from ..network import Layer, Network, as_maps, resolve_unit, resolve_units, unit_gradient, unit_name
+from ..errors import SettingError
+from ..network import RULES, Layer, Network, as_maps, resolve_unit, resolve_units, unit_gradient, unit_name
+from ..network.arguments import layer_name, network
 from ..results import Result, images_to_python, unit_to_python
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ class TopPatches(Result):
     seen: int = 0
     python: str = field(default="", repr=False)
 
+    @checked(k=optional(whole(1, what="how many responses")))
     def only(self, unit: int | str, k: int | None = None) -> TopPatches:
         """One unit's part.
 
@@ -148,6 +151,7 @@ class TopPatches(Result):
         """
         return _cut(self.pictures(unit), self.boxes(unit), self.net)
 
+    @checked(rule=choice(RULES))
     def projections(self, unit: int | str | None = None, rule: str = "deconvnet") -> np.ndarray:
         """The patterns in the patches that excited the unit, (k, h, w, 3) uint8; zero in middle grey.
 
@@ -176,6 +180,7 @@ class TopPatches(Result):
         patterns = back.flip(1) if self.net.pixels.order == "BGR" else back
         return _cut(drawing.signed_picture(patterns.float().cpu().numpy(), 0.999), self.boxes(unit), self.net)
 
+    @checked(rule=choice(RULES), most=whole(1, 64, "how many units at most"))
     def plot(self, rule: str = "deconvnet", most: int = 6) -> Figure:
         """A matplotlib figure: for each of the first units the patches, and below them their projections.
 
@@ -225,6 +230,7 @@ def _cut_one(pictures: np.ndarray, boxes: list[Box]) -> np.ndarray:
     return np.stack(out)
 
 
+@checked(net=network, layer=layer_name, progress=flag)
 def top_patches(
     net: Network,
     layer: str,
@@ -289,6 +295,7 @@ def top_patches(
     return replace(found, python=python)
 
 
+@checked(net=network, layer=layer_name)
 def top_stream(
     net: Network, layer: str, unit: object = None, images: object = None, *, k: int = 9, batch: int = BATCH
 ) -> Iterator[TopPatches]:
@@ -335,7 +342,7 @@ def top_stream(
     source = Images.of(net, images)
     units = resolve_units(net, where, unit)
     kept = checked_integer("k", k, 1, what="how many images to keep")
-    size = checked_integer("batch", batch, 1, what="how many images to compute at a time")
+    size = checked_integer("batch", batch, 1, high=10_000, what="how many images to compute at a time")
     chosen = torch.tensor(units, device=net.device)
     probe, best = net.probe(where.name), None
     for first, x in source.batches(net, size):
