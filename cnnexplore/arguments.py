@@ -247,12 +247,14 @@ def place(name: str, value: Any) -> tuple[int, int]:
     return numbers[0], numbers[1]
 
 
-def array(name: str, value: Any, what: str, most: int = 10_000_000) -> np.ndarray:
-    """Finite numbers as a float32 array, from a number, nested lists, an array or a tensor."""
+def array(
+    name: str, value: Any, what: str, most: int = 10_000_000, dtype: type[np.floating] = np.float32
+) -> np.ndarray:
+    """Finite numbers as an array, from a number, nested lists, an array or a tensor."""
     found = None
     try:
         if isinstance(value, torch.Tensor):
-            value = value.detach().cpu().float().numpy() if not value.is_complex() else None
+            value = value.detach().cpu().double().numpy() if not value.is_complex() else None
         if isinstance(value, (bool, int, float, list, tuple, range, np.ndarray, np.generic)):
             size = value.size if isinstance(value, np.ndarray) else len(value) if isinstance(value, Sequence) else 1
             found = np.asarray(value) if size <= most else None
@@ -261,7 +263,7 @@ def array(name: str, value: Any, what: str, most: int = 10_000_000) -> np.ndarra
     if found is None or found.dtype.kind not in "biuf" or found.size > most:
         raise SettingError(f"{name} is {brief_value(value)}; expected {what}.")
     with np.errstate(over="ignore"):
-        found = found.astype(np.float32)
+        found = found.astype(dtype)
     if not np.isfinite(found).all():
         raise SettingError(f"{name} has values that are not finite; expected {what}.")
     return found

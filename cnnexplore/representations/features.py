@@ -372,7 +372,8 @@ def feature_stream(
     """
     where = net.layers[layer] if layer is not None else features_layer(net)
     source = images if isinstance(images, Images) else Images(images)
-    net.pixels_of(source[0])  # what is no image is refused before all of them are read
+    if name is None:
+        net.pixels_of(source[0])  # what is no image is refused before all of them are read
     network = network_digest(net, (where.name, net.scores.name))
     run = {
         "version": _VERSION, "network": network, "layer": where.path, "batch": batch, "count": len(source),

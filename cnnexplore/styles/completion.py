@@ -9,8 +9,9 @@ from typing import Any, ClassVar, cast
 import numpy as np
 import torch
 
-from ..errors import SettingError
+from ..arguments import checked, choice, flag
 from ..network import Layer, Network, class_score_layer, resolve_unit, unit_name
+from ..preimage.arguments import RUN, M
 from ..preimage.losses import InnerProduct
 from ..preimage.priors import Scale, initial_noise
 from ..preimage.published import paper_jitter, paper_weight
@@ -25,6 +26,10 @@ from .pathway import as_pathway
 
 EDGE = 0.04  # width of the soft edge at the seam, as a part of the input's side
 INITS = ("surroundings", "noise", "image")
+
+
+_CHECKS = {name: check for name, check in RUN.items() if name not in ("layer", "priors")}
+_CHECKS |= {"init": choice(INITS), "M": M}
 
 
 def completion_weight(layer: Layer, masked: MaskedPhotograph) -> float:
@@ -143,6 +148,7 @@ class Completion(Run):
     _kind: ClassVar[type[PreImage]] = Completed
 
     @torch.inference_mode(False)
+    @checked(**_CHECKS)
     def __init__(
         self,
         net: Network,
@@ -165,8 +171,6 @@ class Completion(Run):
         schedule: dict[int, dict[str, float]] | None = None,
         settings: Settings | None = None,
     ):
-        if init not in INITS:
-            raise SettingError(f"init is {init!r}; expected one of {', '.join(map(repr, INITS))}.")
         where = class_score_layer(net)
         self.image, self.init = image, init
         self.masked = mask if isinstance(mask, MaskedPhotograph) else MaskedPhotograph(net, image, mask)
@@ -182,8 +186,6 @@ class Completion(Run):
         seeds = batch_seeds(seed, topics=len(pathways))
         self.M = M
         scale = response_scales(net, where.name, [self.unit], pathway) if M is None else torch.tensor([M])
-        if not bool((scale > 0).all()):
-            raise SettingError(f"M is {M!r}; expected the positive score that counts as a response of 1.")
         C = completion_weight(where, self.masked) if C is None else C
         jitter = paper_jitter(where) if jitter is None else jitter
         numbers = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter, "rate": rate}
@@ -261,6 +263,7 @@ class Completion(Run):
         step : int, optional
             After how many steps. Default: now.
         """
+        self._check_moment(image, item, step)
         more = {"target": repr(self.class_name if self.class_name in self.net.labels else self.unit)}
         if self.masked.to_python():
             more["mask"] = self.masked.to_python()
@@ -272,6 +275,7 @@ class Completion(Run):
         return python.replace("pathway=", "topic=")
 
 
+@checked(progress=flag)
 def complete(
     net: Network,
     image: Any,

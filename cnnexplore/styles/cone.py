@@ -6,11 +6,12 @@ import csv
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from ..arguments import checked, instance, number, place, plain_number, several, small_seed, whole
 from ..errors import LayerError, SettingError
 from ..network import Network
 from ..representations.features import Features
@@ -95,6 +96,20 @@ class Cone(Result):
             csv.writer(file).writerows([("scale", "share"), *self.share.items()])
 
 
+def _pairs(name: str, value: Any) -> int | list[tuple[int, int]]:
+    """How many pairs, or a list of pairs of indices."""
+    if plain_number(value) is not None or isinstance(value, (bool, np.bool_)):
+        return whole(1, 100_000, "how many pairs, or a list of pairs")(name, value)
+    return several(place, "how many pairs, or a list of pairs of indices of images")(name, value)
+
+
+@checked(
+    features=instance(lambda: Features, "what cx.features gives"),
+    pairs=_pairs,
+    scales=several(number(0, 1e9, "a lambda", above=True), "a list of numbers above 0", 1000),
+    steps=whole(1, 10_000, "how many mixtures of each pair"),
+    seed=small_seed,
+)
 def cone(
     features: Features,
     *,
@@ -143,15 +158,15 @@ def cone(
     """
     weight, bias = score_weights(features.net, features.layer.name)
     lambdas = np.asarray(scales, np.float64)
-    if lambdas.ndim != 1 or not len(lambdas) or not (lambdas > 0).all():
-        raise SettingError(f"scales are {lambdas.tolist()}; expected numbers above 0.")
-    if not isinstance(steps, (int, np.integer)) or steps < 1:
-        raise SettingError(f"steps is {steps!r}; expected how many mixtures of each pair, 1 or more.")
+    if not len(lambdas):
+        raise SettingError("scales is empty; expected numbers above 0.")
     alphas = np.linspace(0, 1, steps)
-    if isinstance(pairs, (int, np.integer)):
-        chosen = _draw_pairs(features, weight, bias, int(pairs), seed)
+    if isinstance(pairs, int):
+        chosen = _draw_pairs(features, weight, bias, pairs, seed)
     else:
         chosen = np.asarray(pairs, np.int64).reshape(-1, 2)
+        if chosen.max(initial=0) >= len(features):
+            raise SettingError(f"pairs has the image {chosen.max()}; there are images 0 to {len(features) - 1}.")
     first, second = (np.asarray(features[chosen[:, k]], np.float64) for k in (0, 1))
     classes = [(activations @ weight.T + bias).argmax(1) for activations in (first, second)]
     if not len(chosen) or (classes[0] != classes[1]).any():

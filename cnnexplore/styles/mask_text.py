@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import SettingError
+from ..errors import SettingError, brief_value
 
 _COMPRESSED = re.compile(r"(\d+(?:x\d+)*):(.+)", re.ASCII)
 _MOST = 2**26  # numbers in a mask; a text that claims more is a mistake or a decompression bomb
@@ -51,17 +51,21 @@ def text_to_mask(text: str, name: str) -> np.ndarray:
         return np.unpackbits(np.frombuffer(data, np.uint8), count=count).astype(bool).reshape(shape)
     except (ValueError, zlib.error) as error:
         raise SettingError(
-            f'{name} is the text {text[:20]!r}; expected rows of 0 and 1, such as "110 110 000", or the text that the '
-            "Python of a pathway or completion contains."
+            f"{name} is the text {brief_value(text[:40])}; expected rows of 0 and 1, such as '110 110 000', or the "
+            "text that the Python of a pathway or completion contains."
         ) from error
 
 
 def as_mask(value: Any, name: str) -> np.ndarray:
     """An array, tensor or nested list of true and false, or of 1 and 0, as bool. Raises SettingError."""
     try:
+        if isinstance(value, (range, dict, set)) or (isinstance(value, (list, tuple)) and len(value) > 100_000):
+            raise ValueError("no mask")
         array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+        if isinstance(value, (str, bytes)) or array.size > _MOST:
+            raise ValueError("no mask")
         right = array.dtype.kind in "biuf" and array.ndim in (1, 2, 3) and bool(np.isin(array, (0, 1)).all())
-    except (TypeError, ValueError):
+    except Exception:  # lists of unequal length, a tensor without numbers, or the user's own type
         right = False
     if not right or not array.size:
         raise SettingError(f"{name} is no mask; expected an array of true and false, or of 1 and 0, that is not empty.")

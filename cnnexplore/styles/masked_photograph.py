@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from ..errors import NetworkError, SettingError
+from ..arguments import plain_number
+from ..errors import NetworkError, SettingError, brief_value
 from ..network import Network, centre_crop, read_image
 from .mask_text import as_mask, is_mask_text, mask_to_text, text_to_mask
 from .salient import enlarge, salient_part
@@ -164,15 +165,19 @@ class MaskedPhotograph:
 
     def _read(self, mask: Any, size: tuple[int, int]) -> np.ndarray:
         """The mask in the photograph's pixels; keeps its Python."""
-        if isinstance(mask, (tuple, list)) and len(mask) == 4 and all(isinstance(v, (int, np.integer)) for v in mask):
-            return self._box([int(v) for v in mask], size)
+        corners = [plain_number(v) for v in mask] if isinstance(mask, (tuple, list)) and len(mask) == 4 else []
+        if corners and all(isinstance(v, int) for v in corners):
+            return self._box(corners, size)
         if isinstance(mask, str) and is_mask_text(mask):
             array = text_to_mask(mask, "mask")
         elif isinstance(mask, (str, os.PathLike, Image.Image)):
             array = read_image(mask).mean(0).numpy() > 127
         else:
-            array = np.asarray(mask.detach().cpu() if isinstance(mask, torch.Tensor) else mask)
-            array = array > 127 if array.dtype == np.uint8 and array.max(initial=0) > 1 else as_mask(array, "mask")
+            image = isinstance(mask, (np.ndarray, torch.Tensor)) and mask.dtype in (np.uint8, torch.uint8)
+            if image and mask.ndim == 2 and max(mask.shape) <= 100_000 and mask.max() > 1:
+                array = np.asarray(mask.cpu() if isinstance(mask, torch.Tensor) else mask) > 127
+            else:
+                array = as_mask(mask, "mask")
         if array.shape not in (size, self.net.size):
             raise SettingError(
                 f"mask has shape {array.shape}; expected that of the image, {size[0]} x {size[1]}, or of the input of "
@@ -181,12 +186,12 @@ class MaskedPhotograph:
         self._python = repr(mask_to_text(array))
         return array if array.shape == size else enlarge(array, self.part, size)
 
-    def _box(self, box: list[int], size: tuple[int, int]) -> np.ndarray:
+    def _box(self, box: list[Any], size: tuple[int, int]) -> np.ndarray:
         top, left, bottom, right = box
         if not (0 <= top < bottom <= size[0] and 0 <= left < right <= size[1]):
             raise SettingError(
-                f"the box {tuple(box)} is not within the image; expected (top, left, bottom, right) with 0 <= top < "
-                f"bottom <= {size[0]} and 0 <= left < right <= {size[1]}."
+                f"the box {brief_value(tuple(box))} is not within the image; expected (top, left, bottom, right) with "
+                f"0 <= top < bottom <= {size[0]} and 0 <= left < right <= {size[1]}."
             )
         mask = np.zeros(size, bool)
         mask[top:bottom, left:right] = True

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..arguments import checked, instance, several, small_seed, whole
 from ..errors import SettingError
 from ..representations.features import Features
 from ..results import Result
@@ -80,6 +81,12 @@ class TopicCurve(Result):
             csv.writer(file).writerows([("k", "error", "stability"), *rows])
 
 
+@checked(
+    features=instance(lambda: (Features, np.ndarray), "what cx.features gives"),
+    ks=several(whole(1, what="a number of topics"), "a list of numbers of topics"),
+    splits=whole(1, 1000, "how many halvings of the images"),
+    seed=small_seed,
+)
 def topic_curve(features: Features, ks: Sequence[int] = range(1, 9), *, splits: int = 3, seed: int = 0) -> TopicCurve:
     """Measure the error and stability of topics for several k, to choose k by.
 
@@ -121,12 +128,10 @@ def topic_curve(features: Features, ks: Sequence[int] = range(1, 9), *, splits: 
     """
     from scipy.optimize import linear_sum_assignment
 
-    activations, numbers = nonnegative(features), sorted(set(map(int, ks)))
+    activations, numbers = nonnegative(features), sorted(set(ks))
     most = min(len(activations) // 2, activations.shape[1])
     if not numbers or numbers[0] < 1 or numbers[-1] > most:
         raise SettingError(f"ks are {numbers}; expected numbers of topics, 1 to {most} for {len(activations)} images.")
-    if not isinstance(splits, (int, np.integer)) or splits < 1:
-        raise SettingError(f"splits is {splits!r}; expected how many halvings of the images, 1 or more.")
     errors, stabilities = np.zeros((2, len(numbers), splits))
     for split in range(splits):
         order = np.random.default_rng((seed, split)).permutation(len(activations))

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..arguments import checked, choice, flag, optional, place, several, whole
 from ..data import Images
-from ..errors import LayerError, NetworkError, SettingError
+from ..errors import LayerError, NetworkError, SettingError, brief_value
 from ..network import Layer, Network
+from ..network.arguments import layer_name, network
 from ..preimage.patch_prior import PatchPrior
-from ..representations.features import features
+from ..representations.features import cache_place, features
 from ..results import value_to_python
 from .near_duplicates import LEAST_CORRELATION, correlation, thumbnails
 from .patch_index import MatchedPatches, Norm, PatchIndex, dense_positions, no_norm, statistics
@@ -138,6 +140,14 @@ class PatchDatabase:
     >>> r = cx.invert(lenet, cx.digit(3), "conv2", patches=patches, init="patches", steps=3, progress=False)
     """
 
+    @checked(
+        net=network,
+        layer=optional(layer_name),
+        metric=choice(METRICS),
+        exclude=several(lambda name, value: value, "a list of images"),
+        cache=optional(cache_place),
+        progress=flag,
+    )
     def __init__(
         self,
         net: Network,
@@ -154,8 +164,6 @@ class PatchDatabase:
         count: int = 10,
         every: int = 20,
     ):
-        if metric not in METRICS:
-            raise SettingError(f"metric is {metric!r}; expected one of {', '.join(map(repr, METRICS))}.")
         given = {"k": k, "size": size, "stride": stride, "count": count, "every": every}
         self.net, self.matching = net, _changed(Matching(), given)
         self.images = Images.of(net, images)
@@ -265,11 +273,8 @@ class PatchDatabase:
         layer, k = self._with_layer(), self.matching.k if k is None else k
         usable = np.flatnonzero(self.not_duplicates(image))
         cells = self._known.shape[1]
-        if not isinstance(k, (int, np.integer)) or not 1 <= k <= len(usable) * cells:
-            raise SettingError(
-                f"k is {k!r}; expected how many activations, 1 to the {len(usable) * cells} of photographs that are no "
-                "near-duplicates of the image."
-            )
+        of = "how many activations of photographs that are no near-duplicates of the image"
+        k = whole(1, len(usable) * cells, of)("k", k)
         activation = self.net.activations(image, layer.name)[:1].float().cpu().numpy()
         known = self._known if len(usable) == len(self) else self._known[usable]
         search = NearestNeighbors(n_neighbors=int(k), algorithm="brute").fit(known.reshape(-1, known.shape[-1]))
@@ -340,6 +345,7 @@ class PatchDatabase:
         mean = mean.expand(-1, 3, -1, -1)  # also for a grey network
         return self.net.pixels.encode(mean).to(x)
 
+    @checked(side=optional(whole(1, 4096, "pixels")))
     def index(self, image: Any = None, *, norm: Norm | None = None, side: int | None = None) -> PatchIndex:
         """The patches that an estimate is matched with: those of an image's nearest activations, or all.
 
@@ -359,7 +365,7 @@ class PatchDatabase:
         """
         m = self.matching
         if image is None or self.layer is None:
-            side = side or self.matched_size
+            side = self.matched_size if side is None else side
             if side not in self._indices:
                 every = dense_positions(self.net.size, (side, side), 1)
                 each = max(1, min(len(every), MAX_PATCHES // len(self)))
@@ -377,6 +383,7 @@ class PatchDatabase:
             regions, m.stride, self.matched_size, norms=norms, origins=origins, position_cost=POSITION_COST
         )
 
+    @checked(size=place)
     def prior(self, size: tuple[int, int], image: torch.Tensor | None = None) -> PatchPrior:
         """The patch prior for a run.
 
@@ -387,6 +394,8 @@ class PatchDatabase:
         image : torch.Tensor, optional
             (N, C, H, W) in the network's units, the inverted images. Default: all patches are equal.
         """
+        if image is not None:
+            image = _images(image, self.net)
         m, norm = self.matching, None
         if image is not None and self.layer is not None:
             norm = no_norm(self.pictures.shape[-1])  # patches of near activations have the right colours
@@ -402,6 +411,14 @@ class PatchDatabase:
 
         matchers = [matcher(index) for index in found]
         return PatchPrior(matchers if len(found) > 1 else matchers[0], size, self.net.pixels, m.every, norm is not None)
+
+
+def _images(x: Any, net: Network) -> torch.Tensor:
+    """x (N, C, H, W) in the network's units, checked. Raises SettingError."""
+    fits = isinstance(x, torch.Tensor) and x.ndim == 4 and x.shape[1:] == (net.pixels.channels, *net.size)
+    if not fits or not len(x) or x.is_complex() or x.is_meta or x.layout != torch.strided or not x.isfinite().all():
+        raise SettingError(f"image is {brief_value(x)}; expected what net.pixels_of gives, finite numbers.")
+    return x
 
 
 def as_pictures(net: Network, x: torch.Tensor) -> np.ndarray:
@@ -452,12 +469,11 @@ def _by_position(activations: np.ndarray) -> np.ndarray:
 def _changed(before: Matching, changes: dict[str, Any]) -> Matching:
     """A matching with other settings. Raises SettingError."""
     known = {f.name for f in fields(Matching)}
-    for name, value in changes.items():
+    for name in changes:
         if name not in known:
             raise SettingError(f"a patch database has no setting {name!r}; it has {', '.join(sorted(known))}.")
-        if not (name == "size" and value is None) and (not isinstance(value, (int, np.integer)) or value < 1):
-            raise SettingError(f"{name} is {value!r}; expected a whole number, 1 or more.")
-    numbers: dict[str, Any] = {name: value if value is None else int(value) for name, value in changes.items()}
+    count = whole(1, 1_000_000)
+    numbers = {name: (optional(count) if name == "size" else count)(name, value) for name, value in changes.items()}
     return replace(before, **numbers)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from ..errors import ImageError, SettingError
+from ..arguments import Check, array, checked, flag, number, place, plain_number, several, whole
+from ..errors import ImageError, SettingError, brief_value
 from ..preimage.patch_prior import DEVIATION
 
 Norm = tuple[np.ndarray, np.ndarray]  # mean and standard deviation of each channel
@@ -50,6 +52,37 @@ def cut(picture: np.ndarray, positions: np.ndarray, patch: tuple[int, int]) -> n
     """The patches of (H, W, C) with their top left corners at `positions` (K, 2): (K, h, w, C)."""
     windows = np.lib.stride_tricks.sliding_window_view(picture, patch, (0, 1))
     return np.moveaxis(windows[positions[:, 0], positions[:, 1]], 1, -1)
+
+
+def _picture(name: str, value: Any) -> np.ndarray:
+    found = array(name, value, "a picture of H x W x C finite numbers")
+    if found.ndim != 3 or not found.size:
+        raise ImageError(f"{name} is {brief_value(value)}; expected a picture of H x W x C finite numbers.")
+    return found
+
+
+def _norm_of(channels: int) -> Check:
+    def check(name: str, value: Any) -> Norm:
+        found = array(
+            name, list(value) if isinstance(value, tuple) else value, f"(mean, deviation) of {channels} channels"
+        )
+        if found.shape != (2, channels) or found[1].min() <= 0:
+            raise SettingError(f"{name} is {brief_value(value)}; expected (mean, deviation) of {channels} channels.")
+        return found[0], found[1]
+
+    return check
+
+
+def _corners(value: Any, shape: tuple[int, ...], patch: tuple[int, int]) -> np.ndarray:
+    """Top left corners of patches inside a picture, (K, 2) int."""
+    found = array("positions", value, "top left corners of patches, K x 2 whole numbers")
+    found = found if found.size else found.reshape(-1, 2)
+    most = np.subtract(shape[:2], patch)
+    if found.ndim != 2 or found.shape[1] != 2 or (found != found.round()).any() or ((found < 0) | (found > most)).any():
+        raise SettingError(
+            f"positions is {brief_value(value)}; expected K x 2 corners from 0, 0 to {most[0]}, {most[1]}."
+        )
+    return found.astype(int)
 
 
 @dataclass(frozen=True)
@@ -127,6 +160,12 @@ class PatchIndex:
     (48, 48, 3)
     """
 
+    @checked(
+        pictures=several(_picture, "a list of pictures"),
+        position_cost=number(0, 1e6, "the cost of a match that is one patch away"),
+        components=whole(1),
+        rerank=whole(1),
+    )
     def __init__(
         self,
         pictures: Sequence[np.ndarray],
@@ -139,27 +178,38 @@ class PatchIndex:
         components: int = 64,
         rerank: int = 8,
     ):
-        rows, columns = (size, size) if isinstance(size, (int, np.integer)) else tuple(size)
-        self.size = (int(rows), int(columns))
+        one = plain_number(size)
+        self.size = place("size", size if one is None else (one, one))
         if min(self.size) < 1:
-            raise SettingError(f"size is {size!r}; expected rows and columns of a patch, 1 or more.")
-        for name, value in (("components", components), ("rerank", rerank)):
-            if not isinstance(value, (int, np.integer)) or value < 1:
-                raise SettingError(f"{name} is {value!r}; expected a whole number, 1 or more.")
+            raise SettingError(f"size is {brief_value(size)}; expected rows and columns of a patch, 1 or more.")
         if not len(pictures):
             raise ImageError("there are no pictures to take patches from; give at least one.")
+        channels = pictures[0].shape[2]
+        if any(picture.shape[2] != channels for picture in pictures):
+            raise ImageError("the pictures have different numbers of channels; give all of one kind.")
+        if norms is not None:
+            norms = several(_norm_of(channels), "one (mean, deviation) for each picture")("norms", norms)
+            if len(norms) != len(pictures):
+                raise SettingError(f"{len(norms)} norms were given for {len(pictures)} pictures; expected as many.")
         norms = [statistics(p) for p in pictures] if norms is None else norms
         self.pictures = [(np.asarray(p, np.float32) - m) / d for p, (m, d) in zip(pictures, norms, strict=True)]
         self._means, self._deviations = (np.stack(part).astype(np.float32) for part in zip(*norms, strict=True))
-        if isinstance(positions, (int, np.integer)):
-            if positions < 1:
-                raise SettingError(f"positions is {positions!r}; expected a number of pixels, 1 or more.")
-            positions = [dense_positions(p.shape[:2], self.size, int(positions)) for p in self.pictures]
+        if not isinstance(positions, (list, tuple)):
+            stride = whole(1, what="a number of pixels, or a list of corners")("positions", positions)
+            positions = [dense_positions(p.shape[:2], self.size, stride) for p in self.pictures]
+        else:
+            if len(positions) != len(self.pictures):
+                raise SettingError(f"{len(positions)} positions were given for {len(self.pictures)} pictures.")
+            positions = [_corners(one, p.shape, self.size) for one, p in zip(positions, self.pictures, strict=True)]
         self._source = np.repeat(np.arange(len(positions)), [len(p) for p in positions])
         self._inside = np.concatenate([np.asarray(p, int).reshape(-1, 2) for p in positions])
         if not len(self._inside):
             raise ImageError("there are no patches; give at least one position.")
-        self.positions = self._inside + (0 if origins is None else np.asarray(origins)[self._source])
+        if origins is not None:
+            origins = array("origins", origins, f"{len(self.pictures)} x 2 positions").astype(int)
+            if origins.shape != (len(self.pictures), 2):
+                raise SettingError(f"origins has shape {origins.shape}; expected {len(self.pictures)} x 2 positions.")
+        self.positions = self._inside + (0 if origins is None else origins[self._source])
         self.rerank = min(int(rerank), len(self))
         self._position_scale = np.float32(np.sqrt(position_cost * self._numbers / np.mean(np.square(self.size))))
         self._fit(int(components))
@@ -175,6 +225,7 @@ class PatchIndex:
         """How many numbers a patch has."""
         return self.size[0] * self.size[1] * self.pictures[0].shape[-1]
 
+    @checked(original_colours=flag)
     def patches(self, indices: np.ndarray, *, original_colours: bool = False) -> np.ndarray:
         """The patches with these numbers, (K, h, w, C) float32.
 
@@ -185,7 +236,12 @@ class PatchIndex:
         original_colours : bool
             Give them in 0..255 as in their pictures. Default: normalised.
         """
+        indices = array("indices", indices, "numbers of patches", dtype=np.float64).astype(int)
+        if indices.ndim != 1 or indices.min(initial=0) < 0 or indices.max(initial=0) >= len(self):
+            raise SettingError(f"indices has numbers that are none of patches; expected 0 to {len(self) - 1}.")
         out = np.empty((len(indices), *self.size, self.pictures[0].shape[-1]), np.float32)
+        if not len(indices):
+            return out
         sources = self._source[indices]
         order = np.argsort(sources, kind="stable")
         for part in np.split(order, np.flatnonzero(np.diff(sources[order])) + 1):
@@ -244,8 +300,11 @@ class PatchIndex:
         SettingError
             If `count` is more than the patches of the index.
         """
-        if not 1 <= count <= len(self):
-            raise SettingError(f"count is {count!r}; expected how many nearest patches, 1 to {len(self)}.")
+        count = whole(1, len(self), "how many nearest patches")("count", count)
+        picture = self._picture("picture", picture)
+        positions = _corners(positions, picture.shape, self.size)
+        if not len(positions):
+            raise SettingError("positions is empty; expected the corner of one patch or more.")
         compared = max(self.rerank, count)
         indices, distances = [], []
         for some in np.array_split(positions, -(-len(positions) * self._numbers * (compared + 1) // _CHUNK)):
@@ -260,6 +319,16 @@ class PatchIndex:
             distances.append(np.take_along_axis(square, order, 1))
         return np.concatenate(indices), np.concatenate(distances)
 
+    def _picture(self, name: str, value: Any) -> np.ndarray:
+        """A picture (H, W, C) as float32, of the patches' number of channels."""
+        picture = _picture(name, value)
+        if picture.shape[2] != self.pictures[0].shape[-1]:
+            raise ImageError(
+                f"the picture has {picture.shape[2]} channels; expected {self.pictures[0].shape[-1]}, as the patches."
+            )
+        return picture
+
+    @checked(stride=whole(1, what="pixels"), original_colours=flag)
     def match(
         self,
         picture: np.ndarray,
@@ -296,12 +365,9 @@ class PatchIndex:
         ImageError
             If the picture has another number of channels.
         """
-        mean, deviation = statistics(picture) if norm is None else norm
-        picture = (np.asarray(picture, np.float32) - mean) / deviation
-        if picture.shape[-1] != self.pictures[0].shape[-1]:
-            raise ImageError(
-                f"the picture has {picture.shape[-1]} channels; expected {self.pictures[0].shape[-1]}, as the patches."
-            )
+        picture = self._picture("picture", picture)
+        mean, deviation = statistics(picture) if norm is None else _norm_of(picture.shape[2])("norm", norm)
+        picture = (picture - mean) / deviation
         height, width = picture.shape[:2]
         positions = dense_positions((height, width), self.size, stride)
         indices, distance = self.nearest(picture, positions, count)

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..errors import SettingError
+from ..arguments import array, checked, flag, number, seed, whole
+from ..errors import ExploreError, SettingError, brief
 from ..network import Network
+from ..network.arguments import network
 from ..preimage import masks as named_masks
 from ..preimage.published import paper_weight
 from ..results import image_to_python
@@ -57,6 +59,7 @@ class Pathway:
     >>> r = cx.maximize(net, net.scores.name, "church", pathway=pathway, M=10, steps=3, progress=False)
     """
 
+    @checked(relu=flag)
     def __init__(self, m5: Any = None, m6: Any = None, m7: Any = None, *, relu: bool = False):
         self.relu = bool(relu)
         self._parts: dict[str, list[Callable[[Network], torch.Tensor]]] = {}
@@ -108,6 +111,7 @@ class Pathway:
         """
         return masked_passes(net, layer, [ReluMasks() if one is None else one.masks(net) for one in pathways])
 
+    @checked(net=network)
     def masks(self, net: Network) -> ReluMasks:
         """The masks for a network.
 
@@ -136,6 +140,11 @@ class Pathway:
         return ReluMasks(found.get("m5"), found.get("m6"), found.get("m7"), self.relu)
 
     @classmethod
+    @checked(
+        row=whole(0, what="a row"),
+        column=whole(0, what="a column"),
+        k=whole(1, what="how many rows and columns are open"),
+    )
     def location(cls, row: int, column: int, k: int = 3) -> Pathway:
         """Open only k x k positions of pool5 (section 4.1).
 
@@ -146,7 +155,6 @@ class Pathway:
         k : int
             Rows and columns that are open.
         """
-        row, column, k = (int(v) if isinstance(v, np.integer) else v for v in (row, column, k))
         python = f"cx.Pathway.location({row!r}, {column!r}, {k!r})"
         return _build({"m5": [_Window(named_masks.window(row, column, row + k, column + k))]}, False, python)
 
@@ -162,6 +170,7 @@ class Pathway:
         return cls(m7=getattr(topic, "mask", topic))
 
     @classmethod
+    @checked(seed=seed, keep=number(0, 1, "which part of the units to keep", above=True), relu=flag)
     def ensemble(cls, seed: int = 0, keep: float = 0.5, *, relu: bool = False) -> Pathway:
         """Open random units of fc6 and fc7: one of the networks that dropout trains (section 4.3).
 
@@ -176,16 +185,13 @@ class Pathway:
         relu : bool
             Keep the ReLUs in force.
         """
-        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-            raise SettingError(f"seed is {seed!r}; expected a whole number, 0 or more.")
-        if isinstance(keep, bool) or not isinstance(keep, (int, float, np.number)) or not 0 < keep <= 1:
-            raise SettingError(f"keep is {keep!r}; expected which part of the units to keep, above 0 and at most 1.")
         keep = float(keep)
         arguments = [repr(int(seed)), *([f"keep={keep!r}"] if keep != 0.5 else []), *(["relu=True"] if relu else [])]
         parts = {name: [_Random(name, int(seed), keep)] for name in ("m6", "m7")}
         return _build(parts, relu, f"cx.Pathway.ensemble({', '.join(arguments)})")
 
     @classmethod
+    @checked(depth=whole(1, 3, "1 for m7, 2 for m6 and m7, 3 for m5, m6 and m7"), relu=flag)
     def of(cls, image: Any, depth: int = 3, *, relu: bool = False) -> Pathway:
         """Open what an image itself opens, its hierarchical binary code (section 4.4).
 
@@ -198,8 +204,6 @@ class Pathway:
         relu : bool
             Keep the ReLUs in force.
         """
-        if depth not in _DEPTHS or isinstance(depth, bool):
-            raise SettingError(f"depth is {depth!r}; expected 1 for m7, 2 for m6 and m7, 3 for m5, m6 and m7.")
         parts = {name: [_OfImage(name, image)] for name in _DEPTHS[depth]}
         more = ", relu=True" if relu else ""
         return _build(parts, relu, f"cx.Pathway.of({image_to_python(image)}, {int(depth)}{more})")
@@ -274,7 +278,7 @@ class _Shaped:
             found = torch.from_numpy(self.mask.array)
             fits = found.shape in (shape, shape[1:])
         else:
-            found = torch.as_tensor(np.asarray(self.mask(shape)) != 0)
+            found = torch.from_numpy(_computed(self.name, self.mask, shape))
             fits = found.dim() == len(shape)
         if not fits:
             wanted = " x ".join(map(str, shape))
@@ -282,6 +286,17 @@ class _Shaped:
             given = " x ".join(map(str, found.shape))
             raise SettingError(f"{self.name} is a mask of {given}; that of {net.name} is {either}.")
         return found.expand(shape)
+
+
+def _computed(name: str, mask: Callable[[tuple[int, ...]], Any], shape: tuple[int, ...]) -> np.ndarray:
+    """What a mask that is a function gives for a shape, as bool."""
+    try:
+        value = mask(shape)
+    except ExploreError:
+        raise
+    except Exception as error:  # the user's own function
+        raise SettingError(f"{name} raised {type(error).__name__}: {brief(error)}.") from error
+    return array(f"what {name} gives", value, f"numbers that broadcast to {' x '.join(map(str, shape))}") != 0
 
 
 @dataclass(frozen=True)

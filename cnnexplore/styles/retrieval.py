@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from .. import drawing
+from ..arguments import checked, instance, number, optional, plain_number, whole
 from ..errors import SettingError
 from ..representations.features import Features
 from ..results import Result, image_to_python
@@ -60,6 +62,11 @@ class Retrieved(Result):
         return drawing.picture_grid(list(self.pictures(_TILE)), [f"{value:.2f}" for value in self.similarity], 9, 1.0)
 
 
+@checked(
+    topics=instance(lambda: Topics, "what cx.topics gives"),
+    k=whole(1, what="how many images"),
+    features=optional(instance(lambda: Features, "what cx.features gives")),
+)
 def retrieve(topics: Topics, query: Any, *, k: int = 9, features: Features | None = None) -> Retrieved:
     """Find the k images that are nearest to a style, by the cosine between their activations and the style's.
 
@@ -106,8 +113,6 @@ def retrieve(topics: Topics, query: Any, *, k: int = 9, features: Features | Non
             f"the features have {where.shape[1]} units and the topics {topics.components.shape[1]}; take features of "
             "the layer that the topics were found at."
         )
-    if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or k < 1:
-        raise SettingError(f"k is {k!r}; expected how many images, 1 or more.")
     weights = _weights(topics, query)
     style = weights.astype(np.float64) @ topics.components
     if not style.any():
@@ -128,14 +133,17 @@ def _weights(topics: Topics, query: Any) -> np.ndarray:
     """A query as one weight per topic. Raises SettingError."""
     count = len(topics)
     weights = np.zeros(count, np.float32)
-    if isinstance(query, (int, np.integer)) and not isinstance(query, bool):
-        weights[topics.number_of(int(query))] = 1
+    if _is_number(query):
+        weights[topics.number_of(query)] = 1
         return weights
+    share = number(0, what="the weight of a topic")
     if isinstance(query, Mapping):
         for topic, weight in query.items():
-            weights[topics.number_of(topic)] = weight
+            weights[topics.number_of(topic)] = share("a weight of the query", weight)
     elif _is_weights(query):
-        weights = np.asarray(query, np.float32)
+        if len(query) != count:
+            raise SettingError(f"the query has {len(query)} weights; expected {count}, one for each topic.")
+        weights = np.array([share("a weight of the query", weight) for weight in query], np.float32)
     else:
         activation = topics.features.net.activations(query, topics.features.layer.name)
         weights = topics.transform(activation.float().flatten(1).cpu().numpy()[:1])[0]
@@ -148,14 +156,19 @@ def _weights(topics: Topics, query: Any) -> np.ndarray:
 
 def _is_weights(query: Any) -> bool:
     """Whether a query is a sequence of numbers; an image is not."""
-    if isinstance(query, (str, bytes)) or np.ndim(query) != 1:
-        return False
-    return all(isinstance(value, (int, float, np.number)) for value in query)
+    if isinstance(query, (np.ndarray, torch.Tensor)):
+        return query.ndim == 1
+    return isinstance(query, (list, tuple, range)) and all(plain_number(value) is not None for value in query[:100])
+
+
+def _is_number(query: Any) -> bool:
+    """Whether a query is a single number; an image is not."""
+    return isinstance(query, (bool, np.bool_)) or plain_number(query) is not None
 
 
 def _python(topics: Topics, query: Any, k: int, features: Features | None) -> str:
     """The Python of a retrieval."""
-    if isinstance(query, (int, np.integer)):
+    if _is_number(query):
         asked = repr(int(query))
     elif isinstance(query, Mapping):
         asked = repr({int(topic): float(weight) for topic, weight in query.items()})

@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import checked, fraction
 from ..errors import SettingError
 from ..network import Network, centre_crop, class_score_layer, resolve_unit, unit_gradient
+from ..network.arguments import network
 
 
+@checked(net=network, area=fraction("which part of the image to mark, between 0 and 1"))
 def salient_part(net: Network, image: Any, target: int | str | None = None, *, area: float = 0.12) -> np.ndarray:
     """Find the part of an image that a class depends on most, as one region without holes.
 
@@ -52,8 +55,8 @@ def salient_part(net: Network, image: Any, target: int | str | None = None, *, a
     from scipy.ndimage import binary_fill_holes, gaussian_filter, label
     from skimage.morphology import closing, disk
 
-    if isinstance(area, bool) or not isinstance(area, (int, float, np.number)) or not 0 < area < 1:
-        raise SettingError(f"area is {area!r}; expected which part of the image to mark, between 0 and 1.")
+    if not 0 < area < 1:
+        raise SettingError(f"area is {area}; expected which part of the image to mark, between 0 and 1.")
     if isinstance(image, (list, tuple)):
         raise SettingError("a list of images was given; expected one.")
     rgb = net.pixels.read(image)

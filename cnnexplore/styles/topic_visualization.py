@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import checked, flag, instance, seeds
 from ..errors import SettingError
 from ..preimage import PreImage, maximize
 from ..representations.features import Features
@@ -14,6 +15,7 @@ from .pathway import Pathway
 from .topics import DISTINCT, THRESHOLD, Topics
 
 
+@checked(topics=instance(lambda: Topics, "what cx.topics gives"), seed=seeds, progress=flag)
 def visualize_topic(
     topics: Topics,
     topic: int,

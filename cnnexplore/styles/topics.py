@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import drawing
+from ..arguments import array, checked, checked_integer, fraction, instance, number, optional, small_seed, whole
 from ..errors import SettingError
 from ..representations.features import Features
 from ..results import Result
@@ -99,7 +100,7 @@ class Topics(Result):
         SettingError
             If there is no such topic.
         """
-        topic = self.number_of(topic)
+        topic, k = self.number_of(topic), optional(whole(1, what="how many images"))("k", k)
         candidates = np.flatnonzero(self.assignment == topic) if k is None else np.arange(len(self.weights))
         order = np.lexsort((-self.weights[candidates, topic], -self.shares[candidates, topic].round(6)))
         return candidates[order][:k]
@@ -154,6 +155,8 @@ class Topics(Result):
         SettingError
             If there is no such topic.
         """
+        threshold = fraction("a share of the largest entry, 0 to below 1")("threshold", threshold)
+        distinct = number(0, what="how many times any other topic")("distinct", distinct)
         try:
             return self.mask(topic, threshold, distinct)
         except SettingError:
@@ -201,7 +204,8 @@ class Topics(Result):
         """
         from scipy.optimize import nnls
 
-        rows = np.maximum(np.asarray(activations, np.float64), 0)
+        count = self.components.shape[1]
+        rows = np.maximum(array("activations", activations, f"n x {count} finite numbers").astype(np.float64), 0)
         if rows.ndim != 2 or rows.shape[1] != self.components.shape[1]:
             raise SettingError(
                 f"activations of shape {rows.shape} do not fit topics of {self.components.shape[1]} units."
@@ -209,6 +213,7 @@ class Topics(Result):
         basis = self.components.T.astype(np.float64)
         return np.stack([nnls(basis, row)[0] for row in rows]).astype(np.float32)
 
+    @checked(k=whole(1, 100, "images in a row"))
     def plot(self, k: int = 8) -> Figure:
         """A matplotlib figure with a row of images for each topic.
 
@@ -237,17 +242,15 @@ class Topics(Result):
         SettingError
             If there is no such topic.
         """
-        if not isinstance(topic, (int, np.integer)) or isinstance(topic, bool) or not 0 <= topic < len(self):
-            raise SettingError(f"topic is {topic!r}; there are topics 0 to {len(self) - 1}.")
-        return int(topic)
+        return whole(0, len(self) - 1, "the number of a topic")("topic", topic)
 
 
 def topic_mask(component: np.ndarray, others: np.ndarray, threshold: float, distinct: float) -> np.ndarray:
     """The mask of `Topics.mask` from a component and the largest entries of others. Raises SettingError."""
-    if not 0 <= threshold < 1:
-        raise SettingError(f"threshold is {threshold!r}; expected a share of the largest entry, 0 to below 1.")
-    if not 0 <= distinct < np.inf:
-        raise SettingError(f"distinct is {distinct!r}; expected how many times any other topic, 0 or more.")
+    threshold = fraction("a share of the largest entry, 0 to below 1")("threshold", threshold)
+    if threshold == 1:
+        raise SettingError("threshold is 1; expected a share of the largest entry, 0 to below 1.")
+    distinct = number(0, what="how many times any other topic")("distinct", distinct)
     if not component.any():
         raise SettingError("the topic has no units: fewer topics describe these images as well; lower k.")
     mask = (component > threshold * component.max()) & (component >= distinct * others)
@@ -303,6 +306,7 @@ class Topic:
         return self.topics.images(self.number, k)
 
 
+@checked(features=instance(lambda: (Features, np.ndarray), "what cx.features gives"), seed=small_seed)
 def topics(features: Features, k: int, *, seed: int = 0) -> Topics:
     """Find the topics of a class by non-negative matrix factorisation of its images' activations.
 
@@ -343,9 +347,7 @@ def topics(features: Features, k: int, *, seed: int = 0) -> Topics:
     5
     """
     activations = nonnegative(features)
-    most = min(activations.shape)
-    if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or not 1 <= k <= most:
-        raise SettingError(f"k is {k!r}; expected how many topics, 1 to {most} for {len(activations)} images.")
+    k = checked_integer("k", k, 1, min(activations.shape), what=f"how many topics of {len(activations)} images")
     weights, components, error = factorize(activations, int(k), seed)
     length = np.linalg.norm(components, axis=1)
     weights, components = weights * length, components / np.maximum(length, 1e-12)[:, None]
@@ -356,6 +358,8 @@ def topics(features: Features, k: int, *, seed: int = 0) -> Topics:
 
 def nonnegative(features: ArrayLike) -> np.ndarray:
     """Activations (N, D) as float32, negative ones as 0. Raises SettingError if they are all 0 or not (N, D)."""
+    if not isinstance(features, Features):
+        features = array("features", features, "what cx.features gives, or an array (images, units)", 10**9)
     activations = np.maximum(np.asarray(features, np.float32), 0)
     if activations.ndim != 2 or not activations.size:
         raise SettingError(f"features have the shape {activations.shape}; expected (images, units), one image or more.")
