@@ -72,6 +72,8 @@ def figure(
     An interrupted table is resumed when the same command is given again.
     """
     from . import figures, zoo
+    from .arguments import output
+    from .results import FORMATS
 
     if name is None:
         known = figures.names()
@@ -80,6 +82,8 @@ def figure(
         return
     table = ".table" in name
     out = out or Path(f"{name}.{'csv' if table else 'png'}")
+    figures.find(name)
+    out = output(FORMATS | {".csv"} if table else FORMATS)("--out", out)
     options: dict[str, Any] = {}
     if steps is not None:
         options["steps"] = steps

@@ -5,16 +5,35 @@ from __future__ import annotations
 import io
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from .errors import SettingError
+from .arguments import output
+from .errors import SettingError, brief, brief_value
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+FORMATS = {".png", ".pdf", ".svg", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+"""The suffixes of files that a picture can be written to."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """A context in which a file is written; a file that cannot be written raises SettingError."""
+    try:
+        yield
+    except OSError as error:
+        raise SettingError(
+            f"{brief_value(str(path))} cannot be written ({brief(error)}); give another path."
+        ) from error
 
 
 def png(picture: np.ndarray, python: str = "", scale: int = 1) -> bytes:
@@ -109,24 +128,21 @@ class Result(ABC):
         ----------
         path : str or os.PathLike
             A name that ends in .png (the Python is inside, in the text chunk "cnnexplore"), .pdf or .svg (the figure),
-            or in another suffix of an image format.
+            or in .jpg, .webp, .bmp, .gif or .tif.
 
         Raises
         ------
         SettingError
-            If the suffix is none of an image format.
+            If the suffix is none of these, or the file cannot be written.
         """
-        name = os.fspath(path)
-        suffix = os.path.splitext(name)[1].lower()
-        if suffix == ".png":
-            with open(path, "wb") as file:
-                file.write(png(self.picture, self.to_python()))
-        elif suffix in (".pdf", ".svg"):
-            self.plot().savefig(path)
-        elif suffix in Image.registered_extensions():
-            Image.fromarray(self.picture).save(path)
-        else:
-            raise SettingError(f"{name!r} has no suffix of an image format; end it in .png, .pdf or .svg.")
+        place = output(FORMATS)("path", path)
+        with writing(place):
+            if place.suffix.lower() == ".png":
+                place.write_bytes(png(self.picture, self.to_python()))
+            elif place.suffix.lower() in (".pdf", ".svg"):
+                self.plot().savefig(place)
+            else:
+                Image.fromarray(self.picture).save(place)
 
     def _repr_png_(self) -> bytes:
         """What a notebook shows; small pictures are enlarged by a whole factor."""

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ..arguments import checked
+from ..arguments import path as a_path
 from ..errors import ImageError, brief
 from ..network import read_image
 from ..network.image_file import image_files
@@ -17,6 +19,7 @@ _LARGEST = 16_000_000  # bytes of a text file
 _FARTHEST = 10  # of a corner from the image, in widths and heights
 
 
+@checked(folder=a_path("a folder with images/, labels/ and classes.txt"))
 def annotated(folder: str | os.PathLike[str]) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
     """Read photographs with a mask for every class in them.
 

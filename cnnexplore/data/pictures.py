@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from .. import world
-from ..errors import ImageError
+from ..arguments import checked, flag, optional, path, plain_number
+from ..errors import ImageError, brief_value
 from ..network import Network
 
 # The photographs in scikit-image's wheel; it downloads its others at their first use.
@@ -63,10 +64,10 @@ def photograph(name: str) -> np.ndarray:
     """
     from skimage import data, io, util
 
-    if name not in _PHOTOGRAPHS:
-        close = difflib.get_close_matches(str(name), _PHOTOGRAPHS, 1, 0.4)
+    if not isinstance(name, str) or name not in _PHOTOGRAPHS:
+        close = difflib.get_close_matches(brief_value(name).strip("'"), _PHOTOGRAPHS, 1, 0.4)
         hint = f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(_PHOTOGRAPHS)}."
-        raise ImageError(f"there is no photograph named {name!r}; {hint}")
+        raise ImageError(f"there is no photograph named {brief_value(name)}; {hint}")
     file = _PHOTOGRAPHS[name]
     if file == "motorcycle_left":  # scikit-image loads only the stereo pair
         from importlib import resources
@@ -78,6 +79,7 @@ def photograph(name: str) -> np.ndarray:
     return np.repeat(picture[..., None], 3, -1) if picture.ndim == 2 else picture[..., :3]
 
 
+@checked(folder=optional(path("the folder that holds MNIST")), train=flag)
 def digits(folder: str | os.PathLike[str] | None = None, train: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Load handwritten digits.
 
@@ -163,10 +165,14 @@ def digit(value: int, which: int = 0) -> np.ndarray:
     from skimage.transform import resize
 
     digits = _small_digits()
-    chosen = np.flatnonzero(digits.target == value)
-    if not len(chosen) or not 0 <= which < len(chosen):
-        raise ImageError(f"there is no digit {value!r} number {which!r}; expected 0 to 9, and number 0 to about 170.")
-    small = digits.images[chosen[which]] / 16
+    wanted, number = plain_number(value), plain_number(which)
+    chosen = np.flatnonzero(digits.target == (wanted if isinstance(wanted, int) else -1))
+    if not isinstance(number, int) or not 0 <= number < len(chosen):
+        raise ImageError(
+            f"there is no digit {brief_value(value)} number {brief_value(which)}; expected 0 to 9, and number 0 to "
+            "about 170."
+        )
+    small = digits.images[chosen[number]] / 16
     out = np.zeros((28, 28))
     out[4:24, 4:24] = np.clip(resize(small, (20, 20), order=3), 0, 1)
     # more contrast: enlarging made the edges of the strokes grey

@@ -15,9 +15,13 @@ import torch
 from tqdm.auto import tqdm
 
 from .. import world
+from ..arguments import checked, flag, optional, output, whole
+from ..arguments import seed as any_seed
 from ..attribution.attribute import attribute
-from ..errors import NetworkError, SettingError, brief
+from ..errors import NetworkError, SettingError, brief, brief_value
 from ..network import Network, crop_and_resize
+from ..network.arguments import network
+from ..results import writing
 from . import measures
 
 Row = tuple[tuple[float, float], ...]  # (mean, standard error) by column
@@ -114,9 +118,8 @@ class ScoreCard(list[ScoreTable]):
         SettingError
             If the name ends in another suffix.
         """
-        if not os.fspath(path).lower().endswith(".csv"):
-            raise SettingError(f"{os.fspath(path)!r} is no name for a table; end it in .csv.")
-        with open(path, "w", newline="", encoding="utf-8") as file:
+        place = output({".csv"})("path", path)
+        with writing(place), open(place, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["kind", "method", "score", "mean", "standard error"])
             for table in self:
@@ -129,6 +132,41 @@ class ScoreCard(list[ScoreTable]):
         return self.python
 
 
+def _methods(name: str, value: Any) -> Mapping[str, Method]:
+    """Functions by name."""
+    if isinstance(value, Mapping) and all(isinstance(k, str) and callable(v) for k, v in value.items()):
+        return value
+    raise SettingError(f"{name} is {brief_value(value)}; expected functions by name, such as {{'mine': function}}.")
+
+
+def _sizes(name: str, value: Any) -> Mapping[str, Any]:
+    """Sizes by the name of a layer."""
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return value
+    raise SettingError(f"{name} is {brief_value(value)}; expected sizes by layer, such as {{'conv2': 15.0}}.")
+
+
+def _truth(name: str, value: Any) -> Any:
+    """What can be gone through, an image at a time."""
+    try:
+        if not isinstance(value, (str, bytes, Mapping)):
+            return iter(value)
+    except Exception:  # nothing that can be gone through; or the user's own type
+        pass
+    raise SettingError(f"{name} is {brief_value(value)}; expected (image, target, mask) of each image.")
+
+
+@checked(
+    net=network,
+    attributions=optional(_methods),
+    topics=optional(_methods),
+    dissections=optional(_methods),
+    fields=optional(_sizes),
+    truth=optional(_truth),
+    n=whole(1, 1_000_000, "how many scenes"),
+    seed=any_seed,
+    progress=flag,
+)
 def score(
     net: Network,
     attributions: Mapping[str, Method] | None = None,
@@ -189,8 +227,6 @@ def score(
     >>> sorted(card["attributions"]["gradcam"])
     ['average precision', 'mass in mask', 'pointing game']
     """
-    if not isinstance(n, (int, np.integer)) or n < 1:
-        raise SettingError(f"n is {n!r}; expected how many scenes to score on, 1 or more.")
     if truth is not None and not attributions:
         raise SettingError("truth was given without attributions; expected methods to score on it, by name.")
     given = {"topics": topics, "dissections": dissections, "fields": fields, "truth": truth}
@@ -277,7 +313,10 @@ def _attributions(net: Network, methods: Mapping[str, Method], truth: Iterable[T
     }
     found: dict[str, list[tuple[float, ...]]] = {}
     areas = []
-    for image, target, whole_mask in truth:
+    for one in truth:
+        if not isinstance(one, (list, tuple)) or len(one) != 3:
+            raise SettingError(f"truth has {brief_value(one)}; expected (image, target, mask).")
+        image, target, whole_mask = one
         mask = crop_mask(whole_mask, net.size)
         areas.append(mask.mean())
         for name, method in {**methods, **baselines}.items():

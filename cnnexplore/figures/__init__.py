@@ -9,13 +9,16 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from ..errors import SettingError
+from ..arguments import checked, optional, text
+from ..errors import SettingError, brief_value
 from ..network import Network
+from ..network.arguments import network
 from ..preimage import caricature, invert, maximize
 from ..results import image_to_python, value_to_python
 from ..styles import complete, visualize_topic
 from ..zoo import DEFAULT, load
 from . import decoding2015, intraclass2015, inverting2015, lecture2017, preimage2016
+from .arguments import checked_options
 from .diagram import Diagram
 from .sheet import Cell, Sheet
 from .table import Table
@@ -47,6 +50,7 @@ def names() -> dict[str, str]:
     }
 
 
+@checked(net=optional(network))
 def figure(name: str, net: Network | None = None, image: Any = None, **options: Any) -> Sheet | Diagram | Table:
     """Make a figure or table of a paper.
 
@@ -82,7 +86,7 @@ def figure(name: str, net: Network | None = None, image: Any = None, **options: 
     >>> sheet.to_python()
     "cx.figure('lecture2017.filters', cx.load('lenet'))"
     """
-    check(name, image, options)
+    options = check(name, image, options)
     make = find(name)
     python = _to_python(name, net, image, options)
     if net is None:
@@ -91,7 +95,7 @@ def figure(name: str, net: Network | None = None, image: Any = None, **options: 
     return dataclasses.replace(result, python=python)
 
 
-def check(name: str, image: Any, options: Mapping[str, Any]) -> None:
+def check(name: str, image: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     """Check the arguments of `figure` before any work.
 
     Parameters
@@ -103,17 +107,25 @@ def check(name: str, image: Any, options: Mapping[str, Any]) -> None:
     options : mapping
         The settings.
 
+    Returns
+    -------
+    dict
+        The settings, numbers of numpy and torch as Python's.
+
     Raises
     ------
     SettingError
-        If the name or a setting is unknown, or the figure takes no image.
+        If the name or a setting is unknown, a setting is out of its range, or the figure takes no image.
     """
     known = settings(name)
     for option in options:
         if option not in known:
-            raise SettingError(f"the figure {name!r} has no setting {option!r}; it takes {', '.join(known)}.")
+            close = difflib.get_close_matches(option, known, 1, 0.5)
+            hint = f"did you mean {close[0]!r}?" if close else f"it takes {', '.join(known)}."
+            raise SettingError(f"the figure {name!r} has no setting {brief_value(option)}; {hint}")
     if image is not None and known[0] not in ("image", "images"):
         raise SettingError(f"the figure {name!r} takes no image; it takes {', '.join(known)}.")
+    return checked_options(options)
 
 
 def find(name: str) -> Callable[..., Sheet | Diagram | Table]:
@@ -134,12 +146,13 @@ def find(name: str) -> Callable[..., Sheet | Diagram | Table]:
     SettingError
         If the name is unknown.
     """
+    name = text("'paper.number', such as 'preimage2016.5'")("name", name)
     paper, _, number = name.partition(".")
     makers = PAPERS.get(paper, {})
     if number not in makers:
-        close = difflib.get_close_matches(name, names(), 1, 0.5)
-        hint = f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(names())}."
-        raise SettingError(f"there is no figure {name!r}; {hint}")
+        close = difflib.get_close_matches(name[:80], names(), 1, 0.5)
+        hint = f"did you mean {close[0]!r}?" if close else "`cnnexplore figure` lists all of them."
+        raise SettingError(f"there is no figure {brief_value(name)}; {hint}")
     return makers[number]
 
 

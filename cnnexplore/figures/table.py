@@ -14,10 +14,11 @@ import torch
 from tqdm.auto import tqdm
 
 from .. import drawing
+from ..arguments import output
 from ..data.journal import Journal
 from ..network import Network, read_image
 from ..representations.network_digest import network_digest, value_digest
-from ..results import Result
+from ..results import FORMATS, Result, writing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -135,9 +136,10 @@ class Table(Result):
         SettingError
             If the suffix is neither .csv nor one of an image format.
         """
-        if os.path.splitext(os.fspath(path))[1].lower() != ".csv":
-            return super().save(path)
-        with open(path, "w", newline="", encoding="utf-8") as file:
+        place = output(FORMATS | {".csv"})("path", path)
+        if place.suffix.lower() != ".csv":
+            return super().save(place)
+        with writing(place), open(place, "w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows(self.cells())
 
     def _repr_html_(self) -> str:

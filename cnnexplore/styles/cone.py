@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ..arguments import checked, instance, number, place, plain_number, several, small_seed, whole
+from ..arguments import checked, instance, number, output, place, plain_number, several, small_seed, whole
 from ..errors import LayerError, SettingError
 from ..network import Network
 from ..representations.features import Features
-from ..results import Result
+from ..results import FORMATS, Result, writing
 from .topics import features_to_python
 
 if TYPE_CHECKING:
@@ -90,9 +90,10 @@ class Cone(Result):
         path : str or os.PathLike
             A name that ends in .csv, .png, .pdf, .svg or another suffix of an image format.
         """
-        if not os.fspath(path).lower().endswith(".csv"):
-            return super().save(path)
-        with open(path, "w", newline="", encoding="utf-8") as file:
+        place = output(FORMATS | {".csv"})("path", path)
+        if place.suffix.lower() != ".csv":
+            return super().save(place)
+        with writing(place), open(place, "w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("scale", "share"), *self.share.items()])
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..arguments import checked, instance, several, small_seed, whole
+from ..arguments import checked, instance, output, several, small_seed, whole
 from ..errors import SettingError
 from ..representations.features import Features
-from ..results import Result
+from ..results import FORMATS, Result, writing
 from .topics import factorize, features_to_python, nonnegative
 
 if TYPE_CHECKING:
@@ -74,9 +74,10 @@ class TopicCurve(Result):
         path : str or os.PathLike
             A name that ends in .csv, .png, .pdf, .svg or another suffix of an image format.
         """
-        if not os.fspath(path).lower().endswith(".csv"):
-            return super().save(path)
-        with open(path, "w", newline="", encoding="utf-8") as file:
+        place = output(FORMATS | {".csv"})("path", path)
+        if place.suffix.lower() != ".csv":
+            return super().save(place)
+        with writing(place), open(place, "w", newline="", encoding="utf-8") as file:
             rows = zip(self.ks, self.error.tolist(), self.stability.tolist(), strict=True)
             csv.writer(file).writerows([("k", "error", "stability"), *rows])
 

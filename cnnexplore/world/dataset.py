@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..arguments import several, text
 from ..errors import SettingError
 from .classes import CLASSES, STYLES
 from .plan import Plan, checked_choice, checked_int, class_index, plan_scene, style_index
@@ -42,10 +43,10 @@ class World(torch.utils.data.Dataset):
     """
 
     def __init__(self, n: int, seed: int = 0, size: int = 96, names: Sequence[str] | None = None):
-        self.n, self.seed = checked_int(n, "number of scenes", 0), checked_int(seed, "seed", 0)
+        self.n, self.seed = checked_int(n, "number of scenes", 0, 100_000_000), checked_int(seed, "seed", 0, 2**64 - 1)
         self.size = checked_int(size, "size", 16, 1024)
-        if isinstance(names, str):
-            raise SettingError(f"names is {names!r}, but expected a list of classes; give [{names!r}].")
+        if names is not None:
+            names = several(text("a class of the world"), "a list of classes, such as ['church']", 1000)("names", names)
         self.names = (
             CLASSES if names is None else tuple(checked_choice(name, CLASSES, "class of the world") for name in names)
         )
@@ -101,7 +102,7 @@ class World(torch.utils.data.Dataset):
         Scene
             The same picture as the item's.
         """
-        return scene_of(self._plan(index))
+        return scene_of(self._plan(checked_int(index, "scene", -self.n, self.n - 1)))
 
     def concepts(self, index: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """An item's picture and the masks of its concepts.

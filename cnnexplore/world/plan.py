@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import math
-import numbers
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ..errors import SettingError
+from ..arguments import checked_integer, number, plain_number
+from ..errors import SettingError, brief_value
 from .brush import Look
 from .classes import AXES, CLASSES, SPECS, STYLES
 from .random_stream import RandomStream, below, fold_seed, mix
@@ -35,32 +34,23 @@ class Plan(NamedTuple):
 
 def checked_int(value: Any, what: str, low: int, high: int | None = None) -> int:
     """The value as an int. Raises SettingError if it is none from low to high."""
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
-        value = int(value)
-        if low <= value and (high is None or value <= high):
-            return value
-    bounds = f"of at least {low}" if high is None else f"from {low} to {high}"
-    raise SettingError(f"the {what} is {value!r}, but expected a whole number {bounds}; give one.")
+    return checked_integer(f"the {what}", value, low, high, what="a whole number")
 
 
 def checked_choice(value: Any, choices: Sequence[Any], what: str) -> Any:
     """The choice that equals the value. Raises SettingError that names the most similar choice."""
-    if not isinstance(value, bool) and isinstance(value, str | numbers.Number) and value in choices:
-        return choices[choices.index(value)]
-    close = difflib.get_close_matches(str(value), [str(c) for c in choices], 1, 0.4)
+    found = plain_number(value)
+    wanted = value if found is None else found
+    if isinstance(wanted, str | int | float) and not isinstance(wanted, bool) and wanted in choices:
+        return choices[choices.index(wanted)]
+    close = difflib.get_close_matches(brief_value(value).strip("'"), [str(c) for c in choices], 1, 0.4)
     hint = f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(map(str, choices))}."
-    raise SettingError(f"{value!r} is not a {what}; {hint}")
+    raise SettingError(f"{brief_value(value)} is not a {what}; {hint}")
 
 
 def _checked_float(value: Any, low: float, high: float, what: str) -> float:
     """The value as a float. Raises SettingError if it is none from low to high."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if low <= number <= high:
-        return number
-    raise SettingError(f"{what} is {value!r}, but expected a number from {low:g} to {high:g}; give one.")
+    return float(number(low, high)(what, value))
 
 
 # The class and the style are hashes of the seed, so that a data set knows them without drawing anything.
@@ -78,7 +68,7 @@ def style_index(bits: Any, count: Any) -> Any:
 
 def plan_scene(seed: int, name: str | None = None, style: str | None = None, size: int = 96, **axes: Any) -> Plan:
     """The plan of a scene; what is not given is drawn from the seed. Raises SettingError."""
-    seed, size = checked_int(seed, "seed", 0), checked_int(size, "size", 16, 1024)
+    seed, size = checked_int(seed, "seed", 0, 2**64 - 1), checked_int(size, "size", 16, 1024)
     bits = fold_seed(seed)
     name = (
         CLASSES[class_index(bits, len(CLASSES))]

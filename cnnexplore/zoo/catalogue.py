@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..errors import NetworkError, WeightsError
+from ..arguments import path
+from ..errors import NetworkError, WeightsError, brief_value
 from ..network import Network, Pixels
 from . import published
 from .architectures import characters, dsift, hog, torchvision_classifiers
@@ -163,7 +164,10 @@ def load(
     >>> cx.load("worldnet@100", device="cpu").layers["conv1"].channels
     48
     """
-    name, place = os.fspath(name_or_path), _device(device)
+    name = str(path("a name of cx.networks(), or the path of a weights file")("name_or_path", name_or_path))
+    if weights is not None:
+        weights = str(path("'random', a name of weights, or the path of a weights file")("weights", weights))
+    place = _device(device)
     base, _, step = name.partition("@")
     python = f"cx.load({name!r})"
     if step and _history_file(base).is_file() and weights is None:
@@ -188,7 +192,7 @@ def load(
         )
     elif name.lower().endswith(SUFFIXES) or os.sep in name or (Path(name).exists() and not _is_known(name)):
         if weights is not None:
-            raise WeightsError(f"{name!r} is a weights file itself; omit weights=.")
+            raise WeightsError(f"{brief_value(name)} is a weights file itself; omit weights=.")
         net = read_network(Path(name), Path(name).stem)
         net.source = python
     elif published.knows(name):
@@ -197,9 +201,9 @@ def load(
         net = _torchvision_classifier(name, weights)
     else:
         names = [*_EMBEDDED, *_FORMULAE, *published.names(), *torchvision_classifiers.names()]
-        close = difflib.get_close_matches(name, names, 3, 0.5)
+        close = difflib.get_close_matches(name[:80], names, 3, 0.5)
         hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "cx.networks() lists the names."
-        raise NetworkError(f"{name!r} is neither a network of the zoo nor a weights file; {hint}")
+        raise NetworkError(f"{brief_value(name)} is neither a network of the zoo nor a weights file; {hint}")
     net.module.to(place).eval()
     return net
 
@@ -249,18 +253,22 @@ def _filled(
 
 
 def _device(device: str) -> torch.device:
-    if device == "auto":
+    if isinstance(device, str) and device == "auto":
         device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     expected = "expected 'auto', 'cpu', 'cuda' or 'mps'."
     try:
+        if not isinstance(device, (str, torch.device)):
+            raise TypeError("neither a name nor a device")
         chosen = torch.device(device)
     except (RuntimeError, TypeError) as error:
-        raise NetworkError(f"device is {device!r}; {expected}") from error
+        raise NetworkError(f"device is {brief_value(device)}; {expected}") from error
     try:
         # Whether a device can be used is known for certain only by using it: drivers and numbers of GPUs differ.
         torch.zeros(1, device=chosen).cpu()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         usable = [name for name in ("cuda", "mps") if getattr(torch, name).is_available()]
-        there = f"usable here: {', '.join(map(repr, ['cpu', *usable]))}"
-        raise NetworkError(f"device is {device!r}, which cannot be used on this computer; {there}.") from error
+        there = f"what can is {', '.join(map(repr, ['cpu', *usable]))}"
+        raise NetworkError(
+            f"device is {brief_value(device)}, which cannot be used on this computer; {there}."
+        ) from error
     return chosen

@@ -1,0 +1,112 @@
+"""Checks of the settings of figures and tables, by name: a setting has one meaning in all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..arguments import Check, choice, flag, fraction, number, optional, path, plain_number, seeds, several, text, whole
+from ..decoding.unpooling import METHODS
+from ..errors import SettingError, brief_value
+from ..network import RULES
+from ..network.arguments import layer_name
+from ..preimage import solvers
+from ..preimage.arguments import PATCHES, RUN, M
+from ..representations.features import cache_place
+
+_COUNT = whole(1, 1000, "how many")
+
+
+def _class(name: str, value: Any) -> Any:
+    if isinstance(value, str) and value:
+        return value
+    return whole(0, what="a number or a label")(name, value)
+
+
+def _units(name: str, value: Any) -> Any:
+    """How many units, or which ones."""
+    if plain_number(value) is not None:
+        return whole(0, 100_000, "a unit, or a list of units")(name, value)
+    return several(whole(0, what="a unit"), "a unit, or a list of units")(name, value)
+
+
+def _steps(name: str, value: Any) -> Any:
+    """The number of steps, or several of them where a figure shows the run after each."""
+    if isinstance(value, (list, tuple, range, np.ndarray, torch.Tensor)) and plain_number(value) is None:
+        return several(RUN["steps"], "a list of steps", 1000)(name, value)
+    return RUN["steps"](name, value)
+
+
+def _side(name: str, value: Any) -> Any:
+    """Pixels, or (rows, columns)."""
+    side = whole(1, 4096, "pixels, or (rows, columns)")
+    if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
+        return tuple(side(name, one) for one in value)
+    return side(name, value)
+
+
+def _patches(name: str, value: Any) -> Any:
+    """A database of patches, or one for each class."""
+    if isinstance(value, Mapping):
+        return {key: PATCHES["patches"](name, one) for key, one in value.items()}
+    return PATCHES["patches"](name, value)
+
+
+OPTIONS: dict[str, Check] = {
+    **{name: check for name, check in RUN.items() if name not in ("net", "alpha", "beta", "rate")},
+    **{name: optional(RUN[name]) for name in ("alpha", "beta", "rate")},
+    "M": M,
+    "gamma": PATCHES["gamma"],
+    "layer": optional(layer_name),
+    "layers": optional(several(layer_name, "a list of names of layers", 1000)),
+    "unpool": choice(METHODS),
+    "unpools": several(choice(METHODS), "a list of ways to unpool", 10),
+    "share": fraction(),
+    "about": _COUNT,
+    "channels": _COUNT,
+    "columns": _COUNT,
+    "k": _COUNT,
+    "masks": _COUNT,
+    "most": _COUNT,
+    "of": _COUNT,
+    "segments": whole(2, 1000, "about how many segments"),
+    "starts": _COUNT,
+    "strongest": _COUNT,
+    "unit": optional(_class),
+    "units": optional(_units),
+    "target": optional(_class),
+    "classes": optional(several(_class, "a list of classes", 1000)),
+    "steps": optional(_steps),
+    "seeds": several(whole(0, what="a seed"), "a list of seeds", 1000),
+    "seed": seeds,
+    "cache": optional(cache_place),
+    "log": optional(path("the path of a journal")),
+    "progress": flag,
+    "relu": flag,
+    "estimate": flag,
+    "patches": optional(_patches),
+    "solvers": several(choice(solvers), "a list of solvers", 10),
+    "variation": number(0, 1e9, "the weight of the total variation", above=True),
+    "variations": several(number(0, 1e9, "a weight of the total variation", above=True), "a list of numbers", 100),
+    "weights": several(number(0, 1e9, "a weight C"), "a list of numbers", 100),
+    "betas": several(number(1, 3, "an exponent beta"), "a list of numbers", 100),
+    "jitters": several(whole(0, 64, "a jitter in pixels"), "a list of numbers", 100),
+    "window": optional(_side),
+    "stride": optional(_side),
+    "rule": choice(RULES),
+    "names": several(text("a name"), "a list of names", 100),
+}
+"""The check of each setting; a setting that is not here is checked by the function that uses it."""
+
+
+def checked_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a figure, each checked. Raises SettingError."""
+    empty = [name for name in ("seeds", "weights", "betas", "jitters", "names", "solvers") if name in options]
+    found = {name: OPTIONS[name](name, value) if name in OPTIONS else value for name, value in options.items()}
+    for name in empty:
+        if not found[name]:
+            raise SettingError(f"{name} is {brief_value(options[name])}; expected one item or more.")
+    return found
