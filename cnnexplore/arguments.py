@@ -123,10 +123,11 @@ def number(low: float = -math.inf, high: float = math.inf, what: str = "a number
 
 
 def _range(low: float, high: float, above: bool) -> str:
-    least = f"more than {low:g}" if above else f"{low:g}"
+    if above:
+        return f", above {low:g}" if high == math.inf else f", above {low:g} and at most {high:g}"
     if high == math.inf:
-        return "" if low == -math.inf else f", {least}" if above else f", {least} or more"
-    return f", {least} to {high:g}"
+        return "" if low == -math.inf else f", {low:g} or more"
+    return f", {low:g} to {high:g}"
 
 
 positive = number(0, what="a positive number", above=True)

@@ -71,7 +71,9 @@ def whole_scale(size: tuple[int, int], least: int = 200) -> int:
 
 
 def image_to_python(image: object) -> str:
-    """The Python of an image argument: the path, or the name `image`."""
+    """The Python of an image argument: the path, a list of paths, or the name `image`."""
+    if isinstance(image, (list, tuple)) and image and all(isinstance(one, (str, os.PathLike)) for one in image):
+        return repr([os.fspath(one) for one in image])
     return repr(os.fspath(image)) if isinstance(image, (str, os.PathLike)) else "image"
 
 

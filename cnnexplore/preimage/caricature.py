@@ -10,15 +10,15 @@ import torch
 from ..arguments import checked
 from ..errors import LayerError
 from ..network import Network
+from ..results import image_to_python
 from .arguments import PROGRESS, RUN
-from .inversion import batch_image_to_python
 from .losses import InnerProduct
 from .patch_prior import terms_to_python
 from .priors import Prior
 from .published import paper_jitter
 from .result import PreImage
 from .run import Run, batch_seeds, settings_for
-from .settings import Settings, plain
+from .settings import Settings
 
 
 class Caricature(Run):
@@ -128,7 +128,8 @@ class Caricature(Run):
             priors=self._priors,
             init=target.expand(count, -1, -1, -1),
         )
-        self.batched = any(isinstance(one, (list, tuple)) for one in (image, plain(seed))) or count > 1
+        self.batched = any(isinstance(one, (list, tuple)) for one in (image, seed)) or count > 1
+        self._one_seed = not isinstance(seed, list)
 
     @property
     def responses(self) -> torch.Tensor:
@@ -149,12 +150,12 @@ class Caricature(Run):
         image : str
             The Python of the image; empty for its path, or the name `image`.
         item : int, optional
-            The number of an image of the batch; None for all.
+            The number of an image of the batch, which the line takes out of it; None for all.
         step : int, optional
             After how many steps; None for now.
         """
         self._check_moment(image, item, step)
-        subject = f"{image or batch_image_to_python(self.image, item)}, {self.layer.name!r}"
+        subject = f"{image or image_to_python(self.image)}, {self.layer.name!r}"
         return self._call("caricature", subject, step, item, **terms_to_python(None, None, self._priors))
 
 

@@ -20,7 +20,7 @@ from .priors import Prior
 from .published import paper_C, paper_jitter
 from .result import PreImage
 from .run import Run, batch_seeds, count_of, settings_for
-from .settings import Settings, plain
+from .settings import Settings
 from .variants import Inverting2015, variant_of
 
 LEAST_C, GAMMA = 30.0, 10.0  # with patches: the least C, and the weight of the patches over C
@@ -169,7 +169,8 @@ class Inversion(Run):
             priors=terms,
             init=None if init is None else _start(net, init, patches, known).expand(count, -1, -1, -1),
         )
-        self.batched = any(isinstance(one, (list, tuple)) for one in (image, plain(seed), pathway)) or count > 1
+        self.batched = any(isinstance(one, (list, tuple)) for one in (image, seed, pathway)) or count > 1
+        self._one_seed = not isinstance(seed, list)
 
     @property
     def errors(self) -> torch.Tensor:
@@ -184,7 +185,7 @@ class Inversion(Run):
         image : str
             The Python of the image; empty for its path, or the name `image`.
         item : int, optional
-            The number of an image of the batch; None for all.
+            The number of an image of the batch, which the line takes out of it; None for all.
         step : int, optional
             After how many steps; None for now.
         """
@@ -192,19 +193,8 @@ class Inversion(Run):
         more = terms_to_python(self.init, self.patches, self._priors)
         if self.mask is not None:
             more["mask"] = f"cx.masks.{self.mask!r}" if callable(self.mask) else "mask"
-        subject = f"{image or batch_image_to_python(self.image, item)}, {self.layer.name!r}"
+        subject = f"{image or image_to_python(self.image)}, {self.layer.name!r}"
         return self._call("invert", subject, step, item, **more)
-
-
-def batch_image_to_python(image: Any, item: int | None) -> str:
-    """The Python of the image argument; item: for one image of a batch alone."""
-    if item is None:
-        return image_to_python(image)
-    if getattr(image, "ndim", 3) == 4:  # an array of images
-        return f"image[{item if len(image) > 1 else 0}]"
-    if not isinstance(image, (list, tuple)):
-        return image_to_python(image)
-    return image_to_python(image[item] if len(image) > 1 else image[0])
 
 
 def _start(net: Network, init: Any, patches: PatchSource | None, known: torch.Tensor) -> torch.Tensor:

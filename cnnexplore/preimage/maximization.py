@@ -32,7 +32,7 @@ from .published import paper_jitter, paper_weight
 from .responses import response_scales
 from .result import PreImage
 from .run import Run, batch_seeds, count_of, settings_for
-from .settings import Settings, plain
+from .settings import Settings
 
 GAMMA = 10.0  # of patches: colours of photographs, at a response a few percent lower
 
@@ -198,7 +198,8 @@ class Maximization(Run):
             priors=terms,
             init=None if init is None else _start(net, init, size).expand(count, -1, -1, -1),
         )
-        self.batched = any(isinstance(one, (list, tuple)) for one in (self.unit, plain(seed), pathway))
+        self.batched = any(isinstance(one, (list, tuple)) for one in (self.unit, seed, pathway))
+        self._one_seed = not isinstance(seed, list)
 
     @property
     def responses(self) -> torch.Tensor:
@@ -231,16 +232,12 @@ class Maximization(Run):
         Parameters
         ----------
         item : int, optional
-            The number of an image of the batch; None for all.
+            The number of an image of the batch, which the line takes out of it; None for all.
         step : int, optional
             After how many steps; None for now.
         """
         self._check_moment("", item, step)
-        units = self.units if item is None else [self.units[item % len(self.units)]]
-        if self.direction is not None:
-            more = {"direction": "direction"}
-        else:
-            more = {"unit": repr(units[0] if len(units) == 1 and item is not None else self.unit)}
+        more = {"unit": repr(self.unit)} if self.direction is None else {"direction": "direction"}
         if self.position is not None:
             more["position"] = repr(self.position)
         if self.M is not None:

@@ -72,17 +72,10 @@ class Pathways:
         """The pathway of the k-th image of the batch alone."""
         return Pathways(self._net, self._layer, self.each[k % len(self.each)])
 
-    def to_python(self, item: int | None = None) -> str:
-        """The Python of the argument `pathway`; empty without one.
-
-        Parameters
-        ----------
-        item : int, optional
-            The number of an image of the batch, for its own pathway alone.
-        """
+    def to_python(self) -> str:
+        """The Python of the argument `pathway`; empty without one."""
         if self.each == [None]:
             return ""
-        if item is not None or not self.listed:
-            one = self.each[(item or 0) % len(self.each)]
-            return "" if one is None else one.to_python()
+        if not self.listed:
+            return "" if self.each[0] is None else self.each[0].to_python()
         return f"[{', '.join('None' if one is None else one.to_python() for one in self.each)}]"

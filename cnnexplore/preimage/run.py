@@ -192,6 +192,7 @@ class Run:
         self.solver_name = solver
         self.seeds = seeds
         self.batched = len(seeds) > 1
+        self._one_seed = len(seeds) == 1  # whether one seed was given for all images of the batch, not a list
         self.parameters = combine(self.parameters_for(variant, priors), loss.parameters)
         self.settings = settings
         values = self._snapshot()
@@ -524,22 +525,25 @@ class Run:
         Parameters
         ----------
         item : int, optional
-            The number of an image of the batch; None for all.
+            The number of an image of the batch, which the line takes out of it; None for all.
         step : int, optional
             After how many steps; None for now.
         """
         return ""  # a loss that was put together by hand has no line of Python
 
     def _call(self, function: str, subject: str, step: int | None, item: int | None, **more: str) -> str:
-        """A call of a function; subject: what stands between the network and the settings; more: other arguments."""
+        """A call of a function; subject: what stands between the network and the settings; more: other arguments.
+
+        One image of a batch is taken out of the batch: alone it would differ, as convolutions of another number of
+        images round differently, and a descent makes that grow.
+        """
         step = self.step if step is None else step
         first = self.first
         words = {name: first[name] for name in ("C", "alpha", "beta", "jitter")} | {"steps": min(step, self.steps)}
         arguments = {name: value_to_python(value) for name, value in words.items()} | more
-        if pathway := self.pathways.to_python(item):
+        if pathway := self.pathways.to_python():
             arguments["pathway"] = pathway
-        one = item is not None or len(self.seeds) == 1
-        arguments["seed"] = value_to_python(self.seeds[item or 0] if one else self.seeds)
+        arguments["seed"] = value_to_python(self.seeds[0] if self._one_seed else self.seeds)
         refine = solver_of(self.solver_name).refine if self._usual_refine is None else self._usual_refine
         usual: dict[str, tuple[Any, Any]] = {
             "variant": (self.variant.name, "preimage2016"),
@@ -552,9 +556,10 @@ class Run:
         arguments |= {name: value_to_python(value) for name, (value, default) in usual.items() if value != default}
         if changes := {k: c for k, c in self.changes.items() if k < step}:
             arguments["schedule"] = repr(changes)
-        return (
+        call = (
             f"cx.{function}({self.net.to_python()}, {subject}, {', '.join(f'{k}={v}' for k, v in arguments.items())})"
         )
+        return call if item is None or not self.batched else f"{call}[{item}]"
 
     def _is_extra(self, parameter: Parameter) -> bool:
         return parameter.name not in _ARGUMENTS and self.first[parameter.name] != parameter.default

@@ -207,10 +207,7 @@ def cache_place(name: str, value: Any) -> Any:
     """Where activations are kept: a folder, or a bool."""
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
-    folder = path("a folder, None for the computer's place for caches, or False")(name, value)
-    if folder.exists() and not folder.is_dir():
-        raise SettingError(f"{name} is {brief_value(str(folder))}, which is a file; expected a folder.")
-    return value
+    return path("a folder, None for the computer's place for caches, or False")(name, value)
 
 
 def _class_number(name: str | int, names: Sequence[str]) -> int | None:

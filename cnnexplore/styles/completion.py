@@ -205,7 +205,8 @@ class Completion(Run):
             pathway=pathway,
             update_mask=self.masked.soft_update_mask(EDGE),
         )
-        self.batched = several or isinstance(seed, (list, tuple))
+        self.batched = several or isinstance(seed, list)
+        self._one_seed = not isinstance(seed, list)
 
     def _first(self, around: torch.Tensor, seeds: list[int]) -> torch.Tensor:
         """The images that the run starts from, (N, C, h, w)."""
@@ -259,7 +260,7 @@ class Completion(Run):
         image : str
             The Python of the image. Default: its path, or the name `image`.
         item : int, optional
-            Which one of a batch. Default: all.
+            Which one of a batch, which the line takes out of it. Default: all.
         step : int, optional
             After how many steps. Default: now.
         """

@@ -60,7 +60,7 @@ def test_a_result_has_the_python_that_makes_it_again(styles):
 
 
 def test_what_cannot_be_gets_a_sentence(styles, refused):
-    refused(cx.SettingError, lambda: cx.visualize_topic(styles, 2, steps=1), "topics 0 to 1")
+    refused(cx.SettingError, lambda: cx.visualize_topic(styles, 2, steps=1), "0 to 1")
     refused(cx.SettingError, lambda: cx.visualize_topic(styles, 0, threshold=1.5, steps=1), "threshold")
     bent = cx.Network(build(nn.Linear(8, 5), nn.ReLU(), nn.Linear(5, 3)), size=SIDE)
     found = cx.topics(cx.features(bent, IMAGES, "relu2", cache=False, progress=False), 2)
