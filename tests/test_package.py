@@ -93,7 +93,7 @@ def offences(source, module):
         top, there = imported.split(".")[0], room_of(imported)
         if top in BROWSER and here != "widgets" and not (here in ENTRIES and inside):
             wrong.append(imported)
-        if there is None or there == here or there in {"errors", "drawing", "results"} or here not in ALLOWED:
+        if there is None or there == here or there in {"arguments", "errors", "drawing", "results"} or here not in ALLOWED:
             continue
         if there not in ALLOWED[here] and (ROOT / there).exists() | (ROOT / f"{there}.py").exists():
             wrong.append(imported)
