@@ -236,13 +236,17 @@ def several(check: Check, what: str, most: int = 100_000) -> Check:
     return check_all
 
 
+def plain_pair(value: Any) -> list[int | float | None]:
+    """Two numbers of Python, numpy or torch as Python's (None for no number); empty for anything but a pair."""
+    try:
+        return [plain_number(one) for one in value] if len(value) == 2 and not isinstance(value, str) else []
+    except Exception:  # no pair; or the user's own type
+        return []
+
+
 def place(name: str, value: Any) -> tuple[int, int]:
     """(row, column), two whole numbers from 0."""
-    try:
-        found = [plain_number(one) for one in value] if len(value) == 2 else []
-    except Exception:  # no pair; or the user's own type
-        found = []
-    numbers = [one for one in found if isinstance(one, int) and 0 <= one <= MOST]
+    numbers = [one for one in plain_pair(value) if isinstance(one, int) and 0 <= one <= MOST]
     if len(numbers) != 2:
         raise SettingError(f"{name} is {brief_value(value)}; expected (row, column), two whole numbers, 0 or more.")
     return numbers[0], numbers[1]

@@ -85,6 +85,9 @@ def room_of(module):
     return parts[1] if parts[0] == "cnnexplore" and len(parts) > 1 else None
 
 
+EVERYWHERE = {"arguments", "errors", "drawing", "results"}  # what every room may import
+
+
 def offences(source, module):
     """The imports of a module that point the wrong way."""
     here = room_of(module)
@@ -93,7 +96,7 @@ def offences(source, module):
         top, there = imported.split(".")[0], room_of(imported)
         if top in BROWSER and here != "widgets" and not (here in ENTRIES and inside):
             wrong.append(imported)
-        if there is None or there == here or there in {"arguments", "errors", "drawing", "results"} or here not in ALLOWED:
+        if there is None or there == here or there in EVERYWHERE or here not in ALLOWED:
             continue
         if there not in ALLOWED[here] and (ROOT / there).exists() | (ROOT / f"{there}.py").exists():
             wrong.append(imported)

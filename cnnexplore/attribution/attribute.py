@@ -9,15 +9,17 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from ..arguments import checked, flag, optional, place, plain_number
 from ..errors import SettingError
 from ..network import Network
+from ..network.arguments import layer_name, network
 from ..network.precision import full_precision
 from ..results import image_to_python, value_to_python
 from .cam import CAM
 from .gradcam import GRADCAM, GUIDED_GRADCAM
 from .gradients import DECONVNET, GRADIENT, GUIDED_BACKPROP, INPUT_X_GRADIENT
 from .integrated_gradients import INTEGRATED_GRADIENTS
-from .method import AttributionMethod, Maps, find_method, register_built_in
+from .method import AttributionMethod, Maps, find_method, method_name, register_built_in
 from .occlusion import OCCLUSION
 from .result import Attribution
 from .smoothgrad import SMOOTHGRAD
@@ -32,6 +34,7 @@ for _method in (
 
 @full_precision()
 @torch.inference_mode(False)
+@checked(net=network, method=method_name, layer=optional(layer_name), position=optional(place), progress=flag)
 def attribute(
     net: Network,
     image: Any,
@@ -116,6 +119,7 @@ def attribute(
 
 
 @torch.inference_mode(False)
+@checked(net=network, method=method_name, layer=optional(layer_name), position=optional(place))
 def attribute_stream(
     net: Network,
     image: Any,
@@ -172,8 +176,8 @@ def attribute_stream(
 
 
 def _plain(options: dict[str, Any]) -> dict[str, Any]:
-    """Options with numpy's numbers as Python's."""
-    return {name: value.item() if isinstance(value, np.generic) else value for name, value in options.items()}
+    """Options with the numbers of numpy and torch as Python's."""
+    return {name: value if (number := plain_number(value)) is None else number for name, value in options.items()}
 
 
 def _last(stream: Iterator[tuple[Any, float]], bar: Any) -> Maps:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..errors import SettingError
+from ..arguments import whole
 from .mean_gradient import mean_gradient
 from .method import AttributionMethod, Maps, Option
 from .target import Target
@@ -23,8 +23,7 @@ def integrated_gradients(target: Target, steps: int, baseline: Any) -> Maps:
     ----------
     Sundararajan et al., Axiomatic attribution for deep networks, 2017, equation 1.
     """
-    if not isinstance(steps, (int, np.integer)) or steps < 1:
-        raise SettingError(f"steps is {steps!r}; expected how many points to integrate over, 1 or more.")
+    steps = whole(1, 1000, "how many points to integrate over")("steps", steps)
     start = torch.zeros_like(target.x[0]) if baseline is None else target.net.pixels_of(baseline)[0]
     places, weights = np.polynomial.legendre.leggauss(steps)
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
-from ..errors import SettingError
+from ..errors import SettingError, brief_value
 
 
 class Maps(NamedTuple):
@@ -188,7 +188,7 @@ class AttributionMethod:
         for name in given:
             if name not in values:
                 takes = ", ".join(values) or "no settings of its own"
-                raise SettingError(f"{self.name} has no setting {name!r}; it takes {takes}.")
+                raise SettingError(f"{self.name} has no setting {brief_value(name)}; it takes {takes}.")
         return values | given
 
 
@@ -233,7 +233,7 @@ def register_attribution(method: AttributionMethod) -> None:
     """
     if not isinstance(method, AttributionMethod):
         raise SettingError(
-            f"{method!r} is no AttributionMethod; wrap a function: AttributionMethod(name, function, ...)."
+            f"{brief_value(method)} is no AttributionMethod; wrap a function: AttributionMethod(name, function, ...)."
         )
     if method.name in _BUILT_IN:
         raise SettingError(f"{method.name!r} is a method of cnnexplore; give yours another name.")
@@ -292,11 +292,16 @@ def find_method(name: str) -> AttributionMethod:
     SettingError
         If there is no such method.
     """
-    if name not in _METHODS:
-        close = difflib.get_close_matches(str(name), _METHODS, 1, 0.5)
-        hint = f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(_METHODS)}."
-        raise SettingError(f"there is no attribution method {name!r}; {hint}")
-    return _METHODS[name]
+    return _METHODS[method_name("method", name)]
+
+
+def method_name(name: str, value: Any) -> str:
+    """The check of an argument that names a method. Raises SettingError."""
+    if isinstance(value, str) and value in _METHODS:
+        return value
+    close = difflib.get_close_matches(brief_value(value).strip("'"), _METHODS, 1, 0.5)
+    hint = f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(_METHODS)}."
+    raise SettingError(f"there is no attribution method {brief_value(value)}; {hint}")
 
 
 Stream = Iterator[tuple[Maps, float]]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 
-from ..errors import SettingError
+from ..arguments import array, plain_number, plain_pair, whole
+from ..errors import SettingError, brief_value
 from ..network import Network, PatchedActivations, window_grid
 from .method import AttributionMethod, Maps, Option, Stream
 from .target import Target
@@ -23,6 +23,7 @@ def occlusion(target: Target, window: Any, stride: Any, fill: Any, batch: int) -
     ----------
     Zeiler and Fergus, Visualizing and understanding convolutional networks, 2014, section 4.2.
     """
+    batch = whole(1, 10_000, "how many windows are computed at once")("batch", batch)
     score = target.evaluate()
     net = target.net
     size = (int(target.x.shape[-2]), int(target.x.shape[-1]))
@@ -47,29 +48,28 @@ def occlusion(target: Target, window: Any, stride: Any, fill: Any, batch: int) -
 
 
 def _pair(name: str, value: Any, default: Sequence[int], most: Sequence[int]) -> tuple[int, int]:
-    value = default if value is None else value
-    whole = (int, np.integer)
-    pair = (value, value) if isinstance(value, whole) else tuple(value) if isinstance(value, (list, tuple)) else ()
-    if len(pair) != 2 or not all(isinstance(v, whole) and 1 <= v <= m for v, m in zip(pair, most, strict=True)):
+    given = default if value is None else value
+    one = plain_number(given)
+    pair = [one, one] if one is not None else plain_pair(given)
+    found = [v for v, m in zip(pair, most, strict=False) if isinstance(v, int) and 1 <= v <= m]
+    if len(found) != 2:
         raise SettingError(
-            f"{name} is {value!r}; expected pixels, a number or (rows, columns), 1 to {most[0]} and 1 to {most[1]}."
+            f"{name} is {brief_value(value)}; expected pixels, a number or (rows, columns), 1 to {most[0]} and 1 to "
+            f"{most[1]}."
         )
-    return int(pair[0]), int(pair[1])
+    return found[0], found[1]
 
 
 def _colour(net: Network, fill: Any) -> torch.Tensor:
     """(1, C, 1, 1) in the units of x."""
     if isinstance(fill, str) and fill == "mean":
         return torch.zeros(1, net.pixels.channels, 1, 1, device=net.device)
-    try:
-        colour = torch.as_tensor(fill, dtype=torch.float32).flatten()
-        if not bool(((colour >= 0) & (colour <= 255)).all()):
-            raise ValueError("outside 0..255")
-        colour = colour.expand(net.pixels.image_channels)
-    except (TypeError, ValueError, RuntimeError):
-        raise SettingError(
-            f"fill is {fill!r}; expected 'mean', or a colour: one value or {net.pixels.image_channels} in 0..255."
-        ) from None
+    channels = net.pixels.image_channels
+    expected = f"'mean', or a colour: one value or {channels} in 0..255"
+    colour = torch.from_numpy(array("fill", fill, expected).ravel())
+    if len(colour) not in (1, channels) or not bool(((colour >= 0) & (colour <= 255)).all()):
+        raise SettingError(f"fill is {brief_value(fill)}; expected {expected}.")
+    colour = colour.expand(channels)
     return net.pixels.encode(colour.view(1, -1, 1, 1)).to(net.device)
 
 

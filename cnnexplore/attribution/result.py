@@ -8,12 +8,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import drawing
+from ..arguments import checked, fraction, whole
 from ..network import Network
 from ..results import Result
 from .segment import box_of, grabcut
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+_SEGMENT = {
+    "foreground": fraction("a quantile of the map"),
+    "background": fraction("a quantile of the map"),
+    "rounds": whole(0, 100, "how often the colours are learnt again"),
+}
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,7 @@ class Attribution(Result):
         """The map in colours, (H, W, 3) uint8."""
         return drawing.heat(self.map, self.signed)
 
+    @checked(opacity=fraction("the opacity of the map"))
     def overlay(self, opacity: float = 0.6) -> np.ndarray:
         """The map in colours over the image in grey.
 
@@ -90,6 +99,7 @@ class Attribution(Result):
         """
         return drawing.overlay(self.image, self.map, opacity, self.signed)
 
+    @checked(**_SEGMENT)
     def segment(self, foreground: float = 0.95, background: float = 0.3, rounds: int = 1) -> np.ndarray:
         """The object's pixels, by GrabCut from the map; needs OpenCV (pip install "cnnexplore[segmentation]").
 
@@ -117,6 +127,7 @@ class Attribution(Result):
         """
         return grabcut(self.image, self.map, foreground, background, rounds)
 
+    @checked(**_SEGMENT)
     def box(self, foreground: float = 0.95, background: float = 0.3, rounds: int = 1) -> tuple[int, int, int, int]:
         """The box around the object's pixels that `segment` finds.
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 
-from ..errors import SettingError
+from ..arguments import number, whole
+from ..arguments import seed as any_seed
 from .gradients import strongest
 from .mean_gradient import mean_gradient
 from .method import AttributionMethod, Maps, Option
@@ -21,10 +21,9 @@ def smoothgrad(target: Target, samples: int, noise: float, seed: int) -> Maps:
     ----------
     Smilkov et al., SmoothGrad: removing noise by adding noise, 2017, section 2.
     """
-    if not isinstance(samples, (int, np.integer)) or samples < 1:
-        raise SettingError(f"samples is {samples!r}; expected how many noisy copies to average, 1 or more.")
-    if not 0 <= noise <= 10:
-        raise SettingError(f"noise is {noise!r}; expected a share of the image's range, such as 0.15.")
+    samples = whole(1, 100_000, "how many noisy copies to average")("samples", samples)
+    noise = number(0, 10, "a share of the image's range, such as 0.15")("noise", noise)
+    seed = any_seed("seed", seed)
 
     def copies(n: int, x: torch.Tensor) -> Iterator[tuple[torch.Tensor, float]]:
         generator = torch.Generator().manual_seed(seed)

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
-from ..arguments import Check, choice, flag, fraction, number, optional, path, plain_number, seeds, several, text, whole
+from ..arguments import (
+    Check,
+    choice,
+    flag,
+    fraction,
+    number,
+    optional,
+    path,
+    plain_number,
+    plain_pair,
+    seeds,
+    several,
+    text,
+    whole,
+)
 from ..decoding.unpooling import METHODS
 from ..errors import SettingError, brief_value
 from ..network import RULES
@@ -43,9 +57,8 @@ def _steps(name: str, value: Any) -> Any:
 def _side(name: str, value: Any) -> Any:
     """Pixels, or (rows, columns)."""
     side = whole(1, 4096, "pixels, or (rows, columns)")
-    if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2:
-        return tuple(side(name, one) for one in value)
-    return side(name, value)
+    pair = plain_pair(value)
+    return (side(name, pair[0]), side(name, pair[1])) if pair else side(name, value)
 
 
 def _patches(name: str, value: Any) -> Any:

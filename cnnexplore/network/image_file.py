@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ..errors import ImageError, brief
+from ..errors import ImageError, brief, brief_value
 
 MAX_PIXELS = 64_000_000  # a picture above this is a mistake or a decompression bomb
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
@@ -31,7 +31,13 @@ _SPECIAL = {stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket", stat.S_ISCHR: "a
 def open_picture(source: Any) -> Image.Image:
     """The first picture of a file or of a file's bytes, loaded. Raises ImageError."""
     is_bytes = isinstance(source, (bytes, bytearray, memoryview))
-    name = "the uploaded file" if is_bytes else f"{os.fspath(source)!r:.300}"
+    name = "the uploaded file"
+    if not is_bytes:
+        try:
+            source = os.fspath(source)
+        except Exception as error:  # the user's own type
+            raise ImageError(f"image is {brief_value(source)}; expected the path of an image file.") from error
+        name = brief_value(source)
     try:
         if not is_bytes:
             _check_is_file(name, source)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..errors import LayerNotFound
+from ..errors import LayerNotFound, brief_value
 from .layout import Layout, Span
 
 
@@ -163,9 +163,9 @@ class Layers(Mapping[str, Layer]):
         try:
             return self._names[name]
         except (KeyError, TypeError):
-            close = difflib.get_close_matches(str(name), self._names, 1, 0.5)
+            close = difflib.get_close_matches(brief_value(name).strip("'"), self._names, 1, 0.5)
             hint = f"did you mean {close[0]!r}?" if close else f"its layers are {', '.join(self._layers)}."
-            raise LayerNotFound(f"{name!r} is not a layer of {self._network}; {hint}") from None
+            raise LayerNotFound(f"{brief_value(name)} is not a layer of {self._network}; {hint}") from None
 
     def __contains__(self, name: object) -> bool:
         return name in self._names

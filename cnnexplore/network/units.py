@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import weakref
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 
-from ..errors import LayerError, NetworkError, SettingError
+from ..arguments import place, plain_number
+from ..errors import LayerError, NetworkError, SettingError, brief_value
 from .graph import Operation
 from .layers import Layer
 from .network import Network
@@ -18,6 +18,9 @@ from .network import Network
 # Kinds of layers, in lower case without "_", that keep the meaning of each unit; the first group keeps its value too.
 _IDENTITIES = ("dropout", "flatten", "identity", "softmax", "logsoftmax")
 _UNITWISE = (*_IDENTITIES, "relu", "relu6", "avgpool2d", "adaptiveavgpool2d", "maxpool2d", "adaptivemaxpool2d")
+
+
+_MOST = 100_000  # units that are asked for at once
 
 
 def _kind(layer: Layer) -> str:
@@ -91,12 +94,10 @@ def resolve_unit(net: Network, layer: Layer, unit: object) -> int:
     count = layer.channels
     if isinstance(unit, str):
         return _labelled_unit(net, layer, unit)
-    single = isinstance(unit, (np.ndarray, torch.Tensor)) and unit.ndim == 0 and _is_integer_array(unit)
-    number: Any = unit.item() if single else unit  # type: ignore[attr-defined]  # `single` implies an array
-    whole = isinstance(number, (int, np.integer)) and not isinstance(number, bool)
-    if not whole or not 0 <= number < count:
-        raise SettingError(f"unit is {unit!r}; {layer.name} has units 0 to {count - 1}.")
-    return int(number)
+    number = plain_number(unit)
+    if not isinstance(number, int) or not 0 <= number < count:
+        raise SettingError(f"unit is {brief_value(unit)}; {layer.name} has units 0 to {count - 1}.")
+    return number
 
 
 def _labelled_unit(net: Network, layer: Layer, label: str) -> int:
@@ -107,23 +108,25 @@ def _labelled_unit(net: Network, layer: Layer, label: str) -> int:
     if classes and found:
         numbers = ", ".join(map(str, found))
         raise SettingError(
-            f"{label!r} is the label of several classes of {net.name}; give the number, one of {numbers}."
+            f"{brief_value(label)} is the label of several classes of {net.name}; give the number, one of {numbers}."
         )
-    within = [one for one in net.labels if label.lower() in one.lower()]
-    close = within or difflib.get_close_matches(label, net.labels, 1)
+    within = [one for one in net.labels if label.lower() in one.lower()] if label else []
+    close = within or difflib.get_close_matches(label[:80], net.labels, 1)
     hint = f"expected a unit's number, 0 to {layer.channels - 1}."
     if classes and close:
         hint = f"did you mean {close[0]!r}?"
     elif net.labels and len(net.labels) == net.scores.channels:
         where = "" if classes else f" at {net.scores.name}"
         hint = f"{hint[:-1]}, or one of net.labels, such as {net.labels[0]!r}{where}."
-    raise SettingError(f"{label!r} is no class of {net.name} at {layer.name}; {hint}")
+    raise SettingError(f"{brief_value(label)} is no class of {net.name} at {layer.name}; {hint}")
 
 
 def _is_integer_array(values: np.ndarray | torch.Tensor) -> bool:
     if isinstance(values, np.ndarray):
-        return values.dtype.kind in "iu"
-    return not (values.is_floating_point() or values.is_complex() or values.dtype == torch.bool)
+        return values.dtype.kind in "iu" or not values.size
+    if values.is_meta or values.is_quantized or values.layout != torch.strided:
+        return False
+    return not len(values) or not (values.is_floating_point() or values.is_complex() or values.dtype == torch.bool)
 
 
 def resolve_units(net: Network, layer: Layer, unit: object = None) -> list[int]:
@@ -151,13 +154,15 @@ def resolve_units(net: Network, layer: Layer, unit: object = None) -> list[int]:
     if unit is None:
         return list(range(layer.channels))
     if isinstance(unit, (np.ndarray, torch.Tensor)) and unit.ndim > 0:
-        if unit.ndim > 1 or (not _is_integer_array(unit) and len(unit)):
+        if unit.ndim > 1 or not _is_integer_array(unit):
             shape = " x ".join(map(str, unit.shape))
             raise SettingError(
                 f"unit is an array of {shape} {str(unit.dtype).removeprefix('torch.')}; expected one dimension of "
                 "integers, the numbers of units."
             )
         unit = unit.tolist()
+    if isinstance(unit, Sequence) and len(unit) > _MOST:
+        raise SettingError(f"unit is {brief_value(unit)}; expected at most {_MOST} units.")
     several = list(unit) if isinstance(unit, Sequence) and not isinstance(unit, str) else [unit]
     if not several:
         raise SettingError(f"an empty list of units was given; expected at least one unit of {layer.name}.")
@@ -185,13 +190,10 @@ def resolve_position(layer: Layer, position: Sequence[int]) -> tuple[int, int]:
         If it is no such pair, or outside the map.
     """
     rows, columns = layer.size
-    try:
-        row, column = (int(v) for v in position)
-    except (TypeError, ValueError):
-        raise SettingError(f"position is {position!r}; expected (row, column).") from None
-    if not (0 <= row < rows and 0 <= column < columns):
+    row, column = place("position", position)
+    if not (row < rows and column < columns):
         raise SettingError(
-            f"position is {tuple(position)}; expected (row, column) on {layer.name}'s map of {rows} x {columns}."
+            f"position is {(row, column)}; expected (row, column) on {layer.name}'s map of {rows} x {columns}."
         )
     return row, column
 
