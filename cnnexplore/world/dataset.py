@@ -46,7 +46,8 @@ class World(torch.utils.data.Dataset):
         self.n, self.seed = checked_int(n, "number of scenes", 0, 100_000_000), checked_int(seed, "seed", 0, 2**64 - 1)
         self.size = checked_int(size, "size", 16, 1024)
         if names is not None:
-            names = several(text("a class of the world"), "a list of classes, such as ['church']", 1000)("names", names)
+            example = [names] if isinstance(names, str) and names in CLASSES else ["church"]
+            names = several(text("a class of the world"), f"a list of classes, such as {example}", 1000)("names", names)
         self.names = (
             CLASSES if names is None else tuple(checked_choice(name, CLASSES, "class of the world") for name in names)
         )

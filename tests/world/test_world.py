@@ -249,7 +249,7 @@ def test_a_dataset_of_some_classes():
     ("call", "says"),
     [
         (lambda: world.scene(0, size=0), "size is 0"),
-        (lambda: world.scene(0, size=2000), "from 16 to 1024"),
+        (lambda: world.scene(0, size=2000), "16 to 1024"),
         (lambda: world.scene(0, size=96.0), "whole number"),
         (lambda: world.scene(-1), "seed is -1"),
         (lambda: world.scene(1.5), "seed is 1.5"),
