@@ -21,6 +21,20 @@ def opened(folder, notebook):
     return opened
 
 
+def weight_moved(opened, page, key):
+    """Move the weight of a finished run with a key and wait for the run that begins by that to end."""
+    before = opened.execute("print(id(panel.run), panel.settings.gamma)")
+    slider = page.locator(".cx-panel .widget-hslider", has_text="γ").locator(".noUi-handle")
+    slider.focus()
+    slider.press(key)
+    for _ in range(100):  # the page says "finished" of the run before until the kernel has heard of the key
+        if opened.execute("print(id(panel.run), panel.settings.gamma)") != before:
+            break
+        page.wait_for_timeout(100)
+    assert opened.execute("print(panel.wait(50), panel.runner.state)").split() == ["True", "finished"]
+    opened.wait_state("d.state === 'finished'")
+
+
 def test_switched_on_and_weighed(opened, page, photograph):
     plain = np.array(opened.pixels(1))
     page.locator(".cx-panel button", has_text="patches").click()
@@ -30,7 +44,8 @@ def test_switched_on_and_weighed(opened, page, photograph):
     assert np.abs(np.array(opened.pixels(2)) - np.array(opened.pixels(0))).mean() > 1
     opened.show()
     photograph("patches")
-    opened.wait_state("d.state === 'finished'")
+    weight_moved(opened, page, "PageUp")
+    weight_moved(opened, page, "PageDown")
     code = opened.copied()
     assert "patches=cx.PatchDatabase(" in code
     assert "gamma=" in code
