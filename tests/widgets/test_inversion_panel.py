@@ -18,7 +18,7 @@ from cnnexplore.widgets.panels.run_pictures import FrameHistory
 
 def uploaded(name: str, content: bytes) -> dict:
     """What a browser's file picker gives."""
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.UTC)
     return {"name": name, "type": "image/png", "size": len(content), "content": content, "last_modified": now}
 
 
