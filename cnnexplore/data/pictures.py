@@ -190,18 +190,12 @@ def bundled_images(net: Network) -> list[np.ndarray]:
     Returns
     -------
     list of np.ndarray
-        30 digits, (28, 28) uint8, or 10 photographs and 30 scenes, (H, W, 3) uint8.
-
-    Raises
-    ------
-    ImageError
-        If the network's channels are no colours.
+        30 digits, (28, 28) uint8, or 10 photographs and 30 scenes, (H, W, 3) uint8; for a network whose channels are no
+        colours 10 photographs, (H, W, C) uint8, with their colours repeated as often as there are channels.
     """
-    if net.pixels.order == "channels":
-        raise ImageError(
-            f"no images with {net.pixels.channels} channels come with the package; give images of your own, arrays "
-            f"(H, W, {net.pixels.channels})."
-        )
+    if net.pixels.order == "channels":  # the best there is: natural edges and textures in every channel
+        colours = np.arange(net.pixels.channels) % 3
+        return [photograph(name)[..., colours] for name in photographs()]
     if net.pixels.order == "grey" and max(net.size) < 64:
         return [digit(value, which) for value in range(10) for which in range(3)]
     return [photograph(name) for name in photographs()] + [world.scene(seed).image for seed in range(30)]

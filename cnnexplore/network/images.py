@@ -28,7 +28,7 @@ def read_image(image: Any, channels: int | None = None) -> torch.Tensor:
         0..255, uint16 in 0..65535. Floats are in 0..1 if none exceeds 1.25, else in 0..255; what resampling leaves
         beyond black and white, by up to a quarter of the range and in few places, is clipped.
     channels : int, optional
-        By default the image is RGB: C is 1 (grey), 2 (grey and alpha), 3 or 4 (with alpha), and transparent pixels are
+        By default the image is RGB: C is 1 (grey), 3 or 4 (with alpha), and transparent pixels are
         blended with white. A number: C must be that number, and the channels stay as they are.
 
     Returns

@@ -202,10 +202,18 @@ def test_everything_else_that_draws(net):
     assert features.pictures([0, 1]).shape[0] == 2
 
 
+def test_bundled_images_fill_every_channel(net):
+    from cnnexplore.data import bundled_images
+
+    image = bundled_images(net)[0]
+    assert image.shape[-1] == net.pixels.channels
+    assert np.array_equal(image[..., -1], cx.photograph("cat")[..., (net.pixels.channels - 1) % 3])
+    assert cx.top_patches(net, "conv1", 0, k=1, progress=False).patches().shape[0] == 1
+
+
 def test_what_needs_colours_says_so(refused, net):
     c = str(net.pixels.channels)
     image = picture(net.pixels.channels)
-    refused(cx.ImageError, lambda: cx.top_patches(net, "conv1", 0, progress=False), c, "images of your own")
     refused(cx.NetworkError, lambda: cx.complete(net, image, np.eye(12, 14) > 0, progress=False), c, "RGB")
     refused(cx.ImageError, lambda: cx.explore(net), c, "images of your own")
 
