@@ -11,6 +11,7 @@ from ...errors import NetworkError, WeightsError
 from . import torchvision_classifiers
 from .alexnet import caffe_alexnet, caffenet, photo_alexnet, world_alexnet
 from .lenet import lenet
+from .names import is_counter, listed, matched
 from .vgg import vgg_m, vgg_vd_16
 
 Tensors = Mapping[str, torch.Tensor]
@@ -55,21 +56,52 @@ def build(architecture: str, classes: int, tensors: Tensors | None = None) -> nn
 
 
 def fill(module: nn.Module, tensors: Tensors, source: str) -> nn.Module:
-    """Load tensors into a module. Raises WeightsError that names the first tensor that does not fit."""
+    """Load tensors into a module. Raises WeightsError that names what does not fit."""
     expected = module.state_dict()
-    for name, value in expected.items():
-        if name not in tensors:
-            raise WeightsError(f"{source}: tensor {name!r} is missing; expected shape {tuple(value.shape)}.")
-        if tensors[name].shape != value.shape:
-            found = tuple(tensors[name].shape)
-            raise WeightsError(f"{source}: tensor {name!r} has shape {found}; expected {tuple(value.shape)}.")
-        if tensors[name].is_floating_point() and not tensors[name].isfinite().all():
+    tensors = check(expected, tensors, source, type(module).__name__)
+    for name, value in tensors.items():
+        if value.is_floating_point() and not value.isfinite().all():
             raise WeightsError(f"{source}: tensor {name!r} has values that are not finite; fetch the file again.")
-    extra = sorted(set(tensors) - set(expected))
-    if extra:
-        raise WeightsError(f"{source}: {type(module).__name__} has no tensor {extra[0]!r}.")
-    module.load_state_dict(tensors)
+    module.load_state_dict({name: tensors.get(name, value) for name, value in expected.items()})
     return module
+
+
+def check(expected: Tensors, tensors: Tensors, source: str, name: str) -> dict[str, torch.Tensor]:
+    """The tensors under the names that a module expects. Raises WeightsError for those that do not fit.
+
+    expected: the module's own tensors, which may be on the meta device; name: what messages call the module. Counters
+    of batches, which files from before torch 0.4.1 lack, may be missing.
+    """
+    tensors = matched(tensors, expected)
+    missing = [key for key in expected if key not in tensors and not is_counter(key)]
+    extra = sorted(key for key in tensors if key not in expected and not is_counter(key))
+    if missing:
+        more = f"; it has {listed(extra)}, which {name} has not" if extra else ""
+        if len(missing) == 1:
+            raise WeightsError(
+                f"{source}: tensor {missing[0]!r} is missing; expected shape {tuple(expected[missing[0]].shape)}{more}."
+            )
+        raise WeightsError(f"{source}: {len(missing)} tensors are missing: {listed(missing)}{more}.")
+    wrong = [key for key in expected if key in tensors and tensors[key].shape != expected[key].shape]
+    if wrong:
+        key, found, wanted = wrong[0], tuple(tensors[wrong[0]].shape), tuple(expected[wrong[0]].shape)
+        sentence = f"{source}: tensor {key!r} has shape {found}; expected {wanted}"
+        last = list(expected)[-1]
+        pairs = {(tensors[k].shape[:1], expected[k].shape[:1]) for k in wrong}
+        if last in wrong and len(pairs) == 1 and all(tensors[k].shape[1:] == expected[k].shape[1:] for k in wrong):
+            sentence = (
+                f"{source} is for {found[0]} classes, and {name} has {wanted[0]} ({key!r} has shape {found}; expected "
+                f"{wanted}): build the module for {found[0]} classes, load the file into it and give cx.Network(module)"
+            )
+        raise WeightsError(f"{sentence}.")
+    if extra:
+        raise WeightsError(f"{source}: {name} has no tensor {listed(extra)}.")
+    for key, value in expected.items():
+        plain = key not in tensors or tensors[key].layout == torch.strided
+        if not plain or (value.is_floating_point() and not tensors[key].is_floating_point()):
+            kind = tensors[key].dtype if plain else tensors[key].layout
+            raise WeightsError(f"{source}: tensor {key!r} is of {kind}; expected dense floating-point numbers.")
+    return {key: value for key, value in tensors.items() if key in expected}
 
 
 def _hidden_width(tensors: Tensors) -> int:

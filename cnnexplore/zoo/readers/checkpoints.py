@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from ...errors import NetworkError, WeightsError
 from ...network import Network
-from .safetensors_file import read_described
+from .safetensors_file import read_described, write_safetensors
 
 
 def write_convolutions(checkpoints: dict[int, Path], out: Path) -> None:
     """Write the convolutions of several checkpoints, step -> file, into one file that describes itself."""
-    kept, metadata = {}, {}
+    kept: dict[str, torch.Tensor] = {}
+    metadata: dict[str, str] = {}
     for step, path in checkpoints.items():
         if not path.is_file():
             raise WeightsError(f"there is no checkpoint {str(path)!r}; start the training again to make all of them.")
         tensors = load_file(path)
         kept.update({f"{step}/{name}": t for name, t in tensors.items() if name.startswith("conv")})
         with safe_open(path, "pt") as file:
-            metadata = file.metadata()
-    save_file(kept, out, metadata)
+            metadata = file.metadata() or {}
+    write_safetensors(kept, out, metadata)
 
 
 def steps(path: Path) -> list[int]:

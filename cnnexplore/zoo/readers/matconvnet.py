@@ -19,10 +19,11 @@ from ...errors import WeightsError
 from ...network import Network, Pixels
 from ..architectures.blocks import Graph, Step
 from . import matlab
-from .matconvnet_layers import MAKERS, POINTWISE, Shape, Source
+from .matconvnet_layers import MAKERS, MOST_NUMBERS, POINTWISE, Shape, Source
 
 _LOSSES = {"loss", "errorstats"}  # layers that only training needs
 _LARGEST = 4096
+_MOST_CHANNELS = 1024
 _TAKEN = {
     *dir(nn.Sequential()),
     *dir(Graph("", ())),
@@ -53,15 +54,16 @@ def read_network(path: Path, name: str) -> Network:
     meta = net["meta"] if isinstance(net.get("meta"), dict) else net
     normalization = meta["normalization"] if isinstance(meta.get("normalization"), dict) else {}
     shape = _input_shape(meta, normalization, sources, path.name)
-    order, entry = _ordered(sources, path.name)
+    ordered, entry = _ordered(sources, path.name)
     builder = _Builder(path.name, entry, shape)
-    for source in order:
+    for source in ordered:
         builder.add(source)
     module = builder.module()
     module.keeps_names = any(layer.get("name") for layer in layers)  # type: ignore[assignment]  # a plain attribute
-    pixels = Pixels("RGB" if shape[0] == 3 else "grey", _mean(normalization, shape[0], path.name))
+    order = {1: "grey", 3: "RGB"}.get(shape[0], "channels")
+    pixels = Pixels(order, _mean(normalization, shape[0], path.name))
     labels = _labels(meta)
-    if len(labels) != builder.shapes[order[-1].output][0]:
+    if len(labels) != builder.shapes[ordered[-1].output][0]:
         labels = []
     return Network(module, size=shape[1:], pixels=pixels, labels=labels, name=name)
 
@@ -181,10 +183,12 @@ def _input_shape(meta: dict[str, Any], normalization: dict[str, Any], sources: l
     if len(values) == 2:  # rows and columns only: the first filters show the number of channels
         filters = next((s.weights[0] for s in sources if s.kind == "conv" and s.weights), None)
         values.append(filters.shape[2] if isinstance(filters, np.ndarray) and filters.ndim > 2 else 1)
-    if len(values) != 3 or any(v != int(v) or not 0 < v <= _LARGEST for v in values) or values[2] not in (1, 3):
+    whole = len(values) == 3 and all(v == int(v) and 0 < v <= _LARGEST for v in values)
+    if not whole or values[2] > _MOST_CHANNELS or math.prod(values) > MOST_NUMBERS:
         found = "missing" if size is None else f"[{' '.join(f'{v:g}' for v in values)}]"
         raise WeightsError(
-            f"{file}: meta.normalization.imageSize is {found}; expected [rows columns channels], 1 or 3 channels."
+            f"{file}: meta.normalization.imageSize is {found}; expected [rows columns channels], at most {_LARGEST} "
+            f"rows and columns and {_MOST_CHANNELS} channels."
         )
     rows, columns, channels = map(int, values)
     return channels, rows, columns
@@ -243,6 +247,8 @@ class _Builder:
                 f"expected one of {', '.join(sorted(MAKERS))}."
             )
         module, shape = MAKERS[source.kind](source, [self.shapes[v] for v in source.inputs])
+        if math.prod(shape) > MOST_NUMBERS:
+            raise source.error(f"its output is {' x '.join(map(str, shape))}", f"at most {MOST_NUMBERS} numbers")
         flat = source.kind in POINTWISE and any(v in self.flat for v in source.inputs)
         if flat or isinstance(module, nn.Linear):
             inputs = tuple(self._flattened(v) for v in source.inputs)

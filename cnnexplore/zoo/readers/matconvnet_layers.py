@@ -25,6 +25,7 @@ from ..architectures.blocks import (
 
 Shape = tuple[int, int, int]  # channels, rows, columns
 _LARGEST = 4096
+MOST_NUMBERS = 2**26  # of a layer's output: a quarter of a gigabyte
 
 
 def _empty(value: Any) -> bool:
@@ -104,6 +105,10 @@ class Source:
         if any(k > p for k, p in zip(kernel, padded, strict=True)):
             raise self.error(f"its window is {kernel[0]} x {kernel[1]}", f"at most {padded[0]} x {padded[1]}")
         rows, columns = ((p - k) // s + 1 for p, k, s in zip(padded, kernel, stride, strict=True))
+        if prod(padded) * shape[0] > MOST_NUMBERS:
+            raise self.error(
+                f"its padded input is {padded[0]} x {padded[1]} x {shape[0]}", f"at most {MOST_NUMBERS} numbers"
+            )
         return rows, columns
 
 

@@ -25,7 +25,10 @@ _MATRIX, _COMPRESSED = 14, 15
 _CELL, _STRUCT, _OBJECT, _CHAR = 1, 2, 3, 4
 _COMPLEX = 0x800
 _DEEPEST = 32
-_LARGEST = 2**31  # bytes of one variable
+_LARGEST = 2**32  # bytes of a file
+# What the arrays of a file may take: trained weights can hardly be compressed, unlike the zeros kept beside them.
+_ARRAY = 128  # bytes of an array without numbers
+_SPARE, _TIMES = 64_000_000, 8  # bytes, and times the size of the file
 
 
 def read(path: Path, variables: Sequence[str]) -> dict[str, Any]:
@@ -36,6 +39,9 @@ def read(path: Path, variables: Sequence[str]) -> dict[str, Any]:
     """
     if not path.is_file():
         raise WeightsError(f"there is no weights file {str(path)!r}; check the path.")
+    size = path.stat().st_size
+    if size > _LARGEST:
+        raise WeightsError(f"{path.name!r} has {size} bytes; a .mat file of version 5 to 7 has at most {_LARGEST}.")
     data = memoryview(path.read_bytes())
     order = {b"IM": "<", b"MI": ">"}.get(bytes(data[126:128]))
     if order and int.from_bytes(data[124:126], "little" if order == "<" else "big") == 0x0200:
@@ -46,11 +52,24 @@ def read(path: Path, variables: Sequence[str]) -> dict[str, Any]:
     try:
         if order is None:
             raise ValueError("it does not start like one")
-        return _variables(_Elements(data[128:], order), set(variables))
+        return _variables(_Elements(data[128:], order, _Memory(_SPARE + _TIMES * size)), set(variables))
     except Exception as error:
         raise WeightsError(
             f"{path.name!r} is not a whole .mat file ({brief(error)}); fetch or save it again."
         ) from error
+
+
+@dataclass
+class _Memory:
+    """How many bytes the arrays of a file may still take."""
+
+    left: int
+
+    def take(self, size: int) -> None:
+        """Raise ValueError if there are not so many."""
+        self.left -= size
+        if self.left < 0:
+            raise ValueError(f"{size} bytes of arrays, far more than the file holds")
 
 
 @dataclass
@@ -59,6 +78,7 @@ class _Elements:
 
     data: memoryview
     order: str
+    memory: _Memory
 
     def next(self) -> tuple[int, memoryview]:
         """Type and data of the next element. Raises ValueError if the data end too early."""
@@ -96,21 +116,20 @@ def _variables(elements: _Elements, wanted: set[str]) -> dict[str, Any]:
     while len(elements.data):
         kind, data = elements.next()
         if kind == _COMPRESSED:
-            kind, data = _Elements(_inflated(data, elements.order), elements.order).next()
+            kind, data = _Elements(_inflated(data, elements), elements.order, elements.memory).next()
         if kind == _MATRIX and len(data):
-            name, value = _matrix(_Elements(data, elements.order), wanted)
+            name, value = _matrix(_Elements(data, elements.order, elements.memory), wanted)
             if name in wanted:
                 found[name] = value
     return found
 
 
-def _inflated(data: memoryview, order: str) -> memoryview:
+def _inflated(data: memoryview, elements: _Elements) -> memoryview:
     """A compressed element; no more than the size in its tag is inflated."""
     inflate = zlib.decompressobj()
     tag = inflate.decompress(data, 8)
-    size = int(np.frombuffer(tag, order + "u4", 2)[1])
-    if size > _LARGEST:
-        raise ValueError(f"{size} bytes in one variable")
+    size = int(np.frombuffer(tag, elements.order + "u4", 2)[1])
+    elements.memory.take(size)
     rest = inflate.decompress(inflate.unconsumed_tail, size) if size else b""
     return memoryview(tag + rest)
 
@@ -138,11 +157,15 @@ def _matrix(elements: _Elements, wanted: set[str] | None = None, depth: int = 0)
         if kind == _OBJECT:
             elements.text()  # the name of its class
         return name, _structs(elements, count, depth)
-    values = elements.numbers().astype(_CLASSES[kind], copy=False)
-    if flags & _COMPLEX:
-        values = values + 1j * elements.numbers()
+    values = elements.numbers()
     if values.size != count:
         raise ValueError(f"{values.size} numbers for an array of shape {shape}")
+    if values.dtype != np.dtype(_CLASSES[kind]):  # MATLAB keeps whole numbers in fewer bytes
+        elements.memory.take(count * np.dtype(_CLASSES[kind]).itemsize)
+        values = values.astype(_CLASSES[kind])
+    if flags & _COMPLEX:
+        elements.memory.take(16 * count)
+        values = values + 1j * elements.numbers()
     return name, values.reshape(shape, order="F")
 
 
@@ -150,12 +173,13 @@ def _children(elements: _Elements, count: int, depth: int) -> list[Any]:
     """The arrays in a cell array or struct."""
     if count * 8 > len(elements.data):
         raise ValueError(f"{count} arrays are announced but {len(elements.data)} bytes are left")
+    elements.memory.take(_ARRAY * count)
     values = []
     for _ in range(count):
         kind, data = elements.next()
         if kind != _MATRIX:
             raise ValueError(f"type {kind} where an array is expected")
-        child = _Elements(data, elements.order)
+        child = _Elements(data, elements.order, elements.memory)
         values.append(_matrix(child, depth=depth + 1)[1] if len(data) else np.zeros((0, 0)))
     return values
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
+from safetensors.torch import save
 
-from ...errors import WeightsError
+from ...errors import WeightsError, brief
 from ...network import Network, Pixels
-from ..architectures.build import build, fill
+from ..architectures.build import build, check, fill
 
 _REQUIRED = ("architecture", "pixels", "input_size", "labels")
-_LARGEST = 4096  # pixels a side
+_LARGEST = 1024  # pixels a side
+_MOST_LABELS = 50_000
+_LONGEST = 1000  # letters of a label
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
@@ -22,10 +27,33 @@ def read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str
     try:
         with safe_open(path, "pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+    except Exception as error:  # what the library raises for a damaged header is of many kinds
         raise WeightsError(
-            f"{path.name!r} is not a whole safetensors file ({error}); fetch or save it again."
+            f"{path.name!r} is not a whole safetensors file ({brief(error)}); fetch or save it again."
         ) from error
+
+
+def write_safetensors(tensors: Mapping[str, torch.Tensor], path: Path, metadata: Mapping[str, str]) -> None:
+    """Write a file whose bytes follow from its contents; one that is there is replaced at once, when all is written.
+
+    safetensors itself writes the metadata in another order each time.
+    """
+    data = save(dict(tensors), dict(metadata))
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(metadata.items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(len(text).to_bytes(8, "little") + text + data[8 + length :])
+        os.chmod(part, 0o644)  # a temporary file is readable for its owner only
+        os.replace(part, path)
+    except BaseException:
+        os.unlink(part)
+        raise
 
 
 def stated_architecture(path: Path) -> str | None:
@@ -56,14 +84,48 @@ def _network(tensors: dict[str, torch.Tensor], metadata: dict[str, str], path: P
             f"{path.name!r} has no {missing[0]!r} in its metadata, so it does not say what it is; "
             f"give cx.load(name, weights={str(path)!r})."
         )
+    labels = _labels(metadata["labels"], path.name)
     try:
-        labels = [str(label) for label in json.loads(metadata["labels"])]
         size = int(metadata["input_size"])
         if not 0 < size <= _LARGEST:
             raise ValueError(f"input_size {size}")
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise WeightsError(
-            f"{path.name!r}: labels or input_size cannot be read ({error}); expected a JSON list and a number."
+            f"{path.name!r}: input_size cannot be read ({brief(error)[:100]}); expected a number from 1 to {_LARGEST}."
         ) from error
+    pixels = Pixels.from_json(metadata["pixels"])
+    with torch.device("meta"):  # takes no memory: a small file may name a network, or a number of labels, of any size
+        planned = build(metadata["architecture"], len(labels), tensors).eval()
+    tensors = check(planned.state_dict(), tensors, path.name, metadata["architecture"])
+    _check_runs(planned, pixels.channels, size, path.name)
     module = fill(build(metadata["architecture"], len(labels), tensors), tensors, path.name)
-    return Network(module, size=size, pixels=Pixels.from_json(metadata["pixels"]), labels=labels, name=name)
+    return Network(module, size=size, pixels=pixels, labels=labels, name=name)
+
+
+def _labels(text: str, file: str) -> list[str]:
+    """The labels in a file's metadata. Raises WeightsError."""
+    try:
+        labels = json.loads(text)
+        if not isinstance(labels, list) or not all(isinstance(label, (str, int)) for label in labels):
+            raise ValueError(f"it begins with {text[:20]!r}")
+        if not 0 < len(labels) <= _MOST_LABELS or max(len(str(label)) for label in labels) > _LONGEST:
+            raise ValueError(f"{len(labels)} labels, {len(text)} letters")
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(
+            f"{file!r}: labels cannot be read ({brief(error)[:99]}); expected a JSON list of 1 to {_MOST_LABELS} names."
+        ) from error
+    return [str(label) for label in labels]
+
+
+def _check_runs(planned: torch.nn.Module, channels: int, size: int, file: str) -> None:
+    """Raise WeightsError unless a module on the meta device takes images of a size."""
+    try:
+        with torch.no_grad():
+            planned(torch.zeros(1, channels, size, size, device="meta"))
+    except NotImplementedError:
+        return  # an operation that only runs on numbers
+    except Exception as error:
+        raise WeightsError(
+            f"{file!r}: the network does not take images of {channels} x {size} x {size} ({brief(error)[:120]}); "
+            "expected the pixels and the input_size that it was trained with."
+        ) from error

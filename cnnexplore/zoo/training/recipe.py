@@ -12,7 +12,6 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 from torch.optim import Optimizer
@@ -22,6 +21,7 @@ from tqdm.auto import tqdm
 from ...errors import WeightsError
 from ...network import Pixels
 from ..architectures.build import build
+from ..readers.safetensors_file import write_safetensors
 
 Batches = Callable[[int], Iterable[tuple[torch.Tensor, torch.Tensor]]]
 
@@ -265,7 +265,5 @@ def write(
         "source": source,
         "license": "MIT",
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    save_file(rounded, out, metadata)
-    out.chmod(0o644)  # safetensors makes new files readable for their owner only
+    write_safetensors(rounded, out, metadata)
     return source
