@@ -35,16 +35,17 @@ def occlusion(target: Target, window: Any, stride: Any, fill: Any, batch: int) -
     total = torch.zeros(size, dtype=torch.float64)
     count = torch.zeros(size, dtype=torch.float64)
     shape = (1, 1, places[-1][0] // stride[0] + 1, places[-1][1] // stride[1] + 1)
-    done = 0
-    for activations in patched.activations(places, _colour(net, fill)):
+    for done, activations in patched.activations(places, _colour(net, fill)):
+        if done == 0:  # also where a check failed and all is computed once more
+            total.zero_()
+            count.zero_()
         fall = score - target.response(activations, 0)
         falls[done : done + len(fall)] = fall
         for (row, column), value in zip(places[done : done + len(fall)], fall.tolist(), strict=True):
             total[row : row + window[0], column : column + window[1]] += value
             count[row : row + window[0], column : column + window[1]] += 1
-        done += len(fall)
         found = (total / count.clamp(min=1)).to(falls)
-        yield Maps(falls.reshape(shape).clone(), found[None]), done / len(places)
+        yield Maps(falls.reshape(shape).clone(), found[None]), (done + len(fall)) / len(places)
 
 
 def _pair(name: str, value: Any, default: Sequence[int], most: Sequence[int]) -> tuple[int, int]:

@@ -185,7 +185,7 @@ def discrepancy_maps(
     patch = checked_integer("patch", patch, 1, min(height, width), what="its side in pixels")
     stride = checked_integer("stride", stride, 1, patch, what="pixels, no more than the patch")
     batch = checked_integer("batch", batch, 1, 10_000, what="how many patches to compute at a time")
-    patched = PatchedActivations(net, x, where.name, (patch, patch), batch)
+    patched = PatchedActivations(net, x, where.name, (patch, patch), batch, seed)
     base = as_maps(patched.base, where)
     chosen = torch.tensor(units, device=base.device)
     if positions is None:
@@ -198,23 +198,25 @@ def discrepancy_maps(
         places = torch.tensor([row * base.shape[3] + column for row, column in pairs], device=base.device)
     watched = torch.stack([places // base.shape[3], places % base.shape[3]], 1).cpu().numpy()
     rows, columns = np.arange(start, height, stride), np.arange(start, width, stride)
-    inside = _touching(where, watched, rows, columns, patch)
+    inside = _touching(patched, watched, rows, columns)
     corners = [(int(rows[i]), int(columns[j])) for i, j in np.argwhere(inside)]
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator()
+
+    def noise(first: int, last: int) -> torch.Tensor:
+        if first == 0:
+            generator.manual_seed(seed)
+        rgb = 255 * torch.rand(last - first, net.pixels.image_channels, patch, patch, generator=generator)
+        return net.pixels.encode(rgb).to(x)
+
     values = torch.zeros(len(units), len(corners), device=base.device)
     before = base[0, chosen].flatten(1).gather(1, places[:, None])[:, 0]
-    done = 0
     bar = {"desc": f"discrepancy, {where.name}", "unit": "patch", "disable": not progress, "delay": 2}
     with tqdm(total=len(corners), **bar) as shown:
-        while done < len(corners):
-            some = corners[done : done + batch]
-            noise = 255 * torch.rand(len(some), net.pixels.image_channels, patch, patch, generator=generator)
-            (found,) = patched.activations(some, net.pixels.encode(noise).to(x))
+        for first, found in patched.activations(corners, noise):
             maps = as_maps(found, where)[:, chosen].flatten(2)
-            after = maps.gather(2, places[None, :, None].expand(len(some), -1, 1))[..., 0]
-            values[:, done : done + len(some)] = (after - before).abs().T
-            done += len(some)
-            shown.update(len(some))
+            after = maps.gather(2, places[None, :, None].expand(len(maps), -1, 1))[..., 0]
+            values[:, first : first + len(maps)] = (after - before).abs().T
+            shown.update(first + len(maps) - shown.n)
     full = np.zeros((len(units), len(rows), len(columns)), np.float32)
     full[:, inside] = values.cpu().numpy()
     names = [unit_name(net, where, one) for one in units]
@@ -227,12 +229,26 @@ def discrepancy_maps(
     return DiscrepancyMaps(full, watched, units, names, where, net.picture(x), patch, stride, start, net.size, python)
 
 
-def _touching(layer: Layer, watched: np.ndarray, rows: np.ndarray, columns: np.ndarray, patch: int) -> np.ndarray:
-    """Which patches, (rows, columns), touch the receptive field at any of the positions."""
+def _touching(patched: PatchedActivations, watched: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Which patches, (rows, columns), can change the response at any of the positions."""
+    layer, side, size = patched.layer, patched.window[0], patched.net.size
     inside = np.zeros((len(rows), len(columns)), bool)
-    for row, column in np.unique(watched, axis=0).tolist():
-        top, left, bottom, right = layer.rf_box(row, column)
-        down = (rows <= bottom) & (rows + patch > top)
-        across = (columns <= right) & (columns + patch > left)
-        inside |= down[:, None] & across[None, :]
+    positions = np.unique(watched, axis=0)
+    if patched.is_local:
+        for row, column in positions.tolist():
+            top, left, bottom, right = layer.rf_box(row, column)
+            down = (rows <= bottom) & (rows + side > top)
+            across = (columns <= right) & (columns + side > left)
+            inside |= down[:, None] & across[None, :]
+        return inside
+    # Where the fields are not those of the formula, they are measured: by rows and by columns of patches.
+    index = [torch.arange(n) for n in size]
+    stripes = [
+        (index[a] >= torch.from_numpy(first)[:, None]) & (index[a] < torch.from_numpy(first)[:, None] + side)
+        for a, first in enumerate((rows, columns))
+    ]
+    by_row = patched.dependent(stripes[0][:, :, None].expand(-1, -1, size[1])).cpu().numpy()
+    by_column = patched.dependent(stripes[1][:, None, :].expand(-1, size[0], -1)).cpu().numpy()
+    for row, column in positions.tolist():
+        inside |= by_row[:, None, row, column] & by_column[None, :, row, column]
     return inside
