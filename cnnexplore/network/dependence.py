@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import torch
 
+from .copying import weight_sharing_copy
 from .network import Network
-from .probe import Probe, weight_sharing_copy
+from .probe import Probe
 from .upsample import as_maps
 
 

@@ -359,6 +359,7 @@ def layers(draw):
     return parts, draw(st.booleans()), draw(st.sampled_from([0.0, 1e3]))
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(layers(), st.tuples(*[st.integers(3, 14)] * 2), st.tuples(*[st.integers(3, 6)] * 2), st.integers(0, 99))
 def test_random_networks(drawn, window, stride, seed):
