@@ -49,7 +49,11 @@ def bottleneck_layers(net: Network, layer: str) -> list[Layer]:
 
 @torch.inference_mode(False)
 def _found(net: Network, target: Layer) -> list[Layer]:
-    before = list(net.layers)[: net.layers.depth(target) + 1]
+    before = [
+        layer.name
+        for layer in list(net.layers.values())[: net.layers.depth(target) + 1]
+        if layer.layout.image is not None or layer is target  # others have no activations of one image
+    ]
     nodes: dict[str, Node] = {}
     x = net.feed(torch.zeros(1, net.pixels.channels, *net.size, device=net.device))
     flow = DataFlow()

@@ -66,7 +66,7 @@ def _full_precision_probe(net: Network, layers: Sequence[str]) -> Probe:
         return net.probe(*layers)
     wanted = [net.layers[name] for name in layers]
     module = weight_sharing_copy(net.module).float()
-    return Probe(module, wanted, max(wanted, key=net.layers.depth), clone_input=True)
+    return Probe(module, wanted, max(wanted, key=net.layers.depth), net._traced.in_place, net._traced.batches)
 
 
 def _changed(activations: torch.Tensor, base: torch.Tensor, net: Network, name: str) -> torch.Tensor:

@@ -106,7 +106,8 @@ def test_which_ones_are_spliced():
     assert PatchedActivations(build(NETS["plain"]()), X, "conv2", (4, 4)).exact
     assert PatchedActivations(build(NETS["blocks"]()), X, list(build(NETS["blocks"]()).layers)[-1], (4, 4)).exact
     normalised = PatchedActivations(build(NETS["seeing all"]()), X, "3", (4, 4))
-    assert normalised.exact and not normalised.is_local  # spliced before the normalisation
+    assert normalised.exact  # before the normalisation
+    assert not normalised.is_local
 
 
 def test_less_is_computed(monkeypatch):
