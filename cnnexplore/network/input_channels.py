@@ -10,8 +10,9 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..errors import ExploreError
+from .copying import weight_sharing_copy
+from .guard import WritesWeights, again_with_own_weights
 from .pixels import Pixels
-from .probe import weight_sharing_copy
 
 _USUAL = (3, 1)  # tried first
 _MOST_TRIES = 12
@@ -43,6 +44,7 @@ class _FirstWeights(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@again_with_own_weights
 def input_channels(module: nn.Module, size: tuple[int, int]) -> int | None:
     """The number of channels that a module takes; None if no pass reaches a convolution or matrix product.
 
@@ -89,6 +91,8 @@ def _first_weights(module: nn.Module, x: torch.Tensor) -> tuple[int, int] | None
         with warnings.catch_warnings(), torch.no_grad(), mode:
             warnings.simplefilter("ignore")
             module(x)
+    except WritesWeights:
+        raise
     except (_Reached, Exception):
         return mode.found  # none: no image of so many channels
     return None

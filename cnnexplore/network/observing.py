@@ -9,7 +9,6 @@ import functools
 import inspect
 import logging
 import math
-import textwrap
 import types
 from typing import Any
 
@@ -99,14 +98,27 @@ def _function_observes(function: Any, owner: Any, depth: int) -> bool:
 
 
 def _sources(function: types.FunctionType) -> list[ast.FunctionDef | ast.Lambda]:
-    """The definitions that may be the function's: of lambdas all those on its line."""
+    """The definitions in the function's file that may be its own: of lambdas in one line all, before Python 3.11."""
+    code = function.__code__
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, TypeError, SyntaxError, ValueError):
+        tree = _parsed("".join(inspect.findsource(code)[0]))
+    except (OSError, TypeError, SyntaxError, ValueError, IndexError):
         return []
-    if function.__name__ == "<lambda>":
-        return [node for node in ast.walk(tree) if isinstance(node, ast.Lambda)]
-    return [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function.__name__]
+    if function.__name__ != "<lambda>":
+        defined = [node for node in tree if isinstance(node, ast.FunctionDef) and node.name == code.co_name]
+        return [n for n in defined if min([n.lineno, *(d.lineno for d in n.decorator_list)]) == code.co_firstlineno]
+    lambdas = [node for node in tree if isinstance(node, ast.Lambda) and node.lineno == code.co_firstlineno]
+    places = set(code.co_positions()) if hasattr(code, "co_positions") else {_place(node.body) for node in lambdas}
+    return [node for node in lambdas if _place(node.body) in places]
+
+
+@functools.lru_cache(maxsize=8)
+def _parsed(source: str) -> list[ast.FunctionDef | ast.Lambda]:
+    return [node for node in ast.walk(ast.parse(source)) if isinstance(node, (ast.FunctionDef, ast.Lambda))]
+
+
+def _place(node: ast.expr) -> tuple[int, int | None, int, int | None]:
+    return node.lineno, node.end_lineno, node.col_offset, node.end_col_offset
 
 
 class _Unsure(Exception):

@@ -10,13 +10,16 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from ..errors import ExploreError, LayerError, NetworkError, brief
+from ..errors import ExploreError, LayerError, NetworkError
 from .checkpointing import run_without_checkpoints
-from .copying import weight_sharing_copy
+from .copying import followed_tensors, weight_sharing_copy
 from .fast_strided import use_fast_strided_backward
+from .guard import WritesWeights, unguard
 from .layers import Layer
 from .outputs import named_tensors
 from .precision import full_precision
+from .rebinding import vars_of
+from .refusal import why_it_does_not_run
 
 Replacement = Callable[[torch.Tensor], torch.Tensor]
 
@@ -26,6 +29,48 @@ FUNCTIONS = {
     "threshold", "max_pool2d", "max_pool2d_with_indices", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d",
     "local_response_norm", "conv2d", "linear", "batch_norm", "softmax", "log_softmax",
 }  # fmt: skip
+_ATEN = {  # the names that operations have in an exported graph whose functions were decomposed
+    "convolution": "conv2d", "_convolution": "conv2d", "addmm": "linear", "_softmax": "softmax",
+    "_log_softmax": "log_softmax", "_adaptive_avg_pool2d": "adaptive_avg_pool2d", "native_batch_norm": "batch_norm",
+    "_native_batch_norm_legit": "batch_norm", "_native_batch_norm_legit_no_training": "batch_norm",
+}  # fmt: skip
+
+
+def function_name(func: Any) -> str:
+    """The name by which the field knows a function that a module calls: "conv2d" also for aten.convolution.default.
+
+    Parameters
+    ----------
+    func : callable
+        What a `TorchFunctionMode` is given.
+
+    Returns
+    -------
+    str
+        The name, with the trailing underscore of what works in place; "" if it has none.
+    """
+    name = getattr(func, "__name__", "")
+    if isinstance(func, (torch._ops.OpOverload, torch._ops.OpOverloadPacket)):
+        name = name.split(".")[0]
+        return _ATEN.get(name, name)
+    return name
+
+
+def runs_library_code(part: nn.Module) -> bool:
+    """Whether a module's forward is torch's or cnnexplore's own: the functions that it calls are no layers.
+
+    Parameters
+    ----------
+    part : nn.Module
+        The module.
+
+    Returns
+    -------
+    bool
+        False for a graph module and a scripted one.
+    """
+    forward = vars_of(type(part), "forward")
+    return (getattr(forward, "__module__", None) or "").startswith(("torch.nn.", "cnnexplore."))
 
 
 class _Reached(BaseException):
@@ -44,7 +89,7 @@ class _FunctionTap(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         out = func(*args, **(kwargs or {}))
-        name = getattr(func, "__name__", "")
+        name = function_name(func)
         if name in FUNCTIONS:
             call = self.counts[name] = self.counts.get(name, -1) + 1
             return self.take(("function", name, call), out)
@@ -78,8 +123,7 @@ class Probe:
         clone_input: bool = False,
         batches: bool = True,
     ):
-        self._module = weight_sharing_copy(module)
-        use_fast_strided_backward(self._module)
+        self._original = module
         self._wanted = {layer.site: layer for layer in layers}
         self._deepest = deepest.site
         self._batches = batches
@@ -90,6 +134,12 @@ class Probe:
         self._calls: dict[str, int] = {}
         self._ours: Exception | None = None  # what a replacement raised: no fault of the module
         self._functional = any(site[0] == "function" for site in self._wanted)
+        self._copy()
+
+    def _copy(self) -> None:
+        self._module = weight_sharing_copy(self._original)
+        self._followed = followed_tensors(self._original, self._module)
+        use_fast_strided_backward(self._module)
         for path in {site[1] for site in self._wanted if site[0] == "module"}:
             self._module.get_submodule(path).register_forward_hook(self._hook(path))
 
@@ -160,26 +210,33 @@ class Probe:
         if len(x) > 1 and not self._batches:
             rows = [self(x[k : k + 1], replace) for k in range(len(x))]
             return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
-        self._activations, self._calls, self._replace, self._ours = {}, {}, replace or {}, None
+        try:
+            return self._run(x, replace or {})
+        except WritesWeights:
+            self._copy()
+            return self._run(x, replace or {})
+
+    def _run(self, x: torch.Tensor, replace: Mapping[str, Replacement]) -> dict[str, torch.Tensor]:
+        self._activations, self._calls, self._replace, self._ours = {}, {}, replace, None
         self._images = len(x)
-        if self._clone_input:
-            x = x.clone()
+        for followed in self._followed:
+            followed.update()
+        given = x.clone() if self._clone_input else x
         try:
             # a pass without a gradient is looked at or compared; the steps of a run may use TF32
             exactly = nullcontext() if torch.is_grad_enabled() else full_precision()
             tap = _FunctionTap(self._take) if self._functional else nullcontext()
             with exactly, run_without_checkpoints(), tap:
-                returned = self._module(x)
+                returned = self._module(given)
             for name, tensor in named_tensors(returned):
                 self._take(("output", name, 0), tensor)
         except _Reached:
-            pass
+            unguard(self._module)
         except Exception as error:
             if isinstance(error, ExploreError) or error is self._ours:
                 raise
-            raise NetworkError(
-                f"{type(self._module).__name__} does not run on an input of shape {tuple(x.shape)}: {brief(error)}."
-            ) from error
+            sentence = why_it_does_not_run(self._original, tuple(x.shape), error, search=False)
+            raise NetworkError(sentence) from error
         finally:
             self._replace = {}
         found, self._activations = self._activations, {}

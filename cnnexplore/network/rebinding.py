@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import fx, nn
 
@@ -42,13 +43,14 @@ def is_library_code(function: types.FunctionType) -> bool:
     return function.__code__.co_filename.startswith((*_LIBRARIES, "<frozen"))
 
 
-def global_names(code: types.CodeType) -> set[str]:
-    """The names that a function's code, and functions inside it, may look up in the file that holds it."""
-    found = set(code.co_names)
+@functools.lru_cache(maxsize=1000)
+def global_names(code: types.CodeType) -> frozenset[str]:
+    """The names that a function's code, and functions inside it, look up in the file that holds it."""
+    found = {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
     for value in code.co_consts:
         if isinstance(value, types.CodeType):
             found |= global_names(value)
-    return found
+    return frozenset(found)
 
 
 def referred(function: types.FunctionType) -> list[Any]:
@@ -89,6 +91,8 @@ def _references(value: Any, through_functions: bool) -> list[Any]:
         return [value.__self__]
     if isinstance(value, _LRU_CACHE):
         return [value.__wrapped__]
+    if isinstance(value, np.ndarray):
+        return list(value.flat) if value.dtype == object else []
     return gc.get_referents(value)
 
 
@@ -175,7 +179,7 @@ class Rebinding:
 
     def concerns(self, value: Any) -> bool:
         """Whether a function, method or weak reference that a deep copy shares has to be turned to the copy."""
-        return id(value()) in self.memo if isinstance(value, weakref.ref) else self._is_own(value, set())
+        return self._weak(value) is not value if isinstance(value, weakref.ref) else self._is_own(value, set())
 
     # what a function needs
 
@@ -194,7 +198,7 @@ class Rebinding:
             return self._is_own(value.__wrapped__, visited)
         if isinstance(value, _CONTAINERS):
             return True
-        return not _is_of_library(value.__class__) or self._reaches(value)
+        return not is_of_library(value.__class__) or self._reaches(value)
 
     def _needs(self, function: types.FunctionType, visited: set[int]) -> bool:
         if hasattr(function, "_torchdynamo_orig_callable"):
@@ -370,14 +374,15 @@ class Rebinding:
                 new = self.replaced(item)
                 if new is not item:
                     held[key] = new
-        for slot in _slots(type(value)):
+        for slot in slots(type(value)):
             item = getattr(value, slot, None)
             new = self.replaced(item)
             if new is not item:
                 object.__setattr__(value, slot, new)
 
 
-def _slots(kind: type) -> list[str]:
+def slots(kind: type) -> list[str]:
+    """The names of the attributes of a class that are not in the dictionary of its objects."""
     found: list[str] = []
     for base in kind.__mro__:
         names = vars(base).get("__slots__", ())
@@ -391,7 +396,7 @@ def vars_of(kind: type, name: str) -> Any:
 
 
 @functools.lru_cache(maxsize=1000)
-def _is_of_library(kind: type) -> bool:
+def is_of_library(kind: type) -> bool:
     """Whether a class belongs to Python or to an installed package."""
     file = getattr(sys.modules.get(kind.__module__), "__file__", None)
     return kind.__module__ == "builtins" or (kind.__module__ != "__main__" and (file or "").startswith(_LIBRARIES))

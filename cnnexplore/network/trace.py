@@ -13,17 +13,19 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from ..errors import ExploreError, NetworkError, brief
+from ..errors import ExploreError, NetworkError
 from .checkpointing import run_without_checkpoints
 from .copying import weight_sharing_copy
 from .geometry import operation_name, propagate
 from .graph import Operation, Tape
+from .guard import again_with_own_weights
 from .layers import Layer, Layers
 from .layout import ImageAxis, find_geometry
 from .naming import Named, Step, name_layers
 from .origins import Origins, compress
 from .outputs import are_probabilities, carried, ending, named_tensors
-from .probe import FUNCTIONS
+from .probe import FUNCTIONS, function_name, runs_library_code
+from .refusal import why_it_does_not_run
 
 _SAMPLES = 256  # values of each layer that tell the images of a batch apart
 Site = tuple[str, str, int]
@@ -231,17 +233,6 @@ class _Calls(TorchFunctionMode):
         return out
 
 
-def function_name(func: Any) -> str:
-    return getattr(func, "__name__", "")
-
-
-def why_it_does_not_run(module: nn.Module, shape: tuple[int, ...], error: Exception) -> str:
-    return (
-        f"{type(module).__name__} does not run on an input of shape {shape}: {brief(error)} "
-        "(give cx.Network the size=(rows, columns) and pixels= that the module expects)."
-    )
-
-
 def _is_layer(name: str, args: tuple, kwargs: dict) -> bool:
     if not name.startswith("clamp"):
         return True
@@ -249,6 +240,7 @@ def _is_layer(name: str, args: tuple, kwargs: dict) -> bool:
     return isinstance(low, (int, float)) and low == 0 and kwargs.get("max", args[2] if len(args) > 2 else None) is None
 
 
+@again_with_own_weights
 @torch.inference_mode(False)
 def trace(module: nn.Module, images: torch.Tensor, name: str) -> tuple[Trace, dict[str, Operation]]:
     """The layers of a module, from a pass of a copy on one image and another on two.
@@ -414,8 +406,7 @@ def _parents(path: str) -> list[str]:
 
 
 def _enter(r: _Recorder, path: str, part: nn.Module) -> Callable[[nn.Module, Any], None]:
-    # what a module of torch's or ours calls is no layer of its own; a compiled module's forward has no home
-    known = str(getattr(type(part).forward, "__module__", "")).startswith(("torch.nn.", "cnnexplore."))
+    known = runs_library_code(part)  # what it calls is no layer
     library = known and not any(True for _ in part.children())
 
     def hook(module: nn.Module, args: Any) -> None:
