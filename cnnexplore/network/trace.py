@@ -406,8 +406,7 @@ def _parents(path: str) -> list[str]:
 
 
 def _enter(r: _Recorder, path: str, part: nn.Module) -> Callable[[nn.Module, Any], None]:
-    known = runs_library_code(part)  # what it calls is no layer
-    library = known and not any(True for _ in part.children())
+    library = runs_library_code(part) and not any(True for _ in part.children())
 
     def hook(module: nn.Module, args: Any) -> None:
         r.stack.append(path)
