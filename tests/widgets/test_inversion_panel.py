@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import threading
 import time
 
 import numpy as np
@@ -283,3 +284,25 @@ def test_the_reel_stays_within_its_budget():
     assert reel.nearest(99)[1][0, 0, 0] == reel.nearest(99)[0]
     reel.clear()
     assert reel.nearest(3) is None
+
+
+def test_the_python_of_a_run_that_is_being_made_comes_when_it_ends(keep, said, monkeypatch):
+    panel = keep(cx.InversionPanel("lenet", layer="conv2", steps=3))
+    assert panel.wait(60)
+    may_go, make = threading.Event(), panel._make
+
+    def slowly():
+        made = make()
+        return lambda: (may_go.wait(20), made())[1]
+
+    monkeypatch.setattr(panel, "_make", slowly)
+    said.clear()
+    panel.controls.sliders["C"].value *= 10  # the run has ended: another one begins
+    panel.copy_python()
+    with pytest.raises(cx.SettingError, match="is being made; wait a moment"):
+        panel.to_python()
+    assert not [content for content, _ in said if content["kind"] == "copy" or content.get("state") == "failed"]
+    may_go.set()
+    assert panel.wait(60)
+    assert [content["text"] for content, _ in said if content["kind"] == "copy"] == [panel.to_python()]
+    assert f"C={panel.settings.C:g}" in panel.to_python()

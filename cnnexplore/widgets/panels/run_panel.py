@@ -72,6 +72,7 @@ class RunPanel(Panel):
         start: bool,
     ):
         self._given, self._given_starts = values, (seed, seeds, steps)
+        self._copies = False  # whether the Python of the run that is being made was asked for
         super().__init__(net, image, layer, selection)
         self._begin(paused=not start)
 
@@ -227,9 +228,22 @@ class RunPanel(Panel):
         SettingError
             If there is no run yet.
         """
+        if self._is_made:
+            raise SettingError("the run is being made; wait a moment.")
         if self.run is None:
             raise SettingError("there is no run yet; press start.")
         return self._run_to_python(self.run, self.run_pictures.shown)
+
+    def copy_python(self) -> None:
+        """Put the Python of the picture on the clipboard and show it; of a run that is being made, when it ends."""
+        self._copies = self._is_made
+        if not self._copies:
+            super().copy_python()
+
+    @property
+    def _is_made(self) -> bool:
+        """Whether a run begins that is not there yet."""
+        return self.run is None and not self.runner.idle
 
     @property
     def picture(self) -> np.ndarray:
@@ -291,6 +305,8 @@ class RunPanel(Panel):
             self.run_view.update()
             self.run_pictures.show_last()
             self._update_poster()
+            if self._copies:
+                self.copy_python()
         self.run_status.set_state(state, self.run.step if self.run is not None else 0)
 
     def _error(self, sentence: str, trace: str) -> None:
