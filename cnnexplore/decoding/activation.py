@@ -7,12 +7,12 @@ import torch
 
 from ..arguments import array, checked, choice
 from ..errors import SettingError
-from ..network import Network
+from ..network import Layer, Network
 from ..network.arguments import layer_name, network
 from ..network.graph import Operation
 from ..network.precision import full_precision
 from .filters import in_rgb
-from .patch import of_whole
+from .patch import patch_of_activations, shape_of_one
 from .substitution import substitute
 from .unpooling import METHODS
 
@@ -65,21 +65,23 @@ def decode_activation(
     >>> cx.decode_activation(net, "conv2", net.activations(cx.digit(3), "conv2")).shape
     (1, 1, 28, 28)
     """
-    name = net.layers[layer].name
-    operation = net.operations()[name]
-    expected = " x ".join(map(str, operation.shape[1:]))
+    where = net.layers[layer]
+    name, operation = where.name, net.operations()[where.name]
+    shape = shape_of_one(where, operation.shape)
+    expected = " x ".join(map(str, shape))
     numbers = array("activation", activation, f"N x {expected} finite numbers, what {name} computes")
     values = torch.from_numpy(numbers).to(net.device)
-    if tuple(values.shape[1:]) != tuple(operation.shape[1:]) or operation.shape[0] != 1:
+    if tuple(values.shape[1:]) != shape:
         raise SettingError(
             f"the activation has shape {tuple(values.shape)}; expected N x {expected}, what {name} computes."
         )
-    found = [_image(operation, part, unpool, name) for part in values.split(_BATCH)]
+    found = [_image(operation, part, unpool, where) for part in values.split(_BATCH)]
     return in_rgb(torch.cat(found), net.pixels)
 
 
-def _image(operation: Operation, activation: torch.Tensor, method: str, name: str) -> torch.Tensor:
-    below, _ = substitute(operation, of_whole(activation[:, None], operation.shape), method, name)
+def _image(operation: Operation, activation: torch.Tensor, method: str, layer: Layer) -> torch.Tensor:
+    patch = patch_of_activations(activation, layer, operation.shape)
+    below, _ = substitute(operation, patch, method, layer.name)
     image = next(one for one in operation.ancestors() if one.name == "input")
     out = activation.new_zeros(len(activation), *image.shape[1:])
     h, w = below.values.shape[2:]

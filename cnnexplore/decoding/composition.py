@@ -11,6 +11,7 @@ from ..network import Network
 from ..network.graph import Operation
 from ..network.precision import full_precision
 from .decoder import Decoder
+from .patch import maps_of_patch
 from .substitution import descend
 
 _WEIGHTED = ("convolution", "_convolution", "addmm", "mm", "linear")
@@ -98,10 +99,11 @@ def composition(net: Network, layer: str, unit: int | str, *, unpool: str = "bil
         for operation, patch in descend(decoder.operation, decoder.start(decoder.units), unpool, layer):
             if operation.index in wanted:
                 wanted.remove(operation.index)
-                values = patch.values[0]
-                weights = values if values.dim() == 3 else values.reshape(-1, 1, 1)
                 if operation.index in names:
-                    found.append(Composition(names[operation.index], weights.float().cpu().numpy()))
+                    below = net.layers[names[operation.index]]
+                    plain = operation.shape == (1, below.channels, *below.size) and below.layout.axes == (1, 2)
+                    maps = patch.values if plain else maps_of_patch(patch, below, operation.shape)
+                    found.append(Composition(below.name, maps[0].float().cpu().numpy()))
             if not wanted:
                 break
     return found

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 import torch
 
-from ..errors import LayerError
 from ..network import Network, resolve_units
 from ..network.precision import full_precision
-from .patch import Patch, is_map
+from .patch import Patch, patch_of_maps
 from .substitution import substitute
 from .unpooling import check
 
@@ -56,8 +55,6 @@ class Decoder:
         self.net, self.layer, self.unpool = net, net.layers[layer], check(unpool)
         self.units = resolve_units(net, self.layer, unit)
         self.operation = net.operations()[self.layer.name]
-        if self.layer.channels not in self.operation.shape[1:2]:
-            raise LayerError(f"{layer} has no units in its second dimension; choose a layer that has.")
         first, elements = self._decoded(self.units[:1])
         h, w = first.values.shape[2:]
         self.box = (first.top, first.left, first.top + h - 1, first.left + w - 1)
@@ -83,12 +80,14 @@ class Decoder:
         units : list of int
             The units.
         """
-        shape = self.operation.shape
-        values = torch.zeros(len(units), shape[1], device=self.net.device)
+        (rows, columns), channels = self.layer.size, self.layer.channels
+        values = torch.zeros(len(units), channels, device=self.net.device)
         values[range(len(units)), units] = 1
-        if is_map(shape):
-            return Patch(values[:, :, None, None], shape[2] // 2, shape[3] // 2)
-        return Patch(values[:, None])
+        if self.operation.shape == (1, channels, rows, columns) and self.layer.layout.axes in ((1, 2), ()):
+            return Patch(values[:, :, None, None], rows // 2, columns // 2)  # a place is enough
+        maps = values.new_zeros(len(units), channels, rows, columns)
+        maps[:, :, rows // 2, columns // 2] = values
+        return patch_of_maps(maps, self.layer, self.operation.shape)
 
     @full_precision()
     @torch.no_grad()

@@ -7,6 +7,10 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
+from ..errors import LayerError
+from ..network import Layer, as_maps
+from ..network.upsample import from_maps
+
 
 class Patch(NamedTuple):
     """Part of the result of an operation, for K units at once.
@@ -38,6 +42,33 @@ def whole(patch: Patch, shape: tuple[int, ...]) -> torch.Tensor:
 def of_whole(values: torch.Tensor, shape: tuple[int, ...]) -> Patch:
     """(K, *shape) as a patch."""
     return Patch(values[:, 0] if is_map(shape) else values)
+
+
+def patch_of_maps(maps: torch.Tensor, layer: Layer, shape: tuple[int, ...]) -> Patch:
+    """A layer's maps (K, C, h, w) as a patch of the operation of this shape that computes the layer, in its layout."""
+    return patch_of_activations(from_maps(maps, layer, shape_of_one(layer, shape)), layer, shape)
+
+
+def patch_of_activations(activations: torch.Tensor, layer: Layer, shape: tuple[int, ...]) -> Patch:
+    """A layer's activations (K, ...), with the images along the first axis, as a patch of the layer's operation."""
+    axis = layer.layout.image
+    if axis is None:
+        raise LayerError(f"the activations of {layer.name} are not told by image; choose a layer where they are.")
+    return of_whole(torch.stack([axis.back(one[None]) for one in activations]), shape)
+
+
+def maps_of_patch(patch: Patch, layer: Layer, shape: tuple[int, ...]) -> torch.Tensor:
+    """A patch of a layer's operation as the layer's maps, (K, C, h, w); without a map (K, C, 1, 1)."""
+    axis = layer.layout.image
+    if axis is None:
+        raise LayerError(f"the activations of {layer.name} are not told by image; choose a layer where they are.")
+    return torch.cat([as_maps(axis.first(one, 1), layer) for one in whole(patch, shape)])
+
+
+def shape_of_one(layer: Layer, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of one image's activations, of an operation's result of this shape."""
+    axis, result = layer.layout.image, torch.empty(shape, device="meta")
+    return tuple((result if axis is None else axis.first(result, 1)).shape[1:])
 
 
 def cut(values: torch.Tensor, top: int, left: int, shape: tuple[int, ...]) -> Patch:

@@ -50,7 +50,17 @@ class TwoHeads(nn.Module):
         return (self.one(x) + self.two(x)) / 2
 
 
+class Cosine(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.prototypes = body(), nn.Parameter(torch.randn(6, 5))
+
+    def forward(self, x):
+        return self.body(x) @ self.prototypes * 10.0
+
+
 SIX_WIDE = {
+    "prototypes": Cosine,
     "the plain classifier": lambda: body(nn.Linear(6, 5)),
     "dropout before it": lambda: body(nn.Dropout(), nn.Linear(6, 5)),
     "an identity after it": lambda: body(nn.Linear(6, 5), nn.Identity()),
