@@ -39,8 +39,8 @@ def attribute(
     net: Network,
     image: Any,
     target: int | str | Sequence[int | str | None] | None = None,
-    *,
     method: str = "gradient",
+    *,
     layer: str | None = None,
     unit: int | str | Sequence[int | str] | None = None,
     position: tuple[int, int] | None = None,
@@ -124,8 +124,8 @@ def attribute_stream(
     net: Network,
     image: Any,
     target: int | str | None = None,
-    *,
     method: str = "gradient",
+    *,
     layer: str | None = None,
     unit: int | str | None = None,
     position: tuple[int, int] | None = None,
@@ -168,7 +168,11 @@ def attribute_stream(
     if len(what) != 1:
         raise SettingError(f"{len(what)} images or targets were given; expected one of each.")
     what.evaluate()
-    stream = record.function(what, **settings) if record.streamed else [(record.function(what, **settings), 1.0)]
+    if record.streamed:
+        stream = record.function(what, **settings)
+    else:
+        with full_precision():
+            stream = [(record.function(what, **settings), 1.0)]
     for found, share in stream:
         maps = Maps(*found)
         _check(record, maps, what)

@@ -7,11 +7,13 @@ from functools import partial
 import torch
 
 from ..errors import LayerError
-from ..network import Layer, as_maps, derivative, last_map_layer, pass_with_gradient, upsample
+from ..network import Layer, as_maps, derivative, from_maps, last_map_layer, pass_with_gradient, upsample
+from ..network.precision import full_precision
 from .method import AttributionMethod, Maps
 from .target import Target
 
 
+@full_precision()
 def layer_gradient(target: Target, layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
     """A layer's activations and the derivative of each image's response with respect to them, both (N, C, h, w)."""
     kept: list[torch.Tensor] = []
@@ -51,7 +53,7 @@ def cam(target: Target) -> Maps:
     layer = last_map_layer(net, target.layer, "CAM")
     activations, slope = layer_gradient(target, layer)
     weights = slope.mean((2, 3), keepdim=True)
-    even = bool(((slope - weights).abs() <= 1e-4 * slope.abs().amax()).all())
+    even = bool(((slope - weights).abs() <= _rounding(slope) * slope.abs().amax()).all())
     if not even or not _is_linear(target, layer, slope):
         raise LayerError(
             f"CAM needs a network that ends in global average pooling and a linear classifier, and {net.name} does "
@@ -69,16 +71,22 @@ def _is_linear(target: Target, layer: Layer, slope: torch.Tensor) -> bool:
     fed = target.net.feed(target.x)
     with torch.no_grad():
         there, back, middle = (
-            target.response(probe(fed, {layer.name: partial(_laid_out, maps)})[target.layer.name])
+            target.response(probe(fed, {layer.name: partial(_laid_out, maps, layer)})[target.layer.name])
             for maps in (far, -far, torch.zeros_like(far))
         )
     expected, scale = (slope * far).sum((1, 2, 3)), (slope * far).abs().sum((1, 2, 3)) + 1e-12
-    return all(bool(((step - expected).abs() <= 1e-4 * scale).all()) for step in (there - middle, middle - back))
+    return all(
+        bool(((step - expected).abs() <= _rounding(slope) * scale).all()) for step in (there - middle, middle - back)
+    )
 
 
-def _laid_out(maps: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """Maps (N, C, h, w) in the layout of activations whose channels may be the last axis."""
-    return maps.clone() if maps.shape == like.shape else maps.permute(0, 2, 3, 1).reshape(like.shape)
+def _laid_out(maps: torch.Tensor, layer: Layer, like: torch.Tensor) -> torch.Tensor:
+    return from_maps(maps, layer, like.shape[1:]).clone()
+
+
+def _rounding(numbers: torch.Tensor) -> float:
+    """How far apart two ways to compute the same may be, as a share."""
+    return max(1e-4, 16 * torch.finfo(numbers.dtype).eps)
 
 
 CAM = AttributionMethod(

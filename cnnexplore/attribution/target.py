@@ -20,6 +20,7 @@ from ..network import (
     resolve_position,
     resolve_units,
     unit_name,
+    warn_if_answers_vary,
 )
 
 
@@ -80,8 +81,10 @@ class Target:
     def evaluate(self) -> torch.Tensor:
         """The responses (N,), by a pass if there was none; chooses the units and positions that were left open."""
         if self.scores is None:
+            fed = self.net.feed(self.x)
+            warn_if_answers_vary(self.net, self.probe, fed, self.layer.name)
             with torch.no_grad():
-                self.resolve(self.probe(self.net.feed(self.x))[self.layer.name])
+                self.resolve(self.probe(fed)[self.layer.name])
         assert self.scores is not None
         return self.scores
 

@@ -10,6 +10,7 @@ from .network import Network
 from .patched_activations import PatchedActivations, window_grid
 from .pixels import Pixels
 from .probe import Probe
+from .repeatability import warn_if_answers_vary
 from .units import (
     class_score_layer,
     features_layer,
@@ -54,5 +55,6 @@ __all__ = [
     "unit_gradient",
     "unit_name",
     "upsample",
+    "warn_if_answers_vary",
     "window_grid",
 ]

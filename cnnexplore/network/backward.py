@@ -86,7 +86,7 @@ class _Replaced(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        name = function_name(func)
+        name = called_name(func)
         found = rectified(func, args, kwargs) or self._masked(name, args)
         if found is not None:
             out = _Rectified.apply(found[0], found[1], self.guided, found[2])
@@ -131,7 +131,7 @@ _CAST = {"to", "type", "type_as", "float", "double", "half", "bfloat16", "_to_co
 _NOT = {"logical_not", "bitwise_not", "invert"}
 
 
-def function_name(func: Callable[..., Any]) -> str:
+def called_name(func: Callable[..., Any]) -> str:
     """The name of a torch function: without the overload of an ATen operator and the underscores of a Python operator.
 
     Parameters
@@ -189,7 +189,7 @@ def rectified(
     tuple or None
         (input, upper bound or None, in place), or None if the call does not set negative values to zero.
     """
-    name = function_name(func).lstrip("_")
+    name = called_name(func).lstrip("_")
     if name not in _ARGUMENTS or kwargs.get("out") is not None:
         return None
     x = args[0] if args else kwargs.get("input")

@@ -16,10 +16,12 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from ..errors import ExploreWarning, LayerError, brief
-from .backward import function_name
+from .backward import called_name
 from .checkpointing import in_checkpoint, keep_saved
 from .network import Network
+from .precision import without_autocast
 from .probe import Probe, Replacement
+from .repeatability import warn_if_answers_vary
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ def pass_with_gradient(
     if known is not None:
         activations = run(_Follower(probe, True) if known.follow else nullcontext())
     else:
+        warn_if_answers_vary(net, probe, fed, layer)
         follower = _Follower(probe, False)
         activations = run(follower)
         stop = follower.stop(activations)
@@ -170,7 +173,8 @@ def derivative(
     if not value.requires_grad:
         raise LayerError(_sentence(net, layer, what, "the number that is derived does not depend on it"))
     try:
-        (found,) = torch.autograd.grad(value, wrt, slope, allow_unused=True)
+        with without_autocast():
+            (found,) = torch.autograd.grad(value, wrt, slope, allow_unused=True)
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
@@ -239,7 +243,7 @@ class _Follower(TorchFunctionMode):
             not inference and not torch._C._is_fwd_grad_enabled()
         )  # in a Function's forward, which has a backward
         given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
-        name = function_name(func)
+        name = called_name(func)
         with ExitStack() as stack:
             if in_checkpoint():
                 self.checkpoints = True

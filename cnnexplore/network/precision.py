@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import torch
 
@@ -109,7 +109,8 @@ def repeatable() -> Iterator[None]:
 def full_precision() -> Iterator[None]:
     """Inside, a GPU computes float32 in full, without TF32, and the same numbers each time; also a decorator.
 
-    The flags are those of the process: they are set while any thread is inside, and then as they were before.
+    The flags are those of the process: they are set while any thread is inside, and then as they were before. Autocast
+    is off, for this thread.
 
     Examples
     --------
@@ -117,5 +118,15 @@ def full_precision() -> Iterator[None]:
     ...     torch.backends.cudnn.allow_tf32
     False
     """
-    with _NO_TF32.held(), _SAME_EACH_TIME.held():
+    with _NO_TF32.held(), _SAME_EACH_TIME.held(), without_autocast():
+        yield
+
+
+@contextmanager
+def without_autocast() -> Iterator[None]:
+    """Inside, networks compute in the number type of their weights, whatever autocast is set around a call."""
+    with ExitStack() as stack:
+        for device in ("cpu", "cuda", "mps", "xpu"):
+            if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+                stack.enter_context(torch.autocast(device, enabled=False))
         yield

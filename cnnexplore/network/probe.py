@@ -17,7 +17,7 @@ from .fast_strided import use_fast_strided_backward
 from .guard import WritesWeights, unguard
 from .layers import Layer
 from .outputs import named_tensors
-from .precision import full_precision
+from .precision import full_precision, without_autocast
 from .rebinding import vars_of
 from .refusal import why_it_does_not_run
 
@@ -224,7 +224,7 @@ class Probe:
         given = x.clone() if self._clone_input else x
         try:
             # a pass without a gradient is looked at or compared; the steps of a run may use TF32
-            exactly = nullcontext() if torch.is_grad_enabled() else full_precision()
+            exactly = without_autocast() if torch.is_grad_enabled() else full_precision()
             tap = _FunctionTap(self._take) if self._functional else nullcontext()
             with exactly, run_without_checkpoints(), tap:
                 returned = self._module(given)

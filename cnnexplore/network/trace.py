@@ -24,6 +24,7 @@ from .layout import ImageAxis, find_geometry
 from .naming import Named, Step, name_layers
 from .origins import Origins, compress
 from .outputs import are_probabilities, carried, ending, named_tensors
+from .precision import without_autocast
 from .probe import FUNCTIONS, function_name, runs_library_code
 from .refusal import why_it_does_not_run
 
@@ -274,7 +275,7 @@ def trace(module: nn.Module, images: torch.Tensor, name: str) -> tuple[Trace, di
         part.register_forward_hook(_leave(r, path, part))
     r.tape.record("input", [x], ())
     device = [images.device] if images.is_cuda else []
-    with torch.random.fork_rng(device), torch.no_grad():
+    with torch.random.fork_rng(device), torch.no_grad(), without_autocast():
         with _Propagation(r), _Calls(r):
             returned = _run(model, module, x)
             found = [(key, t) for key, t in named_tensors(returned) if r.depends(t)]
