@@ -7,8 +7,10 @@ from typing import Any
 
 from torch import nn
 
-from ..errors import LayerNotFound, NetworkError, brief_value
-from .network import Network
+from ..errors import NetworkError, brief_value
+from .network import Network, layer_name
+
+__all__ = ["layer_name", "network"]
 
 
 def network(name: str, value: Any) -> Network:
@@ -21,13 +23,6 @@ def network(name: str, value: Any) -> Network:
     elif isinstance(value, (str, os.PathLike)):
         line = f"cx.load({brief_value(value)})"
     raise NetworkError(f"{name} is {_shown(value)}; expected a Network: give {line}.")
-
-
-def layer_name(name: str, value: Any) -> str:
-    """The name of a layer, as a text. Raises LayerNotFound; `Layers` says whether there is such a layer."""
-    if isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable():
-        return str(value)
-    raise LayerNotFound(f"{name} is {_shown(value)}; expected the name of a layer, one of net.layers.")
 
 
 def _shown(value: Any) -> str:

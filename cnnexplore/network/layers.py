@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..arguments import whole
 from ..errors import LayerNotFound, brief_value
 from .layout import Layout, Span
 
@@ -88,6 +89,8 @@ class Layer:
         tuple of float
             (top, left, bottom, right) in input pixels, centres of pixels, both ends included; it may leave the image.
         """
+        places = whole(-1_000_000, 1_000_000, "a place on the map")
+        row, column = places("row", row), places("column", column)
         (top, bottom), (left, right) = (self._span(a, place) for a, place in enumerate((row, column)))
         return (top, left, bottom, right)
 

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..errors import NetworkError, SettingError
+from ..arguments import checked, choice, instance, optional, plain_number, plain_pair, several, whole
+from ..errors import LayerNotFound, NetworkError, SettingError, brief_value
 from .graph import Operation
 from .images import crop_and_resize
 from .input_channels import default_pixels
@@ -19,6 +20,41 @@ from .outputs import PROBABILITIES
 from .pixels import Pixels
 from .probe import Probe
 from .trace import Output, Trace, trace
+
+_LARGEST = 16_384  # rows or columns of an input: more would be a mistake
+
+
+def layer_name(name: str, value: Any) -> str:
+    """The check of an argument that names a layer; `Layers` says whether there is such a layer.
+
+    Raises LayerNotFound.
+    """
+    if isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable():
+        return str(value)
+    raise LayerNotFound(f"{name} is {brief_value(value)}; expected the name of a layer, one of net.layers.")
+
+
+_layer_names = several(layer_name, "the name of a layer, or a list of names", 10_000)
+
+
+def _label(name: str, value: Any) -> str:
+    if isinstance(value, str):
+        return str(value)
+    raise SettingError(f"{name} is {brief_value(value)}; expected the name of a class, a text.")
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, str):
+        return str(value)
+    raise SettingError(f"{name} is {brief_value(value)}; expected a text.")
+
+
+def _output(name: str, value: Any) -> str | int:
+    """The name or the number of an output."""
+    number = plain_number(value)
+    if isinstance(value, str) or isinstance(number, int):
+        return value if isinstance(value, str) else int(number or 0)
+    raise SettingError(f"{name} is {brief_value(value)}; expected the name or the number of an output.")
 
 
 class Network:
@@ -77,6 +113,14 @@ class Network:
     fc2    Linear             1 x 1 x 10, sees 32 px
     """
 
+    @checked(
+        pixels=optional(instance(lambda: Pixels, "a cx.Pixels")),
+        labels=optional(several(_label, "a list of the classes' names")),
+        name=_text,
+        source=_text,
+        output=optional(_output),
+        probability=optional(choice(PROBABILITIES)),
+    )
     def __init__(
         self,
         module: nn.Module,
@@ -93,19 +137,18 @@ class Network:
             raise NetworkError(
                 f"Network takes an nn.Module, not {type(module).__name__}; load by name with cx.load(...)."
             )
-        sides = (size, size) if isinstance(size, (int, np.integer)) else tuple(size)
-        if len(sides) != 2 or not all(isinstance(s, (int, np.integer)) and s > 0 for s in sides):
-            raise SettingError(f"size is {size!r}; expected (rows, columns), two positive whole numbers.")
+        side = plain_number(size)
+        sides = [s for s in (plain_pair(size) if side is None else [side, side]) if isinstance(s, int)]
+        if len(sides) != 2 or not all(0 < s <= _LARGEST for s in sides):
+            raise SettingError(
+                f"size is {brief_value(size)}; expected (rows, columns), two positive whole numbers up to {_LARGEST}."
+            )
         self.module = module
-        self.size: tuple[int, int] = (int(sides[0]), int(sides[1]))
+        self.size: tuple[int, int] = (sides[0], sides[1])
         self.pixels = pixels or default_pixels(module, self.size)
         self.labels = list(labels or ())
         self.name = name or type(module).__name__
         self.source = source
-        if probability is not None and probability not in PROBABILITIES:
-            raise SettingError(
-                f"probability is {probability!r}; expected one of {', '.join(map(repr, PROBABILITIES))}."
-            )
         self._wanted_output = output
         self._probability = probability
 
@@ -160,7 +203,7 @@ class Network:
                 return found[names.index(str(wanted))]
             if isinstance(wanted, int) and -len(found) <= wanted < len(found):
                 return found[wanted]
-            raise NetworkError(f"output is {wanted!r}; {self.name} returns {listed}.")
+            raise NetworkError(f"output is {brief_value(wanted)}; {self.name} returns {listed}.")
         if len(found) == 1:
             return found[0]
         if not found:
@@ -230,7 +273,7 @@ class Network:
             (H, W, 3) uint8, or (N, H, W, 3) for N > 1; where the channels are no colours each is drawn in grey, side by
             side, so that H and W are multiples of the image's.
         """
-        batch = x if x.dim() == 4 else x[None]
+        batch = x[None] if isinstance(x, torch.Tensor) and x.dim() == 3 else x
         pictures = self.pixels.decode(batch).cpu().numpy()
         return pictures if len(pictures) > 1 else pictures[0]
 
@@ -247,7 +290,8 @@ class Network:
         torch.Tensor
             (N, C, H, W), detached from x.
         """
-        return self.pixels.feed(x.detach()).to(self.dtype).contiguous(memory_format=self.memory_format)
+        fed = self.pixels.feed(x.detach() if isinstance(x, torch.Tensor) else x)
+        return fed.to(self.dtype).contiguous(memory_format=self.memory_format)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -285,7 +329,7 @@ class Network:
         LayerNotFound
             If there is no such layer.
         """
-        wanted = [self.layers[name] for name in layers]
+        wanted = [self.layers[layer_name("layer", name)] for name in layers]
         traced = self._traced
         return Probe(self.module, wanted, max(wanted, key=self.layers.depth), traced.in_place, traced.batches)
 
@@ -317,7 +361,7 @@ class Network:
         ImageError
             If the image cannot be read.
         """
-        names = [layers] if isinstance(layers, str) else list(layers)
+        names = [layer_name("layers", layers)] if isinstance(layers, str) else _layer_names("layers", layers)
         if not names:
             raise SettingError("no layer was named; give one name or a list of names.")
         probe = self.probe(*names)
@@ -349,8 +393,7 @@ class Network:
         SettingError
             If k is not positive.
         """
-        if not isinstance(k, (int, np.integer)) or k < 1:
-            raise SettingError(f"k is {k!r}; expected how many classes to give, 1 or more.")
+        k = whole(1, what="how many classes to give")("k", k)
         output = self._output
         found = self.activations(image, output.layer)
         if len(found) != 1 or found[0].numel() != found.shape[1]:

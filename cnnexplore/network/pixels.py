@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 
+from ..arguments import plain_number
 from ..drawing import channel_grid
-from ..errors import WeightsError
+from ..errors import ImageError, WeightsError, brief_value
 from .images import read_image
 
 _ORDERS = {"RGB": 3, "BGR": 3, "grey": 1, "channels": None}  # None: as many as there are means
@@ -59,7 +60,9 @@ class Pixels:
 
     def __post_init__(self) -> None:
         if not isinstance(self.order, str) or self.order not in _ORDERS:
-            raise WeightsError(f"Pixels: order is {self.order!r}; expected one of {', '.join(map(repr, _ORDERS))}.")
+            raise WeightsError(
+                f"Pixels: order is {brief_value(self.order)}; expected one of {', '.join(map(repr, _ORDERS))}."
+            )
         channels, mean = _ORDERS[self.order], self.mean
         if channels is None:
             channels = _length(mean)
@@ -128,17 +131,30 @@ class Pixels:
         WeightsError
             If the text is none.
         """
+        if not isinstance(text, str):
+            raise WeightsError(f"pixels metadata is {brief_value(text)}; expected JSON with order, mean and std.")
         try:
             d = json.loads(text)
             return cls(d["order"], tuple(d["mean"]), tuple(d.get("std", ())), d.get("norm", 0.0))
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             if isinstance(error, WeightsError):
                 raise
-            raise WeightsError(f"pixels metadata is {text[:80]!r}; expected JSON with order, mean and std.") from error
+            raise WeightsError(
+                f"pixels metadata is {brief_value(text)}; expected JSON with order, mean and std."
+            ) from error
 
     def to_json(self) -> str:
         """JSON for a weights file."""
         return json.dumps({"order": self.order, "mean": self.mean, "std": self.std, "norm": self.norm})
+
+    @staticmethod
+    def _check(name: str, value: Any, channels: int) -> None:
+        """Raise ImageError unless a value is images (N, channels, H, W) of floating point numbers."""
+        fits = isinstance(value, torch.Tensor) and value.dim() == 4 and value.shape[1] == channels
+        if not fits or not value.is_floating_point() or value.layout != torch.strided:
+            raise ImageError(
+                f"{name} is {brief_value(value)}; expected a tensor of N x {channels} x H x W floating point numbers."
+            )
 
     def _column(self, values: Sequence[float], like: torch.Tensor) -> torch.Tensor:
         return torch.tensor(values, dtype=like.dtype, device=like.device).view(1, -1, 1, 1)
@@ -176,6 +192,7 @@ class Pixels:
         torch.Tensor
             (N, C, H, W), 0..255 with the mean subtracted.
         """
+        self._check("rgb", rgb, self.image_channels)
         if self.order == "BGR":
             rgb = rgb.flip(1)
         elif self.order == "grey":
@@ -198,6 +215,7 @@ class Pixels:
         torch.Tensor
             (N, H, W, 3) uint8 RGB, on x's device; (N, rows x H, columns x W, 3) of side by side pictures.
         """
+        self._check("x", x, self.channels)
         shown = x.detach() + self._column([m + 0.5 for m in self.mean], x)
         shown = shown.clamp_(0, 255).to(torch.uint8)  # rounds: the conversion truncates, and 0.5 was added
         n, channels, h, w = shown.shape
@@ -225,11 +243,15 @@ class Pixels:
         torch.Tensor
             (N, C, H, W); x itself where all std are 1.
         """
+        self._check("x", x, self.channels)
         return x if all(s == 1.0 for s in self.std) else x / self._column(self.std, x)
 
 
 def _length(values: Any) -> int:
-    return len(values) if hasattr(values, "__len__") and not isinstance(values, (str, bytes)) else -1
+    try:
+        return -1 if isinstance(values, (str, bytes, dict, set)) else len(values)
+    except Exception:  # not a list; or the user's own type
+        return -1
 
 
 def _few(values: Sequence[float]) -> str:
@@ -239,10 +261,11 @@ def _few(values: Sequence[float]) -> str:
 
 def _numbers(name: str, values: Any, count: int) -> tuple[float, ...]:
     try:
-        numbers = tuple(float(v) for v in values) if _length(values) <= _MOST_CHANNELS else ()
-    except (TypeError, ValueError, OverflowError):
+        found = [plain_number(v) for v in values] if 0 <= _length(values) <= _MOST_CHANNELS else []
+        numbers = () if None in found else tuple(float(v) for v in found if v is not None)
+    except Exception:  # a number beyond all floats; or the user's own type
         numbers = ()
     if len(numbers) != count or not all(abs(v) <= _LARGEST for v in numbers):
-        found = _few(numbers) if len(numbers) > 4 else f"{values!r:.80}"
-        raise WeightsError(f"Pixels: {name} is {found}; expected {count} finite numbers in 0..255 units.")
+        shown = _few(numbers) if len(numbers) > 4 else brief_value(values)
+        raise WeightsError(f"Pixels: {name} is {shown}; expected {count} finite numbers in 0..255 units.")
     return numbers

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import torch
 
 from ..arguments import array
-from ..errors import ExploreError, LayerError, SettingError, brief
+from ..errors import LayerError, SettingError
+from .masks import computed
 from .priors import inner
 from .settings import Parameter, Values, combine
 
@@ -212,12 +213,7 @@ class InnerProduct(Loss):
 
 def _mask(mask: Any, reference: torch.Tensor) -> torch.Tensor:
     if callable(mask):
-        try:
-            mask = mask(tuple(reference.shape[1:]))
-        except ExploreError:
-            raise
-        except Exception as error:  # the user's own function
-            raise SettingError(f"mask raised {type(error).__name__}: {brief(error)}.") from error
+        mask = computed("mask", mask, tuple(reference.shape[1:]))
     shape = " x ".join(map(str, reference.shape[1:]))
     expected = f"numbers that broadcast to {shape}, 0 for what is left out, 1 for what counts"
     m = torch.from_numpy(array("mask", mask, expected, max(reference.numel(), 1))).to(reference.device)

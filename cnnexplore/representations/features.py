@@ -214,8 +214,13 @@ def _class_number(name: str | int, names: Sequence[str]) -> int | None:
     """The number of a class by its name, the words at the name's end, or its number; None if it is not clear."""
     if not isinstance(name, str):
         return int(name)
-    if name in names:
-        return names.index(name)
+    same = [k for k, known in enumerate(names) if known == name]
+    if len(same) > 1:
+        raise SettingError(
+            f"{brief_value(name)} is the name of several classes; give the number, one of {', '.join(map(str, same))}."
+        )
+    if same:
+        return same[0]
     words = f" {name}".replace("_", " ")
     ends = [k for k, known in enumerate(names) if f" {known}".replace("_", " ").endswith(words)]
     return ends[0] if len(ends) == 1 else None

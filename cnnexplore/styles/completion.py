@@ -265,7 +265,8 @@ class Completion(Run):
             After how many steps. Default: now.
         """
         self._check_moment(image, item, step)
-        more = {"target": repr(self.class_name if self.class_name in self.net.labels else self.unit)}
+        alone = self.net.labels.count(self.class_name) == 1  # a label that two classes share names none of them
+        more = {"target": repr(self.class_name if alone else self.unit)}
         if self.masked.to_python():
             more["mask"] = self.masked.to_python()
         if self.init != "surroundings":

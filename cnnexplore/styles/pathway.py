@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..arguments import array, checked, flag, number, seed, whole
-from ..errors import ExploreError, SettingError, brief
+from ..arguments import checked, flag, number, seed, whole
+from ..errors import SettingError
 from ..network import Network
 from ..network.arguments import network
 from ..preimage import masks as named_masks
@@ -278,7 +278,7 @@ class _Shaped:
             found = torch.from_numpy(self.mask.array)
             fits = found.shape in (shape, shape[1:])
         else:
-            found = torch.from_numpy(_computed(self.name, self.mask, shape))
+            found = torch.from_numpy(named_masks.computed(self.name, self.mask, shape) != 0)
             fits = found.dim() == len(shape)
         if not fits:
             wanted = " x ".join(map(str, shape))
@@ -286,17 +286,6 @@ class _Shaped:
             given = " x ".join(map(str, found.shape))
             raise SettingError(f"{self.name} is a mask of {given}; that of {net.name} is {either}.")
         return found.expand(shape)
-
-
-def _computed(name: str, mask: Callable[[tuple[int, ...]], Any], shape: tuple[int, ...]) -> np.ndarray:
-    """What a mask that is a function gives for a shape, as bool."""
-    try:
-        value = mask(shape)
-    except ExploreError:
-        raise
-    except Exception as error:  # the user's own function
-        raise SettingError(f"{name} raised {type(error).__name__}: {brief(error)}.") from error
-    return array(f"what {name} gives", value, f"numbers that broadcast to {' x '.join(map(str, shape))}") != 0
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def figure10(
         empty = complete(net, one, where, target=unit, steps=0, refine=0, M=1.0, progress=False)
         (probe,) = batch(empty)
         pathways, names, examples = styles_of(net, probe.about, styles)
-        filled_with = probe.about if probe.about in net.labels else unit
+        filled_with = probe.about if net.labels.count(probe.about) == 1 else unit
         settings: dict[str, Any] = {"C": C, "steps": steps, "seed": seed, "progress": progress}
         made = batch(complete(net, one, where, pathways, target=filled_with, **settings))
         completions = [_completed_cell(result, name) for result, name in zip(made, names, strict=True)]

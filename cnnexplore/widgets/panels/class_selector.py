@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets as w
 import numpy as np
 
-from ...errors import SettingError
+from ...errors import SettingError, brief_value
 from ...network import Network, unit_name
 from ...styles import Pathway, Topics, as_pathway
 from ..live.selection import EACH_STYLE, Selection, SharedSelection
@@ -48,8 +48,12 @@ class ClassStyles:
         SettingError, NetworkError
         """
         by_class = given if isinstance(given, dict) else {"": given}
-        if wrong := [label for label in by_class if label and label not in net.labels]:
-            raise SettingError(f"styles has {wrong[0]!r}, which is no class of {net.name}; expected labels of classes.")
+        names = {class_name(net, k) for k in range(net.scores.channels)}
+        if wrong := [label for label in by_class if label != "" and label not in names]:
+            shared = isinstance(wrong[0], str) and net.labels.count(wrong[0]) > 1
+            several = [name for name in sorted(names) if shared and name.startswith(f"{wrong[0]} (")]
+            hint = f"give one of {', '.join(map(repr, several))}" if several else "expected labels of classes"
+            raise SettingError(f"styles has {brief_value(wrong[0])}, which is no class of {net.name}; {hint}.")
         found = {label: [as_pathway(one) for one in some] for label, some in by_class.items()}
         for one in (one for some in found.values() for one in some):
             one.masks(net)  # raises for a mask that does not fit
@@ -68,15 +72,21 @@ class ClassStyles:
         net, predicted = topics.features.net, topics.features.predicted
         masks = [topics.distinctive_mask(k, threshold, distinct) for k in range(len(topics))]
         target = int(np.bincount(predicted[predicted >= 0]).argmax()) if predicted.max(initial=-1) >= 0 else None
-        label = "" if target is None else unit_name(net, net.scores, target)
+        label = "" if target is None else class_name(net, target)
         return target, cls(net, {label: [Pathway.topic(mask) for mask in masks]})
 
     def known(self, net: Network | None, target: int | None) -> list[Pathway]:
         """The styles of a class; [] for another network, whose units are others."""
         if net is None or net is not self.net:
             return []
-        label = unit_name(net, net.scores, target) if target is not None else ""
+        label = class_name(net, target) if target is not None else ""
         return self.by_class.get(label, self.by_class.get("", []))
+
+
+def class_name(net: Network, number: int) -> str:
+    """A class's label; with its number where several classes have the same label, such as "crane (134)"."""
+    name = unit_name(net, net.scores, number)
+    return f"{name} ({number})" if net.labels.count(name) > 1 else name
 
 
 class ClassSelector:
@@ -156,7 +166,7 @@ class ClassSelector:
 
     def _show(self) -> None:
         """Show what is selected, also where another panel selected it."""
-        names = [(unit_name(self._net, self._net.scores, k), k) for k in range(self._net.scores.channels)]
+        names = [(class_name(self._net, k), k) for k in range(self._net.scores.channels)]
         known, style = self._known, self.selection.value.style
         options = [(ALL_STYLES, None), *((f"style {k}", k) for k in range(len(known)))]
         options += [(SIDE_BY_SIDE, EACH_STYLE)] if len(known) > 1 else []

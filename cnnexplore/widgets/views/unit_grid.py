@@ -11,11 +11,19 @@ import numpy as np
 import traitlets
 
 from ... import drawing
+from ...arguments import checked, several, whole
+from ...errors import SettingError, brief_value
 from ..live.open_views import OpenViews
 from .messages import MalformedMessage, Message
 from .view import View
 
 _CHUNK = 64  # thumbnails in one message, at most
+
+
+def _caption(name: str, value: Any) -> str:
+    if isinstance(value, str):
+        return str(value)
+    raise SettingError(f"{name} is {brief_value(value)}; expected a text.")
 
 
 class UnitGrid(View):
@@ -76,6 +84,11 @@ class UnitGrid(View):
     resets = traitlets.Int(0).tag(sync=True)
     action = traitlets.Unicode("").tag(sync=True)
 
+    @checked(
+        count=whole(0, 100_000, "how many thumbnails"),
+        side=whole(1, 4096, "pixels"),
+        captions=several(_caption, "a list of texts"),
+    )
     def __init__(self, count: int = 0, side: int = 64, captions: Sequence[str] = (), **traits: Any):
         traits.setdefault("shown", min(side, 64))
         super().__init__(count=count, side=side, captions=list(captions), **traits)
