@@ -396,35 +396,7 @@ CALLS: dict[str, Callable[[Things], tuple[Callable[..., Any], dict[str, Any]]]] 
         {"net": t.world, "attributions": {"gradient": lambda *a: np.zeros((96, 96))}, "topics": None,
          "dissections": None, "fields": None, "truth": None, "n": 2, "seed": 3, "progress": False},
     ),
-    "explore": lambda t: (cx.explore, {"net": t.net, "images": OTHERS}),
     "UnitGrid": lambda t: (cx.UnitGrid, {"count": 2, "side": 8, "captions": ("a", "b")}),
-    "InversionPanel": lambda t: (
-        cx.InversionPanel,
-        {"net": t.net, "image": IMAGE, "layer": "conv2", "C": 1.0, "alpha": 6, "beta": 2, "jitter": 1, "steps": 2,
-         "mask": None, "seed": 0, "seeds": 1, "patches": None, "gamma": None, "priors": (), "start": False,
-         "selection": None},
-    ),
-    "MaximizePanel": lambda t: (
-        cx.MaximizePanel,
-        {"net": t.net, "layer": "conv2", "unit": 1, "position": None, "C": 1.0, "alpha": 6, "beta": 2, "jitter": 1,
-         "steps": 2, "seed": 0, "seeds": 1, "patches": None, "gamma": 10.0, "thumbnails": False, "priors": (),
-         "start": False, "selection": None},
-    ),
-    "CaricaturePanel": lambda t: (
-        cx.CaricaturePanel,
-        {"net": t.net, "image": IMAGE, "layer": "conv2", "C": 1.0, "jitter": 1, "steps": 2, "seed": 0, "seeds": 1,
-         "start": False},
-    ),
-    "AttributionPanel": lambda t: (
-        cx.AttributionPanel,
-        {"net": t.net, "image": IMAGE, "target": 1, "method": "gradient", "layer": None, "opacity": 0.5},
-    ),
-    "DecodingPanel": lambda t: (
-        cx.DecodingPanel, {"net": t.net, "image": IMAGE, "layer": "conv2", "unit": 1, "unpool": "bilinear"},
-    ),
-    "UnitPanel": lambda t: (
-        cx.UnitPanel, {"net": t.net, "layer": "conv2", "unit": 1, "images": OTHERS, "k": 2},
-    ),
 }  # fmt: skip
 PANELS = {
     "explore",

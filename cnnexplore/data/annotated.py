@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from ..arguments import checked
 from ..arguments import path as a_path
-from ..errors import ImageError, brief
+from ..errors import ImageError, brief, brief_value
 from ..network import read_image
 from ..network.image_file import image_files
 
@@ -50,7 +50,9 @@ def annotated(folder: str | os.PathLike[str]) -> Iterator[tuple[np.ndarray, dict
     """
     folder = Path(folder)
     if not (folder / "classes.txt").exists():
-        raise ImageError(f"{folder} has no classes.txt; expected images/, labels/ and classes.txt in it.")
+        raise ImageError(
+            f"{brief_value(str(folder))} has no classes.txt; expected images/, labels/ and classes.txt in it."
+        )
     classes = _text(folder / "classes.txt").split("\n")
     for path in image_files(folder / "images"):
         outlines = folder / "labels" / f"{path.stem}.txt"

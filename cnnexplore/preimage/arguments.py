@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..arguments import Check, choice, flag, number, optional, place, seeds, several, whole
+from ..data import Images
 from ..errors import SettingError, brief_value
 from ..network.arguments import layer_name, network
 from .energy import DATA_WEIGHT
@@ -53,6 +54,11 @@ def patches(name: str, value: Any) -> Any:
     if all(callable(getattr(value, method, None)) for method in ("prior", "init", "to_python")):
         return value
     raise SettingError(f"{name} is {brief_value(value)}; expected a cx.PatchDatabase.")
+
+
+def images(name: str, value: Any) -> Images:
+    """A list of images, a folder or a data set."""
+    return value if isinstance(value, Images) else Images(value)
 
 
 steps = whole(0, MOST_STEPS, "how many steps, a whole number")

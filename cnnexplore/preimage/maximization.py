@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..arguments import array, checked, whole
+from ..arguments import array, checked, optional, whole
 from ..errors import SettingError
 from ..network import (
     Layer,
@@ -24,6 +24,7 @@ from ..network import (
 )
 from .arguments import PATCHES, POSITION, PROGRESS, RUN
 from .arguments import M as RESPONSE
+from .arguments import images as given_images
 from .losses import InnerProduct
 from .patch_prior import PatchSource, terms_to_python, uses_patches
 from .pathways import PassModifier
@@ -117,7 +118,7 @@ class Maximization(Run):
     _usual_refine = 0
 
     @torch.inference_mode(False)
-    @checked(**RUN, **PATCHES, M=RESPONSE, position=POSITION)
+    @checked(**RUN, **PATCHES, M=RESPONSE, position=POSITION, images=optional(given_images))
     def __init__(
         self,
         net: Network,

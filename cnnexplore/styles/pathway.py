@@ -66,7 +66,7 @@ class Pathway:
         arguments = []
         for name, value in {"m5": m5, "m6": m6, "m7": m7}.items():
             if value is not None:
-                named = callable(value)
+                named = callable(value) and not isinstance(value, type)
                 mask = value if named else _Array(name, value)
                 self._parts[name] = [_Shaped(name, mask)]
                 arguments.append(f"{name}={'cx.masks.' * named}{mask!r}")

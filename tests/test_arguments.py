@@ -1,0 +1,193 @@
+"""Every argument of every public callable with about 200 kinds of wrong values: one sentence, or taken if right.
+
+Nothing else may happen: no raw exception, no message of several lines, no result that is not finite, nothing endless.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import itertools
+import math
+import random
+import signal
+import types
+
+import numpy as np
+import pytest
+import torch
+from bad_arguments import BAD, write_files
+from good_arguments import CALLS, Things
+
+import cnnexplore as cx
+from cnnexplore.arguments import place, plain_number, seeds, whole
+from cnnexplore.errors import brief_value
+
+MOST = 20  # seconds of a call; only what does not end takes so long
+LONGEST = 400  # characters of a message
+SOME = 4  # values of each argument in daily work
+# No argument takes these.
+NEVER = {
+    "nan", "inf", "-inf", "complex", "np.float16 nan", "np.float32 inf", "np.float64 nan", "np.complex64",
+    "np.datetime64", "np.timedelta64", "0-d nan", "0-d complex", "0-d object", "tensor nan", "tensor complex",
+    "tensor meta", "Decimal nan", "10**400", "object()", "the class int", "the class type", "Ellipsis",
+    "NotImplemented", "an exception", "raises in repr", "long repr", "raises in float", "lock", "slice", "[nan]",
+    "complex array", "text array", "object array", "structured array", "dates", "tensor of complex",
+    "deeply nested lists",
+    "PIL of no pixel", "PIL closed", "path that raises", "row of nan", "nan image", "inf image", "one nan",
+}  # fmt: skip
+# Numbers: no bool is one of them.
+NUMBERS = {
+    "C", "alpha", "beta", "jitter", "steps", "seed", "rate", "refine", "gamma", "M", "k", "batch", "patch", "stride",
+    "start", "segments", "share", "area", "perplexity", "splits", "samples", "noise", "count", "size", "every", "side",
+    "row", "column", "depth", "keep", "threshold", "distinct", "opacity", "rounds", "components", "rerank", "n",
+    "which", "value", "index", "unit", "target", "topic", "foreground", "background", "columns", "most", "position_cost",
+}  # fmt: skip
+BOOLS = {"True", "False", "np.bool_", "0-d bool", "tensor bool"}
+
+
+class TooLong(BaseException):
+    """Not an Exception, so that nothing on the way catches it."""
+
+
+def ring(*_):
+    raise TooLong
+
+
+@pytest.fixture(scope="module")
+def things(tmp_path_factory):
+    return Things()
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_files(tmp_path)
+    for folder in ("images", "labels"):
+        (tmp_path / "annotated" / folder).mkdir(parents=True)
+    (tmp_path / "annotated" / "classes.txt").write_text("cat\n")
+    before = signal.signal(signal.SIGALRM, ring)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def finite(value, depth=0):
+    """Whether all numbers of a result are finite, but for those that say that there is none."""
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind not in "fc" or bool(np.isfinite(value).all())
+    if isinstance(value, torch.Tensor):
+        return not value.is_floating_point() or bool(torch.isfinite(value).all())
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, (list, tuple)) and depth < 4:
+        return all(finite(one, depth + 1) for one in value[:20])
+    if dataclasses.is_dataclass(value) and not isinstance(value, type) and depth < 4:
+        absent = ("error", "response", "before", "after", "net", "topics", "features", "most")
+        return all(
+            finite(getattr(value, f.name, None), depth + 1) for f in dataclasses.fields(value) if f.name not in absent
+        )
+    return True
+
+
+def outcome(function, arguments):
+    """None if the call is answered with finite numbers, else what is wrong; "" for one sentence of an ExploreError."""
+    signal.setitimer(signal.ITIMER_REAL, MOST)
+    try:
+        found = function(**arguments)
+        if isinstance(found, types.GeneratorType):
+            found = list(itertools.islice(found, 3))
+        return None if finite(found) else "a result that is not finite"
+    except cx.ExploreError as error:
+        text = str(error)
+        right = "\n" not in text and len(text) <= LONGEST and text.endswith((".", "?"))
+        return "" if right else f"no sentence: {text[:300]!r}"
+    except TooLong:
+        return "no end"
+    except Exception as error:
+        return f"{type(error).__name__}: {error!s:.200}"
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def try_values(name, things, choose):
+    assert outcome(*CALLS[name](things)) is None
+    wrong = []
+    for argument in CALLS[name](things)[1]:
+        for bad in choose(argument):
+            function, arguments = CALLS[name](things)
+            arguments[argument] = BAD[bad]()
+            found = outcome(function, arguments)
+            refused = bad in NEVER or (bad in BOOLS and argument in NUMBERS)
+            if found or (found is None and refused):
+                wrong.append(f"{argument}={bad}: {found or 'accepted'}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("name", sorted(CALLS))
+def test_some_wrong_values(name, things):
+    try_values(name, things, lambda argument: random.Random(f"{name}.{argument}").sample(sorted(BAD), SOME))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(CALLS))
+def test_all_wrong_values(name, things):
+    try_values(name, things, lambda argument: BAD)
+
+
+ELSEWHERE = {  # panels, whose tests give them wrong values; results, which the package makes; lists without arguments
+    "AttributionPanel", "CaricaturePanel", "CompletionPanel", "DecodingPanel", "InversionPanel", "MaximizePanel",
+    "PathwayPanel", "StylePanel", "UnitPanel", "explore", "Attribution", "Completed", "Cone", "Decoding", "Embedding",
+    "Features", "Layer", "PreImage", "Retrieved", "Topic", "TopicCurve", "Topics", "attribution_methods", "masks",
+    "networks", "photographs", "solvers", "world",
+}  # fmt: skip
+
+
+def test_every_public_callable_is_called():
+    errors = {
+        name for name in cx.__all__ if inspect.isclass(getattr(cx, name)) and issubclass(getattr(cx, name), Exception)
+    }
+    called = {name.split(".")[0] for name in CALLS}
+    assert set(cx.__all__) - errors - ELSEWHERE - called == set()
+
+
+def test_a_network_that_is_none_is_told_the_line_that_works(refused):
+    image = np.zeros((28, 28), np.uint8)
+    refused(cx.NetworkError, lambda: cx.invert("lenet", image, "conv2"), "cx.load('lenet')")
+    refused(cx.NetworkError, lambda: cx.invert(torch.nn.ReLU(), image, "conv2"), "cx.Network(module, size=")
+    refused(cx.NetworkError, lambda: cx.filters(None), "cx.load('lenet')")
+
+
+@pytest.mark.parametrize(
+    "value", [3, np.int8(3), np.uint64(3), np.array(3), torch.tensor(3), torch.tensor(3, dtype=torch.int16)]
+)
+def test_numbers_of_numpy_and_torch_are_numbers(value):
+    assert type(plain_number(value)) is int
+    assert whole(0, 5)("k", value) == 3
+    assert place("position", (value, 0)) == (3, 0)
+    assert seeds("seed", [value, 1]) == [3, 1]
+
+
+@pytest.mark.parametrize("value", [True, np.True_, np.array(True), torch.tensor(True), "3", None, 1j, [3], np.ones(1)])
+def test_what_is_no_number(value):
+    assert plain_number(value) is None
+
+
+@pytest.mark.parametrize("name", sorted(BAD))
+def test_a_value_is_shown_in_one_short_line(name):
+    text = brief_value(BAD[name]())
+    assert "\n" not in text
+    assert len(text) <= 84
+    assert " at 0x" not in text
+
+
+def test_a_figure_is_refused_before_the_work(tmp_path, refused):
+    from click.testing import CliRunner
+
+    from cnnexplore.cli import cli
+
+    for out in ("a.xyz", "missing/a.png"):
+        found = CliRunner().invoke(cli, ["figure", "preimage2016.1", "--out", str(tmp_path / out)])
+        assert isinstance(found.exception, cx.SettingError)
+    refused(cx.SettingError, lambda: cx.figure("preimage2016.1", step=3), "did you mean 'steps'?")
+    refused(cx.SettingError, lambda: cx.figure("preimage2016.2", weights=[-1]), "weights")
