@@ -41,7 +41,8 @@ NUMBERS = {
     "C", "alpha", "beta", "jitter", "steps", "seed", "rate", "refine", "gamma", "M", "k", "batch", "patch", "stride",
     "start", "segments", "share", "area", "perplexity", "splits", "samples", "noise", "count", "size", "every", "side",
     "row", "column", "depth", "keep", "threshold", "distinct", "opacity", "rounds", "components", "rerank", "n",
-    "which", "value", "index", "unit", "target", "topic", "foreground", "background", "columns", "most", "position_cost",
+    "which", "value", "index", "unit", "target", "topic", "foreground", "background",
+    "columns", "most", "position_cost",
 }  # fmt: skip
 BOOLS = {"True", "False", "np.bool_", "0-d bool", "tensor bool"}
 
