@@ -135,7 +135,8 @@ class groups:
         """The mask for an activation of shape (C, ...): (C, 1, ...) of 0 and 1."""
         if not _whole(self.which, self.of) or self.of < 1 or shape[0] % self.of or not 1 <= self.which <= self.of:
             raise SettingError(
-                f"{brief_value(self)} does not fit {shape[0]} channels; expected equal groups, and which from 1 to {brief_value(self.of)}."
+                f"{brief_value(self)} does not fit {shape[0]} channels; expected equal groups, and which from 1 to "
+                f"{brief_value(self.of)}."
             )
         each = shape[0] // self.of
         return channels(*range((self.which - 1) * each, self.which * each))(shape)
