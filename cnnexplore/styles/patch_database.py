@@ -14,7 +14,7 @@ import torch
 from ..arguments import checked, choice, flag, optional, place, several, whole
 from ..data import Images
 from ..errors import LayerError, NetworkError, SettingError, brief_value
-from ..network import Layer, Network
+from ..network import Layer, Network, as_maps
 from ..network.arguments import layer_name, network
 from ..preimage.patch_prior import PatchPrior
 from ..representations.features import cache_place, features
@@ -187,8 +187,9 @@ class PatchDatabase:
         rows, columns = (min(side, 2 * round(step) + 3) for side, step in zip(net.size, strides, strict=True))
         self.size = (rows, columns)
         self.corners = patch_corners(self.layer, net.size, self.size)
-        activations = np.asarray(features(net, self.images, layer, cache=cache, progress=progress))
-        activations = activations[kept].reshape(-1, self.layer.channels, *self.layer.size)
+        found = torch.from_numpy(np.asarray(features(net, self.images, layer, cache=cache, progress=progress))[kept])
+        shape = net.activations(self.images[0], self.layer.name).shape[1:]  # its features are flattened
+        activations = as_maps(found.unflatten(1, shape), self.layer).contiguous().numpy()
         self._embed: Callable[[np.ndarray], np.ndarray] = _by_position
         if metric == "learned":
             self._embed = PatchMetric(activations, self._patches)
@@ -275,7 +276,7 @@ class PatchDatabase:
         cells = self._known.shape[1]
         of = "how many activations of photographs that are no near-duplicates of the image"
         k = whole(1, len(usable) * cells, of)("k", k)
-        activation = self.net.activations(image, layer.name)[:1].float().cpu().numpy()
+        activation = as_maps(self.net.activations(image, layer.name)[:1], layer).float().cpu().numpy()
         known = self._known if len(usable) == len(self) else self._known[usable]
         search = NearestNeighbors(n_neighbors=int(k), algorithm="brute").fit(known.reshape(-1, known.shape[-1]))
         distance, found = search.kneighbors(self._embed(activation)[0])

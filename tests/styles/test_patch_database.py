@@ -159,3 +159,33 @@ def test_wrong_input(net, database, refused):
     refused(cx.SettingError, lambda: database.neighbours(pictures(1, seed=9)[0], 10**6), "k is 1000000")
     refused(cx.LayerError, lambda: make(net, pictures(2), progress=False).neighbours(pictures(1)[0]), "no layer")
     refused(cx.SettingError, lambda: database.with_matching(size=40).index(pictures(1, seed=9)[0]), "40 x 40")
+
+
+class Layouts(nn.Module):
+    """One computation, its map with the channels first, last, or as tokens."""
+
+    def __init__(self, layout):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layout, self.conv, self.mixed, self.fc = layout, nn.Conv2d(3, 8, 4, 4), nn.Linear(8, 8), nn.Linear(8, 4)
+
+    def forward(self, x):
+        x = self.conv(x)
+        if self.layout == "first":
+            return self.fc(nn.functional.conv2d(x, self.mixed.weight[:, :, None, None], self.mixed.bias).mean((2, 3)))
+        x = x.permute(0, 2, 3, 1)  # 8 rows, 8 columns and 8 channels
+        return self.fc(self.mixed(x if self.layout == "last" else x.flatten(1, 2)).flatten(1, -2).mean(1))
+
+
+@pytest.mark.parametrize("layout", ["last", "tokens"])
+@pytest.mark.parametrize("metric", ["activation", "learned"])
+def test_the_layout_of_the_activations_does_not_matter(layout, metric):
+    found = []
+    for one, kind in ((layout, "Linear"), ("first", "conv2d")):
+        net = cx.Network(Layouts(one), size=SIDE)
+        name = next(n for n, layer in net.layers.items() if layer.kind == kind and layer.has_map)
+        made = cx.PatchDatabase(net, pictures(12), name, metric=metric, cache=False, progress=False)
+        found.append(made.neighbours(pictures(1, 5)[0], 3))
+    assert np.array_equal(found[0].photographs, found[1].photographs)
+    assert np.array_equal(found[0].corners, found[1].corners)
+    assert np.allclose(found[0].distance, found[1].distance, rtol=0.02, atol=0.05)
