@@ -2,6 +2,7 @@
 
 from .backward import RULES, backward_rule
 from .bottleneck import bottleneck_layers
+from .dependence import dependent_positions, rounding
 from .gradient_flow import derivative, pass_with_gradient
 from .gradients import input_gradient, unit_gradient
 from .images import centre_crop, crop_and_resize, read_image
@@ -39,6 +40,7 @@ __all__ = [
     "centre_crop",
     "class_score_layer",
     "crop_and_resize",
+    "dependent_positions",
     "derivative",
     "features_layer",
     "from_maps",
@@ -52,6 +54,7 @@ __all__ = [
     "resolve_position",
     "resolve_unit",
     "resolve_units",
+    "rounding",
     "unit_gradient",
     "unit_name",
     "upsample",

@@ -34,6 +34,7 @@ from .responses import response_scales
 from .result import PreImage
 from .run import Run, batch_seeds, count_of, settings_for
 from .settings import Settings
+from .unit_canvas import unit_canvas
 
 GAMMA = 10.0  # of patches: colours of photographs, at a response a few percent lower
 
@@ -53,7 +54,7 @@ class Maximization(Run):
         (C,) or (C, h, w) weights of the activation that is maximised in place of a unit.
     position : tuple of int, optional
         (row, column) of the unit on the layer's map for the network's whole input; None puts the unit in the middle
-        of an image as large as its receptive field.
+        of an image as large as its receptive field, or of a whole input where it would respond otherwise on less.
     C : float, optional
         The weight of the response, 0 to 1e9; None for 1e4 over the area of the receptive field.
     alpha : float
@@ -147,7 +148,9 @@ class Maximization(Run):
         settings: Settings | Mapping[str, float] | None = None,
     ) -> None:
         where = net.layers[layer]
-        size = net.size if position is not None or direction is not None else field_canvas(where, net.size)
+        size, place = net.size, None if position is None else resolve_position(where, position)
+        if position is None and direction is None:
+            size, place = unit_canvas(net, where)
         with torch.no_grad():
             zeros = torch.zeros(1, net.pixels.channels, *size, device=net.device)
             shape = net.probe(layer)(net.feed(zeros))[where.name].shape
@@ -165,7 +168,7 @@ class Maximization(Run):
             named = [one if isinstance(one, str) else number for one, number in zip(given, units, strict=True)]
             unit = named if several else named[0]
             weights = torch.zeros(len(units), *maps[1:], device=net.device)
-            row, column = _position(where, size, maps, position)
+            row, column = place or (0, 0)
             for k, one in enumerate(units):
                 weights[k, one, row, column] = 1
             weights = from_maps(weights, where, shape[1:])
@@ -252,46 +255,6 @@ def _start(net: Network, init: Any, size: tuple[int, int]) -> torch.Tensor:
     return net.pixels.encode(crop_and_resize(net.pixels.read(init), size)[None]).to(net.device)
 
 
-def field_canvas(layer: Layer, whole: tuple[int, int]) -> tuple[int, int]:
-    """The size of the image on which a unit is maximised: 1.1 times its receptive field, an odd number of strides.
-
-    Parameters
-    ----------
-    layer : Layer
-        The unit's layer; units without a position, that see everything, or of tokens get the whole input.
-    whole : tuple of int
-        (H, W) of the network's input, which the image does not exceed.
-
-    Returns
-    -------
-    tuple of int
-        (H, W).
-    """
-    if not layer.has_map or layer.sees_all or layer.layout.order is not None:
-        return whole
-    sides = []
-    for rf, stride, side in zip(layer.rf_size, map(abs, layer.rf_stride), whole, strict=True):
-        cells = round(1.1 * rf / stride)
-        cells += cells % 2 == 0
-        sides.append(min(side, max(math.ceil(rf), round(cells * stride))))
-    return sides[0], sides[1]
-
-
-def _position(
-    layer: Layer, size: tuple[int, int], shape: torch.Size, position: tuple[int, int] | None
-) -> tuple[int, int]:
-    """The given position, or the one whose receptive field is nearest to the middle of the image."""
-    if not layer.has_map:
-        return 0, 0
-    if position is not None:
-        return resolve_position(layer, position)
-    row, column = (
-        int(np.argmin(np.abs(layer.centres(axis, count) - (side - 1) / 2)))
-        for axis, (side, count) in enumerate(zip(size, shape[2:], strict=True))
-    )
-    return row, column
-
-
 def _weights(direction: Any, layer: Layer, shape: torch.Size, device: torch.device) -> torch.Tensor:
     """The weights of a direction, (1, ...); one number per channel counts at every position."""
     expected = f"numbers that broadcast to {' x '.join(map(str, shape[1:]))}, some of them not 0"
@@ -352,7 +315,7 @@ def maximize(
         (C,) or (C, h, w) weights of the activation that is maximised in place of a unit.
     position : tuple of int, optional
         (row, column) of the unit on the layer's map for the network's whole input; None puts the unit in the middle
-        of an image as large as its receptive field.
+        of an image as large as its receptive field, or of a whole input where it would respond otherwise on less.
     C : float, optional
         The weight of the response, 0 to 1e9; None for 1e4 over the area of the receptive field.
     alpha : float

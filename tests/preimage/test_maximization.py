@@ -9,7 +9,8 @@ from torch import nn
 
 import cnnexplore as cx
 from cnnexplore.preimage import best_responses, largest_responses
-from cnnexplore.preimage.maximization import field_canvas, paper_weight
+from cnnexplore.preimage.maximization import paper_weight
+from cnnexplore.preimage.unit_canvas import field_canvas
 from cnnexplore.zoo.architectures.alexnet import caffe_alexnet
 
 STD = (1.5, 0.7, 1.2)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...network import Layer, Network, has_class_units, unit_name
 from ...preimage import Frame, Maximization, best_responses
-from ...preimage.maximization import field_canvas
+from ...preimage.unit_canvas import unit_canvas
 from ..live.post import post
 from ..live.runner import Runner
 from ..live.task import Pausable
@@ -63,7 +63,7 @@ class UnitGallery:
         self._where = (net, layer.name)
         kept = self._kept.setdefault(self._where, {})
         order = by_interest(net, layer)
-        self._side = thumbnail_side(field_canvas(layer, net.size))
+        self._side = thumbnail_side(unit_canvas(net, layer)[0])
         self.grid.reset(layer.channels, self._side, captions(net, layer), order)
         if kept:
             self.grid.put(list(kept), np.stack(list(kept.values())))
