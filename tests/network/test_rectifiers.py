@@ -209,6 +209,26 @@ def test_rectifiers_in_scripted_code(rule, act):
     assert not np.array_equal(expected, cx.attribute(plain, IMAGE, 1).raw)
 
 
+GRAPHS = {
+    "torch.fx": torch.fx.symbolic_trace,
+    "torch.export": lambda module: torch.export.export(module, (torch.zeros(1, 3, 24, 24),)).module(),
+    "torch.jit.script": torch.jit.script,
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*")
+@pytest.mark.parametrize("name", GRAPHS)
+def test_rectifiers_of_graph_modules(name):
+    """ATen's operators and scripted modules by the rule, as the module that they were made from."""
+    plain = network(nn.ReLU(), nn.ReLU6(), nn.Hardtanh(0.0, 4.0))
+    graph = cx.Network(GRAPHS[name](plain.module), size=24)
+    for rule in ("gradient", *METHODS):
+        expected = cx.attribute(plain, IMAGE, 1, method=rule).raw
+        near = {"rtol": 1e-4, "atol": 1e-5 * np.abs(expected).max()}
+        np.testing.assert_allclose(cx.attribute(graph, IMAGE, 1, method=rule).raw, expected, **near)
+        assert expected.any()
+
+
 def test_rectifiers_of_another_branch_do_not_count(refused):
     class Branches(nn.Module):
         def __init__(self):
