@@ -16,9 +16,9 @@ from torch import fx, nn
 
 from ..errors import ExploreError, NetworkError, brief
 from .guard import guard, writes_weights
+from .missing_weights import refuse_what_holds_no_weights
 from .observing import only_observes
 from .rebinding import Rebinding, is_library_code, is_of_library, reachable, referred, slots, vars_of
-from .refusal import refuse_what_holds_no_weights
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 _LOCKS = (type(threading.Lock()), type(threading.RLock()))

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
-from ..errors import NetworkError, brief
+from ..errors import brief
+from .copying import weight_sharing_copy
 
 Shape = tuple[int, ...]
 
@@ -20,42 +20,6 @@ _SIDES = (224, 32, 28, 64, 256, 384, 299, 96, 128, 299, 227, 240, 288, 320, 448,
 _SIDE_NAMES = ("image_size", "img_size", "input_size", "size")
 _PATIENCE = 4.0  # seconds that a search for the size may last
 _TEXT = ("input_ids", "tokens", "token_ids", "text", "src")
-
-
-def refuse_what_holds_no_weights(module: nn.Module) -> None:
-    """Refuse a module whose weights are not here: lazy, on the meta device, or spread over processes.
-
-    Parameters
-    ----------
-    module : nn.Module
-        The module; it is unchanged.
-
-    Raises
-    ------
-    NetworkError
-        If it is such a module.
-    """
-    for path, part in module.named_modules():
-        held = {**vars(part).get("_parameters", {}), **vars(part).get("_buffers", {})}
-        for name, tensor in held.items():
-            if tensor is None:
-                continue
-            where = f"{type(module).__name__}'s {path + '.' if path else ''}{name}"
-            if isinstance(tensor, (UninitializedParameter, UninitializedBuffer)):
-                raise NetworkError(
-                    f"{where} has no shape yet ({type(part).__name__} is a lazy module): run the module once on an "
-                    "input of the right shape, then give it to cx.Network."
-                )
-            if tensor.device.type == "meta":
-                raise NetworkError(
-                    f"{where} is on the meta device, which holds no numbers: load the weights first, for instance with "
-                    "module.to_empty(device='cpu') and module.load_state_dict(...)."
-                )
-            if type(tensor).__name__ in ("DTensor", "ShardedTensor", "FlatParameter"):
-                raise NetworkError(
-                    f"{where} is spread over several processes ({type(tensor).__name__}): gather the whole state_dict "
-                    "and load it into a module of one process."
-                )
 
 
 def why_it_does_not_run(module: nn.Module, shape: Shape, error: BaseException, *, search: bool = True) -> str:
@@ -220,8 +184,6 @@ def _size_that_runs(module: nn.Module, shape: Shape, error: BaseException | None
 
 
 def _runs(module: nn.Module, shape: Shape) -> bool:
-    from .copying import weight_sharing_copy  # it refuses with sentences of this file
-
     tensor = next((t for t in [*module.parameters(), *module.buffers()]), torch.zeros(0))
     dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
     devices = [tensor.device] if tensor.is_cuda else []
