@@ -24,7 +24,8 @@ _KEEP_CHANNELS = (
     *_COPIES, "constant_pad_nd", "reflection_pad2d", "replication_pad2d", "add", "sub", "mul", "div", "clamp",
     "native_batch_norm", "_native_batch_norm_legit_no_training", "cudnn_batch_norm", "upsample_nearest2d",
     "upsample_bilinear2d", "_upsample_bilinear2d_aa", "upsample_bicubic2d", "_upsample_bicubic2d_aa", "avg_pool2d",
-    "new_empty",  # what circular padding copies the image into
+    "new_empty", "slice", "copy", "assembled",  # circular padding copies parts of the image
+    "input",
 )  # fmt: skip
 _PAPER = 150  # grey between the tiles of deeper filters, none of the colours of a weight
 
@@ -206,6 +207,7 @@ def layers_with_convolutions(operations: Mapping[str, Operation]) -> list[str]:
 
 def _takes_pixels(operation: Operation) -> bool:
     """Whether the channels of a result are those of the image, padded, resized or scaled at most."""
-    while operation.name in _KEEP_CHANNELS and len(operation.inputs) == 1:
-        operation = operation.inputs[0]
-    return operation.name == "input"
+    return all(
+        one.name in _KEEP_CHANNELS and len(one.shape) == 4 and one.shape[1] == operation.shape[1]
+        for one in operation.ancestors()
+    )
