@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from ...errors import ExploreError
 from ...network import Pixels
 from ..architectures.lenet import lenet
-from .recipe import write
+from .recipe import read_checkpoint, save_checkpoint, write
 
 # Mean and standard deviation of MNIST's training pixels; white on black is inside the hard bound 2 B of this norm.
 PIXELS = Pixels("grey", (33.32,), (78.57,), 128.0)
@@ -76,7 +76,8 @@ def train(data: str, out: Path, epochs: int = 10, seed: int = 0, download: bool 
 
     Stochastic gradient descent with momentum 0.9 and weight decay, a one-cycle rate, images shifted by up to two
     pixels. smooth: train lenet-smooth, whose decoded filters predict its units better (decoding2015, table 1): strong
-    decay, small random initial filters (as MatConvNet's), no shifts. Raises ExploreError if MNIST is not found.
+    decay, small random initial filters (as MatConvNet's), no shifts. A checkpoint is written beside `out` after every
+    epoch; an interrupted training is resumed from it. Raises ExploreError if MNIST is not found.
     """
     pixels = SMOOTH_PIXELS if smooth else PIXELS
     x, labels = _mnist(data, True, download, pixels)
@@ -89,8 +90,14 @@ def train(data: str, out: Path, epochs: int = 10, seed: int = 0, download: bool 
     steps = epochs * (len(x) // batch)
     optimizer = torch.optim.SGD(parameters, lr=0.05, momentum=0.9, nesterov=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.05, total_steps=steps, pct_start=0.2)
-    with tqdm(total=steps, desc="lenet", unit="step") as bar:
-        for _ in range(epochs):
+    settings = f"lenet, smooth {smooth}, epochs {epochs}, seed {seed}, {len(x)} images, batch {batch}"
+    checkpoint, parts = out.with_suffix(".checkpoint"), {"module": module, "optimizer": optimizer, "schedule": schedule}
+    saved = read_checkpoint(checkpoint, settings, parts)
+    done = int(saved.get("epochs", 0))
+    if saved:
+        generator.set_state(saved["generator"])
+    with tqdm(total=steps, initial=done * (steps // epochs), desc="lenet", unit="step") as bar:
+        for epoch in range(done, epochs):
             module.train()
             order = torch.randperm(len(x), generator=generator)
             for chosen in order[: len(x) // batch * batch].split(batch):
@@ -102,6 +109,7 @@ def train(data: str, out: Path, epochs: int = 10, seed: int = 0, download: bool 
                 schedule.step()
                 bar.update()
             bar.set_postfix(loss=f"{loss.item():.4f}")
+            save_checkpoint(checkpoint, settings, parts, {"epochs": epoch + 1, "generator": generator.get_state()})
     test = _mnist(data, False, download, pixels)
     score = 0.0
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tempfile
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 from tqdm.auto import tqdm
 
-from ...errors import WeightsError
+from ...errors import WeightsError, brief
 from ...network import Pixels
 from ..architectures.build import build
 from ..readers.safetensors_file import write_safetensors
@@ -150,7 +150,8 @@ def fit(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.rate, total_steps=recipe.epochs * recipe.steps, pct_start=0.2, final_div_factor=1e3
     )
-    losses = _resume(checkpoint, recipe, module, optimizer, schedule) if checkpoint else []
+    parts = {"module": module, "optimizer": optimizer, "schedule": schedule}
+    losses: list[float] = read_checkpoint(checkpoint, recipe.text(), parts).get("losses", []) if checkpoint else []
     limits = bounds(pixels, device)
     radius = recipe.eps * 255 / pixels.std[0]
     if after_step and not losses:
@@ -181,7 +182,7 @@ def fit(
             losses.append(total / recipe.steps)
             bar.set_postfix(loss=f"{losses[-1]:.4f}")
             if checkpoint:
-                _save(checkpoint, recipe, module, optimizer, schedule, losses)
+                save_checkpoint(checkpoint, recipe.text(), parts, {"losses": losses})
     return folded(module.cpu()), losses
 
 
@@ -204,39 +205,37 @@ def _split(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     return [p for p in named if p.dim() > 1], [p for p in named if p.dim() <= 1]
 
 
-def _save(
-    path: Path, recipe: Recipe, module: nn.Module, optimizer: Optimizer, schedule: LRScheduler, losses: list[float]
-) -> None:
+def save_checkpoint(path: Path, settings: str, parts: Mapping[str, Any], done: Mapping[str, Any]) -> None:
+    """Write the state of a training; one that is there is replaced when all is written.
+
+    settings: what the training must have to be resumed; parts: what has a state_dict; done: other tensors and numbers.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(path.suffix + ".part")  # an interrupted write leaves the previous one
-    torch.save(
-        {
-            "recipe": recipe.text(),
-            "module": module.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "schedule": schedule.state_dict(),
-            "losses": losses,
-        },
-        part,
-    )
-    os.replace(part, path)
+    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # a killed write leaves the previous one
+    try:
+        with os.fdopen(handle, "wb") as file:
+            torch.save({"recipe": settings, **{name: one.state_dict() for name, one in parts.items()}, **done}, file)
+        os.replace(part, path)
+    except BaseException:
+        os.unlink(part)
+        raise
 
 
-def _resume(path: Path, recipe: Recipe, module: nn.Module, optimizer: Optimizer, schedule: LRScheduler) -> list[float]:
-    """Load a checkpoint if there is one; returns the losses so far. Raises WeightsError."""
+def read_checkpoint(path: Path, settings: str, parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Load a checkpoint into its parts; returns all of it, or an empty dict if there is none. Raises WeightsError."""
     if not path.exists():
-        return []
+        return {}
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
-        if saved["recipe"] != recipe.text():
+        if saved["recipe"] != settings:
             raise ValueError(f"it was made with {saved['recipe']}")
-        module.load_state_dict(saved["module"])
-        optimizer.load_state_dict(saved["optimizer"])
-        schedule.load_state_dict(saved["schedule"])
-        return list(saved["losses"])
+        for name, one in parts.items():
+            one.load_state_dict(saved[name])
+        return dict(saved)
     except Exception as error:
         raise WeightsError(
-            f"{path} is no checkpoint of this training ({error}); remove it to start again, or give the same settings."
+            f"{path} is no checkpoint of this training ({brief(error)}); remove it to start again, or give the same "
+            "settings."
         ) from error
 
 
