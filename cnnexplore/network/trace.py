@@ -155,14 +155,14 @@ class _Sample:
     def of(cls, out: torch.Tensor) -> _Sample:
         generator = torch.Generator().manual_seed(0)
         places = tuple(torch.randint(n, (_SAMPLES,), generator=generator).to(out.device) for n in out.shape)
-        return cls(out.shape, places, out[places].double())
+        return cls(out.shape, places, out[places].double().nan_to_num())  # NaN equals nothing
 
     def find(self, batch: torch.Tensor) -> None:
         """Find the images of a batch of two in a tensor, the first of which has these values."""
         self.known = True
         best = math.inf
         for axis, places in self._candidates(batch.shape):
-            error = float((batch[places].double() - self.values).abs().max())
+            error = float((batch[places].double().nan_to_num() - self.values).abs().max())
             if error < best:
                 best, self.axis = error, axis
         scale = float(self.values.abs().max())
