@@ -1,0 +1,291 @@
+"""The table of what each public function gives for modules of others: the right value, or a true sentence.
+
+``python tests/conformance/table.py [--all] [words]`` prints it; words choose rows.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+import cnnexplore as cx
+from cnnexplore.network import as_maps
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parent))
+    from modules import Case, cases
+else:
+    from .modules import Case, cases
+
+
+class Subject:
+    """A module, the network made of it, and what plain torch says of it."""
+
+    def __init__(self, case: Case) -> None:
+        torch.manual_seed(0)
+        self.module = case.make()
+        if "exported" not in type(self.module).__name__ and not case.name.endswith("torch.export"):
+            self.module.eval()
+        self.state = {name: value.clone() for name, value in self.module.state_dict().items()}
+        self.net = cx.Network(self.module, size=case.size)
+        channels = self.net.pixels.channels
+        rng = np.random.default_rng(0)
+        smooth = [np.kron(rng.uniform(40, 215, (4, 4, channels)), np.ones((case.size // 4,) * 2 + (1,))) for _ in range(2)]
+        noisy = [np.clip(s + rng.normal(0, 20, s.shape), 0, 255).astype(np.uint8) for s in smooth]
+        self.images = [one[..., 0] if channels == 1 else one for one in noisy]
+        self.x = self.net.pixels_of(self.images)
+        self.fed = self.net.pixels.feed(self.x).to(self.net.dtype)
+        self.single = not self.net._traced.batches
+
+    def run(self, x: torch.Tensor):
+        return self.module(x)
+
+    def hooked(self, path: str) -> list[torch.Tensor]:
+        """The outputs of a module of the user's, by plain torch, image by image."""
+        found: list[torch.Tensor] = []
+        part = self.module.get_submodule(path)
+        handle = part.register_forward_hook(lambda module, args, out: found.append(out.detach().clone()))
+        try:
+            with torch.no_grad():
+                for k in range(2):
+                    self.run(self.fed[k : k + 1].clone())
+        finally:
+            handle.remove()
+        return found
+
+    def picks(self) -> list[cx.Layer]:
+        """Some layers that are modules, called once, from first to last."""
+        layers = [one for one in self.net.layers.values() if one.site[0] == "module" and one.site[1]]
+        scripted = isinstance(self.module, torch.jit.ScriptModule)
+        once = [one for one in layers if ":" not in one.path and not scripted]
+        return [once[k] for k in sorted({0, len(once) // 3, 2 * len(once) // 3, len(once) - 1})] if once else []
+
+    def map_layer(self) -> cx.Layer:
+        maps = [one for one in self.picks() if one.has_map]
+        if not maps:
+            raise cx.LayerError("the module has no layer with a map.")
+        return maps[len(maps) // 2]
+
+    def score(self, x: torch.Tensor) -> torch.Tensor:
+        """The scores of an image, before a final softmax or sigmoid, (K,)."""
+        with torch.enable_grad():
+            return self.net.probe(self.net.scores.name)(x)[self.net.scores.name].flatten()
+
+
+def close(a, b, tolerance: float = 1e-3) -> None:
+    a, b = (np.asarray(v.detach().float() if isinstance(v, torch.Tensor) else v, np.float64) for v in (a, b))
+    assert a.shape == b.shape, f"shapes {a.shape} and {b.shape}"
+    far = np.abs(a - b).max(initial=0)
+    assert far <= tolerance * max(np.abs(b).max(initial=0), 1e-6), f"off by {far:.2g} of {np.abs(b).max():.2g}"
+
+
+def layers(s: Subject) -> None:
+    assert len(s.net.layers)
+    for layer in s.net.layers.values():
+        for axis in (0, 1):
+            assert np.isfinite(layer.centres(axis)).all(), layer
+        assert all(np.isfinite(layer.rf_size)), layer
+
+
+def activations(s: Subject) -> None:
+    tolerance = 0.05 if s.net.dtype != torch.float32 else 1e-3
+    for layer in s.picks():
+        found = s.net.activations(s.images, layer.name)
+        assert len(found) == 2
+        for mine, theirs in zip(found, s.hooked(layer.site[1]), strict=True):
+            close(np.sort(mine.float().flatten().numpy()), np.sort(theirs.float().flatten().numpy()), tolerance)
+            maps = as_maps(mine[None], layer)
+            assert tuple(maps.shape[1:]) == (layer.channels, *layer.size)
+
+
+def fields(s: Subject) -> None:
+    layer = s.map_layer()
+    if not s.fed.is_floating_point():
+        return
+    row, column = layer.size[0] // 2, layer.size[1] // 3
+    fed = s.fed[:1].float().clone().requires_grad_() if s.net.dtype == torch.float32 else None
+    if fed is None:
+        return
+    out = as_maps(s.net.probe(layer.name)(fed)[layer.name], layer)
+    if not out.requires_grad:
+        raise cx.LayerError("no gradient flows.")
+    (slope,) = torch.autograd.grad(out[0, :, row, column].sum(), fed)
+    mask = slope[0].abs().sum(0) > 0
+    if mask.any():
+        rows, columns = mask.any(1).nonzero().flatten(), mask.any(0).nonzero().flatten()
+        top, left, bottom, right = layer.rf_box(row, column)
+        assert rows[0] >= top, f"{layer.name} sees row {int(rows[0])}, above {top}"
+        assert columns[0] >= left
+        assert rows[-1] <= bottom
+        assert columns[-1] <= right
+
+
+def predict(s: Subject) -> None:
+    label, value = s.net.predict(s.images[0], 1)[0]
+    with torch.no_grad():
+        out = s.run(s.fed[:1].clone())
+    out = out[0] if isinstance(out, tuple) else out
+    row = out.float().flatten()
+    assert label == f"class {int(row.argmax())}"
+    assert 0 <= value <= 1
+    ending = s.net._output.ending
+    expected = {"none": row.softmax(0) if len(row) > 1 else row.sigmoid(), "log_softmax": row.exp()}.get(ending, row)
+    close(value, expected.max(), 0.02)
+
+
+def invert(s: Subject) -> None:
+    layer = s.map_layer()
+    r = cx.invert(s.net, s.images[0], layer.name, steps=2, refine=0, progress=False)
+    target = s.net.activations(s.images[0], layer.name).float()
+    with torch.no_grad():
+        mine = s.net.probe(layer.name)(s.net.feed(r.x))[layer.name].float()
+    close(r.error, (mine - target).norm() / target.norm(), 0.02)
+
+
+def maximize(s: Subject) -> None:
+    layer = s.map_layer()
+    unit = layer.channels // 2
+    run = cx.Maximization(s.net, layer.name, unit, steps=2, M=1.0)
+    for _ in range(2):
+        run.advance()
+    with torch.no_grad():
+        maps = as_maps(s.net.probe(layer.name)(s.net.feed(run.x))[layer.name], layer)
+    centre = [np.abs(layer.centres(a, maps.shape[2 + a]) - (run.size[a] - 1) / 2).min() for a in (0, 1)]
+    rows, columns = (
+        (np.abs(layer.centres(a, maps.shape[2 + a]) - (run.size[a] - 1) / 2) <= centre[a] + 1e-6).nonzero()[0]
+        for a in (0, 1)
+    )
+    values = [float(maps[0, unit, r, c]) for r in rows for c in columns]
+    assert min(abs(float(run.responses[0]) - v) for v in values) <= 0.02 * max(map(abs, values)) + 1e-6
+
+
+def gradient(s: Subject) -> None:
+    a = cx.attribute(s.net, s.images[0], 0, method="gradient")
+    fed = s.fed[:1].clone().requires_grad_()
+    with torch.enable_grad():
+        score = s.score(fed)[0]
+        (slope,) = torch.autograd.grad(score, fed)
+    std = torch.tensor(s.net.pixels.std).view(-1, 1, 1)
+    close(a.raw, slope[0] / std, 0.05 if s.net.dtype != torch.float32 else 2e-3)
+
+
+def occlusion(s: Subject) -> None:
+    side = max(s.net.size[0] // 4, 1)
+    a = cx.attribute(s.net, s.images[0], 0, method="occlusion", window=side, stride=side, progress=False)
+    raw = a.raw[0]
+    with torch.no_grad():
+        base = s.score(s.fed[:1].clone())[0].double()
+        falls = []
+        for r, c in ((0, 0), (1, 2), (3, 3)):
+            fed = s.fed[:1].clone()
+            fed[:, :, r * side : (r + 1) * side, c * side : (c + 1) * side] = 0
+            falls.append(float(base - s.score(fed)[0].double()))
+    scale = max(np.abs(raw).max(), 1e-6)
+    rounding = 3e-6 * abs(float(base)) if s.net.dtype == torch.float32 else 0.05 * abs(float(base))
+    for (r, c), fall in zip(((0, 0), (1, 2), (3, 3)), falls, strict=True):
+        assert abs(raw[r, c] - fall) <= 0.02 * scale + rounding, f"{raw[r, c]:.3g} for {fall:.3g}"
+
+
+def method(name: str) -> Callable[[Subject], None]:
+    def check(s: Subject) -> None:
+        more = {"samples": 2} if name == "smoothgrad" else {}
+        a = cx.attribute(s.net, s.images[0], 0, method=name, progress=False, **more)
+        assert a.map.shape == s.net.size
+        assert np.isfinite(a.map).all()
+
+    check.__name__ = name
+    return check
+
+
+def gradcam(s: Subject) -> None:
+    a = cx.attribute(s.net, s.images[0], 0, method="gradcam")
+    assert np.isfinite(a.map).all()
+    assert a.map.shape == s.net.size
+
+
+def decode(s: Subject) -> None:
+    first = next(one for one in s.net.layers.values() if one.has_map)
+    found = cx.decode(s.net, first.name, 0, progress=False)
+    assert np.isfinite(np.asarray(found.picture)).all()
+
+
+def top_patches(s: Subject) -> None:
+    layer = s.map_layer()
+    found = cx.top_patches(s.net, layer.name, [0], s.images, k=2, progress=False)
+    best = as_maps(s.net.activations(s.images, layer.name).float(), layer)[:, 0].flatten(1).amax(1)
+    close(np.sort(found.values[0]), np.sort(best.numpy()), 0.02)
+
+
+def features(s: Subject) -> None:
+    layer = s.picks()[-1]
+    found = np.asarray(cx.features(s.net, s.images, layer.name, cache=False, progress=False), np.float64)
+    close(found, s.net.activations(s.images, layer.name).flatten(1), 0.02)
+
+
+def unchanged(s: Subject) -> None:
+    for name, value in s.module.state_dict().items():
+        assert torch.equal(value, s.state[name]), f"{name} has changed"
+    assert not any(p.grad is not None for p in s.module.parameters())
+    assert not any(part._forward_hooks or part._forward_pre_hooks for part in s.module.modules()) or "Normed"
+
+
+CHECKS: tuple[Callable[[Subject], None], ...] = (
+    layers, activations, fields, predict, invert, maximize, gradient, method("smoothgrad"), method("integrated_gradients"),
+    method("guided_backprop"), method("deconvnet"), gradcam, method("cam"), occlusion, decode, top_patches, features, unchanged,
+)  # fmt: skip
+RIGHT = "right"
+
+
+def row(case: Case) -> dict[str, str]:
+    """What the checks give for a module: "right", a sentence, or "WRONG: ..."."""
+    found: dict[str, str] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            subject = Subject(case)
+        except cx.ExploreError as error:
+            return {check.__name__: str(error) for check in CHECKS}
+        for check in CHECKS:
+            try:
+                check(subject)
+                found[check.__name__] = RIGHT
+            except cx.ExploreError as error:
+                sentence = str(error)
+                one = "\n" not in sentence and len(sentence) < 600
+                found[check.__name__] = sentence if one else f"WRONG: not one sentence: {sentence[:200]}"
+            except Exception as error:
+                found[check.__name__] = f"WRONG: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    return found
+
+
+def main(words: list[str], everything: bool) -> int:
+    wrong = 0
+    print(f"{'':46s}" + " ".join(f"{check.__name__[:8]:8s}" for check in CHECKS))
+    for case in cases(everything):
+        if words and not any(word in case.name for word in words):
+            continue
+        begun = time.time()
+        found = row(case)
+        cells = ["right" if v == RIGHT else "WRONG" if v.startswith("WRONG") else "said" for v in found.values()]
+        print(f"{case.name:46s}" + " ".join(f"{c:8s}" for c in cells) + f" {time.time() - begun:.0f} s", flush=True)
+        sentences: dict[str, list[str]] = {}
+        for name, value in found.items():
+            if value != RIGHT:
+                sentences.setdefault(value, []).append(name)
+        for value, names in sentences.items():
+            print(f"      {', '.join(names)}: {value}", flush=True)
+        wrong += cells.count("WRONG")
+    print(f"{wrong} wrong")
+    return wrong
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    sys.exit(bool(main([a for a in sys.argv[1:] if not a.startswith("--")], "--all" in sys.argv)))
