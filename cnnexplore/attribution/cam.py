@@ -7,7 +7,7 @@ from functools import partial
 import torch
 
 from ..errors import LayerError
-from ..network import Layer, as_maps, derivative, from_maps, last_map_layer, pass_with_gradient, upsample
+from ..network import Layer, as_maps, derivative, from_maps, last_map_layer, layers_behind, pass_with_gradient, upsample
 from ..network.precision import full_precision
 from .method import AttributionMethod, Maps
 from .target import Target
@@ -34,6 +34,23 @@ def layer_gradient(target: Target, layer: Layer) -> tuple[torch.Tensor, torch.Te
     return as_maps(kept[-1].detach(), layer), as_maps(slope, layer)
 
 
+def last_map(target: Target, what: str) -> tuple[Layer, torch.Tensor, torch.Tensor]:
+    """The deepest layer with a map on whose positions the response depends, with what `layer_gradient` gives for it.
+
+    The last layers of a transformer that reads its class token are none: there only the token counts.
+    """
+    last_map_layer(target.net, target.layer, what)  # says that there is none
+    for layer in reversed(layers_behind(target.net, target.layer)):
+        if layer.has_map:
+            activations, slope = layer_gradient(target, layer)
+            if bool(slope.any()) or layer.numbers == layer.channels * layer.size[0] * layer.size[1]:
+                return layer, activations, slope
+    raise LayerError(
+        f"{target.layer.name} of {target.net.name} does not depend on the positions of any layer, only on tokens that "
+        f"have none, so there is nothing to show for {what}; name a layer with at=, or take another method."
+    )
+
+
 def at_image_size(maps: torch.Tensor, layer: Layer, target: Target) -> torch.Tensor:
     """Maps (N, h, w) on a layer's grid, at the image's size."""
     rows, columns = target.x.shape[-2:]
@@ -50,8 +67,7 @@ def cam(target: Target) -> Maps:
     Zhou et al., Learning deep features for discriminative localization, 2016, equations 1 and 2.
     """
     net = target.net
-    layer = last_map_layer(net, target.layer, "CAM")
-    activations, slope = layer_gradient(target, layer)
+    layer, activations, slope = last_map(target, "CAM")
     weights = slope.mean((2, 3), keepdim=True)
     even = bool(((slope - weights).abs() <= _rounding(slope) * slope.abs().amax()).all())
     if not even or not _is_linear(target, layer, slope):
@@ -75,18 +91,18 @@ def _is_linear(target: Target, layer: Layer, slope: torch.Tensor) -> bool:
             for maps in (far, -far, torch.zeros_like(far))
         )
     expected, scale = (slope * far).sum((1, 2, 3)), (slope * far).abs().sum((1, 2, 3)) + 1e-12
-    return all(
-        bool(((step - expected).abs() <= _rounding(slope) * scale).all()) for step in (there - middle, middle - back)
-    )
+    steps = (there - middle, middle - back)
+    return all(bool(((step - expected).abs() <= _rounding(slope) * scale).all()) for step in steps)
+
+
+def _rounding(values: torch.Tensor) -> float:
+    """How far equal numbers may lie apart, relative to the largest."""
+    return max(1e-4, 16 * torch.finfo(values.dtype).eps)
 
 
 def _laid_out(maps: torch.Tensor, layer: Layer, like: torch.Tensor) -> torch.Tensor:
+    """Maps (N, C, h, w) in the layout of a layer's activations."""
     return from_maps(maps, layer, like.shape[1:]).clone()
-
-
-def _rounding(numbers: torch.Tensor) -> float:
-    """How far apart two ways to compute the same may be, as a share."""
-    return max(1e-4, 16 * torch.finfo(numbers.dtype).eps)
 
 
 CAM = AttributionMethod(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..errors import LayerError
-from ..network import Layer, last_map_layer, layer_with_map, layers_behind
-from .cam import at_image_size, layer_gradient
+from ..network import Layer, layer_with_map, layers_behind
+from .cam import at_image_size, last_map, layer_gradient
 from .gradients import strongest
 from .method import AttributionMethod, Maps, Option
 from .target import Target
@@ -17,8 +17,11 @@ def gradcam(target: Target, at: str | None) -> Maps:
     ----------
     Selvaraju et al., Grad-CAM, 2017, equations 1 and 2.
     """
-    layer = _layer(target, at)
-    activations, slope = layer_gradient(target, layer)
+    if at is None:
+        layer, activations, slope = last_map(target, "Grad-CAM")
+    else:
+        layer = _layer(target, at)
+        activations, slope = layer_gradient(target, layer)
     raw = (slope.mean((2, 3), keepdim=True) * activations).sum(1)
     return Maps(raw[:, None], at_image_size(raw.clamp(min=0), layer, target))
 
@@ -35,10 +38,8 @@ def guided_gradcam(target: Target, at: str | None) -> Maps:
     return Maps(raw, strongest(raw))
 
 
-def _layer(target: Target, at: str | None) -> Layer:
+def _layer(target: Target, at: str) -> Layer:
     net = target.net
-    if at is None:
-        return last_map_layer(net, target.layer, "Grad-CAM")
     layer = layer_with_map(net, at, "Grad-CAM")
     if net.layers.depth(layer) >= net.layers.depth(target.layer):
         raise LayerError(f"Grad-CAM looks at a layer before what it explains; {at} is not before {target.layer.name}.")

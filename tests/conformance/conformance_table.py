@@ -1,6 +1,6 @@
 """The table of what each public function gives for modules of others: the right value, or a true sentence.
 
-``python tests/conformance/table.py [--all] [words]`` prints it; words choose rows.
+``python tests/conformance/conformance_table.py [--all] [words]`` prints it; words choose rows.
 """
 
 from __future__ import annotations
@@ -9,20 +9,13 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from foreign_modules import Case, cases
 
 import cnnexplore as cx
 from cnnexplore.network import as_maps
-
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent))
-    from modules import Case, cases
-else:
-    from .modules import Case, cases
 
 
 class Subject:
@@ -37,7 +30,9 @@ class Subject:
         self.net = cx.Network(self.module, size=case.size)
         channels = self.net.pixels.channels
         rng = np.random.default_rng(0)
-        smooth = [np.kron(rng.uniform(40, 215, (4, 4, channels)), np.ones((case.size // 4,) * 2 + (1,))) for _ in range(2)]
+        smooth = [
+            np.kron(rng.uniform(40, 215, (4, 4, channels)), np.ones((case.size // 4,) * 2 + (1,))) for _ in range(2)
+        ]
         noisy = [np.clip(s + rng.normal(0, 20, s.shape), 0, 255).astype(np.uint8) for s in smooth]
         self.images = [one[..., 0] if channels == 1 else one for one in noisy]
         self.x = self.net.pixels_of(self.images)
@@ -47,8 +42,8 @@ class Subject:
     def run(self, x: torch.Tensor):
         return self.module(x)
 
-    def hooked(self, path: str) -> list[torch.Tensor]:
-        """The outputs of a module of the user's, by plain torch, image by image."""
+    def hooked(self, path: str, call: int) -> list[torch.Tensor]:
+        """The outputs of one call of a module of the user's, by plain torch, image by image."""
         found: list[torch.Tensor] = []
         part = self.module.get_submodule(path)
         handle = part.register_forward_hook(lambda module, args, out: found.append(out.detach().clone()))
@@ -58,7 +53,7 @@ class Subject:
                     self.run(self.fed[k : k + 1].clone())
         finally:
             handle.remove()
-        return found
+        return found[call :: len(found) // 2]
 
     def picks(self) -> list[cx.Layer]:
         """Some layers that are modules, called once, from first to last."""
@@ -75,8 +70,9 @@ class Subject:
 
     def score(self, x: torch.Tensor) -> torch.Tensor:
         """The scores of an image, before a final softmax or sigmoid, (K,)."""
-        with torch.enable_grad():
-            return self.net.probe(self.net.scores.name)(x)[self.net.scores.name].flatten()
+        if type(self.module).__name__ == "Frozen":
+            return self.module(x, frozen=False).flatten()
+        return self.net.probe(self.net.scores.name)(x)[self.net.scores.name].flatten()
 
 
 def close(a, b, tolerance: float = 1e-3) -> None:
@@ -99,7 +95,7 @@ def activations(s: Subject) -> None:
     for layer in s.picks():
         found = s.net.activations(s.images, layer.name)
         assert len(found) == 2
-        for mine, theirs in zip(found, s.hooked(layer.site[1]), strict=True):
+        for mine, theirs in zip(found, s.hooked(*layer.site[1:]), strict=True):
             close(np.sort(mine.float().flatten().numpy()), np.sort(theirs.float().flatten().numpy()), tolerance)
             maps = as_maps(mine[None], layer)
             assert tuple(maps.shape[1:]) == (layer.channels, *layer.size)
@@ -237,8 +233,9 @@ def unchanged(s: Subject) -> None:
 
 
 CHECKS: tuple[Callable[[Subject], None], ...] = (
-    layers, activations, fields, predict, invert, maximize, gradient, method("smoothgrad"), method("integrated_gradients"),
-    method("guided_backprop"), method("deconvnet"), gradcam, method("cam"), occlusion, decode, top_patches, features, unchanged,
+    layers, activations, fields, predict, invert, maximize, gradient, method("smoothgrad"),
+    method("integrated_gradients"), method("guided_backprop"), method("deconvnet"), gradcam, method("cam"), occlusion,
+    decode, top_patches, features, unchanged,
 )  # fmt: skip
 RIGHT = "right"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -156,7 +157,12 @@ class Square(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.conv, self.norm, self.lin, self.fc = nn.Conv2d(3, 12, 2, 2), nn.LayerNorm(12), nn.Linear(12, 12), nn.Linear(12, 5)
+        self.conv, self.norm, self.lin, self.fc = (
+            nn.Conv2d(3, 12, 2, 2),
+            nn.LayerNorm(12),
+            nn.Linear(12, 12),
+            nn.Linear(12, 5),
+        )
 
     def forward(self, x):
         return self.fc(F.relu(self.lin(self.norm(self.conv(x).permute(0, 2, 3, 1)))).mean((1, 2)))
@@ -267,7 +273,11 @@ class UNet(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.a, self.b, self.c = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 6, 3, padding=1), nn.Conv2d(10, 3, 3, padding=1)
+        self.a, self.b, self.c = (
+            nn.Conv2d(3, 4, 3, padding=1),
+            nn.Conv2d(4, 6, 3, padding=1),
+            nn.Conv2d(10, 3, 3, padding=1),
+        )
         self.up = nn.ConvTranspose2d(6, 6, 2, 2)
 
     def forward(self, x):
@@ -279,8 +289,8 @@ class UNet(nn.Module):
 class Frozen(Base):
     """Computes its maps without a gradient."""
 
-    def forward(self, x):
-        with torch.no_grad():
+    def forward(self, x, frozen=True):
+        with torch.set_grad_enabled(not frozen and torch.is_grad_enabled()):
             h = self.maps(x)
         return self.fc(h.mean((2, 3)))
 
@@ -375,7 +385,7 @@ ODD["torch.export"] = (lambda: torch.export.export(Base().eval(), (torch.zeros(1
 ODD["torch.jit.trace"] = (_traced, 24)
 ODD["torch.jit.script"] = (lambda: torch.jit.script(Base().eval()), 24)
 
-# One of each family; all of them with `python tests/conformance/table.py --all`.
+# One of each family; all of them with `python tests/conformance/conformance_table.py --all`.
 TORCHVISION = {
     "alexnet": 64, "vgg11": 32, "squeezenet1_1": 64, "resnet18": 64, "densenet121": 32, "googlenet": 32,
     "inception_v3": 96, "mobilenet_v2": 32, "mobilenet_v3_small": 32, "shufflenet_v2_x0_5": 32, "efficientnet_b0": 32,
@@ -385,10 +395,12 @@ TORCHVISION = {
 }  # fmt: skip
 TIMM = {
     "resnet10t": 64, "regnetx_002": 64, "vit_tiny_patch16_224": 224, "swin_tiny_patch4_window7_224": 224,
-    "mixer_s32_224": 224, "convnext_atto": 64, "efficientvit_b0": 64, "levit_128s": 224, "deit_tiny_distilled_patch16_224": 224,
-    "mobilenetv4_conv_small": 64, "ghostnet_050": 64, "nf_resnet26": 64, "maxvit_rmlp_pico_rw_256": 256, "xcit_nano_12_p16_224": 224,
-    "poolformer_s12": 64, "visformer_tiny": 224, "crossvit_9_240": 240,
+    "mixer_s32_224": 224, "convnext_atto": 64, "efficientvit_b0": 64, "levit_128s": 224,
+    "deit_tiny_distilled_patch16_224": 224, "mobilenetv4_conv_small": 64, "ghostnet_050": 64, "nf_resnet26": 64,
+    "maxvit_rmlp_pico_rw_256": 256, "xcit_nano_12_p16_224": 224, "poolformer_s12": 64, "visformer_tiny": 224,
+    "crossvit_9_240": 240,
 }  # fmt: skip
+_NO_IMAGES = ("quantized", "raft", "r3d", "mc3", "r2plus1d", "s3d", "mvit", "swin3d", "keypoint")
 
 
 @dataclass
@@ -417,25 +429,22 @@ def cases(everything: bool = False) -> list[Case]:
     found = [Case(f"odd: {name}", make, size) for name, (make, size) in ODD.items()]
     names = dict(TORCHVISION)
     if everything:
-        fixed = ("vit_", "maxvit")
-        names |= {
-            name: 224 if name.startswith(fixed) else 64
-            for name in torchvision.models.list_models()
-            if name not in names and not name.startswith(("quantized", "raft", "r3d", "mc3", "r2plus1d", "s3d", "mvit", "swin3d", "keypoint"))
-        }
-    for name, size in names.items():
-        kwargs = {"weights_backbone": None} if "_" in name and name not in torchvision.models.list_models(torchvision.models) else {}
-        if name in ("googlenet", "inception_v3"):
-            kwargs = {"init_weights": False}
-        found.append(Case(f"torchvision: {name}", _of_torchvision(name, kwargs), size))
+        more = [n for n in torchvision.models.list_models() if n not in names and not n.startswith(_NO_IMAGES)]
+        names |= {name: 224 if name.startswith(("vit_", "maxvit")) else 64 for name in more}
+    found += [Case(f"torchvision: {name}", partial(_of_torchvision, name), size) for name, size in names.items()]
     try:
         import timm
     except ImportError:
         return found
-    return found + [Case(f"timm: {name}", lambda name=name: timm.create_model(name), size) for name, size in TIMM.items()]
+    return found + [Case(f"timm: {name}", partial(timm.create_model, name), size) for name, size in TIMM.items()]
 
 
-def _of_torchvision(name: str, kwargs: dict) -> Callable[[], nn.Module]:
+def _of_torchvision(name: str) -> nn.Module:
     import torchvision
 
-    return lambda: torchvision.models.get_model(name, weights=None, **kwargs)
+    options: dict[str, object] = {"weights": None}
+    if name not in torchvision.models.list_models(torchvision.models):  # segmentation and detection
+        options["weights_backbone"] = None
+    if name in ("googlenet", "inception_v3"):
+        options["init_weights"] = False
+    return torchvision.models.get_model(name, **options)

@@ -1,0 +1,32 @@
+"""Modules of others: every function gives the right value for them, or one true sentence."""
+
+import pytest
+from conformance_table import CHECKS, RIGHT, row
+from foreign_modules import cases
+
+# What must be right: a sentence is allowed nowhere else, so that a refusal of too much is seen.
+MAY_REFUSE = {"guided_backprop", "deconvnet", "cam", "decode", "fields"}
+SCORELESS = {
+    "odd: TwoHeads", "odd: UNet", "torchvision: fcn_resnet50", "torchvision: lraspp_mobilenet_v3_large",
+    "torchvision: deeplabv3_mobilenet_v3_large", "torchvision: fasterrcnn_mobilenet_v3_large_320_fpn",
+    "torchvision: ssdlite320_mobilenet_v3_large",
+}  # fmt: skip
+OF_SCORES = {"predict", "gradient", "smoothgrad", "integrated_gradients", "gradcam", "occlusion"}
+SCRIPTED = {"odd: torch.jit.trace", "odd: torch.jit.script"}
+CASES = cases()
+
+
+def _marked(case):
+    return pytest.param(case, id=case.name, marks=() if case.name.startswith("odd") else pytest.mark.slow)
+
+
+@pytest.mark.parametrize("case", [_marked(case) for case in CASES])
+def test_right_or_said(case):
+    found = row(case)
+    assert list(found) == [check.__name__ for check in CHECKS]
+    wrong = {name: value for name, value in found.items() if value.startswith("WRONG")}
+    assert not wrong
+    if case.name in SCRIPTED:
+        return
+    said = {name for name, value in found.items() if value != RIGHT}
+    assert said <= MAY_REFUSE | (OF_SCORES if case.name in SCORELESS else set()), found
