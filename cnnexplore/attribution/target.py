@@ -20,7 +20,6 @@ from ..network import (
     resolve_position,
     resolve_units,
     unit_name,
-    warn_if_answers_vary,
 )
 
 
@@ -82,7 +81,6 @@ class Target:
         """The responses (N,), by a pass if there was none; chooses the units and positions that were left open."""
         if self.scores is None:
             fed = self.net.feed(self.x)
-            warn_if_answers_vary(self.net, self.probe, fed, self.layer.name)
             with torch.no_grad():
                 self.resolve(self.probe(fed)[self.layer.name])
         assert self.scores is not None

@@ -11,7 +11,6 @@ from .network import Network
 from .patched_activations import PatchedActivations, window_grid
 from .pixels import Pixels
 from .probe import Probe
-from .repeatability import warn_if_answers_vary
 from .units import (
     class_score_layer,
     features_layer,
@@ -22,6 +21,7 @@ from .units import (
     resolve_position,
     resolve_unit,
     resolve_units,
+    scores_if_any,
     unit_name,
 )
 from .upsample import as_maps, from_maps, upsample
@@ -55,9 +55,9 @@ __all__ = [
     "resolve_unit",
     "resolve_units",
     "rounding",
+    "scores_if_any",
     "unit_gradient",
     "unit_name",
     "upsample",
-    "warn_if_answers_vary",
     "window_grid",
 ]

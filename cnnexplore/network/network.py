@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, overload
@@ -11,7 +12,7 @@ import torch
 from torch import nn
 
 from ..arguments import checked, choice, instance, optional, plain_number, plain_pair, several, whole
-from ..errors import LayerNotFound, NetworkError, SettingError, brief_value
+from ..errors import ExploreWarning, LayerNotFound, NetworkError, SettingError, brief_value
 from .graph import Operation
 from .images import crop_and_resize
 from .input_channels import default_pixels
@@ -171,7 +172,15 @@ class Network:
 
     @cached_property
     def _traced(self) -> Trace:
-        return self._trace()[0]  # operations hold weights: they are not kept
+        found = self._trace()[0]  # operations hold weights: they are not kept
+        if found.varies:
+            warnings.warn(
+                f"the answers of {self.name} differ each time for the same image, as with dropout that stays on in "
+                "evaluation mode; what is computed from them varies.",
+                ExploreWarning,
+                stacklevel=2,
+            )
+        return found
 
     @property
     def layers(self) -> Layers:

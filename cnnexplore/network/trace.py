@@ -74,6 +74,8 @@ class Trace:
         Whether it takes several images at once.
     channels_last : bool
         Whether it takes an input with channels last in memory.
+    varies : bool
+        Whether it gives another answer each time for the same image, as with dropout that stays on.
     """
 
     layers: Layers
@@ -81,6 +83,7 @@ class Trace:
     in_place: bool
     batches: bool
     channels_last: bool
+    varies: bool
 
 
 @dataclass
@@ -143,6 +146,8 @@ class _Sample:
         Where the images of a batch lie, once it is found.
     known : bool
         Whether a batch was seen.
+    agrees : bool
+        Whether the first image of the batch has the values that it has alone.
     """
 
     shape: torch.Size
@@ -150,6 +155,7 @@ class _Sample:
     values: torch.Tensor
     axis: ImageAxis | None = None
     known: bool = False
+    agrees: bool = True
 
     @classmethod
     def of(cls, out: torch.Tensor) -> _Sample:
@@ -166,9 +172,11 @@ class _Sample:
             if error < best:
                 best, self.axis = error, axis
         scale = float(self.values.abs().max())
-        agrees = best <= (0.05 if batch.element_size() < 4 else 0.01) * scale + 1e-12
+        self.agrees = best <= (0.05 if batch.element_size() < 4 else 0.01) * scale + 1e-12
         leading = self.axis is not None and self.axis.axis == 0 and self.axis.per_image == 1
-        if not agrees and not leading:  # a first axis of one that doubles is the image's, also where values are random
+        if (
+            not self.agrees and not leading
+        ):  # a first axis of one that doubles is the image's, also where values are random
             self.axis = None
 
     def _candidates(self, shape: torch.Size) -> Iterator[tuple[ImageAxis, tuple[torch.Tensor, ...]]]:
@@ -289,6 +297,11 @@ def trace(module: nn.Module, images: torch.Tensor, name: str) -> tuple[Trace, di
             )
         kept = [(key, t, t.detach().clone()) for key, t in found]
         batches, channels_last, second = _second_pass(model, r, images)
+        varies = False
+        if any(one.known and one.axis is not None and not one.agrees for one in r.samples.values()):
+            r.replay = {}  # the layers are known
+            varies = _varies(model, images, kept)
+            batches = batches and varies  # else the module mixes the images of a batch: it is given one at a time
     for step in r.steps:
         step.block = next((b for b in _parents(step.path) if b in r.branching), "")
     outputs = {key: r.tape.of(t) for key, t in found}
@@ -298,7 +311,7 @@ def trace(module: nn.Module, images: torch.Tensor, name: str) -> tuple[Trace, di
     layers = Layers([_layer(one, r) for one in named], name)
     told = tuple(_output(key, t, value, second.get(key), named, r) for key, t, value in kept)
     operations = {one.name: one.step.operation for one in named}
-    return Trace(layers, told, x._version > 0, batches, channels_last), operations
+    return Trace(layers, told, x._version > 0, batches, channels_last, varies), operations
 
 
 def _run(model: nn.Module, module: nn.Module, x: torch.Tensor) -> Any:
@@ -339,6 +352,19 @@ def _second_pass(model: nn.Module, r: _Recorder, images: torch.Tensor) -> tuple[
     if count == 2:
         r.samples = samples
     return count == 2, channels_last, values
+
+
+def _varies(model: nn.Module, images: torch.Tensor, first: list[tuple[str, torch.Tensor, torch.Tensor]]) -> bool:
+    """Whether another pass of the first image gives other values than the first pass."""
+    with run_without_checkpoints():
+        again = dict(named_tensors(model(images[:1].clone())))
+    for key, _, value in first:
+        other = again.get(key)
+        if other is None or other.shape != value.shape:
+            return True
+        if bool((other.double() - value.double()).abs().max() > 1e-3 * value.double().abs().max()):
+            return True
+    return False
 
 
 def _lost(samples: dict[Site, _Sample]) -> int:

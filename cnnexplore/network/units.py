@@ -42,11 +42,26 @@ def has_class_units(net: Network, layer: Layer) -> bool:
     bool
         True if the layer has one unit per label and each unit is computed into, or from, one class score alone.
     """
-    if len(net.labels) != layer.channels or net.scores.channels != layer.channels:
+    scores = scores_if_any(net)
+    if scores is None or len(net.labels) != layer.channels or scores.channels != layer.channels:
         return False
     layers = list(net.layers.values())
-    first, last = sorted((net.layers.depth(layer), net.layers.depth(net.scores)))
+    first, last = sorted((net.layers.depth(layer), net.layers.depth(scores)))
     return all(_kind(one) in _UNITWISE and one.channels == layer.channels for one in layers[first + 1 : last + 1])
+
+
+def scores_if_any(net: Network) -> Layer | None:
+    """The layer of the class scores, or None where the module returns no tensor, or several of which none is chosen.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    """
+    try:
+        return net.scores
+    except NetworkError:
+        return None
 
 
 def unit_name(net: Network, layer: Layer, unit: int) -> str:
@@ -115,8 +130,8 @@ def _labelled_unit(net: Network, layer: Layer, label: str) -> int:
     hint = f"expected a unit's number, 0 to {layer.channels - 1}."
     if classes and close:
         hint = f"did you mean {close[0]!r}?"
-    elif net.labels and len(net.labels) == net.scores.channels:
-        where = "" if classes else f" at {net.scores.name}"
+    elif (scores := scores_if_any(net)) is not None and net.labels and len(net.labels) == scores.channels:
+        where = "" if classes else f" at {scores.name}"
         hint = f"{hint[:-1]}, or one of net.labels, such as {net.labels[0]!r}{where}."
     raise SettingError(f"{brief_value(label)} is no class of {net.name} at {layer.name}; {hint}")
 

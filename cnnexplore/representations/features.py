@@ -20,7 +20,7 @@ from .. import drawing
 from ..arguments import checked, choice, flag, optional, path, text, whole
 from ..data import Images
 from ..errors import LayerError, SettingError, brief_value
-from ..network import Layer, Network, features_layer
+from ..network import Layer, Network, features_layer, scores_if_any
 from ..network.arguments import layer_name, network
 from .digests import images_digest
 from .folder_lock import FolderInUse, NoLocks
@@ -376,7 +376,7 @@ def feature_stream(
     source = images if isinstance(images, Images) else Images(images)
     if name is None:
         net.pixels_of(source[0])  # what is no image is refused before all of them are read
-    network = network_digest(net, (where.name, net.scores.name))
+    network = network_digest(net, tuple(layer.name for layer in (where, scores_if_any(net)) if layer is not None))
     run = {
         "version": _VERSION, "network": network, "layer": where.path, "batch": batch, "count": len(source),
         "images": images_digest(source, name, progress),
@@ -412,8 +412,8 @@ def _stored(
 
     Returns None if an activation is too small for the number type.
     """
-    scores = net.scores
-    probe = net.probe(*dict.fromkeys((where.name, scores.name)))
+    scores = scores_if_any(net)
+    probe = net.probe(*dict.fromkeys(layer.name for layer in (where, scores) if layer is not None))
     shape = len(source), where.numbers
     run = {**run, "dtype": dtype, "width": shape[1]}
     folder, temporary, publishes = _cache_folder(cache) / _key(run), None, False
@@ -436,7 +436,7 @@ def _stored(
                 if numbers is None:
                     return None
                 classes = np.zeros(len(x), CLASSES)
-                classes["label"], classes["predicted"] = labels, _predicted(found[scores.name], scores)
+                classes["label"], classes["predicted"] = labels, _predicted(found, scores, len(x))
                 store.write(first, numbers, classes)
                 done += len(x)
                 shown.update(len(x))
@@ -449,11 +449,11 @@ def _stored(
     return activations, classes, store.folder, temporary
 
 
-def _predicted(scores: torch.Tensor, layer: Layer) -> np.ndarray:
-    """The class of the largest score of each image; -1 where a network ends in maps."""
-    if layer.has_map:
-        return np.full(len(scores), -1, np.int32)
-    return scores.reshape(len(scores), -1).argmax(1).cpu().numpy()
+def _predicted(found: Mapping[str, torch.Tensor], scores: Layer | None, count: int) -> np.ndarray:
+    """The class of the largest score of each image; -1 where a network has no class scores, or ends in maps."""
+    if scores is None or scores.has_map:
+        return np.full(count, -1, np.int32)
+    return found[scores.name].reshape(count, -1).argmax(1).cpu().numpy()
 
 
 def _as_numbers(activations: torch.Tensor, dtype: str, layer: Layer, width: int) -> np.ndarray | None:
