@@ -120,7 +120,8 @@ def _bfloat16(device: torch.device) -> torch.autocast:
 def bounds(pixels: Pixels, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """Black and white as inputs of the network."""
     mean = torch.tensor(pixels.mean).view(-1, 1, 1)
-    return pixels.feed(-mean).to(device), pixels.feed(255 - mean).to(device)
+    low, high = pixels.feed(torch.stack([-mean, 255 - mean])).to(device)
+    return low, high
 
 
 def fit(
