@@ -5,10 +5,13 @@ Nothing else may happen: no raw exception, no message of several lines, no resul
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import dataclasses
 import inspect
 import itertools
 import math
+import pickle
 import random
 import signal
 import types
@@ -192,3 +195,67 @@ def test_a_figure_is_refused_before_the_work(tmp_path, refused):
         assert isinstance(found.exception, cx.SettingError)
     refused(cx.SettingError, lambda: cx.figure("preimage2016.1", step=3), "did you mean 'steps'?")
     refused(cx.SettingError, lambda: cx.figure("preimage2016.2", weights=[-1]), "weights")
+
+
+@contextlib.contextmanager
+def float64_by_default():
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def numbers(value, depth=0):
+    """The arrays of a result, in order."""
+    if isinstance(value, (torch.Tensor, np.ndarray, float)):
+        return [np.asarray(value)]
+    if isinstance(value, (list, tuple)) and depth < 3:
+        return [one for part in value[:10] for one in numbers(part, depth + 1)]
+    if dataclasses.is_dataclass(value) and depth < 3:
+        names = [field.name for field in dataclasses.fields(value)]
+        skipped = ("net", "features", "topics", "images", "python")
+        return [one for name in names if name not in skipped for one in numbers(getattr(value, name), depth + 1)]
+    return []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "invert", "invert.patches", "maximize", "maximize.direction", "maximize.pathway", "caricature", "complete",
+        "attribute.smoothgrad", "attribute.occlusion", "attribute.gradcam", "discrepancy_maps", "receptive_field",
+        "minimal_image", "decode", "decode_activation", "top_patches", "features", "embed", "visualize_topic",
+        "PatchDatabase.average", "Network.predict", "activation_maps",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "around", [float64_by_default, lambda: torch.autocast("cpu", dtype=torch.bfloat16)], ids=["float64", "autocast"]
+)
+def test_another_default_type_and_autocast_change_nothing(name, around):
+    found = []
+    for context in (contextlib.nullcontext, around):
+        function, arguments = CALLS[name](Things())
+        with context():
+            found.append(numbers(function(**arguments)))
+    for one, other in zip(*found, strict=True):
+        assert one.dtype == other.dtype
+        assert np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+
+
+@pytest.mark.parametrize("kind", ["Inversion", "Maximization", "Caricature"])
+def test_settings_and_runs_can_be_copied_and_pickled(kind, things):
+    function, arguments = CALLS[kind](things)
+    run = function(**arguments)
+    run.advance()
+    for other in (copy.deepcopy(run), pickle.loads(pickle.dumps(run))):
+        other.settings.update(C=7)
+        assert run.settings.C != 7
+        other.settings.update(C=run.settings.C)
+        while other.step < other.total:
+            other.advance()
+        alone = copy.deepcopy(run)
+        while alone.step < alone.total:
+            alone.advance()
+        assert torch.equal(other.x, alone.x)
+    box = pickle.loads(pickle.dumps(run.settings))
+    assert box.snapshot() == run.settings.snapshot()

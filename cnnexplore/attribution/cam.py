@@ -83,7 +83,7 @@ def cam(target: Target) -> Maps:
 def _is_linear(target: Target, layer: Layer, slope: torch.Tensor) -> bool:
     """Whether the response changes by the slope for any map, however far from this one."""
     probe = target.net.probe(layer.name, target.layer.name)
-    far = 1000 * torch.randn(slope.shape, generator=torch.Generator().manual_seed(0)).to(slope)
+    far = 1000 * torch.randn(slope.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float32).to(slope)
     fed = target.net.feed(target.x)
     with torch.no_grad():
         there, back, middle = (

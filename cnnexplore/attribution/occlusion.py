@@ -64,7 +64,7 @@ def _pair(name: str, value: Any, default: Sequence[int], most: Sequence[int]) ->
 def _colour(net: Network, fill: Any) -> torch.Tensor:
     """(1, C, 1, 1) in the units of x."""
     if isinstance(fill, str) and fill == "mean":
-        return torch.zeros(1, net.pixels.channels, 1, 1, device=net.device)
+        return torch.zeros(1, net.pixels.channels, 1, 1, device=net.device, dtype=torch.float32)
     channels = net.pixels.image_channels
     expected = f"'mean', or a colour: one value or {channels} in 0..255"
     colour = torch.from_numpy(array("fill", fill, expected).ravel())

@@ -29,7 +29,7 @@ def smoothgrad(target: Target, samples: int, noise: float, seed: int) -> Maps:
         generator = torch.Generator().manual_seed(seed)
         deviation = noise * (x.amax() - x.amin())
         for _ in range(samples):
-            yield x + deviation * torch.randn(x.shape, generator=generator).to(x), 1 / samples
+            yield x + deviation * torch.randn(x.shape, generator=generator, dtype=torch.float32).to(x), 1 / samples
 
     raw = mean_gradient(target, copies)
     return Maps(raw, strongest(raw))

@@ -81,7 +81,7 @@ class Decoder:
             The units.
         """
         (rows, columns), channels = self.layer.size, self.layer.channels
-        values = torch.zeros(len(units), channels, device=self.net.device)
+        values = torch.zeros(len(units), channels, device=self.net.device, dtype=torch.float32)
         values[range(len(units)), units] = 1
         if self.operation.shape == (1, channels, rows, columns) and self.layer.layout.axes in ((1, 2), ()):
             return Patch(values[:, :, None, None], rows // 2, columns // 2)  # a place is enough

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
 
 import torch
 
 from ..errors import SettingError
-from ..network import Network, derivative, pass_with_gradient
+from ..network import Network, Probe, derivative, pass_with_gradient
 from .canvas import Canvas, Offsets
 from .losses import Loss
 from .pathways import Pathways
@@ -49,11 +51,19 @@ class Energy:
     ) -> None:
         self.net, self.loss, self.priors, self.scale, self.pathways = net, loss, priors, scale, pathways
         self.layer = net.layers[layer].name
-        self.probe = net.probe(layer)
+        _ = self.probe  # what the network cannot do is said now
         self.term_names = ("energy", "data", *(prior.name for prior in priors))
         if len({*self.term_names, "step", loss.metric_name}) < len(self.term_names) + 2:
             names = ", ".join(self.term_names)
             raise SettingError(f"the terms of the energy are named {names}; give each prior a name of its own.")
+
+    @cached_property
+    def probe(self) -> Probe:
+        """The network, up to the layer."""
+        return self.net.probe(self.layer)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "probe"}  # its hooks cannot be copied
 
     def __call__(
         self, x: torch.Tensor, canvas: Canvas, offsets: Offsets, values: Values

@@ -91,7 +91,7 @@ class WeightedSum(Loss):
         self.parameters = combine(*(loss.parameters for _, loss in self.terms))
 
     def __call__(self, activation: torch.Tensor, values: Values | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        total = torch.zeros(len(activation), device=activation.device)
+        total = torch.zeros(len(activation), device=activation.device, dtype=torch.float32)
         gradient = torch.zeros_like(activation)
         for weight, loss in self.terms:
             value, slope = loss(activation, values)

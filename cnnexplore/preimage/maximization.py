@@ -152,7 +152,7 @@ class Maximization(Run):
         if position is None and direction is None:
             size, place = unit_canvas(net, where)
         with torch.no_grad():
-            zeros = torch.zeros(1, net.pixels.channels, *size, device=net.device)
+            zeros = torch.zeros(1, net.pixels.channels, *size, device=net.device, dtype=torch.float32)
             shape = net.probe(layer)(net.feed(zeros))[where.name].shape
         maps = as_maps(zeros.new_empty(shape), where).shape
         self.units: list[int | None]
@@ -167,7 +167,7 @@ class Maximization(Run):
             given = units if unit is None else list(unit) if several else [unit]
             named = [one if isinstance(one, str) else number for one, number in zip(given, units, strict=True)]
             unit = named if several else named[0]
-            weights = torch.zeros(len(units), *maps[1:], device=net.device)
+            weights = torch.zeros(len(units), *maps[1:], device=net.device, dtype=torch.float32)
             row, column = place or (0, 0)
             for k, one in enumerate(units):
                 weights[k, one, row, column] = 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 from ..errors import SettingError
@@ -60,10 +61,17 @@ class Pathways:
         if not self.each:
             raise SettingError("an empty list of pathways was given; expected at least one.")
         self._net, self._layer = net, layer
-        self._context: Callable[[], AbstractContextManager] = nullcontext
+        _ = self._context  # what does not fit is said now
+
+    @cached_property
+    def _context(self) -> Callable[[], AbstractContextManager]:
         first = next((one for one in self.each if one is not None), None)
-        if first is not None:
-            self._context = first.pass_context(net, net.layers[layer].name, self.each)
+        if first is None:
+            return nullcontext
+        return first.pass_context(self._net, self._net.layers[self._layer].name, self.each)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_context"}  # a function in a function
 
     def __call__(self) -> AbstractContextManager:
         return self._context()

@@ -244,7 +244,7 @@ def initial_noise(
     """
     images = []
     for generator in generators:
-        noise = torch.rand((channels, *size), generator=generator).mul_(2).sub_(1)
+        noise = torch.rand((channels, *size), generator=generator, dtype=torch.float32).mul_(2).sub_(1)
         rank = max(1, math.ceil(0.95 * noise.numel()))
         images.append(noise * (scale.B / math.sqrt(channels) / noise.flatten().kthvalue(rank).values))
     return torch.stack(images)

@@ -54,7 +54,7 @@ def response_scales(
         if key not in known:
             known[key] = response_through(net, layer, unit, pathways.item(k), images)
         scales.append(known[key])
-    return torch.tensor(scales)
+    return torch.tensor(scales, dtype=torch.float32)
 
 
 def largest_responses(net: Network, layer: str, images: Any = None) -> torch.Tensor:
@@ -87,7 +87,7 @@ def largest_responses(net: Network, layer: str, images: Any = None) -> torch.Ten
 
 def _at_least_usual(best: torch.Tensor) -> torch.Tensor:
     alive = best[best > 0]
-    usual = alive.median() if len(alive) else torch.ones((), device=best.device)
+    usual = alive.median() if len(alive) else best.new_ones(())
     return torch.maximum(best, usual)
 
 

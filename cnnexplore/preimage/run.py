@@ -453,10 +453,10 @@ class Run:
 
     def _check_tensor(self, name: str, value: Any, shape: torch.Size) -> None:
         dense = isinstance(value, torch.Tensor) and value.layout == torch.strided and not value.is_meta
-        usable = dense and value.shape == shape and value.dtype == torch.float32
+        usable = dense and value.shape == shape and value.is_floating_point()
         if not usable or not bool(torch.isfinite(value).all()):
             raise SettingError(
-                f"{name} is {brief_value(value)}; expected a tensor of {' x '.join(map(str, shape))} finite float32."
+                f"{name} is {brief_value(value)}; expected a tensor of {' x '.join(map(str, shape))} finite numbers."
             )
 
     def _checked_values(self, values: object) -> Values:
@@ -573,6 +573,18 @@ class Run:
 
     # saving and restoring
 
+    def __getstate__(self) -> dict[str, Any]:
+        random = [generator.get_state() for generator in self._generators]
+        return {**self.__dict__, "_open": self._open.is_set(), "_generators": random}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _open=threading.Event(), _generators=[])
+        if state["_open"]:
+            self._open.set()
+        for known in state["_generators"]:
+            self._generators.append(torch.Generator())
+            self._generators[-1].set_state(known)
+
     def state(self) -> dict[str, Any]:
         """What continues this run in another process, to the bit: tensors and plain values, fit for torch.save."""
         return {
@@ -582,7 +594,9 @@ class Run:
             "canvas": self.canvas.clone(),
             "memory": {name: t.clone() for name, t in self.solver.state().items()},
             "random": [g.get_state() for g in self._generators],
-            "rows": torch.stack(self._rows) if self._rows else torch.zeros(0, len(self.term_names), len(self.seeds)),
+            "rows": torch.stack(self._rows)
+            if self._rows
+            else self.x.new_zeros(0, len(self.term_names), len(self.seeds)),
             "priors": [prior.state() for prior in self.more_priors],
             "seeds": list(self.seeds),
             "values": dict(self._snapshot()),

@@ -280,6 +280,12 @@ class Settings:
         self._values = values
         self.version = 0
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_values": self._values, "version": self.version}  # a copy has a lock of its own
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
+
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         """The declarations of what can change."""

@@ -174,7 +174,7 @@ class Spectral(Solver):
     def __init__(self, x: torch.Tensor) -> None:
         self.mean, self.square = torch.zeros_like(x), torch.zeros_like(x)
         self._clear_counts()
-        self._spectrum = torch.zeros(0, 0)
+        self._spectrum = torch.zeros(0, 0, dtype=torch.float32)
 
     @staticmethod
     def unit(values: Values, scale: Scale) -> float:
@@ -199,7 +199,7 @@ class Spectral(Solver):
         """W x: symmetric, zero beyond the border; white noise keeps its strength on average."""
         h, w = (_fast_length(side) for side in x.shape[-2:])
         if self._spectrum.shape[:2] != (h, w // 2 + 1) or self._spectrum.device != x.device:
-            rows, columns = torch.fft.fftfreq(h), torch.fft.rfftfreq(w)
+            rows, columns = (f(n, dtype=torch.float32) for f, n in ((torch.fft.fftfreq, h), (torch.fft.rfftfreq, w)))
             frequency = (rows[:, None] ** 2 + columns**2).sqrt().clamp_min(1 / max(h, w))
             spectrum = frequency.rsqrt() / frequency.reciprocal().mean().sqrt()
             # real times real is three times as fast as complex times real

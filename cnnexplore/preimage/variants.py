@@ -102,7 +102,7 @@ class Inverting2015(Variant):
 
     def init(self, generators: list[torch.Generator], channels: int, size: tuple[int, int]) -> torch.Tensor:
         # Gaussian, of the total norm of a natural image
-        noise = [torch.randn((channels, *size), generator=g) for g in generators]
+        noise = [torch.randn((channels, *size), generator=g, dtype=torch.float32) for g in generators]
         return torch.stack([one * (math.sqrt(self.s2) / one.norm()) for one in noise])
 
     def rate(self, step: int, values: Values) -> float:

@@ -164,7 +164,9 @@ def _is_full(func: Callable, given: torch.Tensor, made: torch.Tensor, args: tupl
 @torch.inference_mode(False)
 def _find(net: Network) -> ClassifierHead:
     scores = net.scores
-    x = net.feed(torch.zeros(1, net.pixels.channels, *net.size, device=net.device)).requires_grad_()
+    x = net.feed(
+        torch.zeros(1, net.pixels.channels, *net.size, device=net.device, dtype=torch.float32)
+    ).requires_grad_()
     probe, flow = net.probe(scores.name), DataFlow()
     read = _Recorder(flow)
     flow.enter(x)

@@ -185,11 +185,15 @@ class Completion(Run):
         pathway = None if pathways == [None] else pathways if several else pathways[0]
         seeds = batch_seeds(seed, topics=len(pathways))
         self.M = M
-        scale = response_scales(net, where.name, [self.unit], pathway) if M is None else torch.tensor([M])
+        scale = (
+            response_scales(net, where.name, [self.unit], pathway)
+            if M is None
+            else torch.tensor([M], dtype=torch.float32)
+        )
         C = completion_weight(where, self.masked) if C is None else C
         jitter = paper_jitter(where) if jitter is None else jitter
         numbers = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter, "rate": rate}
-        weights = torch.zeros(len(seeds), *shape[1:], device=net.device)
+        weights = torch.zeros(len(seeds), *shape[1:], device=net.device, dtype=torch.float32)
         weights[:, self.unit] = 1
         super().__init__(
             net,

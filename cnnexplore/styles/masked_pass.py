@@ -70,7 +70,9 @@ class MaskedPass(TorchFunctionMode):
         self._masks: dict[int, tuple[str, torch.Tensor, torch.Tensor]] = {}  # by the number of the ReLU's call
         names = set[str]().union(*(m.names for m in masks))
         if "m5" in names:
-            pool = torch.stack([torch.ones(head.shape) if m.m5 is None else m.m5.float() for m in masks]).flatten(1)
+            pool = torch.stack(
+                [torch.ones(head.shape, dtype=torch.float32) if m.m5 is None else m.m5.float() for m in masks]
+            ).flatten(1)
             self._m5 = torch.empty_like(pool).index_copy_(1, head.order, pool).to(device)
         for name in names - {"m5"}:
             call, width = head.relu(name)
@@ -147,7 +149,7 @@ def masked_passes(net: Network, layer: str, masks: Sequence[ReluMasks]) -> Calla
     names = set[str]().union(*(m.names for m in masks))
     mode = fresh()
     with torch.inference_mode(False), torch.no_grad():
-        fed = net.feed(torch.zeros(len(masks), net.pixels.channels, *net.size, device=net.device))
+        fed = net.feed(torch.zeros(len(masks), net.pixels.channels, *net.size, device=net.device, dtype=torch.float32))
         with mode:
             net.probe(layer)(fed)
     missed = sorted(names - mode.reached)

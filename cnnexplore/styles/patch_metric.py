@@ -32,6 +32,7 @@ class PatchMetric:
     known: (N, h * w, dims) float32, the given images in the space where distances are taken.
     """
 
+    @torch.autocast("cpu", enabled=False)  # also where the caller's networks run in bfloat16
     def __init__(self, activations: np.ndarray, patches: Callable[[np.ndarray], np.ndarray], dims: int = 48):
         self._strength = 1.0
         root = self._context(activations[:_BATCH])[:, : 9 * activations.shape[1]].square().mean().sqrt()
@@ -56,6 +57,7 @@ class PatchMetric:
         self._second = weights @ torch.linalg.eigh(weights.T @ second.gram @ weights)[1][:, -dims:].flip(1)
         self.known = (inputs @ self._second).unflatten(0, (len(activations), -1)).numpy()
 
+    @torch.autocast("cpu", enabled=False)
     def __call__(self, activations: np.ndarray) -> np.ndarray:
         """(N, C, h, w) of other images -> (N, h * w, dims) float32."""
         inputs = self._second_input(self._predict(activations, self._first))
@@ -88,7 +90,7 @@ class _Sums:
     """The sums of ridge regression over inputs and outputs."""
 
     def __init__(self) -> None:
-        self.gram = self.cross = torch.zeros(())
+        self.gram = self.cross = torch.zeros((), dtype=torch.float32)
 
     def add(self, x: torch.Tensor, y: torch.Tensor) -> None:
         self.gram, self.cross = self.gram + x.T @ x, self.cross + x.T @ y
@@ -101,7 +103,7 @@ class _Sums:
     def solve(self) -> torch.Tensor:
         """The linear map."""
         ridge = _RIDGE * float(self.gram.diagonal().mean()) + 1e-6
-        return torch.linalg.solve(self.gram + ridge * torch.eye(len(self.gram)), self.cross)
+        return torch.linalg.solve(self.gram + ridge * torch.eye(len(self.gram), dtype=torch.float32), self.cross)
 
 
 def _one_hot(rows: int, columns: int) -> torch.Tensor:

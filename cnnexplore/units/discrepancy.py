@@ -205,10 +205,12 @@ def discrepancy_maps(
     def noise(first: int, last: int) -> torch.Tensor:
         if first == 0:
             generator.manual_seed(seed)
-        rgb = 255 * torch.rand(last - first, net.pixels.image_channels, patch, patch, generator=generator)
+        rgb = 255 * torch.rand(
+            last - first, net.pixels.image_channels, patch, patch, generator=generator, dtype=torch.float32
+        )
         return net.pixels.encode(rgb).to(x)
 
-    values = torch.zeros(len(units), len(corners), device=base.device)
+    values = torch.zeros(len(units), len(corners), device=base.device, dtype=torch.float32)
     before = base[0, chosen].flatten(1).gather(1, places[:, None])[:, 0]
     bar = {"desc": f"discrepancy, {where.name}", "unit": "patch", "disable": not progress, "delay": 2}
     with tqdm(total=len(corners), **bar) as shown:

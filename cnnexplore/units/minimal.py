@@ -167,5 +167,5 @@ def _colours(net: Network, x: torch.Tensor) -> np.ndarray:
     """The picture of an image (1, C, H, W), (H, W, 3) uint8; the mean of the channels where they are no colours."""
     if net.pixels.order != "channels":
         return net.picture(x)
-    grey = (x[0].cpu() + torch.tensor(net.pixels.mean).view(-1, 1, 1)).mean(0).clamp(0, 255)
+    grey = (x[0].cpu() + torch.tensor(net.pixels.mean, dtype=torch.float32).view(-1, 1, 1)).mean(0).clamp(0, 255)
     return np.repeat(grey.numpy().astype(np.uint8)[..., None], 3, -1)
