@@ -364,7 +364,7 @@ class Run:
         seen: list[torch.Tensor] = []
 
         def evaluate(x: torch.Tensor) -> torch.Tensor:
-            terms, gradient = self.energy(x, values)
+            terms, gradient = self._energy_of(x, values)  # not checked: what is not finite has diverged
             seen.append(terms)
             return gradient
 
@@ -417,7 +417,9 @@ class Run:
             If the canvas is not of the run's shape and finite, or the settings are not `Values`.
         """
         self._check_tensor("canvas", canvas, self.canvas.shape)
-        values = self._checked_values(values)
+        return self._energy_of(canvas, self._checked_values(values))
+
+    def _energy_of(self, canvas: torch.Tensor, values: Values) -> tuple[torch.Tensor, torch.Tensor]:
         shifts = self._canvas.border + 1
         # one draw per image: an image of a batch is shifted as it would be alone
         draws = [torch.randint(0, shifts, (2,), generator=g).tolist() for g in self._generators]

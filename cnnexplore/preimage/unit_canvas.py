@@ -88,7 +88,7 @@ def _responds_alike(net: Network, layer: Layer, size: Pair, position: Pair, midd
         return False
     random = torch.Generator().manual_seed(0)
     shape = (2, net.pixels.channels, *net.size)
-    amid = net.feed(net.pixels.norm * (torch.rand(shape, generator=random) - 0.5).to(net.device))
+    amid = net.feed(net.pixels.norm * (torch.rand(shape, generator=random, dtype=torch.float32) - 0.5).to(net.device))
     box = (..., slice(top, top + size[0]), slice(left, left + size[1]))
     alone = amid[box].contiguous(memory_format=net.memory_format)
     probe = net.probe(layer.name)

@@ -192,8 +192,8 @@ class PatchDatabase:
         activations = as_maps(found.unflatten(1, shape), self.layer).contiguous().numpy()
         self._embed: Callable[[np.ndarray], np.ndarray] = _by_position
         if metric == "learned":
-            self._embed = PatchMetric(activations, self._patches)
-            self._known = self._embed.known
+            learned = PatchMetric(activations, self._patches)
+            self._embed, self._known = learned, learned.known
         else:
             self._known = _by_position(activations)
 
