@@ -45,8 +45,11 @@ def test_switched_on_and_weighed(opened, page, photograph):
     opened.show()
     photograph("patches")
     weight_moved(opened, page, "PageUp")
-    weight_moved(opened, page, "PageDown")
+    slider = page.locator(".cx-panel .widget-hslider", has_text="γ").locator(".noUi-handle")
+    slider.press("PageDown")
+    opened.wait_state("d.state === 'finished'")  # perhaps still of the run before
     code = opened.copied()
+    assert opened.execute("print(panel.wait(50))").strip() == "True"
     assert "patches=cx.PatchDatabase(" in code
     assert "gamma=" in code
     remake = code.replace("cx.load('photonet')", "net")
