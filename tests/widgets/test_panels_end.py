@@ -185,7 +185,7 @@ def test_two_hundred_rounds_of_a_panel_leave_nothing(kernel, name):
         until(lambda: gc.collect() >= 0 and not alive, 20)
         return len(_instances), len(get_comm_manager().comms), len(os.listdir("/proc/self/fd")), hooks(), resident()
 
-    rounds(20)
+    rounds(100)  # until the arenas of the C library have their size
     *before, memory = rounds(5)
     *after, more = rounds(200)
     assert after == before
