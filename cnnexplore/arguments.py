@@ -91,7 +91,7 @@ def plain_number(value: object) -> int | float | None:
         return None
 
 
-def whole(low: int, high: int = MOST, what: str = "a whole number") -> Check:
+def whole(low: int, high: float = MOST, what: str = "a whole number") -> Check:
     """A whole number from `low` to `high`; `what` says what it is, such as "how many images to keep"."""
 
     def check(name: str, value: Any) -> int:
@@ -106,7 +106,7 @@ def whole(low: int, high: int = MOST, what: str = "a whole number") -> Check:
 
 def checked_integer(name: str, value: object, low: int, high: int | None = None, *, what: str) -> int:
     """A whole number from `low` to `high` (None: no limit), checked in the middle of a function."""
-    return whole(low, MOST if high is None else high, what)(name, value)
+    return whole(low, math.inf if high is None else high, what)(name, value)
 
 
 def number(low: float = -math.inf, high: float = math.inf, what: str = "a number", *, above: bool = False) -> Check:
