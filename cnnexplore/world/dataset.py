@@ -43,7 +43,7 @@ class World(torch.utils.data.Dataset):
     """
 
     def __init__(self, n: int, seed: int = 0, size: int = 96, names: Sequence[str] | None = None):
-        self.n, self.seed = checked_int(n, "number of scenes", 0, 100_000_000), checked_int(seed, "seed", 0, 2**64 - 1)
+        self.n, self.seed = checked_int(n, "number of scenes", 0, 100_000_000), checked_int(seed, "seed", 0)
         self.size = checked_int(size, "size", 16, 1024)
         if names is not None:
             example = [names] if isinstance(names, str) and names in CLASSES else ["church"]
