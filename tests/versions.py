@@ -42,7 +42,7 @@ class Row:
     """What became of an environment."""
 
     name: str
-    python: str = ""
+    python: str
     versions: dict[str, str] = field(default_factory=dict)
     passed: int = 0
     failed: list[str] = field(default_factory=list)
@@ -110,12 +110,12 @@ def uv() -> str:
 
 def table(rows: list[Row]) -> str:
     """The rows in columns, then what failed in each."""
-    lines = [["environment", "Python", *SHOWN, "passed", "failed", "skipped", "min"], *(row.cells() for row in rows)]
+    lines = [["versions", "Python", *SHOWN, "passed", "failed", "skipped", "min"], *(row.cells() for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     for row in rows:
-        text += [f"{row.name}: {name}" for name in row.failed]
-        text += [f"{row.name}: {row.trouble}"] if row.trouble else []
+        what = f"{row.name}, Python {row.python}"
+        text += [f"{what}: {name}" for name in row.failed] + ([f"{what}: {row.trouble}"] if row.trouble else [])
     return "\n".join(text) + "\n"
 
 
@@ -129,7 +129,7 @@ def main() -> int:
     rows: list[Row] = []
     for python in given.python:
         for resolution in [given.only] if given.only else RESOLUTIONS:
-            row = Row(f"{resolution}, {python if os.sep not in python else Path(python).name}")
+            row = Row(resolution, python)
             rows.append(row)
             with tempfile.TemporaryDirectory(prefix="cnnexplore-versions-") as folder:
                 there = make(Path(folder), python, resolution, row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
@@ -43,16 +44,16 @@ def _no_tf32() -> Callable[[], None]:
     """Convolutions and products of float32 round to 24 bits.
 
     torch has two ways to set this. Where both were used it refuses to read the older one, and modules may read either;
-    so each is changed by itself, and each comes back.
+    so each is changed by itself, and each comes back. That the older way will end is no news for a user.
     """
     cudnn, parts = torch.backends.cudnn, _parts()
     newer = [part.fp32_precision for part in parts]
     older: list[Callable[[], None]] = []
-    with suppress(RuntimeError):
+    with suppress(RuntimeError), _silence():
         allowed = cudnn.allow_tf32
         older.append(lambda: setattr(cudnn, "allow_tf32", allowed))
         cudnn.allow_tf32 = False
-    with suppress(RuntimeError):
+    with suppress(RuntimeError), _silence():
         precision = torch.get_float32_matmul_precision()
         older.append(lambda: torch.set_float32_matmul_precision(precision))
         torch.set_float32_matmul_precision("highest")
@@ -61,13 +62,21 @@ def _no_tf32() -> Callable[[], None]:
             part.fp32_precision = "ieee"
 
     def back() -> None:
-        for restore in older:
-            restore()
+        with _silence():
+            for restore in older:
+                restore()
         for part, value in zip(parts, newer, strict=True):
             if part.fp32_precision != value:
                 part.fp32_precision = value
 
     return back
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        yield
 
 
 def _parts() -> list:

@@ -208,6 +208,7 @@ def test_networks_that_repeat_themselves_are_not_warned_of():
     before = torch.get_rng_state()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", DeprecationWarning)  # of old packages on new Pythons
         for make in (Plain, Training):
             cx.attribute(cx.Network(make(), size=SIDE), IMAGE, 1)
     assert torch.equal(torch.get_rng_state(), before) or make is Training  # which draws its own running mean

@@ -124,6 +124,7 @@ def same(found, expected):
 def no_warnings():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", DeprecationWarning)  # of old packages on new Pythons
         warnings.filterwarnings("ignore", ".*quantiz.*|.*autograd kernel was not registered.*")
         yield
 

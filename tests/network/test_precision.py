@@ -111,6 +111,15 @@ def test_after_an_error():
     assert flags() == before
 
 
+def test_torch_s_own_warnings_reach_no_user():
+    """torch 2.9 warns where the older way is used."""
+    code = "from cnnexplore.network.precision import full_precision\nwith full_precision(): pass"
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, env=env)
+    assert done.returncode == 0
+    assert "TF32" not in done.stderr
+
+
 def test_two_threads():
     """The flags stay until the last thread has left, whichever entered first."""
     before, inside, leave = flags(), threading.Event(), threading.Event()

@@ -107,6 +107,7 @@ def test_before_any_activation_function_the_rule_changes_nothing():
     net = network(nn.SiLU(), nn.SiLU())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", DeprecationWarning)  # of old packages on new Pythons
         found = [cx.attribute(net, IMAGE, layer="conv1", unit=2, method=m).raw for m in ("gradient", *METHODS)]
     assert np.array_equal(found[0], found[1])
     assert np.array_equal(found[0], found[2])

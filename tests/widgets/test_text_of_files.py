@@ -201,6 +201,7 @@ def test_every_figure_is_drawn_with_names_as_they_are(results, tmp_path):
         figure = one.plot()
         with warnings.catch_warnings():
             warnings.simplefilter("error")
+            warnings.simplefilter("ignore", DeprecationWarning)  # of old packages on new Pythons
             figure.savefig(io.BytesIO(), format="png")
         for text in figure.findobj(Text):
             if (
