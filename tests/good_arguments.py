@@ -14,6 +14,7 @@ import cnnexplore as cx
 from cnnexplore import preimage, units
 from cnnexplore.attribution import AttributionMethod, attribute_stream
 from cnnexplore.data import Images
+from cnnexplore.widgets.live.selection import SharedSelection
 
 SIDE = 16
 IMAGE = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
@@ -398,12 +399,60 @@ CALLS: dict[str, Callable[[Things], tuple[Callable[..., Any], dict[str, Any]]]] 
     ),
     "UnitGrid": lambda t: (cx.UnitGrid, {"count": 2, "side": 8, "captions": ("a", "b")}),
 }  # fmt: skip
-PANELS = {
-    "explore",
-    "InversionPanel",
-    "MaximizePanel",
-    "CaricaturePanel",
-    "AttributionPanel",
-    "DecodingPanel",
-    "UnitPanel",
-}
+
+
+def _closed_at_once(panel: Callable[..., Any]) -> Callable[..., None]:
+    """A call that makes a panel and closes it."""
+    return lambda **arguments: panel(**arguments).close()
+
+
+STEERED: dict[str, Any] = {
+    "C": 2.0, "alpha": 6, "beta": 2.0, "jitter": 1, "steps": 2, "seed": 0, "seeds": 2, "start": False,
+}  # fmt: skip
+PANELS: dict[str, Callable[[Things], tuple[Callable[..., None], dict[str, Any]]]] = {
+    "explore": lambda t: (_closed_at_once(cx.explore), {"net": t.net, "images": [IMAGE]}),
+    "InversionPanel": lambda t: (
+        _closed_at_once(cx.InversionPanel),
+        {"net": t.net, "image": IMAGE, "layer": "conv2", **STEERED, "mask": cx.masks.central(2), "patches": OTHERS,
+         "gamma": 5.0, "priors": (_prior(),), "selection": SharedSelection()},
+    ),
+    "MaximizePanel": lambda t: (
+        _closed_at_once(cx.MaximizePanel),
+        {"net": t.net, "layer": "conv2", "unit": 1, "position": (3, 4), **STEERED, "patches": t.patches, "gamma": 5.0,
+         "thumbnails": False, "priors": (_prior(),), "selection": SharedSelection()},
+    ),
+    "CaricaturePanel": lambda t: (
+        _closed_at_once(cx.CaricaturePanel),
+        {"net": t.net, "image": IMAGE, "layer": "conv2", **STEERED, "selection": SharedSelection()},
+    ),
+    "AttributionPanel": lambda t: (
+        _closed_at_once(cx.AttributionPanel),
+        {"net": t.net, "image": IMAGE, "target": 1, "method": "gradient", "layer": "conv2", "opacity": 0.5,
+         "selection": SharedSelection()},
+    ),
+    "UnitPanel": lambda t: (
+        _closed_at_once(cx.UnitPanel),
+        {"net": t.net, "layer": "conv2", "unit": 1, "images": OTHERS, "k": 2, "selection": SharedSelection()},
+    ),
+    "DecodingPanel": lambda t: (
+        _closed_at_once(cx.DecodingPanel),
+        {"net": t.net, "image": IMAGE, "layer": "conv2", "unit": 1, "unpool": "bilinear",
+         "selection": SharedSelection()},
+    ),
+    "StylePanel": lambda t: (
+        _closed_at_once(cx.StylePanel),
+        {"net": t.net, "images": OTHERS, "style_of": None, "k": 2, "threshold": 0.1, "distinct": 1.2, **STEERED,
+         "selection": SharedSelection()},
+    ),
+    "PathwayPanel": lambda t: (
+        _closed_at_once(cx.PathwayPanel),
+        {"net": t.net, "unit": 1, "styles": [np.ones(8)], "places": np.ones((6, 6), bool), "ensembles": 1,
+         "relu": False, **STEERED, "selection": SharedSelection()},
+    ),
+    "CompletionPanel": lambda t: (
+        _closed_at_once(cx.CompletionPanel),
+        {"net": t.net, "image": IMAGE, "mask": (4, 4, 12, 12), "target": 1, "styles": [np.ones(8)],
+         "fill": "surroundings", **STEERED, "selection": SharedSelection()},
+    ),
+}  # fmt: skip
+CALLS |= PANELS

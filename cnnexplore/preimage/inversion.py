@@ -9,7 +9,7 @@ import torch
 
 from ..arguments import checked, text
 from ..errors import SettingError
-from ..network import Network
+from ..network import Layer, Network
 from ..results import image_to_python
 from .arguments import PATCHES, PROGRESS, RUN
 from .losses import Euclidean
@@ -157,7 +157,7 @@ class Inversion(Run):
         super().__init__(
             net,
             layer,
-            Euclidean(activation, fitted(mask, where, activation) if callable(mask) else mask),
+            masked_difference(activation, where, mask),
             settings,
             seeds=seeds,
             steps=steps,
@@ -204,6 +204,31 @@ def _start(net: Network, init: Any, patches: PatchSource | None, known: torch.Te
     if patches is None:
         raise SettingError("init='patches' is the average of a database's patches; give patches= too.")
     return torch.cat([patches.init(one[None]) for one in known])
+
+
+def masked_difference(activation: torch.Tensor, layer: Layer, mask: Any) -> Euclidean:
+    """The data term of an inversion.
+
+    Parameters
+    ----------
+    activation : torch.Tensor
+        (N, ...) the activation of the image.
+    layer : Layer
+        The layer.
+    mask : array, callable or None
+        As for `invert`.
+
+    Returns
+    -------
+    Euclidean
+        The data term.
+
+    Raises
+    ------
+    SettingError
+        If the mask does not fit.
+    """
+    return Euclidean(activation, fitted(mask, layer, activation) if callable(mask) else mask)
 
 
 @checked(**PROGRESS)

@@ -7,12 +7,14 @@ from typing import Any
 
 import ipywidgets as w
 
+from ..arguments import checked, choice, optional
 from ..errors import ExploreError
 from ..network import Network
 from ..zoo import DEFAULT, load
 from .elements import WRONG, sentence
 from .live.notebook import cell_key, on_close, show_closed, show_with_png
 from .live.selection import Selection
+from .panels.arguments import network
 from .panels.attribution import AttributionPanel
 from .panels.base import NetworkLike, Panel
 from .panels.caricature import CaricaturePanel
@@ -60,8 +62,9 @@ class Explorer:
     ImageError, NetworkError, WeightsError
     """
 
+    @checked(net=optional(network), name=choice(PANELS))
     def __init__(self, net: NetworkLike = None, images: Any = None, name: str = "inversion"):
-        self._net = net if isinstance(net, Network) else load(net or DEFAULT)
+        self._net = net if isinstance(net, Network) else load(DEFAULT if net is None else net)
         self._images = images
         self._on_poster: Callable[[bytes], None] | None = None
         self.panels: dict[str, Panel] = {}

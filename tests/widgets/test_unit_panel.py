@@ -73,7 +73,8 @@ def test_what_is_wrong_gets_a_sentence(panel, refused, said):
     refused(cx.SettingError, lambda: cx.UnitPanel("lenet", "conv1", unit=900), "900")
     refused(cx.SettingError, lambda: cx.UnitPanel("lenet", k=0), "k is 0")
     refused(cx.SettingError, lambda: cx.UnitPanel("lenet", images=[]), "empty")
-    panel("lenet", "conv1", images=["nowhere.png"])
+    refused(cx.ImageError, lambda: cx.UnitPanel("lenet", images=["nowhere.png"]), "nowhere.png")
+    panel("lenet", "conv1", images=[cx.digit(1), "nowhere.png"])
     assert any("nowhere.png" in content.get("text", "") for content, _ in said)
 
 

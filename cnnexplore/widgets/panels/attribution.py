@@ -9,9 +9,10 @@ import ipywidgets as w
 import numpy as np
 
 from ... import drawing
+from ...arguments import checked, fraction
 from ...attribution import Attribution, attribute_stream, attribution_methods, find_method
 from ...errors import ExploreError, SettingError
-from ...network import Layer, Network, bottleneck_layers
+from ...network import Layer, Network, bottleneck_layers, resolve_unit
 from ...results import whole_scale
 from ...units import ActivationMaps, activation_maps
 from ..elements import WRAP, colour_bar
@@ -61,6 +62,7 @@ class AttributionPanel(TaskPanel):
 
     layer_help = "the layer of the map and of Grad-CAM"
 
+    @checked(opacity=fraction("the weight of the map over the image"))
     def __init__(
         self,
         net: NetworkLike = None,
@@ -73,14 +75,16 @@ class AttributionPanel(TaskPanel):
         selection: SharedSelection | None = None,
     ):
         find_method(method)
-        if not 0 <= opacity <= 1:
-            raise SettingError(f"opacity is {opacity!r}; expected 0 to 1.")
         self.methods = list(attribution_methods())
         self._given = (target, method, opacity)
         self.found: dict[str, Attribution] = {}  # by method
         self.failed: dict[str, str] = {}  # the sentence by method
         self._maps: np.ndarray | None = None
         super().__init__(net, image, layer, selection)
+
+    def _prepare(self) -> None:
+        target = self._given[0]
+        self._target = None if target is None else resolve_unit(self.net, self.net.scores, target)
 
     def _first_layer(self, net: Network) -> Layer:
         maps = [layer for layer in bottleneck_layers(net, net.scores.name) if min(layer.size) > 1]
@@ -89,9 +93,12 @@ class AttributionPanel(TaskPanel):
     # what is on the screen
 
     def _build(self) -> list[w.Widget]:
-        target, method, opacity = self._given
+        _, method, opacity = self._given
         net, names = self.net, [name.replace("_", " ") for name in self.methods]
-        label = net.labels[target] if isinstance(target, int) and 0 <= target < len(net.labels) else target
+        label: int | str | None = self._target
+        if self._target is not None and self._target < len(net.labels):
+            name = net.labels[self._target]
+            label = name if net.labels.count(name) == 1 else self._target  # a shared label names no single class
         self.target = w.Combobox(
             value="" if label is None else str(label), options=net.labels, placeholder="the predicted class",
             description="target", continuous_update=False, tooltip="a label or a number; empty: the predicted class",

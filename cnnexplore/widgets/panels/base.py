@@ -11,6 +11,7 @@ from typing import Any
 import ipywidgets as w
 import numpy as np
 
+from ...arguments import checked
 from ...errors import SettingError
 from ...network import Layer, Network
 from ...results import png
@@ -21,6 +22,7 @@ from ..live.runner import Runner
 from ..live.selection import Selection, SharedSelection, middle_layer
 from ..live.subshells import why_controls_wait
 from ..views.run_view import RunView
+from .arguments import LOOKED_AT
 from .class_selector import ClassSelector
 from .images import ImageChoices
 from .selectors import Selectors
@@ -55,8 +57,9 @@ class Panel(ABC):
     default_network = DEFAULT
     save_scale = 1  # whole factor by which a saved picture is enlarged
 
+    @checked(**LOOKED_AT)
     def __init__(self, net: NetworkLike, image: Any, layer: str | None, selection: SharedSelection | None):
-        self.selection = selection or SharedSelection()
+        self.selection = SharedSelection() if selection is None else selection
         self.image_choices = self._select(net, image, layer)
         self._followers: list[Selectors | ClassSelector] = []  # of the selection, beside the panel itself
         self._prepare()
@@ -143,8 +146,9 @@ class Panel(ABC):
     def _select(self, net: NetworkLike, image: Any, layer: str | None) -> ImageChoices | None:
         """Complete the selection; return the images that are offered, None where the panel looks at none."""
         shared = self.selection.value
-        net = net or shared.net
-        net = net if isinstance(net, Network) else load(net or self.default_network)
+        net = shared.net if net is None else net
+        net = self.default_network if net is None else net
+        net = net if isinstance(net, Network) else load(net)
         if layer is None:
             layer = shared.layer if shared.layer in net.layers else self._first_layer(net).name
         choices: dict[str, Any] = {"net": net, "layer": net.layers[layer].name}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import ipywidgets as w
 import numpy as np
 
+from ...arguments import several
 from ...errors import SettingError, brief_value
 from ...network import Network, unit_name
 from ...styles import Pathway, Topics, as_pathway
@@ -16,6 +18,10 @@ from ..live.selection import EACH_STYLE, Selection, SharedSelection
 ALL_STYLES, SIDE_BY_SIDE = "every style", "each style beside the next"
 MAX_STYLES = 4  # that are shown beside each other
 _PICTURES = 16  # at once
+
+_pathways = several(
+    lambda name, one: as_pathway(one), "a Topics, a list of styles, or a dict of either by the label of a class", 1000
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,14 +53,17 @@ class ClassStyles:
         ------
         SettingError, NetworkError
         """
-        by_class = given if isinstance(given, dict) else {"": given}
+        by_class = given if isinstance(given, Mapping) else {"": given}
         names = {class_name(net, k) for k in range(net.scores.channels)}
         if wrong := [label for label in by_class if label != "" and label not in names]:
             shared = isinstance(wrong[0], str) and net.labels.count(wrong[0]) > 1
             several = [name for name in sorted(names) if shared and name.startswith(f"{wrong[0]} (")]
             hint = f"give one of {', '.join(map(repr, several))}" if several else "expected labels of classes"
             raise SettingError(f"styles has {brief_value(wrong[0])}, which is no class of {net.name}; {hint}.")
-        found = {label: [as_pathway(one) for one in some] for label, some in by_class.items()}
+        found = {
+            label: _pathways("styles", list(some) if isinstance(some, Topics) else some)
+            for label, some in by_class.items()
+        }
         for one in (one for some in found.values() for one in some):
             one.masks(net)  # raises for a mask that does not fit
         return cls(net, found)

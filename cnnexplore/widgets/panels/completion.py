@@ -8,6 +8,7 @@ from typing import Any
 import ipywidgets as w
 import numpy as np
 
+from ...arguments import checked, choice
 from ...errors import SettingError
 from ...network import Layer, class_score_layer, resolve_unit
 from ...preimage import Run, Values, paper_jitter, paper_weight
@@ -80,6 +81,7 @@ class CompletionPanel(RunPanel):
     metric_unit = " M"
     metric_help = "the class's score, through the style's pathway if there is one, in units of its largest one (M)"
 
+    @checked(fill=choice(INITS))
     def __init__(
         self,
         net: NetworkLike = None,
@@ -99,8 +101,6 @@ class CompletionPanel(RunPanel):
         start: bool = True,
         selection: SharedSelection | None = None,
     ):
-        if fill not in INITS:
-            raise SettingError(f"fill is {fill!r}; expected one of {', '.join(map(repr, INITS))}.")
         self._given_completion = (mask, target, styles, fill)
         self.masked: MaskedPhotograph | None = None
         values = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter}

@@ -7,10 +7,11 @@ from typing import Any
 import ipywidgets as w
 import numpy as np
 
+from ...arguments import checked, choice
 from ...decoding import decode
-from ...decoding.unpooling import METHODS, check
+from ...decoding.unpooling import METHODS
 from ...errors import SettingError
-from ...network import Layer, Network
+from ...network import Layer, Network, resolve_unit
 from ...results import png
 from ..elements import dropdown
 from ..live.selection import Selection, SharedSelection
@@ -60,6 +61,7 @@ class DecodingPanel(Panel):
     default_network = "lenet-smooth"  # the paper's, with filters that decode well
     save_scale = 4
 
+    @checked(unpool=choice(METHODS))
     def __init__(
         self,
         net: NetworkLike = None,
@@ -70,7 +72,7 @@ class DecodingPanel(Panel):
         unpool: str = "bilinear",
         selection: SharedSelection | None = None,
     ):
-        self.unpool, self._given_unit = check(unpool), unit
+        self.unpool, self._given_unit = unpool, unit
         self._above: list[tuple[str, int]] = []  # the filters that the shown one is a part of
         super().__init__(net, image, layer, selection)
         self._show()
@@ -81,12 +83,8 @@ class DecodingPanel(Panel):
         return net.layers[(found or list(net.layers))[min(1, max(0, len(found) - 1))]]
 
     def _prepare(self) -> None:
-        unit, layer = self._given_unit, self.layer
-        if unit is None:
-            return
-        if not (isinstance(unit, int) and 0 <= unit < layer.channels):
-            raise SettingError(f"unit is {unit!r}; expected a unit of {layer.name}, 0 to {layer.channels - 1}.")
-        self.selection.set(unit=unit)
+        if self._given_unit is not None:
+            self.selection.set(unit=resolve_unit(self.net, self.layer, self._given_unit))
 
     def _build(self) -> list[w.Widget]:
         self.selectors.image.tooltip = "the image whose responses are compared"

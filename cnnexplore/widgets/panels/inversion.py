@@ -9,11 +9,13 @@ import ipywidgets as w
 import numpy as np
 
 from ... import drawing
+from ...arguments import checked
 from ...network import Layer
 from ...preimage import Inversion, Prior, Run, Values, masks, paper_C, paper_jitter
-from ...preimage.inversion import GAMMA
+from ...preimage.inversion import GAMMA, masked_difference
 from ..live.selection import Selection, SharedSelection
 from ..views.map_view import MapView, receptive_box
+from .arguments import PATCHES, PRIORS, read_first
 from .base import NetworkLike
 from .patch_controls import PatchControls
 from .run_panel import RunPanel
@@ -74,6 +76,7 @@ class InversionPanel(RunPanel):
     layer_help = "the layer whose activation is inverted"
     metric_help = "||Φ(x) - Φ0|| / ||Φ0||: the relative difference of the estimate's activation from the original's"
 
+    @checked(**PATCHES, **PRIORS)
     def __init__(
         self,
         net: NetworkLike = None,
@@ -100,7 +103,11 @@ class InversionPanel(RunPanel):
 
     def _prepare(self) -> None:
         super()._prepare()
+        if self.mask is not None:  # one that does not fit is refused at once
+            activation = self.net.activations(self.selection.value.image, self.layer.name)
+            masked_difference(activation, self.layer, self.mask)
         patches, gamma = self._given_patches
+        read_first(self.net, patches)
         few = patches is None  # the bundled images: no patch of theirs may fit
         gamma = (1 if few else GAMMA) * self.settings.C if gamma is None else gamma
         self.patches = PatchControls(self.settings, patches, gamma, self.net.size)

@@ -7,12 +7,14 @@ from typing import Any
 
 import ipywidgets as w
 
-from ...network import Layer, resolve_unit
+from ...arguments import checked, flag
+from ...network import Layer, resolve_position, resolve_unit
 from ...preimage import Maximization, Prior, Run, Values, paper_jitter, paper_weight
 from ...preimage.maximization import GAMMA
 from ..live.selection import Selection, SharedSelection
 from ..views.map_view import MapView, receptive_box
 from ..views.unit_grid import UnitGrid
+from .arguments import PATCHES, PRIORS, read_first
 from .base import NetworkLike
 from .patch_controls import PatchControls
 from .run_panel import RunPanel
@@ -61,7 +63,7 @@ class MaximizePanel(RunPanel):
 
     Raises
     ------
-    LayerNotFound, SettingError, NetworkError, WeightsError
+    LayerNotFound, ImageError, SettingError, NetworkError, WeightsError
 
     Examples
     --------
@@ -80,6 +82,7 @@ class MaximizePanel(RunPanel):
     metric_unit = " M"
     metric_help = "the unit's response, in units of its largest one (M) to the bundled images"
 
+    @checked(**PATCHES, **PRIORS, thumbnails=flag)
     def __init__(
         self,
         net: NetworkLike = None,
@@ -112,7 +115,8 @@ class MaximizePanel(RunPanel):
         if unit is not None:
             self.selection.set(unit=resolve_unit(self.net, self.layer, unit))
         if position is not None:
-            self.selection.set(position=tuple(position))
+            self.selection.set(position=resolve_position(self.layer, position))
+        read_first(self.net, self._given_patches[0])
         self.patches = PatchControls(self.settings, *self._given_patches, self.net.size)
         self._published = self._usual(self.layer, self.net.size)
 

@@ -13,8 +13,7 @@ from ...network import Network
 from ...preimage import Run, Settings
 from ...styles import PatchDatabase
 from ..views.frame_view import FrameView
-
-_MOST = 1e5  # of gamma
+from .arguments import MOST_GAMMA
 
 
 class PatchControls:
@@ -52,7 +51,7 @@ class PatchControls:
         tip = "a prior that favours patches of photographs: natural colours and textures"
         self.switch = w.ToggleButton(given is not None, description="patches", icon="th", tooltip=tip)
         self.switch.layout.width = "96px"
-        self.weight = w.FloatLogSlider(gamma, base=10, min=-2, max=math.log10(_MOST), step=0.01, description="γ")
+        self.weight = w.FloatLogSlider(gamma, base=10, min=-2, max=math.log10(MOST_GAMMA), step=0.01, description="γ")
         self.weight.tooltip = "γ: the weight of the patches against the activation"
         self.weight.readout_format, self.weight.style.description_width = ".2r", "16px"
         self.weight.layout.width = "200px"

@@ -7,6 +7,7 @@ from typing import Any
 
 import ipywidgets as w
 
+from ...arguments import checked, flag, whole
 from ...errors import SettingError
 from ...network import Layer, resolve_unit, unit_name
 from ...preimage import Maximization, Run, Values, paper_jitter
@@ -76,6 +77,7 @@ class PathwayPanel(RunPanel):
     metric_unit = " M"
     metric_help = "the class's score through the pathway, in units of its largest one (M) to the bundled images"
 
+    @checked(ensembles=whole(0, 4, "how many networks"), relu=flag)
     def __init__(
         self,
         net: NetworkLike = None,

@@ -9,6 +9,7 @@ from typing import Any
 import ipywidgets as w
 import numpy as np
 
+from ...arguments import checked
 from ...errors import SettingError
 from ...network import Layer
 from ...preimage import Frame, Parameter, Prior, Run, Settings, Values
@@ -17,6 +18,7 @@ from ..elements import WRAP, button
 from ..live.selection import Selection, SharedSelection
 from ..views.map_view import nearest_position, receptive_box
 from ..views.run_view import RunView
+from .arguments import STARTED
 from .base import NetworkLike, Panel
 from .patch_controls import PatchControls
 from .run_pictures import RunPictures, picture_row
@@ -58,6 +60,7 @@ class RunPanel(Panel):
     priors: tuple[Prior, ...] = ()  # terms of the energy beside the usual ones
     patches: PatchControls | None = None  # where the patch prior can be switched on
 
+    @checked(**STARTED)
     def __init__(
         self,
         net: NetworkLike,

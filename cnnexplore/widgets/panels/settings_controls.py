@@ -8,9 +8,10 @@ from functools import partial
 
 import ipywidgets as w
 
-from ...errors import SettingError
+from ...arguments import checked
 from ...network import Layer
 from ...preimage import Parameter, Settings, Values
+from .arguments import MOST_SEEDS, MOST_STEPS, START
 
 _UNSHOWN = ("rate", "gamma")  # the step size; the weight of patches, which is beside their switch
 HELP = {
@@ -114,9 +115,8 @@ class StartControls:
     SettingError
     """
 
+    @checked(**START)
     def __init__(self, seed: int, seeds: int, steps: int):
-        if not isinstance(seeds, int) or not 1 <= seeds <= _BOUNDS["seeds"][1]:
-            raise SettingError(f"seeds is {seeds!r}; expected how many, 1 to {_BOUNDS['seeds'][1]}.")
         self.seed, self.seeds, self.steps = seed, seeds, steps
         self.on_change: Callable[[], None] = lambda: None
         self.on_wrong: Callable[[str], None] = lambda sentence: None
@@ -165,7 +165,7 @@ def _wide() -> w.Layout:
 
 
 _LABEL = "52px"
-_BOUNDS = {"seed": (0, 100_000), "seeds": (1, 16), "steps": (1, 100_000)}
+_BOUNDS = {"seed": (0, 100_000), "seeds": (1, MOST_SEEDS), "steps": (1, MOST_STEPS)}
 _PRESETS: dict[str, Callable[[Values], dict[str, float]]] = {
     "the paper's for this layer": lambda usual: {},
     "closer to the {} (C × 10)": lambda usual: {"C": 10 * usual.C},

@@ -8,6 +8,7 @@ from typing import Any
 import ipywidgets as w
 import numpy as np
 
+from ...arguments import checked, optional
 from ...errors import SettingError
 from ...network import Layer, features_layer, unit_name
 from ...preimage import Maximization, Run, Values, paper_jitter, paper_weight
@@ -19,11 +20,12 @@ from ..live.task import Task
 from ..views.embedding_view import SIDE, EmbeddingView
 from ..views.frame_view import FrameView
 from ..views.unit_grid import UnitGrid
+from .arguments import read_first, source
 from .base import NetworkLike
 from .chosen_style import ChosenStyle
 from .class_selector import ClassStyles
 from .run_panel import RunPanel
-from .topic_controls import TopicControls, check
+from .topic_controls import CHECKS, TopicControls, label
 from .topic_search import SearchStep, TopicSearch
 
 _SHOWN = 60  # images of a style that are shown
@@ -66,7 +68,7 @@ class StylePanel(RunPanel):
 
     Raises
     ------
-    LayerNotFound, SettingError, NetworkError, WeightsError
+    LayerNotFound, ImageError, SettingError, NetworkError, WeightsError
 
     Examples
     --------
@@ -81,6 +83,7 @@ class StylePanel(RunPanel):
     metric_unit = " M"
     metric_help = "the class's score through the style's pathway, in units of the largest of its images"
 
+    @checked(images=optional(source), style_of=label, **CHECKS)
     def __init__(
         self,
         net: NetworkLike = None,
@@ -100,7 +103,6 @@ class StylePanel(RunPanel):
         start: bool = True,
         selection: SharedSelection | None = None,
     ):
-        check(k, threshold, distinct)
         if net is None and isinstance(images, Features):
             net = images.net
         self._given_images, self._given_topics = images, (style_of, k, threshold, distinct)
@@ -122,6 +124,10 @@ class StylePanel(RunPanel):
         return self.embedding_view.topics
 
     # what it runs
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        read_first(self.net, self._given_images)
 
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
         scores = self.net.scores

@@ -7,12 +7,27 @@ from typing import Any
 
 import ipywidgets as w
 
-from ...errors import SettingError
+from ...arguments import number, whole
+from ...errors import SettingError, brief_value
 from ..elements import dropdown
 from ..views.scatter import COLOURS
 
 ALL = "all classes"
 MAX_TOPICS = 8  # topics
+
+
+def label(name: str, value: Any) -> str | None:
+    """The check of a class's label; None: all classes, "": the first one there is."""
+    if value is None or (isinstance(value, str) and len(value) <= 200 and (value.isprintable() or not value)):
+        return value
+    raise SettingError(f"{name} is {brief_value(value)}; expected the label of a class, or None for all of them.")
+
+
+CHECKS = {
+    "k": whole(1, MAX_TOPICS, "how many topics"),
+    "threshold": number(0, 0.9, "a share of a topic's largest entry"),
+    "distinct": number(0, 4, "how many times any other topic"),
+}
 
 
 class TopicControls:
@@ -42,7 +57,6 @@ class TopicControls:
     """
 
     def __init__(self, first: str | None, k: int, threshold: float, distinct: float):
-        check(k, threshold, distinct)
         self.on_search: Callable[[], None] = lambda: None
         self.on_mask: Callable[[], None] = lambda: None
         self.on_topic: Callable[[int], None] = lambda topic: None
@@ -98,16 +112,6 @@ class TopicControls:
         button.style.font_weight = "600"
         button.on_click(lambda _: self.on_topic(topic))
         return button
-
-
-def check(k: Any, threshold: Any, distinct: Any) -> None:
-    """Check that the controls can show these values; raises SettingError."""
-    if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= MAX_TOPICS:
-        raise SettingError(f"k is {k!r}; expected how many topics, 1 to {MAX_TOPICS}.")
-    if not isinstance(threshold, (int, float)) or not 0 <= threshold <= 0.9:
-        raise SettingError(f"threshold is {threshold!r}; expected a share of a topic's largest entry, 0 to 0.9.")
-    if not isinstance(distinct, (int, float)) or not 0 <= distinct <= 4:
-        raise SettingError(f"distinct is {distinct!r}; expected how many times any other topic, 0 to 4.")
 
 
 def _slider(value: float, most: float, step: float, name: str, tip: str) -> w.FloatSlider:

@@ -9,6 +9,7 @@ import ipywidgets as w
 import numpy as np
 
 from ... import drawing
+from ...arguments import checked, whole
 from ...data import Images
 from ...errors import SettingError
 from ...network import Layer, Network, resolve_unit
@@ -18,6 +19,7 @@ from ..live.selection import SharedSelection
 from ..views.frame_view import FrameView
 from ..views.unit_grid import UnitGrid
 from . import thumbnails
+from .arguments import read_first
 from .base import NetworkLike
 from .task_panel import TaskPanel
 from .unit_gallery import captions
@@ -63,6 +65,7 @@ class UnitPanel(TaskPanel):
     looks_at_image = False
     layer_help = "the layer of the units"
 
+    @checked(k=whole(1, 25, "how many patches to show"))
     def __init__(
         self,
         net: NetworkLike = None,
@@ -73,8 +76,6 @@ class UnitPanel(TaskPanel):
         k: int = 9,
         selection: SharedSelection | None = None,
     ):
-        if not isinstance(k, int) or not 1 <= k <= 25:
-            raise SettingError(f"k is {k!r}; expected how many patches to show, 1 to 25.")
         self.images, self.k = None if images is None else Images(images), k
         self._given_images, self._given_unit = images, unit
         self._kept: dict[tuple[Network, str], TopPatches] = {}
@@ -87,6 +88,7 @@ class UnitPanel(TaskPanel):
         super().__init__(net, None, layer, selection)
 
     def _prepare(self) -> None:
+        read_first(self.net, self.images)
         if self._given_unit is not None:
             self.selection.set(unit=resolve_unit(self.net, self.layer, self._given_unit))
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import ipywidgets as w
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ...arguments import array
 from ...errors import SettingError
 from ...network import Network
 from ...styles.classifier_head import classifier_head
@@ -16,6 +18,11 @@ from .frame_view import FrameView
 # two shades each, so that neighbouring cells can be told apart
 OPEN, CLOSED = np.array([[247, 181, 56], [255, 196, 84]], np.uint8), np.array([[52, 56, 66], [60, 64, 76]], np.uint8)
 _SIDE = 150  # screen pixels of the map, about
+
+
+def _open(places: Any) -> np.ndarray:
+    """What was given as open positions, as bool."""
+    return array("places", places, "an array of the map's shape, True where a position is open") != 0
 
 
 class LocationMap:
@@ -50,7 +57,7 @@ class LocationMap:
 
     def __init__(self, net: Network, places: ArrayLike | None = None):
         self.net = net
-        self.mask = np.ones(self._grid, bool) if places is None else np.array(places, bool)
+        self.mask = np.ones(self._grid, bool) if places is None else _open(places)
         if self.mask.shape != self._grid or not self.mask.any():
             raise SettingError(
                 f"places has shape {self.mask.shape} with {int(self.mask.sum())} open; expected {self._grid}, one "
