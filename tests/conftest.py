@@ -25,6 +25,15 @@ ALONE = ("test_notebooks.py", "test_embedded.py")  # files of long tests that sh
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_collection_modifyitems(config, items):
+    """Tests marked long run only where ``-m`` names them, or where one is asked for by its node id."""
+    named = any("::" in argument for argument in config.args)
+    if "long" not in config.option.markexpr and not named:
+        left = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
+
+
 def pytest_xdist_make_scheduler(config, log):
     """One process runs all browser tests, which share a server, and all tests of a file, which share fixtures."""
     from xdist.scheduler import LoadScopeScheduling

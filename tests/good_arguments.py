@@ -12,7 +12,7 @@ from torch import nn
 
 import cnnexplore as cx
 from cnnexplore import preimage, units
-from cnnexplore.attribution import AttributionMethod, attribute_stream
+from cnnexplore.attribution import AttributionMethod, attribute_stream, unregister_attribution
 from cnnexplore.data import Images
 from cnnexplore.widgets.live.selection import SharedSelection
 
@@ -84,6 +84,12 @@ class Things:
 
     def run(self) -> cx.Inversion:
         return cx.Inversion(self.net, IMAGE, "conv2", steps=2, refine=0)
+
+
+def _registered(method: Any) -> None:
+    """Registers a method and takes it back, so that the tests after this one know the usual methods only."""
+    cx.register_attribution(method)
+    unregister_attribution(method.name)
 
 
 def _prior() -> preimage.Prior:
@@ -221,7 +227,7 @@ CALLS: dict[str, Callable[[Things], tuple[Callable[..., Any], dict[str, Any]]]] 
         attribute_stream, {"net": t.net, "image": IMAGE, "target": 1, "method": "occlusion", "window": 8},
     ),
     "register_attribution": lambda t: (
-        cx.register_attribution, {"method": AttributionMethod("mine", lambda target: None, "nothing")},
+        _registered, {"method": AttributionMethod("mine", lambda target: None, "nothing")},
     ),
     "Attribution.box": lambda t: (t.attribution.box, {"foreground": 0.9, "background": 0.3, "rounds": 1}),
     "Attribution.segment": lambda t: (t.attribution.segment, {"foreground": 0.9, "background": 0.3, "rounds": 1}),

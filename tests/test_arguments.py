@@ -133,7 +133,7 @@ def test_some_wrong_values(name, things):
     try_values(name, things, lambda argument: random.Random(f"{name}.{argument}").sample(sorted(BAD), SOME))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", sorted(CALLS))
 def test_all_wrong_values(name, things):
     try_values(name, things, lambda argument: BAD)

@@ -126,6 +126,15 @@ def _moved(origins: Origins, name: str, call: Call) -> torch.Tensor | None:
     return tree_leaves(call.func(*args, **kwargs))[call.index]
 
 
+def _indexed(origins: Origins, name: str, call: Call) -> torch.Tensor | None:
+    """Elements that are moved along a dimension, to or from places that the image may decide."""
+    if not any(origins.knows(t) for t in call.args[2:3]):
+        return _moved(origins, name, call)
+    tensors = [t for t in (call.args[0], *call.args[2:]) if isinstance(t, torch.Tensor) and origins.knows(t)]
+    parts = [origins.combine(origins.of(t), [call.args[1]]) for t in tensors]
+    return origins.merge(*(part.expand(call.shape) for part in parts))
+
+
 def _copied(origins: Origins, name: str, call: Call) -> torch.Tensor | None:
     source = call.args[1] if name == "copy" else call.args[0]
     return origins.of(source) if origins.knows(source) else torch.zeros(source.shape)
@@ -424,6 +433,7 @@ _NAMES: dict[Rule, tuple[str, ...]] = {
     ),
     _multiplied: ("mm", "addmm", "bmm", "baddbmm", "matmul", "linear", "mv", "addmv", "dot", "vdot"),
     _encoded: ("_native_multi_head_attention", "_transformer_encoder_layer_fwd"),
+    _indexed: ("gather", "scatter", "scatter_add", "take_along_dim"),
     _folded: ("col2im",),
     _gated: ("glu",),
     _sampled: ("grid_sampler_2d", "grid_sampler", "cudnn_grid_sampler"),
@@ -438,9 +448,9 @@ _NAMES: dict[Rule, tuple[str, ...]] = {
         "fake_quantize_per_tensor_affine",
     ),
     _moved: (
-        "cat", "stack", "index_select", "index", "_unsafe_index", "gather", "take", "take_along_dim", "repeat", "roll",
+        "cat", "stack", "index_select", "index", "_unsafe_index", "take", "repeat", "roll",
         "flip", "rot90", "channel_shuffle", "native_channel_shuffle", "pixel_unshuffle", "tril", "triu",
-        "select_scatter", "slice_scatter", "index_put", "_unsafe_index_put", "scatter", "masked_scatter",
+        "select_scatter", "slice_scatter", "index_put", "_unsafe_index_put", "masked_scatter",
         "view_copy", "permute_copy", "transpose_copy", "slice_copy", "select_copy", "expand_copy", "unsqueeze_copy",
         "squeeze_copy", "unbind_copy", "split_copy", "split_with_sizes_copy", "as_strided_copy", "index_copy",
         "repeat_interleave", "chunk_cat", "diag", "hstack", "unsafe_split", "unsafe_chunk", "unsafe_split_with_sizes",

@@ -248,7 +248,8 @@ def _grid_axes(shape: tuple[int, ...], moving: list[set[int]]) -> tuple[int | No
 def _spans(fields: torch.Tensor, axis: int, dim: int) -> tuple[Span, ...]:
     """(centre, low, high) along a dimension, over all others."""
     flat = fields.movedim(dim, 0).flatten(1, -2)
-    centre = flat[..., CENTRE[axis]].nanmedian(1).values
+    own = flat[..., CENTRE[axis]]  # units whose grids are shifted, such as a descriptor's cells: the middle of them
+    centre = (own.nan_to_num(float("inf")).amin(1) + own.nan_to_num(float("-inf")).amax(1)) / 2
     low, high = flat[..., LOW[axis]].amin(1), flat[..., HIGH[axis]].amax(1)
     return tuple(zip(centre.tolist(), low.tolist(), high.tolist(), strict=True))
 

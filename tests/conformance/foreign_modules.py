@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 
 import torch
 import torch.nn.functional as F
@@ -400,6 +401,15 @@ TIMM = {
     "maxvit_rmlp_pico_rw_256": 256, "xcit_nano_12_p16_224": 224, "poolformer_s12": 64, "visformer_tiny": 224,
     "crossvit_9_240": 240,
 }  # fmt: skip
+_SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+HUGGING_FACE = {
+    "ResNet": ({"hidden_sizes": [16, 32], "depths": [2, 2], "embedding_size": 16}, 64),
+    "ViT": ({**_SMALL, "image_size": 64, "patch_size": 16}, 64),
+    "DeiT": ({**_SMALL, "image_size": 64, "patch_size": 16}, 64),
+    "Swin": ({"image_size": 64, "embed_dim": 16, "depths": [2, 2], "num_heads": [2, 2], "window_size": 4}, 64),
+    "ConvNext": ({"hidden_sizes": [16, 32], "depths": [2, 2], "num_stages": 2}, 64),
+    "MobileNetV2": ({}, 64),
+}  # fmt: skip
 _NO_IMAGES = ("quantized", "raft", "r3d", "mc3", "r2plus1d", "s3d", "mvit", "swin3d", "keypoint")
 
 
@@ -432,11 +442,25 @@ def cases(everything: bool = False) -> list[Case]:
         more = [n for n in torchvision.models.list_models() if n not in names and not n.startswith(_NO_IMAGES)]
         names |= {name: 224 if name.startswith(("vit_", "maxvit")) else 64 for name in more}
     found += [Case(f"torchvision: {name}", partial(_of_torchvision, name), size) for name, size in names.items()]
-    try:
-        import timm
-    except ImportError:
-        return found
-    return found + [Case(f"timm: {name}", partial(timm.create_model, name), size) for name, size in TIMM.items()]
+    if find_spec("timm"):
+        found += [Case(f"timm: {name}", partial(_of_timm, name), size) for name, size in TIMM.items()]
+    if find_spec("transformers"):
+        rows = [(name, size) for name, (_, size) in HUGGING_FACE.items()]
+        found += [Case(f"transformers: {name}", partial(_of_transformers, name), size) for name, size in rows]
+    return found
+
+
+def _of_timm(name: str) -> nn.Module:
+    import timm
+
+    return timm.create_model(name)
+
+
+def _of_transformers(name: str) -> nn.Module:
+    import transformers
+
+    config = getattr(transformers, f"{name}Config")(**HUGGING_FACE[name][0])
+    return getattr(transformers, f"{name}ForImageClassification")(config)
 
 
 def _of_torchvision(name: str) -> nn.Module:

@@ -16,8 +16,12 @@ SCRIPTED = {"odd: torch.jit.trace", "odd: torch.jit.script"}
 CASES = cases()
 
 
+QUICK = {"torchvision: squeezenet1_1", "torchvision: mobilenet_v3_small", "torchvision: swin_t"}
+
+
 def _marked(case):
-    return pytest.param(case, id=case.name, marks=() if case.name.startswith("odd") else pytest.mark.slow)
+    rest = pytest.mark.slow if case.name in QUICK else pytest.mark.long
+    return pytest.param(case, id=case.name, marks=() if case.name.startswith("odd") else rest)
 
 
 @pytest.mark.parametrize("case", [_marked(case) for case in CASES])

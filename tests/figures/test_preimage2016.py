@@ -143,7 +143,7 @@ def test_table4_is_of_the_descriptors(refused):
 
 def test_a_table_is_a_result(net, tmp_path):
     table = cx.figure("preimage2016.table5", net, [IMAGE, IMAGE], layers=["conv1"], weights=(1,), **QUICK)
-    assert table.to_python().startswith("cx.figure('preimage2016.table5', net, image, layers=['conv1'], weights=(1,)")
+    assert table.to_python().startswith("cx.figure('preimage2016.table5', net, image, layers=['conv1'], weights=[1]")
     again = eval(table.to_python(), {"cx": cx, "net": net, "image": [IMAGE, IMAGE]})
     assert again.values == table.values
     table.save(tmp_path / "a.csv")

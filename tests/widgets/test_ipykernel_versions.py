@@ -13,7 +13,7 @@ import pytest
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import KernelManager
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 BUSY = 4.0  # seconds that a cell runs
 VERSIONS = ("6.31.0", "7.1.0", "7.3.0", "7.4.0")

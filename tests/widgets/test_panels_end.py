@@ -168,7 +168,7 @@ def test_a_panel_that_was_used_leaves_nothing(name):
     assert len(os.listdir("/proc/self/fd")) <= files + 1  # a bundled file that stays mapped
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", PANELS)
 def test_two_hundred_rounds_of_a_panel_leave_nothing(kernel, name):
     alive = weakref.WeakSet()
