@@ -416,9 +416,10 @@ def _stored(
     probe = net.probe(*dict.fromkeys(layer.name for layer in (where, scores) if layer is not None))
     shape = len(source), where.numbers
     run = {**run, "dtype": dtype, "width": shape[1]}
-    folder, temporary, publishes = _cache_folder(cache) / _key(run), None, False
+    folder = None if cache is False else _cache_folder(cache) / _key(run)
+    temporary, publishes = None, False
     try:
-        store = None if cache is False else Store(folder, run, shape, dtype, batch)
+        store = None if folder is None else Store(folder, run, shape, dtype, batch)
     except (FolderInUse, NoLocks) as error:  # works apart; where there are no locks, the result is kept at the end
         store, publishes = None, isinstance(error, NoLocks)
     if store is None:
@@ -444,7 +445,7 @@ def _stored(
         activations, classes = store.arrays()
     finally:
         store.close()
-    if publishes:
+    if publishes and folder is not None:
         publish(store.folder, folder)
     return activations, classes, store.folder, temporary
 
