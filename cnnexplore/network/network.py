@@ -151,6 +151,7 @@ class Network:
         self.name = name or type(module).__name__
         self.source = source
         self._wanted_output = output
+        self._operations: tuple[tuple[tuple[int, int, int], ...], dict[str, Operation]] | None = None
         self._probability = probability
 
     def __repr__(self) -> str:
@@ -172,7 +173,8 @@ class Network:
 
     @cached_property
     def _traced(self) -> Trace:
-        found = self._trace()[0]  # operations hold weights: they are not kept
+        found, operations = self._trace()
+        self._operations = self._state_of_weights(), operations
         if found.varies:
             warnings.warn(
                 f"the answers of {self.name} differ each time for the same image, as with dropout that stays on in "
@@ -197,7 +199,20 @@ class Network:
         dict of str to Operation
             By layer name.
         """
-        return self._trace()[1]
+        state = self._state_of_weights()
+        if self._operations is None or self._operations[0] != state:  # they hold what was computed of the weights
+            self._operations = state, self._trace()[1]
+        return self._operations[1]
+
+    def _state_of_weights(self) -> tuple[tuple[int, int, int], ...]:
+        """What changes when weights are replaced or trained."""
+        tensors = [*self.module.parameters(), *self.module.buffers()]
+        places = [t.data_ptr() if t.layout == torch.strided else 0 for t in tensors]
+        versions = [0 if t.is_inference() else t._version for t in tensors]
+        return tuple(zip(map(id, tensors), places, versions, strict=True))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_operations": None}  # they are traced again
 
     @cached_property
     def _output(self) -> Output:
