@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,7 @@ from ..arguments import (
     text,
     whole,
 )
+from ..data import Images
 from ..decoding.unpooling import METHODS
 from ..errors import SettingError, brief_value
 from ..network import RULES
@@ -62,10 +64,11 @@ def _side(name: str, value: Any) -> Any:
 
 
 def _patches(name: str, value: Any) -> Any:
-    """A database of patches, or one for each class."""
+    """A database of patches, or the photographs to make one of; or one of these for each class."""
     if isinstance(value, Mapping):
-        return {key: PATCHES["patches"](name, one) for key, one in value.items()}
-    return PATCHES["patches"](name, value)
+        return {key: _patches(name, one) for key, one in value.items()}
+    photographs = isinstance(value, (list, tuple, str, os.PathLike, Images)) or hasattr(value, "__getitem__")
+    return value if photographs else PATCHES["patches"](name, value)
 
 
 OPTIONS: dict[str, Check] = {

@@ -83,7 +83,7 @@ def test_figure1_shows_the_two_topics_that_differ_most(net, images):
     likeness = {(i, j): styles.components[i] @ styles.components[j] for i in range(4) for j in range(i + 1, 4)}
     assert tuple(sheet.data["shown"]["class 1"]) == min(likeness, key=likeness.get)
     assert [len(row) for row in sheet.rows] == [3, 3]
-    assert [row[0].result.to_python().count("seed=3") for row in sheet.rows] == [1, 1]
+    assert [row[0].result.to_python().count("seed=[3]") for row in sheet.rows] == [1, 1]
 
 
 def test_where_images_come_from(net, images, refused, tmp_path):

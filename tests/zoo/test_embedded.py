@@ -147,4 +147,4 @@ def test_checkpoints_load_by_step(refused):
     assert likeness[-1] > likeness[len(likeness) // 2] > likeness[0]  # filters grow towards what they become
     refused(cx.NetworkError, lambda: cx.load("worldnet@7"), "'7'", "1000")
     refused(cx.NetworkError, lambda: cx.load("lenet@7"), "lenet@7")
-    refused(cx.NetworkError, lambda: cx.load("worldnet@1000").predict(world.scene(0).image), "not in one score")
+    refused(cx.NetworkError, lambda: cx.load("worldnet@1000").predict(world.scene(0).image), "not one score")

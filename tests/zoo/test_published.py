@@ -37,9 +37,13 @@ SIZES = {"alexnet-caffe": 227, "caffenet": 227, "vgg-m": 224, "vgg-vd-16": 224}
 
 
 def without_numbers(name):
-    """The architecture without weights, which can be traced."""
+    """The architecture with weights of zero, whose memory is never touched."""
     with torch.device("meta"):
-        return cx.Network(build(name, 1000).eval(), size=SIZES[name], name=name)
+        module = build(name, 1000).eval()
+    module = module.to_empty(device="cpu")
+    for tensor in (*module.parameters(), *module.buffers()):
+        tensor.data = torch.zeros(()).expand(tensor.shape) if tensor.dim() > 1 else torch.zeros(tensor.shape)
+    return cx.Network(module, size=SIZES[name], name=name)
 
 
 @pytest.fixture(scope="module")
