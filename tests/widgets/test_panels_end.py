@@ -123,7 +123,7 @@ def test_a_closed_panel_says_so_and_does_nothing(capsys, monkeypatch):
     assert "this panel is closed" in shown[0].data
     p.start()
     p.run_view.set_status("running", "x")
-    assert threads() == 0
+    until(lambda: threads() == 0)
 
 
 def test_a_pass_over_images_that_is_left_ends_its_reading_ahead(tmp_path):
