@@ -18,6 +18,11 @@ import cnnexplore as cx
 from cnnexplore.network import as_maps
 
 
+def hooks(module: torch.nn.Module) -> list[int]:
+    """How many hooks each part of a module has."""
+    return [len(part._forward_hooks) + len(part._forward_pre_hooks) for part in module.modules()]
+
+
 class Subject:
     """A module, the network made of it, and what plain torch says of it."""
 
@@ -27,6 +32,7 @@ class Subject:
         if "exported" not in type(self.module).__name__ and not case.name.endswith("torch.export"):
             self.module.eval()
         self.state = {name: value.clone() for name, value in self.module.state_dict().items()}
+        self.hooks = hooks(self.module)
         self.net = cx.Network(self.module, size=case.size)
         channels = self.net.pixels.channels
         rng = np.random.default_rng(0)
@@ -231,7 +237,7 @@ def unchanged(s: Subject) -> None:
     for name, value in s.module.state_dict().items():
         assert torch.equal(value, s.state[name]), f"{name} has changed"
     assert not any(p.grad is not None for p in s.module.parameters())
-    assert not any(part._forward_hooks or part._forward_pre_hooks for part in s.module.modules()) or "Normed"
+    assert hooks(s.module) == s.hooks, "a hook has come or gone"
 
 
 CHECKS: tuple[Callable[[Subject], None], ...] = (
