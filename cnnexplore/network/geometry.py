@@ -275,7 +275,7 @@ def _softmax(origins: Origins, name: str, call: Call) -> torch.Tensor | None:
     if entries is None:
         return None
     dim = call.arg(1, -1)
-    return origins.seeing(origins._settled(entries, dim), [dim])
+    return origins.seeing(origins.settled(entries, dim), [dim])
 
 
 def _normalised(origins: Origins, name: str, call: Call) -> torch.Tensor | None:

@@ -241,7 +241,7 @@ class Origins:
         if a is None or b is None:
             assert a is not None or b is not None
             return self.combine(a, [-1]) if a is not None else self.combine(b, [-2])  # type: ignore[arg-type]  # one of the two is given
-        left, right = compress(self._settled(a, -1)), compress(self._settled(b, -2))
+        left, right = compress(self.settled(a, -1)), compress(self.settled(b, -2))
         moves = self.varies(left, -1), self.varies(right, -2)
         left, right = self.fields(compress(self.combine(left, [-1]))), self.fields(compress(self.combine(right, [-2])))
         if max(left[..., 0].numel(), 1) * max(right[..., 0].numel(), 1) > _MOST_PAIRS:
@@ -264,8 +264,16 @@ class Origins:
                 left = _swapped(left)
         return self.add(left)
 
-    def _settled(self, entries: torch.Tensor, dim: int) -> torch.Tensor:
-        """With the other centres where those vary less along a dimension than the first ones."""
+    def settled(self, entries: torch.Tensor, dim: int) -> torch.Tensor:
+        """Entries with their other centres, where those do not vary along a dimension and the first ones do.
+
+        Parameters
+        ----------
+        entries : torch.Tensor
+            Entries, such as those of a product of keys and queries.
+        dim : int
+            The dimension that is summed over next.
+        """
         small = compress(entries)
         fields = self.fields(small)
         known = not bool(fields[..., OTHER[0]].isnan().all())

@@ -309,9 +309,9 @@ def trace(module: nn.Module, images: torch.Tensor, name: str) -> tuple[Trace, di
     endings = [operation for _, operation in last if operation is not None]
     named = name_layers(r.steps, type(module).__name__, getattr(module, "keeps_names", False), endings)
     layers = Layers([_layer(one, r) for one in named], name)
-    told = tuple(_output(key, t, value, second.get(key), named, r) for key, t, value in kept)
+    described = tuple(_output(key, t, value, second.get(key), named, r) for key, t, value in kept)
     operations = {one.name: one.step.operation for one in named}
-    return Trace(layers, told, x._version > 0, batches, channels_last, varies), operations
+    return Trace(layers, described, x._version > 0, batches, channels_last, varies), operations
 
 
 def _run(model: nn.Module, module: nn.Module, x: torch.Tensor) -> Any:

@@ -154,7 +154,7 @@ def test_number_types(refused):
 
 
 class Fails(nn.Module):
-    """Runs on one image, and raises what it is told to on images that begin with a zero."""
+    """Runs on one image, and raises a given error on images that begin with a zero."""
 
     error: BaseException = RuntimeError()
 
