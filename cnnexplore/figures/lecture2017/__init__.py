@@ -1,0 +1,16 @@
+"""Pictures of Stella Yu, On visualizing and understanding CNN (lecture, UC Berkeley, 2017), on any network."""
+
+from collections.abc import Callable
+from typing import Any
+
+from .class_pixels import cams, class_model, minimal, occlusion, rules, saliency, saliency_segments
+from .evolution import evolution
+from .filters_and_activations import activations, deeper_filters, filters, nearest, top9
+from .receptive_fields import field_segments, fields
+
+FIGURES: dict[str, Callable[..., Any]] = {
+    "filters": filters, "deeper-filters": deeper_filters, "activations": activations, "neighbours": nearest,
+    "top9": top9, "rules": rules, "evolution": evolution, "class-model": class_model, "saliency": saliency,
+    "saliency-segments": saliency_segments, "cams": cams, "occlusion": occlusion, "minimal": minimal,
+    "fields": fields, "field-segments": field_segments,
+}  # fmt: skip
