@@ -28,7 +28,7 @@ _ROOMS = {
     "cnnexplore.representations": ("Embedding", "Features", "embed", "features", "neighbours"),
     "cnnexplore.data": ("annotated", "photograph", "photographs", "digit", "digits"),
     "cnnexplore.world": ("scene",),
-    "cnnexplore.evaluation": ("score",),
+    "cnnexplore.evaluation": ("SanityCheck", "sanity_check", "score"),
     "cnnexplore.figures": ("figure",),
     "cnnexplore.widgets": (
         "InversionPanel", "MaximizePanel", "CaricaturePanel", "DecodingPanel", "AttributionPanel", "StylePanel",

@@ -22,6 +22,8 @@ from .errors import LayerNotFound as LayerNotFound
 from .errors import NetworkError as NetworkError
 from .errors import SettingError as SettingError
 from .errors import WeightsError as WeightsError
+from .evaluation import SanityCheck as SanityCheck
+from .evaluation import sanity_check as sanity_check
 from .evaluation import score as score
 from .figures import figure as figure
 from .network import Layer as Layer

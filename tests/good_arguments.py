@@ -401,7 +401,11 @@ CALLS: dict[str, Callable[[Things], tuple[Callable[..., Any], dict[str, Any]]]] 
     "score": lambda t: (
         cx.score,
         {"net": t.world, "attributions": {"gradient": lambda *a: np.zeros((96, 96))}, "topics": None,
-         "dissections": None, "fields": None, "truth": None, "n": 2, "seed": 3, "progress": False},
+         "dissections": None, "fields": None, "randomized": None, "truth": None, "n": 2, "seed": 3, "progress": False},
+    ),
+    "sanity_check": lambda t: (
+        cx.sanity_check,
+        {"net": t.net, "images": OTHERS[:2], "methods": ["gradient"], "seed": 1, "progress": False},
     ),
     "UnitGrid": lambda t: (cx.UnitGrid, {"count": 2, "side": 8, "captions": ("a", "b")}),
 }  # fmt: skip

@@ -1,9 +1,11 @@
 """Scores of methods against the truth of the procedural world and of annotated photographs."""
 
 from .measures import average_precision, field_error, iou, mass_in_mask, pointing, purity, rand_index
+from .randomization import SanityCheck, rank_correlation, sanity_check, sanity_methods, structural_similarity
 from .scorecard import ScoreCard, ScoreTable, crop_mask, score
 
 __all__ = [
+    "SanityCheck",
     "ScoreCard",
     "ScoreTable",
     "average_precision",
@@ -14,5 +16,9 @@ __all__ = [
     "pointing",
     "purity",
     "rand_index",
+    "rank_correlation",
+    "sanity_check",
+    "sanity_methods",
     "score",
+    "structural_similarity",
 ]

@@ -23,6 +23,7 @@ from ..network import Network, crop_and_resize
 from ..network.arguments import network
 from ..results import writing
 from . import measures
+from .randomization import compare, edges
 
 Row = tuple[tuple[float, float], ...]  # (mean, standard error) by column
 Method = Callable[..., Any]
@@ -36,7 +37,7 @@ class ScoreTable:
     Attributes
     ----------
     title : str
-        The kind: "attributions", "topics", "dissection" or "receptive fields".
+        The kind: "attributions", "topics", "dissection", "receptive fields" or "random weights".
     columns : tuple of str
         The scores.
     rows : dict
@@ -162,6 +163,7 @@ def _truth(name: str, value: Any) -> Any:
     topics=optional(_methods),
     dissections=optional(_methods),
     fields=optional(_sizes),
+    randomized=optional(_methods),
     truth=optional(_truth),
     n=whole(1, 1_000_000, "how many scenes"),
     seed=any_seed,
@@ -174,6 +176,7 @@ def score(
     topics: Mapping[str, Method] | None = None,
     dissections: Mapping[str, Method] | None = None,
     fields: Mapping[str, float | tuple[float, float]] | None = None,
+    randomized: Mapping[str, Method] | None = None,
     truth: Iterable[Truth] | None = None,
     n: int = 200,
     seed: int = world.HELD_OUT_SEED,
@@ -195,6 +198,10 @@ def score(
         By name, ``f(net, images)``; returns masks (N, H, W) by concept.
     fields : mapping, optional
         By layer, the estimated size of its receptive field in pixels, or (rows, columns).
+    randomized : mapping, optional
+        By name, ``f(net, image, target)`` as for `attributions`, or one that returns a picture (H, W, 3). Scored is how
+        similar the map stays as the network's weights become random, see `sanity_check`; a method that explains the
+        network falls to 0. `cnnexplore.evaluation.sanity_methods` gives those of the package.
     truth : iterable of (image, target, mask), optional
         What attributions are scored on in place of the world: annotated photographs, such as `annotated` gives. A mask
         is (H, W) bool, of the image's size.
@@ -229,10 +236,10 @@ def score(
     """
     if truth is not None and not attributions:
         raise SettingError("truth was given without attributions; expected methods to score on it, by name.")
-    given = {"topics": topics, "dissections": dissections, "fields": fields, "truth": truth}
+    given = {"topics": topics, "dissections": dissections, "fields": fields, "randomized": randomized, "truth": truth}
     words = [net.to_python(), *(["attributions"] if attributions else [])]
     words += [f"{name}={name}" for name, value in given.items() if value is not None]
-    if not (attributions or topics or dissections or fields):
+    if not (attributions or topics or dissections or fields or randomized):
         attributions = {"gradient": partial(attribute, method="gradient")}
     card = ScoreCard(python=f"cx.score({', '.join([*words, f'n={n}', f'seed={seed}'])})")
     if attributions:
@@ -248,6 +255,8 @@ def score(
             name: ((measures.field_error(size, net.layers[name]), 0.0),) for name, size in fields.items()
         }
         card.append(ScoreTable("receptive fields", ("error in strides",), errors))
+    if randomized:
+        card.append(_randomized(net, randomized, n, seed, progress))
     return card
 
 
@@ -379,3 +388,21 @@ def _dissections(net: Network, methods: Mapping[str, Method], n: int, seed: int,
         if values:
             rows[f"{name}, all"] = (_mean(values),)
     return ScoreTable("dissection", ("intersection over union",), rows, f"{n} scenes.")
+
+
+def _randomized(net: Network, methods: Mapping[str, Method], n: int, seed: int, progress: bool) -> ScoreTable:
+    images, targets, _ = zip(*_scenes(net, n, seed), strict=True)
+    check = compare(net, images, targets, {**methods, "the image's edges": edges}, progress=progress)
+    last = len(check.layers) - 1
+    points = {"scores only": 1, "upper half": (last + 1) // 2, "all weights": last}
+    rows: dict[str, Row] = {
+        name: (*(_mean(check.rank[m, p]) for p in points.values()), _mean(check.ssim[m, last]))
+        for m, name in enumerate(check.methods)
+    }
+    note = (
+        f"{n} scenes; the mean rank correlation of absolute maps with those of the trained network, where the weights "
+        f"of {check.layers[1]}, of {check.layers[points['upper half']]} and all above, and of all layers are random; "
+        "last, the structural similarity."
+    )
+    note += "".join(f" {name} was left out: {why}" for name, why in check.left_out.items())
+    return ScoreTable("random weights", (*points, "SSIM, all weights"), rows, note)
