@@ -200,16 +200,19 @@ def _of_class(make: Callable[[Network, int], Any]) -> Method:
 
 
 def _attribution(name: str) -> Method:
-    return lambda net, image, target: attribute(net, image, target, name, progress=False).map
+    def method(net: Network, image: Any, target: int) -> Any:
+        return attribute(net, image, target, name, progress=False)
+
+    return method
 
 
-def _invert(net: Network, image: Any, target: int) -> np.ndarray:
+def _invert(net: Network, image: Any, target: int) -> Any:
     layer = last_map_layer(net, net.scores, "invert").name
-    return invert(net, image, layer, steps=_STEPS, refine=0, progress=False).picture
+    return invert(net, image, layer, steps=_STEPS, refine=0, progress=False)
 
 
-def _maximize(net: Network, target: int) -> np.ndarray:
-    return maximize(net, net.scores.name, target, steps=_STEPS, progress=False).picture
+def _maximize(net: Network, target: int) -> Any:
+    return maximize(net, net.scores.name, target, steps=_STEPS, progress=False)
 
 
 def _decode(net: Network, target: int) -> np.ndarray:
@@ -311,7 +314,7 @@ def sanity_check(
     given = list(images) if isinstance(images, (list, tuple)) else [images]
     targets = [int(scores.argmax()) for scores in net.activations(given, net.scores.name).flatten(1)]
     known = sanity_methods()
-    wanted = methods or {name: known[name] for name in attribution_methods()}
+    wanted = methods if isinstance(methods, Mapping) else {name: known[name] for name in attribution_methods()}
     check = compare(net, given, targets, wanted, seed=seed, progress=progress)
     words = [net.to_python(), images_to_python(images).removeprefix(", ")]
     if methods is not None:
@@ -364,7 +367,7 @@ def compare(
 
 def _map(result: Any) -> np.ndarray:
     """A map (H, W) of what a method returned: of a picture, its mean over the colours."""
-    values = np.asarray(getattr(result, "map", result), np.float64)
+    values = np.asarray(getattr(result, "map", getattr(result, "picture", result)), np.float64)
     if values.ndim == 3 and values.shape[2] == 3:
         values = values.mean(2)
     if values.ndim != 2 or not np.isfinite(values).all():
