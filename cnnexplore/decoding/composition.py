@@ -8,13 +8,11 @@ import numpy as np
 import torch
 
 from ..network import Network
-from ..network.graph import Operation
+from ..network.graph import PRODUCTS, Operation
 from ..network.precision import full_precision
 from .decoder import Decoder
 from .patch import maps_of_patch
 from .substitution import descend
-
-_WEIGHTED = ("convolution", "_convolution", "addmm", "mm", "linear")
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +112,7 @@ def _next_weighted(top: Operation) -> set[int]:
     passed = {top.index: 0}
     wanted = set()
     for operation in top.ancestors():
-        weighted = operation.name in _WEIGHTED
+        weighted = operation.name in PRODUCTS
         if weighted and passed[operation.index] == 1:
             wanted.add(operation.index)
         for source in operation.inputs:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from ..network.graph import Operation
+from ..network.graph import MATRIX_PRODUCTS, Operation
 from ..network.windows import pair
 from .patch import Patch, cut, is_map, of_whole, whole
 from .unpooling import unpool
@@ -81,13 +81,21 @@ def _mean(operation: Operation, patch: Patch, method: str) -> Below:
 
 
 def _linear(operation: Operation, patch: Patch, method: str) -> Below:
-    """addmm(bias, x, W'), mm(x, W') and linear(x, W): a convolution with filters of one position."""
-    known = [k for k, value in enumerate(operation.args) if isinstance(value, Operation)]
-    if len(known) != 1 or operation.kwargs or len(operation.args) < known[0] + 2:
+    """addmm(bias, x, W'), mm(x, W'), bmm(x, W'), linear(x, W) and W'x: a convolution with filters of one position."""
+    first = 1 if operation.name in ("addmm", "baddbmm") else 0
+    left, right = operation.args[first : first + 2]
+    known = [value for value in operation.args if isinstance(value, Operation)]
+    if len(known) != 1 or operation.kwargs:
         raise UnknownOperation("a product of two computed maps")
-    source, weight = operation.args[known[0]], operation.args[known[0] + 1]
-    weight = weight if operation.name == "linear" else weight.T
-    return [(source, Patch(patch.values @ weight.to(patch.values)))]
+    source, values = known[0], whole(patch, operation.shape)
+    if source is left:
+        weight = right if operation.name == "linear" else right.mT
+        below = values @ weight.to(values)
+    elif source is right:
+        below = left.mT.to(values) @ values
+    else:
+        raise UnknownOperation("a computed bias")
+    return [(source, of_whole(below, source.shape))]
 
 
 def _sum(operation: Operation, patch: Patch, method: str) -> Below:
@@ -211,6 +219,11 @@ def _reshaped(operation: Operation, patch: Patch, method: str) -> Below:
     return [(source, of_whole(whole(patch, operation.shape).reshape(-1, *source.shape), source.shape))]
 
 
+def _expanded(operation: Operation, patch: Patch, method: str) -> Below:
+    source = operation.inputs[0]
+    return [(source, _reduced(patch, operation.shape, source.shape))]
+
+
 def _permuted(operation: Operation, patch: Patch, method: str) -> Below:
     source = operation.inputs[0]
     n = len(source.shape)
@@ -246,7 +259,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("_adaptive_avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d"), _resized),
     **dict.fromkeys(_EPS, _batch_norm),
     **dict.fromkeys(("native_layer_norm", "native_group_norm"), _own_norm),
-    **dict.fromkeys(("addmm", "mm", "linear"), _linear),
+    **dict.fromkeys(MATRIX_PRODUCTS, _linear),
     **dict.fromkeys(("add", "sub"), _sum),
     **dict.fromkeys(("mul", "div"), _scaled),
     **dict.fromkeys(("slice", "split", "split_with_sizes"), _taken),
@@ -254,5 +267,6 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("permute", "transpose", "t"), _permuted),
     **dict.fromkeys(("constant_pad_nd", "reflection_pad2d", "replication_pad2d"), _padded),
     "cat": _concatenated,
+    "expand": _expanded,
     "mean": _mean,
 }  # fmt: skip

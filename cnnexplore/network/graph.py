@@ -9,6 +9,11 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_leaves, tree_map
 
+# Matrix products. A linear layer is any of these: it depends on the layout of what the layer is given, on whether its
+# weights are trained, and on the version of PyTorch.
+MATRIX_PRODUCTS = ("addmm", "mm", "linear", "bmm", "baddbmm")
+PRODUCTS = ("convolution", "_convolution", *MATRIX_PRODUCTS)  # with weights
+
 
 @dataclass(frozen=True, eq=False)
 class Operation:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from ..errors import ExploreError
 from .copying import weight_sharing_copy
@@ -16,6 +17,7 @@ from .pixels import Pixels
 
 _USUAL = (3, 1)  # tried first
 _MOST_TRIES = 12
+_MOST = 1 << 20
 _FEW = 64  # channels for which memory is taken; more are one channel, seen several times
 
 
@@ -24,24 +26,37 @@ class _Reached(BaseException):
 
 
 class _FirstWeights(TorchDispatchMode):
-    """Ends the pass at the first convolution or matrix product, before it is computed.
+    """Ends the pass at the first convolution or product of the image with a matrix of weights, before it is computed.
 
     found: the channels that it is given and those that its weights take.
     """
 
     found: tuple[int, int] | None = None
 
+    def __init__(self, image: torch.Tensor):
+        super().__init__()
+        self._computed = {id(image): image}  # what depends on the image
+
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None) -> Any:
         name = func._schema.name
-        if name in ("aten::convolution", "aten::_convolution") and args[0].dim() == 4:
+        if name in ("aten::convolution", "aten::_convolution") and args[0].dim() == 4 and self._knows(args[0]):
             transposed, groups = args[6], args[8]
             taken = args[1].shape[0] if transposed else args[1].shape[1] * groups
             self.found = (args[0].shape[1], taken)
             raise _Reached
-        if name in ("aten::addmm", "aten::mm"):
-            self.found = (args[-2].shape[1], args[-1].shape[0])
-            raise _Reached
-        return func(*args, **(kwargs or {}))
+        if name in ("aten::addmm", "aten::mm", "aten::bmm", "aten::baddbmm"):
+            left, right = args[-2:]
+            if self._knows(left) != self._knows(right):
+                sizes = (left.shape[-1], right.shape[-2])
+                self.found = sizes if self._knows(left) else sizes[::-1]
+                raise _Reached
+        out = func(*args, **(kwargs or {}))
+        if any(self._knows(one) for one in tree_leaves((args, kwargs))):
+            self._computed.update((id(one), one) for one in tree_leaves(out))
+        return out
+
+    def _knows(self, value: Any) -> bool:
+        return id(value) in self._computed and isinstance(value, torch.Tensor)
 
 
 @again_with_own_weights
@@ -81,12 +96,12 @@ def input_channels(module: nn.Module, size: tuple[int, int]) -> int | None:
             return channels
         # what comes before the weights multiplies the channels (space to depth) or adds some (coordinates)
         guesses = [channels * taken // given] if channels * taken % given == 0 else []
-        waiting[:0] = [n for n in [*guesses, channels + taken - given] if n > 0]
+        waiting[:0] = [n for n in [*guesses, channels + taken - given] if 0 < n <= _MOST]
     return None
 
 
 def _first_weights(module: nn.Module, x: torch.Tensor) -> tuple[int, int] | None:
-    mode = _FirstWeights()
+    mode = _FirstWeights(x)
     try:
         with warnings.catch_warnings(), torch.no_grad(), mode:
             warnings.simplefilter("ignore")

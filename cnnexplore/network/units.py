@@ -11,7 +11,7 @@ import torch
 
 from ..arguments import place, plain_number
 from ..errors import LayerError, NetworkError, SettingError, brief_value
-from .graph import Operation
+from .graph import PRODUCTS, Operation
 from .layers import Layer
 from .network import Network
 
@@ -333,7 +333,6 @@ _HAND_ON = frozenset((
     "detach", "_to_copy", "dropout", "native_dropout", "_softmax", "_log_softmax", "softmax", "log_softmax", "sigmoid",
     "log_sigmoid_forward", "add", "sub", "mul", "div",
 ))  # fmt: skip
-_PRODUCTS = ("addmm", "mm", "linear", "convolution", "_convolution")
 
 
 def features_layer(net: Network) -> Layer:
@@ -358,7 +357,7 @@ def features_layer(net: Network) -> Layer:
     operations = net.operations()
     scores = _before(operations[net.scores.name])
     heads = [_before(one) for one in scores.inputs]
-    several = len(heads) > 1 and all(one.name in _PRODUCTS and one.shape == scores.shape for one in heads)
+    several = len(heads) > 1 and all(one.name in PRODUCTS and one.shape == scores.shape for one in heads)
     needed = {
         one.index for head in (heads if several else [scores]) for source in head.inputs for one in source.ancestors()
     }

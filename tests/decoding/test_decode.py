@@ -288,7 +288,7 @@ class Attention(nn.Module):
 def test_what_cannot_be_decoded_gets_a_sentence(refused):
     net = network(nn.Conv2d(3, 4, 3), Attention(), nn.Linear(16, 2))
     last = list(net.layers)[-1]
-    refused(cx.LayerError, lambda: cx.decode(net, last), last, "bmm", "cannot be decoded")
+    refused(cx.LayerError, lambda: cx.decode(net, last), last, "a product of two computed maps", "cannot be decoded")
     assert cx.decode(net, "conv1").filters.shape == (4, 3, 3, 3)
     up = network(nn.Conv2d(3, 4, 3), nn.ConvTranspose2d(4, 4, 2, 2))
     refused(cx.LayerError, lambda: cx.decode(up, list(up.layers)[-1]), "transposed")

@@ -57,6 +57,21 @@ class SequenceFirst(Plain):
         return self.fc(self.up(self.stem(x).flatten(2).permute(2, 0, 1)).relu().mean(0))
 
 
+class WeightsFirst(Plain):
+    """The matrix of weights times the map."""
+
+    def mixed(self, x):
+        return (self.up.weight @ x.flatten(2) + self.up.bias[:, None]).unflatten(2, x.shape[2:])
+
+
+class OneMatrixForEachImage(Plain):
+    """A linear layer as PyTorch computes it for some layouts: a batch of products with the weights repeated."""
+
+    def mixed(self, x):
+        weights = self.up.weight.T.expand(len(x), -1, -1)
+        return torch.baddbmm(self.up.bias, x.flatten(2).mT, weights).mT.unflatten(2, x.shape[2:])
+
+
 class SixWide(ChannelsLast):
     channels = 6
 
@@ -168,3 +183,22 @@ def test_neighbours_are_of_the_image(pair):
     )
     assert np.array_equal(found.in_layer, expected.in_layer)
     assert np.allclose(found.layer_distances, expected.layer_distances, rtol=1e-4, atol=1e-3)
+
+
+def _relu(net):
+    return next(name for name, layer in net.layers.items() if layer.kind == "relu")
+
+
+@pytest.mark.parametrize("module", [WeightsFirst, OneMatrixForEachImage], ids=lambda one: one.__name__)
+def test_products_of_other_forms_are_decoded_as_a_convolution(module):
+    net, plain = (cx.Network(one(), size=SIZE) for one in (module, Plain))
+    found, expected = (cx.decode(n, _relu(n), [0, 4], progress=False) for n in (net, plain))
+    a, b = (np.zeros((2, 3, SIZE, SIZE)) for _ in range(2))
+    for canvas, one in ((a, found), (b, expected)):
+        top, left, bottom, right = one.box
+        canvas[..., top : bottom + 1, left : right + 1] = one.filters
+    assert np.abs(b).max() > 1e-3
+    assert np.allclose(a, b, atol=1e-6)
+    (below,), (other,) = (composition(n, _relu(n), 4) for n in (net, plain))
+    assert below.layer == other.layer
+    assert np.allclose(below.weights.sum((1, 2)), other.weights.sum((1, 2)), atol=1e-6)

@@ -12,6 +12,17 @@ import cnnexplore as cx
 from cnnexplore.network.input_channels import input_channels
 
 
+class OnEveryPosition(nn.Module):
+    """A linear layer on channels-last maps: PyTorch computes it as a product of matrices or of batches of them."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.linear = nn.Linear(channels, 4)
+
+    def forward(self, x):
+        return self.linear(x.permute(0, 2, 3, 1)).mean((1, 2))
+
+
 class Before(nn.Module):
     """A function of the image, and a convolution that is registered after one that runs later."""
 
@@ -34,6 +45,10 @@ def in_place(module, x):
     return x.sub_(1)
 
 
+def mixed(module, x):
+    return torch.bmm(torch.ones(1, 3, 2), x.flatten(2)).unflatten(2, x.shape[2:])
+
+
 MODULES = {
     "one": (nn.Conv2d(1, 4, 3), 1),
     "two": (nn.Conv2d(2, 4, 3), 2),
@@ -46,6 +61,9 @@ MODULES = {
     "transposed": (nn.ConvTranspose2d(2, 4, 3), 2),
     "a matrix of grey pixels": (nn.Sequential(nn.Flatten(), nn.Linear(16 * 16, 4)), 1),
     "a matrix of two channels": (nn.Sequential(nn.Flatten(), nn.Linear(2 * 16 * 16, 4)), 2),
+    "channels last": (OnEveryPosition(5), 5),
+    "a batch of matrices": (Before(mixed, 3), 2),
+    "a product of weights before": (nn.utils.parametrizations.orthogonal(nn.Conv2d(2, 4, 3)), 2),
     "registered in another order": (Before(lambda module, x: x, 1), 1),
     "space to depth": (Before(lambda module, x: nn.functional.pixel_unshuffle(x, 2), 12), 3),
     "coordinates": (Before(with_coordinates, 5), 3),
