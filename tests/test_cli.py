@@ -25,6 +25,7 @@ def test_help():
         ["train", "lenet", "--help"],
         ["train", "photonet", "--help"],
         ["train", "worldnet", "--help"],
+        ["train", "inverter", "--help"],
     ):
         done = run(*words)
         assert done.exit_code == 0
@@ -103,3 +104,25 @@ def test_training_writes_a_network(tmp_path, monkeypatch):
     assert "on the MNIST test set" in done.output
     assert str(out) in done.output
     assert len(cx.load(out).predict(torch.rand(28, 28))) == 5
+
+
+def test_training_writes_an_inverter(tmp_path, monkeypatch):
+    from PIL import Image
+
+    from cnnexplore.generators import read_inverter
+    from cnnexplore.zoo.training import inverter
+
+    monkeypatch.setattr(inverter, "HELD_OUT", 4)
+    monkeypatch.chdir(tmp_path)
+    for k in range(12):
+        Image.fromarray(cx.digit(k % 10)).save(tmp_path / f"{k}.png")
+    words = ["train", "inverter", "--net", "lenet", "--layer", "pool2", "--data", ".", "--steps", "2", "--width", "4"]
+    done = run(*words)
+    assert done.exit_code == 0, done.output
+    assert "activation error" in done.output
+    found = read_inverter(tmp_path / "lenet-inverter-pool2.safetensors")
+    assert (found.network, found.layer, found.loss, found.size) == ("lenet", "pool2", "pixel", (28, 28))
+    assert found.source.startswith(
+        "cnnexplore train inverter --net lenet --layer pool2 --loss pixel --data . --images 8192 (pixel, steps 2, "
+    )
+    assert run(*words[:5], "conv99", *words[6:]).exit_code != 0

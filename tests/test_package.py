@@ -22,9 +22,9 @@ BASE = {"network", "data", "world"}
 # Which rooms a room may import, beside `errors`, `drawing` and `results`; those not named may import every room.
 ALLOWED = {
     "errors": set(), "drawing": set(), "results": set(), "network": set(), "world": set(),
-    "data": {"network", "world"}, "zoo": BASE,
-    "preimage": BASE, "attribution": BASE, "units": BASE, "decoding": BASE, "representations": BASE,
-    "styles": BASE | {"preimage", "representations"}, "evaluation": BASE | METHODS,
+    "data": {"network", "world"}, "zoo": BASE | {"generators"}, "generators": BASE,
+    "preimage": BASE | {"generators"}, "attribution": BASE, "units": BASE, "decoding": BASE, "representations": BASE,
+    "styles": BASE | {"preimage", "representations"}, "evaluation": BASE | METHODS | {"generators"},
 }  # fmt: skip
 
 

@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 
 from ...errors import NetworkError, WeightsError
 from ...network import Network
-from .safetensors_file import read_described, write_safetensors
+from ...network.tensor_file import write_safetensors
+from .safetensors_file import read_described
 
 
 def write_convolutions(checkpoints: dict[int, Path], out: Path) -> None:

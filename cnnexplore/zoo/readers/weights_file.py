@@ -8,8 +8,9 @@ import torch
 
 from ...errors import WeightsError
 from ...network import Network
+from ...network.tensor_file import read_safetensors
 from . import matconvnet
-from .safetensors_file import as_float32, read_described, read_safetensors
+from .safetensors_file import as_float32, read_described
 from .state_dict import read_state_dict
 
 SUFFIXES = (".safetensors", ".mat", ".pth", ".pt")

@@ -20,8 +20,8 @@ from tqdm.auto import tqdm
 
 from ...errors import WeightsError, brief
 from ...network import Pixels
+from ...network.tensor_file import write_safetensors
 from ..architectures.build import build
-from ..readers.safetensors_file import write_safetensors
 
 Batches = Callable[[int], Iterable[tuple[torch.Tensor, torch.Tensor]]]
 
