@@ -14,6 +14,7 @@ import cnnexplore as cx
 from cnnexplore import preimage, units
 from cnnexplore.attribution import AttributionMethod, attribute_stream, unregister_attribution
 from cnnexplore.data import Images
+from cnnexplore.preimage import Phase
 from cnnexplore.widgets.live.selection import SharedSelection
 
 SIDE = 16
@@ -61,6 +62,10 @@ class Things:
     @functools.cached_property
     def top(self) -> units.TopPatches:
         return cx.top_patches(self.net, "conv2", None, OTHERS, k=2, progress=False)
+
+    @functools.cached_property
+    def facets(self) -> cx.Facets:
+        return cx.facets(self.net, "conv2", 1, OTHERS, k=2, method="none", progress=False)
 
     @functools.cached_property
     def filters(self) -> units.Filters:
@@ -267,6 +272,29 @@ CALLS: dict[str, Callable[[Things], tuple[Callable[..., Any], dict[str, Any]]]] 
     "TopPatches.patches": lambda t: (t.top.patches, {"unit": 1}),
     "TopPatches.projections": lambda t: (t.top.projections, {"unit": 1, "rule": "deconvnet"}),
     "TopPatches.plot": lambda t: (t.top.plot, {"rule": "deconvnet", "most": 1}),
+    "facets": lambda t: (
+        cx.facets,
+        {"net": t.net, "layer": "conv2", "unit": 1, "images": OTHERS, "k": 2, "count": 6, "nearest": 2, "by": "relu1",
+         "method": "multifaceted2016", "schedule": "mean", "steps": 4, "perplexity": 2.0, "seed": 0, "batch": 3,
+         "progress": False},
+    ),
+    "facets.preimage": lambda t: (
+        cx.facets,
+        {"net": t.net, "layer": "conv2", "unit": [1], "images": OTHERS, "k": None, "method": "preimage2016",
+         "steps": 2, "progress": False},
+    ),
+    "facet_stream": lambda t: (
+        units.facet_stream,
+        {"net": t.net, "layer": "conv2", "unit": 1, "images": OTHERS, "k": 1, "count": 6, "nearest": 2, "by": "relu1",
+         "method": "none", "schedule": "mean", "steps": 4, "perplexity": 2.0, "seed": 0, "batch": 3},
+    ),
+    "Facets.images": lambda t: (t.facets.images, {"facet": 0, "k": 2}),
+    "Facets.plot": lambda t: (t.facets.plot, {"k": 2}),
+    "Phase": lambda t: (
+        Phase,
+        {"steps": 2, "rate": (1, 2), "weight": (0.1, 0.2), "zoom": 1.2, "margin": 5, "width": 0.2, "softmax": True,
+         "ramp": 3},
+    ),
     "unit_segments": lambda t: (
         cx.unit_segments,
         {"net": t.net, "layer": "conv2", "unit": 1, "images": OTHERS, "k": 2, "share": 0.5, "field": t.field,

@@ -141,8 +141,9 @@ def test_all_wrong_values(name, things):
 
 
 ELSEWHERE = {  # results, which the package makes; lists without arguments
-    "Attribution", "Completed", "Cone", "Decoding", "Embedding", "Features", "Layer", "PreImage", "Retrieved", "Topic",
-    "TopicCurve", "Topics", "attribution_methods", "masks", "networks", "photographs", "solvers", "world",
+    "Attribution", "Completed", "Cone", "Decoding", "Embedding", "FacetCurve", "Facets", "Features", "Layer",
+    "PreImage", "Retrieved", "Topic", "TopicCurve", "Topics", "attribution_methods", "masks", "networks",
+    "photographs", "solvers", "world",
 }  # fmt: skip
 
 

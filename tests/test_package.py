@@ -23,7 +23,8 @@ BASE = {"network", "data", "world"}
 ALLOWED = {
     "errors": set(), "drawing": set(), "results": set(), "network": set(), "world": set(),
     "data": {"network", "world"}, "zoo": BASE | {"generators"}, "generators": BASE,
-    "preimage": BASE | {"generators"}, "attribution": BASE, "units": BASE, "decoding": BASE, "representations": BASE,
+    "preimage": BASE | {"generators"}, "attribution": BASE, "decoding": BASE, "representations": BASE,
+    "units": BASE | {"preimage", "representations"},
     "styles": BASE | {"preimage", "representations"}, "evaluation": BASE | METHODS | {"generators"},
 }  # fmt: skip
 

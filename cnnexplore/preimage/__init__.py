@@ -5,6 +5,7 @@ from .caricature import Caricature, caricature
 from .inversion import Inversion, invert
 from .losses import Euclidean, InnerProduct, Loss
 from .maximization import Maximization, maximize
+from .multifaceted import Phase
 from .priors import Prior, Scale
 from .published import paper_C, paper_jitter, paper_weight
 from .responses import best_responses, largest_responses, response_through
@@ -22,6 +23,7 @@ __all__ = [
     "Loss",
     "Maximization",
     "Parameter",
+    "Phase",
     "PreImage",
     "Prior",
     "Run",
