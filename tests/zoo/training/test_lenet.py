@@ -1,8 +1,6 @@
 """The training of LeNet on a few random images: the file that it writes; reproducible from its seed."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -122,58 +120,3 @@ def test_a_checkpoint_of_other_settings_is_not_resumed(fake_mnist, tmp_path, ref
     out = tmp_path / "a.safetensors"
     lenet.train("anywhere", out, epochs=1, seed=2)
     refused(cx.WeightsError, lambda: lenet.train("anywhere", out, epochs=2, seed=2), "a.checkpoint", "epochs 1")
-
-
-KILLED = """
-import os, random, signal, sys, time
-from pathlib import Path
-import torch
-from cnnexplore.zoo.training import lenet
-
-def mnist(root, train, download, pixels=lenet.PIXELS):
-    generator = torch.Generator().manual_seed(int(train))
-    count = 256 if train else 64
-    return torch.rand(count, 1, 28, 28, generator=generator) - 0.5, torch.arange(count) % 2
-
-lenet._mnist = mnist
-folder, kills = Path(sys.argv[1]), int(sys.argv[2])
-chance, done = random.Random(0), 0
-
-def begin(out):  # torch is imported once; the parent itself computes nothing, as a fork copies no threads
-    child = os.fork()
-    if not child:
-        try:
-            lenet.train("anywhere", out, epochs=4, seed=5)
-            os._exit(0)
-        finally:
-            os._exit(1)
-    return child
-
-start = time.monotonic()
-assert os.waitpid(begin(folder / "whole.safetensors"), 0)[1] == 0
-duration = time.monotonic() - start
-while done < kills:
-    out = folder / f"{done}.safetensors"
-    while True:
-        child = begin(out)
-        if done < kills:
-            time.sleep(duration * chance.uniform(0.1, 0.9))
-            os.kill(child, signal.SIGKILL)
-        status = os.waitpid(child, 0)[1]
-        if not status:
-            break
-        assert os.WIFSIGNALED(status), status
-        done += 1
-    assert out.read_bytes() == (folder / "whole.safetensors").read_bytes()
-print("killed", done)
-"""
-
-
-@pytest.mark.slow
-def test_a_killed_training_ends_with_the_same_bytes(tmp_path):
-    """SIGKILL at 20 random moments, also while a file is written."""
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(tmp_path), "20"], capture_output=True, text=True, timeout=400
-    )
-    assert not done.returncode, done.stderr[-2000:]
-    assert "killed" in done.stdout
