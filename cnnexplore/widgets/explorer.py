@@ -75,6 +75,7 @@ class Explorer:
         self.question, self._wrong = w.HTML(), w.HTML()
         self._area = w.VBox()
         self.widget = w.VBox([self.names, self.question, self._area], layout=w.Layout(max_width="900px"))
+        self.widget.add_class("cx-explorer")
         self.names.observe(self._chosen, "value")
         on_close(self.widget, self.close)
         self._show(name)

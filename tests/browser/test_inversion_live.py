@@ -54,3 +54,32 @@ def test_four_seeds_are_all_alive(opened, page, photograph):
     assert min(drawn) >= 2
     opened.show()
     photograph("inversion-seeds")
+
+
+def test_keys_in_a_panel_are_the_panel_s_and_a_refusal_stays(opened, page, photograph):
+    cells = "() => [...document.querySelectorAll('.jp-Cell')].map((cell) => cell.className.includes('jp-CodeCell'))"
+    before = page.evaluate(cells)
+    for control in ("select", "button.jupyter-button", ".noUi-handle"):
+        page.locator(f".cx-panel {control}:visible").first.focus()
+        for key in ("r", "d", "d", "b"):  # JupyterLab's: raw cell, delete the cell, a cell below
+            page.keyboard.press(key)
+    assert page.evaluate(cells) == before
+    assert all(before)
+    steps = page.locator(".cx-panel .widget-text", has_text="steps").locator("input")
+    steps.fill("12.5")
+    steps.press("Enter")
+    page.locator(".cx-message", has_text="steps is 12.5; expected a whole number").wait_for()
+    page.wait_for_function("() => [...document.querySelectorAll('.cx-panel input')].some((one) => one.value === '40')")
+    opened.execute("panel.reset(); panel.start()")
+    opened.wait_state("d.state === 'finished'")
+    assert page.locator(".cx-message").is_visible()
+    photograph("inversion-refusal")
+    page.get_by_label("dismiss the message").click()
+    page.locator(".cx-message").wait_for(state="hidden")
+    steps.press("Escape")
+    left = page.evaluate("() => [document.activeElement.className, !!document.activeElement.closest('.cx-panel')]")
+    assert not left[1], left
+    page.locator(".cx-panel select:visible").first.focus()
+    page.evaluate("() => document.activeElement.removeAttribute('data-lm-suppress-shortcuts')")
+    page.keyboard.press("r")
+    assert page.evaluate(cells) != before, "without the attribute JupyterLab takes the key"

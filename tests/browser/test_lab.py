@@ -200,7 +200,7 @@ def test_a_damaged_upload_gets_a_sentence_and_the_picture_stays(long_run, page, 
     with page.expect_file_chooser() as chooser:
         page.locator(".cx-panel button", has_text="upload").click()
     chooser.value.set_files(str(tmp_path / "broken.png"))
-    page.wait_for_function("() => document.querySelector('.cx-sentence').innerText.includes('uploaded file')")
+    page.wait_for_function("() => document.querySelector('.cx-message').innerText.includes('uploaded file')")
     photograph("inversion-bad-upload")
     assert long_run.execute("print(panel.selectors.image.value)") == before
 

@@ -58,7 +58,7 @@ def test_styles_stand_beside_each_other_and_what_cannot_be_gets_a_sentence(opene
     opened.wait_state("d.state === 'finished'")
     photograph("pathway-styles")
     opened.execute("hog = cx.load('hog')\npanel.selection.set(net=hog, layer=next(iter(hog.layers)))")
-    page.locator(".cx-sentence", has_text="fully-connected").wait_for()
+    page.locator(".cx-message", has_text="fully-connected").wait_for()
     assert page.locator(".cx-frame").first.locator("canvas").count() == 4, "the last picture stays"
     photograph("pathway-sentence")
     choose("lenet")

@@ -14,6 +14,7 @@ from torch import nn
 from waiting import until
 
 import cnnexplore as cx
+from cnnexplore.preimage import paper_C, paper_jitter
 from cnnexplore.widgets.panels.run_pictures import FrameHistory
 
 
@@ -89,6 +90,54 @@ def test_another_layer_image_seed_or_network_starts_afresh_and_keeps_the_setting
         assert p.settings.C == 10
     assert p.runner.run.seeds == [5]
     assert p.to_python().startswith("cx.invert(cx.load('lenet'), cx.digit(7), 'pool1', C=10,")
+
+
+def test_what_a_preset_sets_follows_the_layer_and_what_a_person_sets_stays(panel):
+    p = panel("lenet", layer="conv1", steps=50_000)
+    for layer in ("conv3", "conv1", "pool2"):
+        p.selectors.layer.value = layer
+        assert p.settings.C == paper_C(p.layer, p.net.size) == p.controls.sliders["C"].value
+        assert p.settings.jitter == paper_jitter(p.layer)
+    p.controls.preset.value = "closer to the activation (C × 10)"
+    p.selectors.layer.value = "conv1"
+    assert 10 * paper_C(p.layer, p.net.size) == p.settings.C
+    p.controls.sliders["C"].value = 3000 * 1.5
+    p.selectors.layer.value = "pool2"
+    assert p.settings.C == 4500
+    assert p.controls.preset.value == "as set"
+
+
+def test_a_refusal_stays_while_the_run_writes_its_pace_until_something_succeeds(panel):
+    p = panel("lenet", steps=50_000)
+    until(lambda: p.runner.run is not None and p.runner.run.step > 5)
+    p.starts.steps_box.value = 12.5
+    said = "steps is 12.5; expected a whole number from 1 to 100000, so 50000 stays."
+    assert p.run_view.message == said
+    assert p.starts.steps_box.value == p.starts.steps == 50_000
+    p.starts.seed_box.value = 1e9
+    assert p.run_view.message.startswith("seed is 1e+09; expected a whole number from 0 to")
+    assert p.starts.seed_box.value == p.starts.seed == 0
+    step = p.runner.run.step
+    until(lambda: p.runner.run.step > step + 5)
+    assert p.run_view.message.startswith("seed is 1e+09")
+    p.starts.seed_box.value = 4
+    assert p.run_view.message == ""
+    p.run_view.set_message("refused")
+    p.run_view._handle_custom_msg({"kind": "dismiss"}, [])
+    assert p.run_view.message == ""
+
+
+def test_the_step_that_ends_after_a_look_back_does_not_take_its_number(panel, said):
+    p = panel("lenet", steps=50_000)
+    until(lambda: p.runner.run is not None and p.runner.run.step > 60)
+    p.scrub(20)
+    until(lambda: p.runner.state == "paused")
+    time.sleep(0.2)
+    statuses = [content for content, _ in said if content["kind"] == "status"]
+    shown = p.run_pictures.shown
+    assert statuses[-1]["step"] == shown
+    assert not statuses[-1]["live"]
+    assert statuses[-1]["text"].startswith(f"looking back at step {shown} of ")
 
 
 def test_after_the_end_a_moved_slider_begins_again(panel):
@@ -242,6 +291,7 @@ def test_a_window_does_not_outlive_its_layer_and_flat_layers_have_no_map(panel, 
     assert p.mask is None
     assert p.map.widget.layout.display == "none"
     assert not any(content.get("state") == "failed" for content, _ in said)
+    assert p.run_view.message == ""
 
 
 def test_a_mask_that_does_not_fit_is_refused_at_once(panel, refused):
@@ -303,6 +353,7 @@ def test_the_python_of_a_run_that_is_being_made_comes_when_it_ends(keep, said, m
     with pytest.raises(cx.SettingError, match="is being made; wait a moment"):
         panel.to_python()
     assert not [content for content, _ in said if content["kind"] == "copy" or content.get("state") == "failed"]
+    assert panel.run_view.message.startswith("the run is being made; its Python is copied when")
     may_go.set()
     assert panel.wait(60)
     assert [content["text"] for content, _ in said if content["kind"] == "copy"] == [panel.to_python()]

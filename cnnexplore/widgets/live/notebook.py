@@ -112,6 +112,7 @@ def show_with_png(widget: Any, png: bytes) -> Callable[[bytes], None]:
     """
     from IPython.display import Image, display
 
-    display(widget)
+    shown = widget._repr_mimebundle_()  # its text/plain, a list of all widgets, would stand in an exported notebook
+    display({**shown, "text/plain": "A live panel; run the cell to use it."}, raw=True)
     handle = display(Image(png, format="png"), display_id=True)
     return lambda png: handle.update(Image(png, format="png"))

@@ -11,7 +11,7 @@ from ...arguments import checked, flag
 from ...network import Layer, resolve_position, resolve_unit
 from ...preimage import Maximization, Prior, Run, Values, paper_jitter, paper_weight
 from ...preimage.maximization import GAMMA
-from ..live.selection import Selection, SharedSelection
+from ..live.selection import SharedSelection
 from ..views.map_view import MapView, receptive_box
 from ..views.unit_grid import UnitGrid
 from .arguments import PATCHES, PRIORS, read_first
@@ -77,6 +77,7 @@ class MaximizePanel(RunPanel):
     """
 
     looks_at_image = False
+    scales_C = True
     weighed = "unit"
     loading = "computing the responses of the units …"
     metric_unit = " M"
@@ -118,7 +119,6 @@ class MaximizePanel(RunPanel):
             self.selection.set(position=resolve_position(self.layer, position))
         read_first(self.net, self._given_patches[0])
         self.patches = PatchControls(self.settings, *self._given_patches, self.net.size)
-        self._published = self._usual(self.layer, self.net.size)
 
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
         return Values(self.parameters, C=paper_weight(layer, size), jitter=paper_jitter(layer))
@@ -158,21 +158,6 @@ class MaximizePanel(RunPanel):
         self.map = MapView(False, "field only", "show only the receptive field of the unit, at no position")
         self.map.on_choose = lambda position: self.selection.set(position=position)
         return [self.map.widget]
-
-    def _selected(self, old: Selection, new: Selection) -> None:
-        if {"net", "layer"} & new.differences(old):
-            self._keep_published()
-        super()._selected(old, new)
-
-    def _keep_published(self) -> None:
-        """A setting that was the paper's for the layer before is the paper's for this one; C keeps its ratio to it."""
-        before, now = self._published, self._usual(self.layer, self.net.size)
-        values, self._published = self.settings.snapshot(), now
-        changes = {"C": now.C if values.C == before.C else float(f"{values.C * now.C / before.C:.3g}")}
-        if values.jitter == before.jitter:
-            changes["jitter"] = now.jitter
-        self.settings.update(**changes)
-        self.controls.show(self.settings.snapshot())
 
     def _made(self, run: Maximization) -> None:
         super()._made(run)

@@ -57,6 +57,7 @@ class RunPanel(Panel):
     loading = "computing the activation of the image …"
     again = "begin again from noise"
     metric_unit = metric_help = ""  # of the number that the run is judged by
+    scales_C = False  # whether C keeps its ratio to the published one at another layer, whatever the ratio is
     priors: tuple[Prior, ...] = ()  # terms of the energy beside the usual ones
     patches: PatchControls | None = None  # where the patch prior can be switched on
 
@@ -127,7 +128,8 @@ class RunPanel(Panel):
     # what is on the screen
 
     def _prepare(self) -> None:
-        self.settings = Settings(self._usual(self.layer, self.net.size))
+        self._published = self._usual(self.layer, self.net.size)
+        self.settings = Settings(self._published)
         self.settings.update(**{name: value for name, value in self._given.items() if value is not None})
         self.starts = StartControls(*self._given_starts)
 
@@ -148,7 +150,7 @@ class RunPanel(Panel):
         self.controls.set_layer(self.layer, self.net.size)
         self.controls.on_change = self._settings_moved
         self.starts.on_change = self._begin
-        self.starts.on_wrong = lambda sentence: self.run_view.set_status("failed", sentence)
+        self.starts.on_wrong = self.run_view.set_message
         if self.patches is not None:
             self.patches.on_switch, self.patches.on_change = self._begin, self._settings_moved
         runner = self.runner
@@ -218,10 +220,13 @@ class RunPanel(Panel):
         if self.run is None or not self.run_pictures.show_step(step):
             return
         self.runner.pause()
+        self._say_step_shown()
+
+    def _say_step_shown(self) -> None:
         shown = self.run_pictures.shown
         if shown is not None:
             text = f"looking back at step {shown} of {self.run.step}; start goes on"
-            self.run_view.set_status(self.runner.state, text, live=False)
+            self.run_view.set_status(self.runner.state, text, live=False, step=shown)
 
     def to_python(self) -> str:
         """The Python that makes the picture on the screen again.
@@ -240,7 +245,9 @@ class RunPanel(Panel):
     def copy_python(self) -> None:
         """Put the Python of the picture on the clipboard and show it; of a run that is being made, when it ends."""
         self._copies = self._is_made
-        if not self._copies:
+        if self._copies:
+            self.run_view.set_message("the run is being made; its Python is copied when it is paused or has ended.")
+        else:
             super().copy_python()
 
     @property
@@ -269,9 +276,23 @@ class RunPanel(Panel):
         self.original.caption = f"original; the unit at ({position[0]}, {position[1]}) sees {size} px"
 
     def _selected(self, old: Selection, new: Selection) -> None:
+        if {"net", "layer"} & new.differences(old):
+            self._keep_published()
         if self._begun != self._looked_at():
             self.controls.set_layer(self.layer, self.net.size)
             self._begin()
+
+    def _keep_published(self) -> None:
+        """A setting that was the published one, or that of the chosen preset, for another layer is so for this one."""
+        before, now = self._published, self._usual(self.layer, self.net.size)
+        values, self._published = self.settings.snapshot(), now
+        changes, ratio = {}, values.C / before.C
+        if ratio == 1 or self.scales_C or self.controls.of_preset:
+            changes["C"] = now.C if values.C == before.C else float(f"{ratio * now.C:.3g}")
+        if values.jitter == before.jitter:
+            changes["jitter"] = now.jitter
+        self.settings.update(**changes)
+        self.controls.show(self.settings.snapshot())
 
     def _settings_moved(self) -> None:
         if self.runner.state == "finished" or (self.run is not None and self.run.step >= self.run.total):
@@ -311,6 +332,8 @@ class RunPanel(Panel):
             if self._copies:
                 self.copy_python()
         self.run_status.set_state(state, self.run.step if self.run is not None else 0)
+        if state == "paused":  # by a look back, perhaps after one more step
+            self._say_step_shown()
 
     def _error(self, sentence: str, trace: str) -> None:
         self.run_view.set_status("failed", sentence, trace)

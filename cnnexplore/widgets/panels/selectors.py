@@ -39,25 +39,27 @@ class Selectors:
         names = list(dict.fromkeys([net.name, *embedded(), *_NETWORKS]))
         self._nets: dict[str, Network] = {net.name: net}
         self._quiet = False
-        self.network = w.Dropdown(options=names, value=net.name, tooltip="the network", layout=w.Layout(width="150px"))
+        self.network = w.Dropdown(options=names, value=net.name, tooltip="the network")
         self.layer = w.Dropdown(
             options=_layer_options(net, selection.value.layer),
             value=selection.value.layer,
             tooltip=f"{layer_help}: rows x columns x units, and how many pixels of the image one unit sees",
-            layout=w.Layout(width="230px"),
         )
         self.network.observe(self._network_chosen, "value")
         self.layer.observe(self._layer_chosen, "value")
         self.row = [self.network, self.layer]
         if image_choices is not None:
             names, first = image_choices.names, image_choices.first
-            self.image = w.Dropdown(options=names, value=first, layout=w.Layout(width="140px"))
-            self.image.tooltip = "the image"
+            self.image = w.Dropdown(options=names, value=first, tooltip="the image")
             self.upload = w.FileUpload(accept="image/*", multiple=False, description="upload")
             self.upload.layout.width = "96px"
             self.image.observe(self._image_chosen, "value")
             self.upload.observe(self._uploaded, "value")
             self.row += [self.image, self.upload]
+        for chooser in self.row:
+            if isinstance(chooser, w.Dropdown):
+                _fit_names(chooser)
+                chooser.observe(lambda change: _fit_names(change["owner"]), "options")
         selection.observe(self._follow)
 
     def close(self) -> None:
@@ -117,6 +119,14 @@ class Selectors:
             self.layer.value = layer
         finally:
             self._quiet = False
+
+
+def _fit_names(chooser: w.Dropdown) -> None:
+    """Make a dropdown as wide as its longest name, so that none is cut."""
+    names = [option[0] if isinstance(option, tuple) else option for option in chooser.options]
+    longest = max(map(len, names), default=0)
+    chooser.layout.width = f"calc({longest}ch + 32px)"
+    chooser.layout.max_width = "100%"
 
 
 def _layer_options(net: Network, chosen: str) -> list[tuple[str, str]]:

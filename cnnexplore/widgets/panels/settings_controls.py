@@ -56,6 +56,11 @@ class SettingsControls:
         """The layer and the input size that the presets are for."""
         self._layer, self._size = layer, size
 
+    @property
+    def of_preset(self) -> bool:
+        """Whether the settings are those of the preset that was chosen."""
+        return self.preset.value != "as set"
+
     def show(self, values: Values) -> None:
         """Move the sliders to where settings are."""
         self._quiet = True
@@ -108,7 +113,7 @@ class StartControls:
     on_change : callable
         Called when one has changed.
     on_wrong : callable
-        Called with a sentence when a number is outside its range; the value then stays.
+        Called with a sentence when a number is refused, the value then stays; with "" when one is taken.
 
     Raises
     ------
@@ -120,9 +125,9 @@ class StartControls:
         self.seed, self.seeds, self.steps = seed, seeds, steps
         self.on_change: Callable[[], None] = lambda: None
         self.on_wrong: Callable[[str], None] = lambda sentence: None
-        self.seed_box = w.IntText(seed)
+        self.seed_box = w.FloatText(seed)  # an IntText makes 125 of 12.5 and 19 of 1e9
         self.seeds_box = w.Dropdown(options=sorted({1, 2, 4, seeds}), value=seeds)
-        self.steps_box = w.IntText(steps)
+        self.steps_box = w.FloatText(steps)
         for name, width, label in (("seed", 90, 34), ("seeds", 94, 42), ("steps", 107, 38)):
             box = getattr(self, f"{name}_box")
             box.description, box.tooltip = name, HELP[name]
@@ -135,13 +140,17 @@ class StartControls:
         return self.seed if self.seeds == 1 else list(range(self.seed, self.seed + self.seeds))
 
     def _typed(self, name: str, change: dict) -> None:
-        least, most = _BOUNDS[name]
-        if least <= change["new"] <= most:
-            setattr(self, name, change["new"])
+        (least, most), value, now = _BOUNDS[name], change["new"], getattr(self, name)
+        if value == now:
+            return
+        if least <= value <= most and value == int(value):
+            setattr(self, name, int(value))
+            self.on_wrong("")
             self.on_change()
         else:
             wanted = f"expected a whole number from {least} to {most}"
-            self.on_wrong(f"{name} is {change['new']}; {wanted}, so {getattr(self, name)} stays.")
+            self.on_wrong(f"{name} is {value:g}; {wanted}, so {now} stays.")
+            getattr(self, f"{name}_box").value = now
 
 
 def _slider(parameter: Parameter, value: float) -> w.Widget:

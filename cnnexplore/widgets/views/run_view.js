@@ -159,6 +159,34 @@ function download(name, png) {
 }
 
 /**
+ * Keeps the keys that are pressed inside a panel from JupyterLab, where `d d` deletes the cell; Escape leaves the panel.
+ * @param {HTMLElement} el an element of the panel, which may not be part of the page yet
+ * @returns {() => void} ends the waiting for the panel
+ */
+function keepKeys(el) {
+  let request = 0;
+  const guard = () => {
+    const roots = [el.closest(".cx-panel"), el.closest(".cx-explorer")];
+    if (!roots[0]) {
+      request = requestAnimationFrame(guard);
+      return;
+    }
+    for (const root of roots) {
+      if (!(root instanceof HTMLElement) || root.dataset.keepsKeys) continue;
+      root.dataset.keepsKeys = "true";
+      root.addEventListener("focusin", ({ target }) => { // JupyterLab asks the element that has the focus
+        if (target instanceof Element) target.setAttribute("data-lm-suppress-shortcuts", "true");
+      });
+      root.addEventListener("keydown", ({ key }) => {
+        if (key === "Escape") /** @type {HTMLElement | null} */ (root.closest(".jp-Notebook"))?.focus();
+      }, true); // before a text box, which lets no key through
+    }
+  };
+  guard();
+  return () => cancelAnimationFrame(request);
+}
+
+/**
  * @param {{ model: Model, el: HTMLElement }} given
  * @returns {() => void}
  */
@@ -175,6 +203,13 @@ function render({ model, el }) {
   chart.setAttribute("role", "img");
   const status = make("div", "cx-status", root);
   const sentence = make("span", "cx-sentence", status);
+  const message = make("div", "cx-message", root);
+  message.setAttribute("role", "alert");
+  const refused = make("span", "", message);
+  const dismiss = make("button", "cx-dismiss", message);
+  Object.assign(dismiss, { type: "button", textContent: "×", title: "dismiss" });
+  dismiss.setAttribute("aria-label", "dismiss the message");
+  message.hidden = true;
   const details = make("details", "cx-details", status);
   make("summary", "", details).textContent = "traceback";
   const traceback = make("pre", "", details);
@@ -239,6 +274,14 @@ function render({ model, el }) {
       details.hidden = !content.trace;
       traceback.textContent = content.trace ?? "";
       if (content.live) cursor = null;
+      else if (typeof content.step === "number" && !scrubRequest) { // the kept picture that is nearest to the bar
+        cursor = content.step;
+        scrub.value = String(cursor);
+      }
+    } else if (content.kind === "message") {
+      refused.textContent = content.text;
+      message.hidden = !content.text;
+      return;
     } else if (content.kind === "copy") return copyToClipboard(content.text, root);
     else if (content.kind === "download") return download(content.name, buffers[0]);
     updateText();
@@ -257,6 +300,8 @@ function render({ model, el }) {
   };
 
   scrub.addEventListener("input", lookBack);
+  dismiss.addEventListener("click", () => model.send({ kind: "dismiss" }));
+  const stopGuarding = keepKeys(el);
   const sizes = new ResizeObserver(() => repaint(50));
   sizes.observe(chart);
   updateText();
@@ -264,6 +309,7 @@ function render({ model, el }) {
   model.send({ kind: "ready" });
   return () => {
     sizes.disconnect();
+    stopGuarding();
     clearTimeout(paintTimer);
     stopListening();
   };

@@ -1,4 +1,4 @@
-"""RunView: metric, step, scrub bar, energy chart and status line of a run."""
+"""RunView: metric, step, scrub bar, energy chart, status line and message of a run."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ class RunView(View):
     ----------
     status : dict
         The status line, with its "state", "text" and "trace".
+    message : str
+        What was refused; it stays beside the status line, which a run writes, until something else succeeds.
     on_scrub : callable
         Called with the step that the scrub bar is moved to.
     """
@@ -50,7 +52,8 @@ class RunView(View):
         self.on_scrub: Callable[[int], object] = lambda step: None
         self._run: Run | None = None
         self._sent = 0  # steps that the browser has
-        self.status = {"kind": "status", "state": "idle", "text": "", "trace": "", "live": True}
+        self.status: dict[str, Any] = {"kind": "status", "state": "idle", "text": "", "trace": "", "live": True}
+        self.message = ""
 
     def set_run(self, run: Run) -> None:
         """Show another run from its first step.
@@ -80,7 +83,7 @@ class RunView(View):
         content = {"kind": "trace", "total": run.total, "marks": _marks(run), "text": text}
         self.send(content, buffers=[_rows(run, first)])
 
-    def set_status(self, state: str, text: str, trace: str = "", live: bool = True) -> None:
+    def set_status(self, state: str, text: str, trace: str = "", live: bool = True, step: int | None = None) -> None:
         """Show a status line.
 
         Parameters
@@ -93,17 +96,36 @@ class RunView(View):
             A traceback behind it, one click away.
         live : bool
             Whether the picture beside it is the newest; False while the user looks back at an earlier one.
+        step : int, optional
+            The step of the earlier picture; its number and error are shown.
         """
-        self.status = {"kind": "status", "state": state, "text": text, "trace": trace, "live": live}
+        self.status = {"kind": "status", "state": state, "text": text, "trace": trace, "live": live, "step": step}
         self.send(self.status)
+
+    def set_message(self, text: str) -> None:
+        """Show a sentence beside the status line until another one, "", or a click on its cross takes its place.
+
+        Parameters
+        ----------
+        text : str
+            What was refused, and what would help.
+        """
+        if text or self.message:
+            self.message = text
+            self.send({"kind": "message", "text": text})
 
     @contextmanager
     def show_errors(self) -> Iterator[None]:
-        """Show an ExploreError that is raised in this context as the status line, and go on after the context."""
+        """Show an ExploreError that is raised in this context as the message, and go on after the context.
+
+        A context that ends without one takes the former message away.
+        """
         try:
             yield
         except ExploreError as error:
-            self.set_status("failed", str(error))
+            self.set_message(str(error))
+        else:
+            self.set_message("")
 
     def copy(self, text: str) -> None:
         """Put text on the clipboard of the browser.
@@ -129,6 +151,8 @@ class RunView(View):
     def _read(self, message: Message) -> Callable[[], object] | None:
         if message.kind == "scrub" and self._run is not None:
             return partial(self.on_scrub, message.integer("step", 0, self._run.total))
+        if message.kind == "dismiss":
+            return partial(self.set_message, "")
         return self._send_all if message.kind == "ready" else None
 
     def _send_all(self) -> None:
@@ -136,6 +160,7 @@ class RunView(View):
             self.set_run(self._run)
             self.update()
         self.send(self.status)
+        self.send({"kind": "message", "text": self.message})
 
 
 def _rows(run: Run, first: int) -> bytes:
