@@ -29,6 +29,7 @@ _ROOMS = {
     "cnnexplore.data": ("annotated", "photograph", "photographs", "digit", "digits"),
     "cnnexplore.world": ("scene",),
     "cnnexplore.evaluation": ("SanityCheck", "sanity_check", "score"),
+    "cnnexplore.reports": ("UnitReport", "ask"),
     "cnnexplore.figures": ("figure",),
     "cnnexplore.widgets": (
         "InversionPanel", "MaximizePanel", "CaricaturePanel", "DecodingPanel", "AttributionPanel", "StylePanel",

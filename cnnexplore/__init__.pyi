@@ -38,6 +38,8 @@ from .preimage import invert as invert
 from .preimage import masks as masks
 from .preimage import maximize as maximize
 from .preimage import solvers as solvers
+from .reports import UnitReport as UnitReport
+from .reports import ask as ask
 from .representations import Embedding as Embedding
 from .representations import Features as Features
 from .representations import embed as embed

@@ -431,6 +431,11 @@ CALLS: dict[str, Callable[[Things], tuple[Callable[..., Any], dict[str, Any]]]] 
         {"net": t.world, "attributions": {"gradient": lambda *a: np.zeros((96, 96))}, "topics": None,
          "dissections": None, "fields": None, "randomized": None, "truth": None, "n": 2, "seed": 3, "progress": False},
     ),
+    "ask": lambda t: (
+        cx.ask,
+        {"net": t.net, "layer": "conv2", "unit": 1, "images": OTHERS, "parts": ["filter", "maximisation"], "k": 2,
+         "steps": 1, "seed": 0, "progress": False},
+    ),
     "sanity_check": lambda t: (
         cx.sanity_check,
         {"net": t.net, "images": OTHERS[:2], "methods": ["gradient"], "seed": 1, "progress": False},

@@ -59,6 +59,7 @@ CALLS = {
     "Maximization.about": lambda net, folder: wish(net).about(),
     "Maximization.to_python": lambda net, folder: wish(net).to_python(),
     "Maximization.responses": lambda net, folder: wish(net).responses,
+    "ask": lambda net, folder: cx.ask(net, "conv2", 1, OTHERS, k=2, steps=1, progress=False),
     "sanity_check": lambda net, folder: cx.sanity_check(net, OTHERS[:2], ["gradient"], progress=False),
     "maximize": lambda net, folder: cx.maximize(net, "conv2", [0, 1], steps=2, images=[IMAGE], progress=False),
     "Caricature": lambda net, folder: cx.Caricature(net, IMAGE, "conv2", steps=2),

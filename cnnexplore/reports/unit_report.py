@@ -1,0 +1,210 @@
+"""ask: all that is known of a unit, on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tqdm.auto import tqdm
+
+from ..arguments import checked, choice, flag, optional, several, whole
+from ..arguments import seed as any_seed
+from ..data import Images
+from ..network import Layer, Network, resolve_unit, unit_name
+from ..network.arguments import layer_name, network
+from ..preimage.arguments import steps as run_steps
+from ..results import Result, images_to_python, unit_to_python
+from .page import draw_page
+from .parts import PARTS, Part, Question, part_stream
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, eq=False)
+class UnitReport(Result):
+    """All that is known of a unit: its parts by name, and a page that shows them.
+
+    Attributes
+    ----------
+    net : Network
+        The network.
+    layer : Layer
+        The unit's layer.
+    unit : int
+        The unit.
+    images : Images
+        The data set.
+    parts : dict
+        By name, the parts that were made so far; each has its pictures and numbers, and the result that it is made of.
+    python : str
+        The Python that makes it again.
+
+    Examples
+    --------
+    >>> report = cx.ask(cx.load("lenet"), "conv2", 7, parts=["top patches", "projections"], progress=False)
+    >>> sorted(report.parts), report["top patches"].value.indices.shape
+    (['projections', 'top patches'], (1, 9))
+    """
+
+    net: Network = field(repr=False)
+    layer: Layer
+    unit: int
+    images: Images = field(repr=False)
+    parts: dict[str, Part] = field(repr=False)
+    python: str = field(default="", repr=False)
+
+    def __getitem__(self, name: str) -> Part:
+        """A part by its name. Raises SettingError if there is none."""
+        return self.parts[choice(self.parts)("the name of a part", name)]
+
+    @property
+    def title(self) -> str:
+        """The unit in words."""
+        name = unit_name(self.net, self.layer, self.unit)
+        return f"{name} of {self.layer.name}, {self.net.name}: {self.layer.describe()}"
+
+    def plot(self) -> Figure:
+        """A matplotlib figure: the page, with a sentence in place of each part that cannot be made."""
+        return draw_page(self.title, [self.parts.get(name) for name in PARTS])
+
+    def _repr_png_(self) -> bytes:
+        from .. import drawing
+
+        return drawing.shown(self.plot())
+
+
+_CHECKS: dict[str, Any] = {
+    "net": network,
+    "layer": layer_name,
+    "parts": optional(several(choice(PARTS), f"a list of parts among {', '.join(PARTS)}", 100)),
+    "k": whole(1, 25, "how many patches"),
+    "steps": optional(run_steps),
+    "seed": any_seed,
+}
+
+
+@checked(**_CHECKS, progress=flag)
+def ask(
+    net: Network,
+    layer: str,
+    unit: int | str,
+    images: object = None,
+    *,
+    parts: Sequence[str] | None = None,
+    k: int = 9,
+    steps: int | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> UnitReport:
+    """Ask a unit everything: its filter, what excites it, what it wants, on one page.
+
+    A part that cannot be made for this unit says why, in its place on the page.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    layer : str
+        The unit's layer.
+    unit : int or str
+        The unit: a number, or a class's label where the layer is the class scores.
+    images : list, str, os.PathLike, torch data set or Images, optional
+        The images among which those that excite it are looked for: a list, a folder or a data set. Default: the
+        bundled images.
+    parts : sequence of str, optional
+        Some of "filter", "decoded filter", "top patches", "projections", "receptive field", "effect" (of silencing it
+        on the class scores) and "maximisation". Default: all.
+    k : int
+        How many patches, 1 to 25.
+    steps : int, optional
+        Of a maximisation; None: the usual number.
+    seed : int
+        Of what is left to chance.
+    progress : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    UnitReport
+        The parts, with their page as picture.
+
+    Raises
+    ------
+    LayerNotFound
+        If the network has no such layer.
+    SettingError
+        If the layer has no such unit, or a setting is out of its range.
+    ImageError
+        If an image cannot be read.
+
+    Examples
+    --------
+    >>> report = cx.ask(cx.load("lenet"), "conv1", 3, parts=["filter", "decoded filter"], progress=False)
+    >>> report["decoded filter"].note
+    '5 x 5 pixels, from the weights alone'
+    """
+    report: Any = None
+    names = list(PARTS) if parts is None else list(parts)
+    with tqdm(total=len(names), desc=f"{layer}, {unit}", unit="part", disable=not progress) as bar:
+        for report in ask_stream(net, layer, unit, images, parts=parts, k=k, steps=steps, seed=seed):
+            bar.update(sum(part.done for part in report.parts.values()) - bar.n)
+    return report
+
+
+@checked(**_CHECKS)
+def ask_stream(
+    net: Network,
+    layer: str,
+    unit: int | str,
+    images: object = None,
+    *,
+    parts: Sequence[str] | None = None,
+    k: int = 9,
+    steps: int | None = None,
+    seed: int = 0,
+) -> Iterator[UnitReport]:
+    """`ask` as a stream: the report so far, each time a part is made or has grown.
+
+    Parameters
+    ----------
+    net : Network
+        The network.
+    layer : str
+        The unit's layer.
+    unit : int or str
+        The unit.
+    images : list, str, os.PathLike, torch data set or Images, optional
+        The images. Default: the bundled images.
+    parts : sequence of str, optional
+        Some of the parts. Default: all.
+    k : int
+        How many patches.
+    steps : int, optional
+        Of a maximisation.
+    seed : int
+        Of what is left to chance.
+
+    Yields
+    ------
+    UnitReport
+        What is known so far.
+
+    Raises
+    ------
+    SettingError
+        For arguments that `ask` refuses.
+    """
+    where = net.layers[layer]
+    number = resolve_unit(net, where, unit)
+    source = Images.of(net, images)
+    names = list(PARTS) if parts is None else [name for name in PARTS if name in parts]
+    options = [f"parts={names}"] * (parts is not None) + [f"k={k}"] * (k != 9)
+    options += [f"steps={steps}"] * (steps is not None) + [f"seed={seed}"] * (seed != 0)
+    shown = unit_to_python(unit if isinstance(unit, str) else number, [number])
+    python = ", ".join([net.to_python(), repr(where.name), shown + images_to_python(images), *options])
+    made: dict[str, Part] = {}
+    for part in part_stream(Question(net, where, number, source, k, steps, seed), names):
+        made = {**made, part.name: part}
+        yield UnitReport(net, where, number, source, made, f"cx.ask({python})")
