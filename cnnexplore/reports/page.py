@@ -55,7 +55,7 @@ def draw_page(title: str, parts: Sequence[Part | None]) -> Figure:
     figure = Figure(figsize=(_WIDE / _DPI, total / _DPI), dpi=_DPI)
     page = _Page(figure, total)
     page.text(_MARGIN, 30, title, size=11, weight="bold")
-    top = _TOP
+    top = float(_TOP)
     for (row, widths), height in zip(placed, heights, strict=True):
         left = float(_MARGIN)
         for part, wide in zip(row, widths, strict=True):
