@@ -62,10 +62,12 @@ from .styles import salient_part as salient_part
 from .styles import topic_curve as topic_curve
 from .styles import topics as topics
 from .styles import visualize_topic as visualize_topic
+from .units import Dissection as Dissection
 from .units import FacetCurve as FacetCurve
 from .units import Facets as Facets
 from .units import activation_maps as activation_maps
 from .units import discrepancy_maps as discrepancy_maps
+from .units import dissect as dissect
 from .units import facets as facets
 from .units import filters as filters
 from .units import minimal_image as minimal_image

@@ -21,6 +21,8 @@ SIDE = 16
 IMAGE = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
 OTHERS = list(np.random.default_rng(1).integers(0, 256, (6, SIDE, SIDE, 3), dtype=np.uint8))
 
+CONCEPTS = cx.world.dataset(5, 1, SIDE)
+
 
 class Things:
     """What the calls are about, each made once."""
@@ -66,6 +68,10 @@ class Things:
     @functools.cached_property
     def facets(self) -> cx.Facets:
         return cx.facets(self.net, "conv2", 1, OTHERS, k=2, method="none", progress=False)
+
+    @functools.cached_property
+    def dissection(self) -> cx.Dissection:
+        return cx.dissect(self.net, "conv2", CONCEPTS, k=2, cache=False, progress=False)
 
     @functools.cached_property
     def filters(self) -> units.Filters:
@@ -265,6 +271,31 @@ CALLS: dict[str, Callable[[Things], tuple[Callable[..., Any], dict[str, Any]]]] 
         cx.top_patches,
         {"net": t.net, "layer": "conv2", "unit": [0, 1], "images": OTHERS, "k": 2, "batch": 3, "progress": False},
     ),
+    "dissect": lambda t: (
+        cx.dissect,
+        {"net": t.net, "layer": "conv2", "dataset": CONCEPTS, "quantile": 0.01, "threshold": 0.04, "null": "rotation",
+         "power": 0.5, "reduce": 1, "k": 2, "seed": 0, "name": "scenes", "cache": False, "batch": 3,
+         "progress": False},
+    ),
+    "dissect_stream": lambda t: (
+        units.dissect_stream,
+        {"net": t.net, "layer": ["conv2", "relu2"], "dataset": CONCEPTS, "quantile": 0.01, "null": "masks", "k": 2,
+         "cache": False, "batch": 3},
+    ),
+    "count_detectors": lambda t: (
+        units.count_detectors, {"rows": t.dissection.table, "threshold": 0.04, "by": "word"},
+    ),
+    "random_rotation": lambda t: (units.random_rotation, {"units": 4, "power": 0.5, "seed": 0}),
+    "Dissection.word": lambda t: (t.dissection.word, {"unit": 1}),
+    "Dissection.best": lambda t: (t.dissection.best, {"category": "object"}),
+    "Dissection.units_of": lambda t: (t.dissection.units_of, {"concept": t.dissection.concepts[0]}),
+    "Dissection.counts": lambda t: (t.dissection.counts, {"by": "word"}),
+    "Dissection.images": lambda t: (
+        t.dissection.images, {"unit": 1, "k": 1, "concept": t.dissection.concepts[0]},
+    ),
+    "Dissection.plot": lambda t: (t.dissection.plot, {"unit": [0], "most": 2}),
+    "Dissection.with_threshold": lambda t: (t.dissection.with_threshold, {"threshold": 0.1}),
+    "Dissection.to_csv": lambda t: (t.dissection.to_csv, {"path": "a.csv"}),
     "top_stream": lambda t: (
         units.top_stream, {"net": t.net, "layer": "conv2", "unit": 1, "images": OTHERS, "k": 2, "batch": 3},
     ),

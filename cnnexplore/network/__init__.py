@@ -24,7 +24,7 @@ from .units import (
     scores_if_any,
     unit_name,
 )
-from .upsample import as_maps, from_maps, upsample
+from .upsample import as_maps, from_maps, places_between_centres, upsample
 
 __all__ = [
     "RULES",
@@ -50,6 +50,7 @@ __all__ = [
     "layer_with_map",
     "layers_behind",
     "pass_with_gradient",
+    "places_between_centres",
     "read_image",
     "resolve_position",
     "resolve_unit",

@@ -34,15 +34,40 @@ def upsample(maps: torch.Tensor, layer: Layer, size: tuple[int, int]) -> torch.T
     axes = []
     for a in (0, 1):
         count = maps.shape[a + 2]
-        centres = layer.centres(a, count)
-        order = np.argsort(centres, kind="stable")
+        order, place = places_between_centres(layer, a, count, np.arange(size[a]))
         if (np.diff(order) != 1).any():
             maps = maps.index_select(a + 2, torch.as_tensor(order, device=maps.device))
-        place = np.interp(np.arange(size[a]), centres[order], np.arange(count))
         axes.append(torch.as_tensor(2 * place / max(count - 1, 1) - (count > 1)).to(maps))
     grid = torch.stack(torch.meshgrid(axes[1], axes[0], indexing="xy"), -1)
     grid = grid.expand(len(maps), *grid.shape)
     return F.grid_sample(maps, grid, "bilinear", "border", align_corners=True)
+
+
+def places_between_centres(layer: Layer, axis: int, count: int, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where pixels lie between the centres of a layer's receptive fields, along one axis.
+
+    Parameters
+    ----------
+    layer : Layer
+        The layer.
+    axis : int
+        0 for rows, 1 for columns.
+    count : int
+        How many rows or columns the map has.
+    pixels : np.ndarray
+        (P,) rows or columns of the image; 0 is the centre of the first pixel.
+
+    Returns
+    -------
+    order : np.ndarray
+        (count,) int, the rows or columns of the map in the order of their centres.
+    places : np.ndarray
+        (P,) float64, 0 to count - 1: 2.25 is a quarter of the way from the third to the fourth centre in that order.
+        Pixels outside the outermost centres are at these.
+    """
+    centres = layer.centres(axis, count)
+    order = np.argsort(centres, kind="stable")
+    return order, np.interp(pixels, centres[order], np.arange(count))
 
 
 def as_maps(activations: torch.Tensor, layer: Layer) -> torch.Tensor:

@@ -47,6 +47,17 @@ def images_digest(images: Images, name: str | None = None, progress: bool = True
     return digest.hexdigest()
 
 
+def concepts_digest(dataset: Any, name: str | None = None) -> str | None:
+    """A digest of images with masks of concepts; None for a data set that cannot be recognised without being read.
+
+    Those of the world count by their settings, others by their own `digest()`, or by a name.
+    """
+    if name is not None or isinstance(dataset, World):
+        return images_digest(Images(dataset), name) if isinstance(dataset, World) else f"named {name} {len(dataset)}"
+    own = getattr(dataset, "digest", None)
+    return str(own()) if callable(own) else None
+
+
 def _is_file(item: object) -> bool:
     return isinstance(item[0] if isinstance(item, tuple) and item else item, (str, os.PathLike))
 

@@ -416,7 +416,7 @@ def _stored(
     probe = net.probe(*dict.fromkeys(layer.name for layer in (where, scores) if layer is not None))
     shape = len(source), where.numbers
     run = {**run, "dtype": dtype, "width": shape[1]}
-    folder = None if cache is False else _cache_folder(cache) / _key(run)
+    folder = None if cache is False else cache_folder(cache, "features") / _key(run)
     temporary, publishes = None, False
     try:
         store = None if folder is None else Store(folder, run, shape, dtype, batch)
@@ -481,11 +481,20 @@ def _as_numbers(activations: torch.Tensor, dtype: str, layer: Layer, width: int)
     return None if dtype == "float16" and (lost > _LOSS * length).any() else rounded
 
 
-def _cache_folder(cache: str | os.PathLike[str] | bool | None) -> Path:
+def cache_folder(cache: str | os.PathLike[str] | bool | None, kind: str) -> Path:
+    """The folder in which results of a kind are kept: the one that was given, or one of the user's.
+
+    Parameters
+    ----------
+    cache : str, os.PathLike, bool or None
+        A folder; anything else stands for the environment's CNNEXPLORE_CACHE, or the user's cache folder.
+    kind : str
+        The name of the folder in these.
+    """
     if cache is None or isinstance(cache, bool):
         import platformdirs
 
-        return Path(os.environ.get("CNNEXPLORE_CACHE") or platformdirs.user_cache_dir("cnnexplore", False)) / "features"
+        return Path(os.environ.get("CNNEXPLORE_CACHE") or platformdirs.user_cache_dir("cnnexplore", False)) / kind
     return Path(cache)
 
 

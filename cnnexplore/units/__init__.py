@@ -1,18 +1,24 @@
 """Units: their filters, activation maps, top patches, receptive fields and segments."""
 
+from .detectors import Count, Word, count_detectors, intersection_over_union
 from .discrepancy import DiscrepancyMaps, discrepancy_maps
+from .dissect import dissect, dissect_stream
+from .dissection import Dissection
 from .facets import Facets, facet_stream, facets
 from .filters import Filters, filters
 from .maps import ActivationMaps, activation_maps
 from .minimal import MinimalImage, minimal_image
 from .number_of_facets import FacetCurve
 from .receptive_field import ReceptiveField, receptive_field
+from .rotation import random_rotation
 from .segments import UnitSegments, unit_segments
 from .top import TopPatches, top_patches, top_stream
 
 __all__ = [
     "ActivationMaps",
+    "Count",
     "DiscrepancyMaps",
+    "Dissection",
     "FacetCurve",
     "Facets",
     "Filters",
@@ -20,12 +26,18 @@ __all__ = [
     "ReceptiveField",
     "TopPatches",
     "UnitSegments",
+    "Word",
     "activation_maps",
+    "count_detectors",
     "discrepancy_maps",
+    "dissect",
+    "dissect_stream",
     "facet_stream",
     "facets",
     "filters",
+    "intersection_over_union",
     "minimal_image",
+    "random_rotation",
     "receptive_field",
     "top_patches",
     "top_stream",

@@ -121,6 +121,12 @@ class World(torch.utils.data.Dataset):
         scene = self.scene(index)
         return scene.image, scene.concepts()
 
+    def to_python(self) -> str:
+        """The Python that makes this data set again."""
+        size = "" if self.size == 96 else f", size={self.size}"
+        names = "" if self.names == CLASSES else f", names={list(self.names)}"
+        return f"cx.world.dataset({self.n}, seed={self.seed}{size}{names})"
+
 
 def dataset(n: int, seed: int = 0, size: int = 96, names: Sequence[str] | None = None) -> World:
     """Make a data set of scenes.

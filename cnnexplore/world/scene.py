@@ -64,18 +64,25 @@ class Scene:
         size, step = self._plan.size, samples_per_side(self._plan.size)
         canvas = self._rendering.canvas
         middle = canvas[step // 2 :: step, step // 2 :: step]
-        highest = canvas.reshape(size, step, size, step).max((1, 3))
+        rows = canvas.reshape(size, step, -1).max(1)
+        highest = functools.reduce(np.maximum, [rows[:, k::step] for k in range(step)])
         return np.where((highest >= OBJECT) & (middle < OBJECT), highest, middle)
+
+    @functools.cached_property
+    def _numbers(self) -> list[int]:
+        """The inks that are seen."""
+        return np.flatnonzero(np.bincount(self._inks.ravel(), minlength=256)).tolist()
 
     def _masks_by(self, field: str, object_only: bool = False) -> dict[str, np.ndarray]:
         """name -> mask, by a field of the inks."""
-        by_name: dict[str, np.ndarray] = {}
         table = self._rendering.inks.table
-        for number in np.unique(self._inks).tolist():
-            if number >= OBJECT or not object_only:
-                name, here = getattr(table[number], field), self._inks == number
-                by_name[name] = by_name[name] | here if name in by_name else here
-        return dict(sorted(by_name.items()))
+        seen = {n: getattr(table[n], field) for n in self._numbers if n >= OBJECT or not object_only}
+        names = sorted(set(seen.values()))
+        which = np.full(256, 255, np.uint8)  # ink -> number of its name
+        for number, name in seen.items():
+            which[number] = names.index(name)
+        at = which[self._inks]
+        return {name: at == k for k, name in enumerate(names)}
 
     @functools.cached_property
     def mask(self) -> np.ndarray:

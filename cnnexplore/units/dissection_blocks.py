@@ -1,0 +1,123 @@
+"""Blocks of a pass of network dissection on disk: the activations near the threshold, and the concepts' maps.
+
+A block is a file that is renamed to its name when it is whole, and that holds checksums: a process that is killed loses
+the block that it was computing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..data.concepts import LabelMaps
+from ..errors import SettingError, brief
+
+_RESULT = "result.npz"
+
+
+class Blocks:
+    """The blocks of a pass in a folder, by the number of their first image."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._make()
+
+    def _make(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> SettingError:
+        return SettingError(
+            f"{str(self.folder)!r} cannot be written ({brief(error)}); give another folder as cache=, or free some of "
+            "the disk."
+        )
+
+    def _path(self, first: int) -> Path:
+        return self.folder / f"{first:09d}.npz"
+
+    def has(self, first: int) -> bool:
+        """Whether a block is there and intact."""
+        return _intact(self._path(first))
+
+    def write(self, first: int, arrays: Mapping[str, np.ndarray], labels: LabelMaps) -> None:
+        """Write a block. Raises SettingError, such as on a full disk."""
+        packed = zlib.compress(labels.maps.tobytes(), 1)
+        more = {
+            "names": _text(labels.names),
+            "maps": np.frombuffer(packed, np.uint8),
+            "shape": np.array([*labels.maps.shape, labels.maps.itemsize]),
+            "first": labels.first,
+            "whole": labels.whole,
+        }
+        self._save(self._path(first), {**arrays, **more})
+
+    def read(self, first: int, *names: str) -> dict[str, np.ndarray]:
+        """Some of the arrays of a block."""
+        with np.load(self._path(first), allow_pickle=False) as file:
+            return {name: file[name] for name in names}
+
+    def labels(self, first: int) -> LabelMaps:
+        """The concepts' maps of a block."""
+        found = self.read(first, "names", "maps", "shape", "first", "whole")
+        rows, columns, size = found["shape"].tolist()
+        maps = np.frombuffer(zlib.decompress(found["maps"].tobytes()), np.uint8 if size == 1 else np.uint16)
+        return LabelMaps(_names(found["names"]), maps.reshape(rows, columns), found["first"], found["whole"])
+
+    def write_result(self, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> None:
+        """Write what the pass came to, and delete the blocks."""
+        self._save(self.folder / _RESULT, {**arrays, "settings": _text(dict(settings))})
+        for path in self.folder.glob("[0-9]*.npz"):
+            path.unlink(missing_ok=True)
+
+    def result(self) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+        """What the pass came to, if it is whole."""
+        path = self.folder / _RESULT
+        if not _intact(path):
+            return None
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files if name != "settings"}
+            return arrays, _names(file["settings"])
+
+    def _save(self, path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+        hidden = path.with_suffix(f".{os.getpid()}.part")
+        try:
+            with open(hidden, "wb") as file:
+                np.savez(file, **dict(arrays))  # type: ignore[arg-type]  # no name is allow_pickle
+            os.replace(hidden, path)
+        except OSError as error:
+            hidden.unlink(missing_ok=True)
+            raise self._unwritable(error) from error
+
+    def clean(self) -> None:
+        """Delete what killed processes left half written."""
+        for path in self.folder.glob("*.part"):
+            path.unlink(missing_ok=True)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(sorted(int(path.stem) for path in self.folder.glob("[0-9]*.npz")))
+
+
+def _intact(path: Path) -> bool:
+    """Whether a file is there whose parts have their checksums."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            return file.testzip() is None
+    except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error):
+        return False
+
+
+def _text(value: Any) -> np.ndarray:
+    return np.frombuffer(json.dumps(value).encode(), np.uint8)
+
+
+def _names(text: np.ndarray) -> Any:
+    return json.loads(text.tobytes().decode())
