@@ -18,8 +18,8 @@ _ROOMS = {
     "cnnexplore.decoding": ("Decoding", "decode", "decode_activation"),
     "cnnexplore.attribution": ("Attribution", "attribute", "attribution_methods", "register_attribution"),
     "cnnexplore.units": (
-        "Dissection", "FacetCurve", "Facets", "activation_maps", "discrepancy_maps", "dissect", "facets", "filters",
-        "minimal_image", "receptive_field", "top_patches", "unit_segments",
+        "Dissection", "FacetCurve", "Facets", "Intervention", "activation_maps", "discrepancy_maps", "dissect",
+        "facets", "filters", "intervene", "minimal_image", "receptive_field", "top_patches", "unit_segments",
     ),
     "cnnexplore.styles": (
         "Completed", "Completion", "Cone", "PatchDatabase", "PatchIndex", "Pathway", "Retrieved", "Topic", "TopicCurve",

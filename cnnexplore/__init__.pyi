@@ -65,11 +65,13 @@ from .styles import visualize_topic as visualize_topic
 from .units import Dissection as Dissection
 from .units import FacetCurve as FacetCurve
 from .units import Facets as Facets
+from .units import Intervention as Intervention
 from .units import activation_maps as activation_maps
 from .units import discrepancy_maps as discrepancy_maps
 from .units import dissect as dissect
 from .units import facets as facets
 from .units import filters as filters
+from .units import intervene as intervene
 from .units import minimal_image as minimal_image
 from .units import receptive_field as receptive_field
 from .units import top_patches as top_patches

@@ -282,6 +282,18 @@ CALLS: dict[str, Callable[[Things], tuple[Callable[..., Any], dict[str, Any]]]] 
         {"net": t.net, "layer": ["conv2", "relu2"], "dataset": CONCEPTS, "quantile": 0.01, "null": "masks", "k": 2,
          "cache": False, "batch": 3},
     ),
+    "intervene": lambda t: (
+        cx.intervene,
+        {"net": t.net, "image": OTHERS, "layer": "conv2", "unit": [0, 1], "value": 0.5, "how": "add", "batch": 3,
+         "progress": False},
+    ),
+    "Interventions": lambda t: (units.Interventions, {"net": t.net, "layer": "conv2"}),
+    "Intervention.effect": lambda t: (
+        cx.intervene(t.net, IMAGE, "conv2", unit=1, progress=False).effect, {"target": "bee"},
+    ),
+    "Intervention.plot": lambda t: (
+        cx.intervene(t.net, IMAGE, "conv2", unit=1, progress=False).plot, {"most": 3},
+    ),
     "count_detectors": lambda t: (
         units.count_detectors, {"rows": t.dissection.table, "threshold": 0.04, "by": "word"},
     ),

@@ -6,6 +6,7 @@ from .dissect import dissect, dissect_stream
 from .dissection import Dissection
 from .facets import Facets, facet_stream, facets
 from .filters import Filters, filters
+from .intervention import Intervention, Interventions, intervene
 from .maps import ActivationMaps, activation_maps
 from .minimal import MinimalImage, minimal_image
 from .number_of_facets import FacetCurve
@@ -22,6 +23,8 @@ __all__ = [
     "FacetCurve",
     "Facets",
     "Filters",
+    "Intervention",
+    "Interventions",
     "MinimalImage",
     "ReceptiveField",
     "TopPatches",
@@ -36,6 +39,7 @@ __all__ = [
     "facets",
     "filters",
     "intersection_over_union",
+    "intervene",
     "minimal_image",
     "random_rotation",
     "receptive_field",
