@@ -18,8 +18,9 @@ _ROOMS = {
     "cnnexplore.decoding": ("Decoding", "decode", "decode_activation"),
     "cnnexplore.attribution": ("Attribution", "attribute", "attribution_methods", "register_attribution"),
     "cnnexplore.units": (
-        "Dissection", "FacetCurve", "Facets", "Intervention", "activation_maps", "discrepancy_maps", "dissect",
-        "facets", "filters", "intervene", "minimal_image", "receptive_field", "top_patches", "unit_segments",
+        "Dissection", "Evolution", "FacetCurve", "Facets", "Intervention", "activation_maps", "discrepancy_maps",
+        "dissect", "evolution", "facets", "filters", "intervene", "minimal_image", "receptive_field", "top_patches",
+        "unit_segments",
     ),
     "cnnexplore.styles": (
         "Completed", "Completion", "Cone", "PatchDatabase", "PatchIndex", "Pathway", "Retrieved", "Topic", "TopicCurve",

@@ -66,6 +66,10 @@ class Things:
         return cx.top_patches(self.net, "conv2", None, OTHERS, k=2, progress=False)
 
     @functools.cached_property
+    def evolution(self) -> cx.Evolution:
+        return cx.evolution([self.net], "conv2", 1, OTHERS, progress=False)
+
+    @functools.cached_property
     def facets(self) -> cx.Facets:
         return cx.facets(self.net, "conv2", 1, OTHERS, k=2, method="none", progress=False)
 
@@ -315,6 +319,20 @@ CALLS: dict[str, Callable[[Things], tuple[Callable[..., Any], dict[str, Any]]]] 
     "TopPatches.patches": lambda t: (t.top.patches, {"unit": 1}),
     "TopPatches.projections": lambda t: (t.top.projections, {"unit": 1, "rule": "deconvnet"}),
     "TopPatches.plot": lambda t: (t.top.plot, {"rule": "deconvnet", "most": 1}),
+    "evolution": lambda t: (
+        cx.evolution,
+        {"net": [t.net, t.net], "layer": "conv2", "unit": [1], "images": OTHERS, "same_image": True,
+         "rule": "deconvnet", "filters": True, "concepts": None, "batch": 3, "progress": False},
+    ),
+    "evolution_stream": lambda t: (
+        units.evolution_stream,
+        {"net": {"a": t.net}, "layer": "conv2", "unit": 1, "images": OTHERS, "same_image": False, "rule": "gradient",
+         "filters": False, "concepts": None, "batch": 3},
+    ),
+    "Evolution.plot": lambda t: (t.evolution.plot, {"most": 1}),
+    "Evolution.describe": lambda t: (t.evolution.describe, {"checkpoint": 0, "unit": 0}),
+    "Evolution.class_of": lambda t: (t.evolution.class_of, {"checkpoint": 0, "unit": 0}),
+    "Evolution.save": lambda t: (t.evolution.save, {"path": "a.csv"}),
     "facets": lambda t: (
         cx.facets,
         {"net": t.net, "layer": "conv2", "unit": 1, "images": OTHERS, "k": 2, "count": 6, "nearest": 2, "by": "relu1",

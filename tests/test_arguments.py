@@ -87,7 +87,7 @@ def finite(value, depth=0):
     if isinstance(value, (list, tuple)) and depth < 4:
         return all(finite(one, depth + 1) for one in value[:20])
     if dataclasses.is_dataclass(value) and not isinstance(value, type) and depth < 4:
-        absent = ("error", "response", "before", "after", "net", "topics", "features", "most")
+        absent = ("error", "response", "before", "after", "net", "topics", "features", "most", "selectivity", "scores")
         return all(
             finite(getattr(value, f.name, None), depth + 1) for f in dataclasses.fields(value) if f.name not in absent
         )
@@ -141,9 +141,9 @@ def test_all_wrong_values(name, things):
 
 
 ELSEWHERE = {  # results, which the package makes; lists without arguments
-    "Attribution", "Completed", "Cone", "Decoding", "Embedding", "FacetCurve", "Facets", "Features", "Layer",
-    "PreImage", "Retrieved", "Topic", "TopicCurve", "Topics", "attribution_methods", "masks", "networks",
-    "photographs", "solvers", "world",
+    "Attribution", "Completed", "Cone", "Decoding", "Embedding", "Evolution", "FacetCurve", "Facets", "Features",
+    "Layer", "PreImage", "Retrieved", "SanityCheck", "Topic", "TopicCurve", "Topics", "attribution_methods", "masks",
+    "networks", "photographs", "solvers", "world",
 }  # fmt: skip
 
 

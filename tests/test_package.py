@@ -24,7 +24,7 @@ ALLOWED = {
     "errors": set(), "drawing": set(), "results": set(), "network": set(), "world": set(),
     "data": {"network", "world"}, "zoo": BASE | {"generators"}, "generators": BASE,
     "preimage": BASE | {"generators"}, "attribution": BASE, "decoding": BASE, "representations": BASE,
-    "units": BASE | {"preimage", "representations"},
+    "units": BASE | {"preimage", "representations", "decoding", "zoo"},
     "styles": BASE | {"preimage", "representations"}, "evaluation": BASE | METHODS | {"generators"},
 }  # fmt: skip
 

@@ -4,6 +4,7 @@ from .detectors import Count, Word, count_detectors, intersection_over_union
 from .discrepancy import DiscrepancyMaps, discrepancy_maps
 from .dissect import dissect, dissect_stream
 from .dissection import Dissection
+from .evolution import Evolution, evolution, evolution_stream
 from .facets import Facets, facet_stream, facets
 from .filters import Filters, filters
 from .intervention import Intervention, Interventions, intervene
@@ -20,6 +21,7 @@ __all__ = [
     "Count",
     "DiscrepancyMaps",
     "Dissection",
+    "Evolution",
     "FacetCurve",
     "Facets",
     "Filters",
@@ -35,6 +37,8 @@ __all__ = [
     "discrepancy_maps",
     "dissect",
     "dissect_stream",
+    "evolution",
+    "evolution_stream",
     "facet_stream",
     "facets",
     "filters",

@@ -170,8 +170,8 @@ def load(
     place = _device(device)
     base, _, step = name.partition("@")
     python = f"cx.load({name!r})"
-    if step and _history_file(base).is_file() and weights is None:
-        net = checkpoints.read_step(_history_file(base), base, step)
+    if step and history_file(base).is_file() and weights is None:
+        net = checkpoints.read_step(history_file(base), base, step)
         net.source = python
     elif name in _EMBEDDED:
         net = read_network(_embedded_file(name), name)
@@ -216,7 +216,7 @@ def _embedded_file(name: str) -> Path:
     return Path(str(resources.files(__package__) / "weights" / f"{name}.safetensors"))
 
 
-def _history_file(name: str) -> Path:
+def history_file(name: str) -> Path:
     """The checkpoints of a network's training."""
     return _embedded_file(f"{name}-history")
 
