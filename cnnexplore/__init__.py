@@ -27,7 +27,7 @@ _ROOMS = {
         "Topics", "complete", "cone", "retrieve", "salient_part", "topic_curve", "topics", "visualize_topic",
     ),
     "cnnexplore.representations": ("Embedding", "Features", "embed", "features", "neighbours"),
-    "cnnexplore.data": ("annotated", "photograph", "photographs", "digit", "digits"),
+    "cnnexplore.data": ("ConceptImages", "annotated", "concept_images", "photograph", "photographs", "digit", "digits"),
     "cnnexplore.world": ("scene",),
     "cnnexplore.evaluation": ("SanityCheck", "sanity_check", "score"),
     "cnnexplore.reports": ("UnitReport", "ask"),

@@ -5,7 +5,9 @@ from .attribution import Attribution as Attribution
 from .attribution import attribute as attribute
 from .attribution import attribution_methods as attribution_methods
 from .attribution import register_attribution as register_attribution
+from .data import ConceptImages as ConceptImages
 from .data import annotated as annotated
+from .data import concept_images as concept_images
 from .data import digit as digit
 from .data import digits as digits
 from .data import photograph as photograph

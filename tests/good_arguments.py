@@ -298,6 +298,9 @@ CALLS: dict[str, Callable[[Things], tuple[Callable[..., Any], dict[str, Any]]]] 
     "Intervention.plot": lambda t: (
         cx.intervene(t.net, IMAGE, "conv2", unit=1, progress=False).plot, {"most": 3},
     ),
+    "concept_images": lambda t: (
+        cx.concept_images, {"folder": "annotated", "category": "object", "categories": None},
+    ),
     "count_detectors": lambda t: (
         units.count_detectors, {"rows": t.dissection.table, "threshold": 0.04, "by": "word"},
     ),

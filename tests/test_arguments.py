@@ -21,6 +21,7 @@ import pytest
 import torch
 from bad_arguments import BAD, write_files
 from good_arguments import CALLS, Things
+from PIL import Image
 
 import cnnexplore as cx
 from cnnexplore.arguments import place, plain_number, seeds, whole
@@ -70,6 +71,8 @@ def files(tmp_path, monkeypatch):
     for folder in ("images", "labels"):
         (tmp_path / "annotated" / folder).mkdir(parents=True)
     (tmp_path / "annotated" / "classes.txt").write_text("cat\n")
+    Image.new("RGB", (16, 16)).save(tmp_path / "annotated" / "images" / "a.png")
+    (tmp_path / "annotated" / "labels" / "a.txt").write_text("0 0 0 1 0 1 1\n")
     before = signal.signal(signal.SIGALRM, ring)
     yield
     signal.setitimer(signal.ITIMER_REAL, 0)

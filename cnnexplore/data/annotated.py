@@ -49,34 +49,43 @@ def annotated(folder: str | os.PathLike[str]) -> Iterator[tuple[np.ndarray, dict
     ...     print(image.shape, {name: mask.mean() for name, mask in masks.items()})
     """
     folder = Path(folder)
+    classes = class_names(folder)
+    for path in image_files(folder / "images"):
+        outlines = folder / "labels" / f"{path.stem}.txt"
+        if outlines.exists():
+            image = read_image(path).permute(1, 2, 0).round().byte().numpy()
+            yield image, polygon_masks(outlines, classes, (image.shape[0], image.shape[1]))
+
+
+def class_names(folder: Path) -> list[str]:
+    """The lines of classes.txt in a folder. Raises ImageError."""
     if not (folder / "classes.txt").exists():
         raise ImageError(
             f"{brief_value(str(folder))} has no classes.txt; expected images/, labels/ and classes.txt in it."
         )
-    classes = _text(folder / "classes.txt").split("\n")
-    for path in image_files(folder / "images"):
-        outlines = folder / "labels" / f"{path.stem}.txt"
-        if not outlines.exists():
-            continue
-        image = read_image(path).permute(1, 2, 0).round().byte().numpy()
-        masks: dict[str, Image.Image] = {}
-        for line in _text(outlines).splitlines():
-            try:
-                first, *numbers = line.split()
-                number = int(first)
-                if not 0 <= number < len(classes):
-                    raise ValueError(f"there is no class {number}")
-                corners = np.array(numbers, np.float64).reshape(-1, 2) * (image.shape[1], image.shape[0])
-                if not bool((np.abs(corners) <= _FARTHEST * max(image.shape)).all()):
-                    raise ValueError("a corner far outside the image")
-                name = classes[number]
-                mask = masks.setdefault(name, Image.new("1", (image.shape[1], image.shape[0])))
-                ImageDraw.Draw(mask).polygon([tuple(corner) for corner in corners.tolist()], fill=1)
-            except (ValueError, IndexError, TypeError) as error:
-                raise ImageError(
-                    f"{outlines} has the line {line[:40]!r}; expected a class's number and x y of two or more corners."
-                ) from error
-        yield image, {name: np.array(mask) for name, mask in masks.items()}
+    return _text(folder / "classes.txt").rstrip("\n").split("\n")
+
+
+def polygon_masks(outlines: Path, classes: list[str], shape: tuple[int, int]) -> dict[str, np.ndarray]:
+    """The masks (H, W) of a text file of polygons, by class; shape: (H, W) of the image. Raises ImageError."""
+    masks: dict[str, Image.Image] = {}
+    for line in _text(outlines).splitlines():
+        try:
+            first, *numbers = line.split()
+            number = int(first)
+            if not 0 <= number < len(classes):
+                raise ValueError(f"there is no class {number}")
+            corners = np.array(numbers, np.float64).reshape(-1, 2) * (shape[1], shape[0])
+            if not bool((np.abs(corners) <= _FARTHEST * max(*shape, 3)).all()):
+                raise ValueError("a corner far outside the image")
+            name = classes[number]
+            mask = masks.setdefault(name, Image.new("1", (shape[1], shape[0])))
+            ImageDraw.Draw(mask).polygon([tuple(corner) for corner in corners.tolist()], fill=1)
+        except (ValueError, IndexError, TypeError) as error:
+            raise ImageError(
+                f"{outlines} has the line {line[:40]!r}; expected a class's number and x y of two or more corners."
+            ) from error
+    return {name: np.array(mask) for name, mask in masks.items()}
 
 
 def _text(path: Path) -> str:
