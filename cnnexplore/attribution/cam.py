@@ -7,48 +7,10 @@ from functools import partial
 import torch
 
 from ..errors import LayerError
-from ..network import Layer, as_maps, derivative, from_maps, last_map_layer, layers_behind, pass_with_gradient, upsample
-from ..network.precision import full_precision
+from ..network import Layer, from_maps, upsample
+from .last_map import last_map
 from .method import AttributionMethod, Maps
 from .target import Target
-
-
-@full_precision()
-def layer_gradient(target: Target, layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
-    """A layer's activations and the derivative of each image's response with respect to them, both (N, C, h, w)."""
-    kept: list[torch.Tensor] = []
-
-    def hold(activations: torch.Tensor) -> torch.Tensor:
-        kept.append(activations.detach().requires_grad_())
-        return kept[-1].clone()  # what follows may work in place
-
-    net, end = target.net, target.layer.name
-    found = pass_with_gradient(
-        net, net.probe(layer.name, end), net.feed(target.x), end, {layer.name: hold}, what=layer.name
-    )
-    if target.scores is None:
-        target.resolve(found[end])
-    with torch.enable_grad():
-        number = target.response(found[end]).sum()
-    slope = derivative(net, end, number, kept[-1], what=layer.name)
-    return as_maps(kept[-1].detach(), layer), as_maps(slope, layer)
-
-
-def last_map(target: Target, what: str) -> tuple[Layer, torch.Tensor, torch.Tensor]:
-    """The deepest layer with a map on whose positions the response depends, with what `layer_gradient` gives for it.
-
-    The last layers of a transformer that reads its class token are none: there only the token counts.
-    """
-    last_map_layer(target.net, target.layer, what)  # says that there is none
-    for layer in reversed(layers_behind(target.net, target.layer)):
-        if layer.has_map:
-            activations, slope = layer_gradient(target, layer)
-            if bool(slope.any()) or layer.numbers == layer.channels * layer.size[0] * layer.size[1]:
-                return layer, activations, slope
-    raise LayerError(
-        f"{target.layer.name} of {target.net.name} does not depend on the positions of any layer, only on tokens that "
-        f"have none, so there is nothing to show for {what}; name a layer with at=, or take another method."
-    )
 
 
 def at_image_size(maps: torch.Tensor, layer: Layer, target: Target) -> torch.Tensor:

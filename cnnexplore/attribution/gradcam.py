@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ..errors import LayerError
 from ..network import Layer, layer_with_map, layers_behind
-from .cam import at_image_size, last_map, layer_gradient
+from .cam import at_image_size
 from .gradients import strongest
+from .last_map import last_map, layer_gradient
 from .method import AttributionMethod, Maps, Option
 from .target import Target
 
@@ -51,7 +52,9 @@ def _layer(target: Target, at: str) -> Layer:
     return layer
 
 
-_AT = Option("at", None, "the layer whose map is weighted; None: the last one with a map that leads to the target")
+_AT = Option(
+    "at", None, "the layer whose map is weighted; None: the last map through which the target depends on the image"
+)
 GRADCAM = AttributionMethod(
     "gradcam",
     gradcam,

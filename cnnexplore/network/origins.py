@@ -148,8 +148,9 @@ class Origins:
     def combine(self, entries: torch.Tensor, dims: Sequence[int]) -> torch.Tensor:
         """What depends on all elements along some dimensions: the union of what they see.
 
-        The centre is that of the elements that see least; of several, the mean. A sum of a map and of something that
-        sees the whole image so stays where the map's unit is.
+        The centre is that of the elements that see least; of several, the mean. Elements whose centre stays nearly the
+        same along the other dimensions do not count beside those whose centre moves: where a mean over all positions
+        gates a map, the map's centres stay.
 
         Parameters
         ----------
@@ -174,26 +175,41 @@ class Origins:
         changed = torch.cat([torch.ones(1, dtype=torch.bool), (rows[1:] != rows[:-1]).any(1)])
         rows = rows[changed]
         most = max(1, 4_000_000 // len(rows))
-        parts = [self._union(self.fields(rows[:, k : k + most])) for k in range(0, rows.shape[1], most)]
+        still = self._still(rows)
+        parts = [self._union(self.fields(rows[:, k : k + most]), still) for k in range(0, rows.shape[1], most)]
         merged = self.add(torch.cat(parts) if parts else torch.empty(0, _WIDTH, dtype=torch.float64))
         merged = merged.view([1 if d in along_small else small.shape[d] for d in range(small.dim())])
         return merged.expand([1 if d in along else n for d, n in enumerate(shape)])
 
+    def _still(self, rows: torch.Tensor) -> torch.Tensor:
+        """(2, K): along each axis, which of K rows of entries have centres that move little although another's move."""
+        moved = torch.zeros(2, len(rows), dtype=torch.float64)
+        most = max(1, 4_000_000 // max(1, rows.shape[1]))
+        for k in range(0, len(rows), most) if rows.shape[1] > 1 else ():
+            centres = self.fields(rows[k : k + most])[..., list(CENTRE)]
+            low, high = (centres.nan_to_num(sign * float("inf")).mul(sign).amin(1).mul(sign) for sign in (1, -1))
+            moved[:, k : k + most] = (high - low).clamp(min=0).T
+        return moved < 0.5 * moved.amax(1, keepdim=True)
+
     @staticmethod
-    def _union(fields: torch.Tensor) -> torch.Tensor:
-        """(K, M, 10) -> (M, 10)."""
+    def _union(fields: torch.Tensor, still: torch.Tensor) -> torch.Tensor:
+        """(K, M, 10) -> (M, 10); along each axis without the centres of those that are still."""
         out = fields.new_full(fields.shape[1:], float("nan"))
         for a in (0, 1):
             out[:, LOW[a]], out[:, HIGH[a]] = fields[..., LOW[a]].amin(0), fields[..., HIGH[a]].amax(0)
         sides = [fields[..., HIGH[a]] - fields[..., LOW[a]] + 1 for a in (0, 1)]
         seen = (sides[0] > 0) & (sides[1] > 0)
-        placed = seen & ~fields[..., CENTRE[0]].isnan()
-        area = torch.where(placed, sides[0] * sides[1], float("inf"))
-        best = placed & (area <= area.amin(0) * (1 + 1e-9))
-        chosen = torch.where(best.any(0), best, seen)
-        count = chosen.sum(0)
-        for column in (*CENTRE, *STRIDE):
-            out[:, column] = torch.where(chosen, fields[..., column], 0).sum(0) / count
+        size = sides[0] * sides[1]
+        for a in (0, 1):
+            placed = seen & ~fields[..., CENTRE[a]].isnan()
+            moving = placed & ~still[a][:, None]
+            placed = torch.where(moving.any(0), moving, placed)
+            area = torch.where(placed, size, float("inf"))
+            best = placed & (area <= area.amin(0) * (1 + 1e-9))
+            chosen = torch.where(best.any(0), best, seen)
+            count = chosen.sum(0)
+            for column in (CENTRE[a], STRIDE[a]):
+                out[:, column] = torch.where(chosen, fields[..., column], 0).sum(0) / count
         return out
 
     def merge(self, *entries: torch.Tensor) -> torch.Tensor:

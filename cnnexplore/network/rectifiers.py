@@ -102,12 +102,12 @@ def _positive_instead(
 
 
 def _nodes(end: Any) -> list[Any]:
-    """The nodes of autograd's graph that lead to one, in no particular order."""
-    found, waiting = {end}, [end]
+    """The nodes of autograd's graph that lead to one; the same graph gives the same order."""
+    found, waiting = {end: None}, [end]
     while waiting:
         for one, _ in waiting.pop().next_functions:
             if one is not None and one not in found:
-                found.add(one)
+                found[one] = None
                 waiting.append(one)
     return list(found)
 

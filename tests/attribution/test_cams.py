@@ -5,6 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torchvision.models import VisionTransformer
 
 import cnnexplore as cx
 from cnnexplore.network import upsample
@@ -84,6 +85,61 @@ def test_what_has_no_such_end_is_refused(refused):
     flat = nn.Sequential(nn.Flatten(), nn.Linear(4800, 5))
     for method in ("cam", "gradcam"):
         refused(cx.LayerError, lambda m=method: cx.attribute(network(flat), IMAGE, 1, method=m), "a layer with a map")
+
+
+class Branches(nn.Module):
+    """Two branches side by side, or one beside the map itself."""
+
+    def __init__(self, short):
+        super().__init__()
+        self.short, self.stem = short, nn.Conv2d(3, 4, 5, 2, 1)
+        self.a, self.b, self.fc = nn.Conv2d(4, 4, 3, 1, 1), nn.Conv2d(4, 4, 1), nn.Linear(4 if short else 8, 5)
+
+    def forward(self, x):
+        x = F.relu(self.stem(x))
+        b = F.relu(self.b(x))
+        return self.fc((x + b if self.short else torch.cat([F.relu(self.a(x)), b], 1)).mean((2, 3)))
+
+
+@pytest.mark.parametrize("short", [False, True])
+def test_a_score_of_two_branches_is_explained_by_the_map_that_leads_to_both(short, refused):
+    torch.manual_seed(0)
+    module = Branches(short).requires_grad_(False)
+    net = network(module)
+    maps = F.relu(module.stem(net.feed(net.pixels_of(IMAGE)))).requires_grad_()
+    b = F.relu(module.b(maps))
+    score = module.fc((maps + b if short else torch.cat([F.relu(module.a(maps)), b], 1)).mean((2, 3)))[0, 2]
+    (slope,) = torch.autograd.grad(score, maps)
+    expected = (slope.mean((2, 3), keepdim=True) * maps).sum(1).detach()
+    a = cx.attribute(net, IMAGE, 2, method="gradcam")
+    assert np.allclose(a.raw[0], expected, rtol=1e-4, atol=1e-6 * float(expected.abs().max()))
+    refused(cx.LayerError, lambda: cx.attribute(net, IMAGE, 2, method="cam"), "relu1", "global average pooling")
+
+
+def test_branches_that_no_map_leads_to_are_named(refused):
+    class Apart(Branches):
+        def forward(self, x):
+            return self.fc(torch.cat([F.relu(self.stem(x)), F.relu(self.other(x))], 1).mean((2, 3)))
+
+    torch.manual_seed(0)
+    module = Apart(False)
+    module.other = nn.Conv2d(3, 4, 5, 2, 1)
+    net = network(module)
+    for method in ("cam", "gradcam"):
+        refused(cx.LayerError, lambda m=method: cx.attribute(net, IMAGE, 2, method=m), "relu1", "relu2", "at=")
+    assert cx.attribute(net, IMAGE, 2, method="gradcam", at="relu1").raw.any()
+
+
+def test_a_class_token_is_explained_by_what_keys_and_values_are_computed_from():
+    torch.manual_seed(0)
+    net = network(VisionTransformer(40, 8, 2, 2, 32, 64, num_classes=5).eval())
+    nn.init.normal_(net.module.heads.head.weight)
+    default, named = (
+        cx.attribute(net, IMAGE, 2, method="gradcam", **more).raw
+        for more in ({}, {"at": "encoder.layers.encoder_layer_1.ln_1"})
+    )
+    assert named.any()
+    assert np.allclose(default, named, rtol=1e-4, atol=1e-5 * float(named.max()))
 
 
 def test_gradcam_by_its_formula(pooled):

@@ -1,6 +1,7 @@
 """The table of what each public function gives for modules of others: the right value, or a true sentence.
 
-``python tests/conformance/conformance_table.py [--all] [words]`` prints it; words choose rows.
+``python tests/conformance/conformance_table.py [--all] [--write] [words]`` prints it; words choose rows, ``--all``
+takes every torchvision model, ``--write`` keeps the rows in table.txt beside the others.
 """
 
 from __future__ import annotations
@@ -8,9 +9,14 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
+import plain_torch
 import torch
 from foreign_modules import Case, cases
 
@@ -27,6 +33,7 @@ class Subject:
     """A module, the network made of it, and what plain torch says of it."""
 
     def __init__(self, case: Case) -> None:
+        self.case = case
         torch.manual_seed(0)
         self.module = case.make()
         if "exported" not in type(self.module).__name__ and not case.name.endswith("torch.export"):
@@ -43,7 +50,7 @@ class Subject:
         self.images = [one[..., 0] if channels == 1 else one for one in noisy]
         self.x = self.net.pixels_of(self.images)
         self.fed = self.net.pixels.feed(self.x).to(self.net.dtype)
-        self.single = not self.net._traced.batches
+        self.dtype = self.net.dtype
 
     def run(self, x: torch.Tensor):
         return self.module(x)
@@ -78,7 +85,51 @@ class Subject:
         """The scores of an image, before a final softmax or sigmoid, (K,)."""
         if type(self.module).__name__ == "Frozen":
             return self.module(x, frozen=False).flatten()
-        return self.net.probe(self.net.scores.name)(x)[self.net.scores.name].flatten()
+        scores = self.net.scores  # refuses where there are none
+        if scores.has_map:
+            raise cx.NetworkError("the module ends in a map.")
+        ending = self.net._output.ending
+        if ending in ("none", "probabilities"):
+            return plain_torch.tensors(self.run(x))[0].flatten()
+        if ending == "sigmoid":
+            return plain_torch.tensors(self.run(x))[0].flatten().logit()
+        return self.net.probe(scores.name)(x)[scores.name].flatten()
+
+    def slope(self, x: torch.Tensor) -> torch.Tensor:
+        """The derivative of the first score by x (C, H, W), the image in 0..255, by plain torch."""
+        fed = self.net.pixels.feed(x[None]).to(self.dtype)
+        slope = plain_torch.gradient(lambda fed: self.score(fed)[0], fed)[0]
+        return slope.double() / torch.tensor(self.net.pixels.std, dtype=torch.float64).view(-1, 1, 1)
+
+    @contextmanager
+    def in_double(self) -> Iterator[None]:
+        """In which plain torch computes in float64, with the same weights."""
+        module, dtype = self.module, self.dtype
+        torch.manual_seed(0)
+        self.module, self.dtype = self.case.make().eval().double(), torch.float64
+        self.module.load_state_dict(self.state)
+        try:
+            yield
+        finally:
+            self.module, self.dtype = module, dtype
+
+    def agree(self, found: Callable[[cx.Network], np.ndarray], expected: Callable[[], torch.Tensor]) -> None:
+        """Whether numbers are what plain torch computes; both in float64 where the module magnifies rounding."""
+        single = expected()
+        try:
+            close(found(self.net), single, self.tolerance)
+        except AssertionError:
+            if self.dtype != torch.float32 or self.net._output.ending not in ("none", "probabilities"):
+                raise
+            with self.in_double():
+                double = expected()
+                if float((single - double).abs().max()) < 0.1 * self.tolerance * float(double.abs().max()):
+                    raise  # it does not
+                close(found(cx.Network(self.module, size=self.net.size)), double, 0.1 * self.tolerance)
+
+    @property
+    def tolerance(self) -> float:
+        return 0.05 if self.net.dtype != torch.float32 else 2e-3
 
 
 def close(a, b, tolerance: float = 1e-3) -> None:
@@ -133,8 +184,7 @@ def predict(s: Subject) -> None:
     label, value = s.net.predict(s.images[0], 1)[0]
     with torch.no_grad():
         out = s.run(s.fed[:1].clone())
-    out = out[0] if isinstance(out, tuple) else out
-    row = out.float().flatten()
+    row = plain_torch.tensors(out)[0].float().flatten()
     best = float(row[int(label.split()[-1])])
     assert best >= float(row.max()) - 1e-5 * (1 + float(row.abs().max())), "another class scores more"
     assert 0 <= value <= 1
@@ -169,14 +219,51 @@ def maximize(s: Subject) -> None:
     assert min(abs(float(run.responses[0]) - v) for v in values) <= 0.02 * max(map(abs, values)) + 1e-6
 
 
+def attributed(s: Subject, method: str, **options) -> Callable[[cx.Network], np.ndarray]:
+    return lambda net: cx.attribute(net, s.images[0], 0, method=method, **options).raw
+
+
 def gradient(s: Subject) -> None:
-    a = cx.attribute(s.net, s.images[0], 0, method="gradient")
-    fed = s.fed[:1].clone().requires_grad_()
-    with torch.enable_grad():
-        score = s.score(fed)[0]
-        (slope,) = torch.autograd.grad(score, fed)
-    std = torch.tensor(s.net.pixels.std).view(-1, 1, 1)
-    close(a.raw, slope[0] / std, 0.05 if s.net.dtype != torch.float32 else 2e-3)
+    s.agree(attributed(s, "gradient"), lambda: s.slope(s.x[0]))
+
+
+def input_x_gradient(s: Subject) -> None:
+    s.agree(attributed(s, "input_x_gradient"), lambda: s.x[0] * s.slope(s.x[0]))
+
+
+def smoothgrad(s: Subject) -> None:
+    def expected() -> torch.Tensor:
+        generator, x = torch.Generator().manual_seed(3), s.x[0]
+        noisy = [x + 0.1 * (x.max() - x.min()) * torch.randn(x.shape, generator=generator) for _ in range(2)]
+        return sum(map(s.slope, noisy)) / 2
+
+    s.agree(attributed(s, "smoothgrad", samples=2, noise=0.1, seed=3), expected)
+
+
+def integrated_gradients(s: Subject) -> None:
+    def expected() -> torch.Tensor:
+        return s.x[0] * sum(weight * s.slope(place * s.x[0]) for place, weight in plain_torch.legendre(3))
+
+    s.agree(attributed(s, "integrated_gradients", steps=3), expected)
+
+
+def _by_rule(s: Subject, rule: str) -> None:
+    def expected() -> torch.Tensor:
+        with plain_torch.Rectifiers(guided=rule == "guided_backprop"):
+            return s.slope(s.x[0])
+
+    if isinstance(s.module, (torch.jit.ScriptModule, torch.fx.GraphModule)):  # the mode does not reach in there
+        assert np.isfinite(attributed(s, rule)(s.net)).all()
+    else:
+        s.agree(attributed(s, rule), expected)
+
+
+def guided_backprop(s: Subject) -> None:
+    _by_rule(s, "guided_backprop")
+
+
+def deconvnet(s: Subject) -> None:
+    _by_rule(s, "deconvnet")
 
 
 def occlusion(s: Subject) -> None:
@@ -196,21 +283,36 @@ def occlusion(s: Subject) -> None:
         assert abs(raw[r, c] - fall) <= 0.02 * scale + rounding, f"{raw[r, c]:.3g} for {fall:.3g}"
 
 
-def method(name: str) -> Callable[[Subject], None]:
-    def check(s: Subject) -> None:
-        more = {"samples": 2} if name == "smoothgrad" else {}
-        a = cx.attribute(s.net, s.images[0], 0, method=name, progress=False, **more)
-        assert a.map.shape == s.net.size
-        assert np.isfinite(a.map).all()
-
-    check.__name__ = name
-    return check
+def _weighted(s: Subject) -> tuple[str, torch.Tensor] | None:
+    """The last layer with a map that a hook reaches, and the sum of its channels weighted by their mean slopes."""
+    found = None
+    for layer in s.picks():
+        if not layer.has_map or layer.layout.image is None:
+            continue
+        try:
+            values, slope = plain_torch.layer_gradient(s.module, layer.site[1], lambda x: s.score(x)[0], s.fed[:1])
+        except (RuntimeError, AssertionError):  # the score does not depend on it, or it is called twice
+            continue
+        values, slope = (as_maps(layer.layout.image.first(one, 1).float(), layer) for one in (values, slope))
+        found = layer.name, (slope.mean((2, 3), keepdim=True) * values).sum(1)
+    return found
 
 
 def gradcam(s: Subject) -> None:
     a = cx.attribute(s.net, s.images[0], 0, method="gradcam")
     assert np.isfinite(a.map).all()
     assert a.map.shape == s.net.size
+    assert (a.map >= 0).all()
+    if found := _weighted(s):
+        close(cx.attribute(s.net, s.images[0], 0, method="gradcam", at=found[0]).raw, found[1], s.tolerance)
+
+
+def cam(s: Subject) -> None:
+    a = cx.attribute(s.net, s.images[0], 0, method="cam")
+    with torch.no_grad():
+        score = float(s.score(s.fed[:1].clone())[0])
+    close(a.raw.mean() + a.bias, score, s.tolerance)
+    close(a.score, score, s.tolerance)
 
 
 def decode(s: Subject) -> None:
@@ -218,6 +320,10 @@ def decode(s: Subject) -> None:
     first = next(one for one in s.net.layers.values() if one.has_map)
     found = cx.decode(s.net, first.name, 0, progress=False)
     assert np.isfinite(np.asarray(found.picture)).all()
+    part = s.module.get_submodule(first.site[1]) if first.site[0] == "module" else None
+    if isinstance(part, torch.nn.Conv2d) and part.in_channels == s.net.pixels.channels:
+        std = torch.tensor(s.net.pixels.std).view(-1, 1, 1)
+        close(found.filters[0], part.weight[0].float() / std, s.tolerance)
 
 
 def top_patches(s: Subject) -> None:
@@ -241,12 +347,12 @@ def unchanged(s: Subject) -> None:
 
 
 CHECKS: tuple[Callable[[Subject], None], ...] = (
-    layers, activations, fields, predict, invert, maximize, gradient, method("smoothgrad"),
-    method("integrated_gradients"), method("guided_backprop"), method("deconvnet"), gradcam, method("cam"), occlusion,
-    decode, top_patches, features, unchanged,
+    layers, activations, fields, predict, invert, maximize, gradient, input_x_gradient, smoothgrad,
+    integrated_gradients, guided_backprop, deconvnet, gradcam, cam, occlusion, decode, top_patches, features, unchanged,
 )  # fmt: skip
 RIGHT = "right"
 VARIES = "answers vary, and a warning says so"
+KINDS = ("right", "said", "WRONG")
 
 
 def _varies(told: list[warnings.WarningMessage]) -> bool:
@@ -282,27 +388,75 @@ def row(case: Case) -> dict[str, str]:
     return found
 
 
-def main(words: list[str], everything: bool) -> int:
+TABLE = Path(__file__).with_name("table.txt")
+
+
+def heading() -> str:
+    """The first lines of the table: versions and columns."""
+    packages = [name for name in ("torch", "torchvision", "timm", "transformers") if find_spec(name)]
+    about = ", ".join(f"{name} {version(name).split('+')[0]}" for name in packages)
+    return (
+        "What each function gives for modules of others: the right value, or a sentence, which stands below the row.\n"
+        f"Made by conformance_table.py --write with {about}; random weights.\n"
+        f"{'':46s}" + " ".join(f"{check.__name__[:8]:8s}" for check in CHECKS).rstrip()
+    )
+
+
+def cells(found: dict[str, str]) -> list[str]:
+    return ["right" if v == RIGHT else "WRONG" if v.startswith("WRONG") else "said" for v in found.values()]
+
+
+def block(name: str, found: dict[str, str]) -> str:
+    """A row with the sentences below it."""
+    lines = [f"{name:46s}" + " ".join(f"{one:8s}" for one in cells(found)).rstrip()]
+    sentences: dict[str, list[str]] = {}
+    for check, value in found.items():
+        if value != RIGHT:
+            sentences.setdefault(value, []).append(check)
+    return "\n".join(lines + [f"      {', '.join(names)}: {value}" for value, names in sentences.items()])
+
+
+def kept() -> dict[str, str]:
+    """The rows of table.txt, by name."""
+    rows: dict[str, str] = {}
+    name = ""
+    for line in TABLE.read_text(encoding="utf-8").splitlines()[3:] if TABLE.exists() else ():
+        if line.startswith(" "):
+            rows[name] += "\n" + line
+        elif line and not line.startswith("Cells"):
+            name = line[:46].strip()
+            rows[name] = line
+    return rows
+
+
+def write(rows: dict[str, str]) -> None:
+    """Keep rows in table.txt, in the order of the cases; rows of modules that are no more are dropped."""
+    rows = {**kept(), **rows}
+    names = [case.name for case in cases(True) if case.name in rows]
+    counts = [sum(rows[name].split("\n")[0][46:].split().count(kind) for name in names) for kind in KINDS]
+    total = "Cells: " + ", ".join(f"{count} {kind}" for count, kind in zip(counts, KINDS, strict=True))
+    TABLE.write_text("\n".join([heading(), *(rows[name] for name in names), total, ""]), encoding="utf-8")
+
+
+def main(words: list[str], everything: bool, keep: bool) -> int:
     wrong = 0
-    print(f"{'':46s}" + " ".join(f"{check.__name__[:8]:8s}" for check in CHECKS))
+    print(heading())
     for case in cases(everything):
         if words and not any(word in case.name for word in words):
             continue
         begun = time.time()
         found = row(case)
-        cells = ["right" if v == RIGHT else "WRONG" if v.startswith("WRONG") else "said" for v in found.values()]
-        print(f"{case.name:46s}" + " ".join(f"{c:8s}" for c in cells) + f" {time.time() - begun:.0f} s", flush=True)
-        sentences: dict[str, list[str]] = {}
-        for name, value in found.items():
-            if value != RIGHT:
-                sentences.setdefault(value, []).append(name)
-        for value, names in sentences.items():
-            print(f"      {', '.join(names)}: {value}", flush=True)
-        wrong += cells.count("WRONG")
+        shown = block(case.name, found)
+        print(f"{shown}\n      ({time.time() - begun:.0f} s)", flush=True)
+        wrong += cells(found).count("WRONG")
+        if keep:
+            write({case.name: shown})
     print(f"{wrong} wrong")
     return wrong
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    sys.exit(bool(main([a for a in sys.argv[1:] if not a.startswith("--")], "--all" in sys.argv)))
+    sys.exit(
+        bool(main([a for a in sys.argv[1:] if not a.startswith("--")], "--all" in sys.argv, "--write" in sys.argv))
+    )

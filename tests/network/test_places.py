@@ -66,6 +66,46 @@ class Pooled(nn.Module):
         return x + F.interpolate(F.adaptive_avg_pool2d(x, 1), x.shape[2:])
 
 
+class Gated(nn.Module):
+    """A gate from the whole map, as in squeeze-and-excitation; or from its rows and columns, in sum or apart."""
+
+    def __init__(self, *dims):
+        super().__init__()
+        self.dims = dims
+
+    def forward(self, x):
+        for dims in self.dims:
+            x = x * (1 + 1e-3 * x.mean(dims, keepdim=True)).sigmoid()
+        return x
+
+
+class Strips(nn.Module):
+    def forward(self, x):
+        return x.mean(2, keepdim=True) + x.mean(3, keepdim=True)
+
+
+class Beside(nn.Module):
+    """The map beside its mean at every position, mixed by a convolution."""
+
+    def __init__(self):
+        super().__init__()
+        self.mix = flat(8, 4, 1)
+
+    def forward(self, x):
+        return self.mix(torch.cat([x, 1e-3 * x.mean((2, 3), keepdim=True).expand_as(x)], 1))
+
+
+class LinearAttention(nn.Module):
+    """Patches of 2 x 2: a context for each place within a patch, multiplied with all patches."""
+
+    def forward(self, x):
+        n, c, h, w = x.shape
+        y = F.unfold(x, 2, stride=2).view(n, c, 4, -1)
+        context = (y * y[:, :1].softmax(-1)).sum(-1, keepdim=True)
+        y = y * (1 + 1e-3 * context).expand_as(y)
+        return F.fold(y.flatten(1, 2), (h, w), 2, stride=2)
+
+
 class ChannelsLast(nn.Module):
     def forward(self, x):
         return F.relu(x.permute(0, 2, 3, 1) * 1.0)
@@ -106,6 +146,10 @@ BODIES = {
     "reflected": lambda: [*stem(), nn.ReflectionPad2d(3), flat(4, 4, 3)],
     "sampled": lambda: [*stem(), Sampled()],
     "instance norm": lambda: [*stem(), nn.InstanceNorm2d(4)],
+    "gated twice": lambda: [*stem(), Gated((2, 3)), flat(4, 4, 3), Gated((2, 3), (2, 3)), flat(4, 4, 3)],
+    "gated by strips": lambda: [*stem(), Gated(2, 3), flat(4, 4, 3), Gated((2, 3), 3), flat(4, 4, 3)],
+    "beside its mean": lambda: [*stem(), Beside(), flat(4, 4, 3), Beside()],
+    "linear attention": lambda: [*stem(), LinearAttention(), flat(4, 4, 1), LinearAttention()],
 }
 
 
@@ -152,7 +196,19 @@ def test_what_a_unit_answers_to_lies_where_the_map_says(name):
         assert np.abs(centre - (top + 3.5, left + 3.5)).max() < near, centre
 
 
-@pytest.mark.parametrize("name", ["non-local", "pyramid", "pooled and spread", "instance norm"])
+SEES_ALL = (
+    "non-local", "pyramid", "pooled and spread", "instance norm", "gated twice", "gated by strips", "beside its mean",
+    "linear attention",
+)  # fmt: skip
+
+
+def test_sums_over_rows_and_over_columns_give_a_place_together():
+    layer = cx.Network(nn.Sequential(*stem(), Strips(), flat(4, 4, 3), Strips()).eval(), SIDE, PIXELS).output
+    assert layer.size == (16, 16)
+    assert [layer.centres(a).tolist() for a in (0, 1)] == [[4.0 * k for k in range(16)]] * 2
+
+
+@pytest.mark.parametrize("name", SEES_ALL)
 def test_what_sees_everything_has_a_place_and_says_so(name):
     layer = cx.Network(nn.Sequential(*BODIES[name]()).eval(), SIDE, PIXELS).output
     assert layer.sees_all
