@@ -15,6 +15,7 @@ _ROOMS = {
     "cnnexplore.preimage": (
         "Inversion", "Maximization", "Caricature", "PreImage", "invert", "maximize", "caricature", "masks", "solvers",
     ),
+    "cnnexplore.generators": ("inverters",),
     "cnnexplore.decoding": ("Decoding", "decode", "decode_activation"),
     "cnnexplore.attribution": ("Attribution", "attribute", "attribution_methods", "register_attribution"),
     "cnnexplore.units": (

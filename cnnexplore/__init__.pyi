@@ -28,6 +28,7 @@ from .evaluation import SanityCheck as SanityCheck
 from .evaluation import sanity_check as sanity_check
 from .evaluation import score as score
 from .figures import figure as figure
+from .generators import inverters as inverters
 from .network import Layer as Layer
 from .network import Network as Network
 from .network import Pixels as Pixels

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
+import torch.nn.functional as F
 
 from ..errors import LayerError, NetworkError
 from ..network import Layer, Network, Pixels, as_maps
@@ -166,3 +167,30 @@ class Inverter:
 def shape_of(net: Network, layer: Layer) -> tuple[int, tuple[int, int], tuple[int, int, int]]:
     """What `plan_for` takes of a layer: its units, its map and the image."""
     return layer.channels, layer.size, (net.pixels.channels, *net.size)
+
+
+def for_network(x: torch.Tensor, pixels: Pixels, net: Network) -> torch.Tensor:
+    """Images in one pixel convention as another network takes them; gradients flow through it.
+
+    Parameters
+    ----------
+    x : torch.Tensor
+        (N, C, H, W) in units of `pixels`.
+    pixels : Pixels
+        The convention of the images.
+    net : Network
+        The network that takes them: their colours are converted, and they are resized to its input.
+
+    Returns
+    -------
+    torch.Tensor
+        (N, C, H, W) in the network's units.
+    """
+    if pixels != net.pixels:
+        rgb = x + x.new_tensor(pixels.mean).view(1, -1, 1, 1)
+        if pixels.order == "BGR":
+            rgb = rgb.flip(1)
+        x = net.pixels.encode(rgb.expand(-1, net.pixels.image_channels, -1, -1))
+    if x.shape[-2:] != net.size:
+        x = F.interpolate(x, net.size, mode="bilinear", align_corners=False, antialias=True)
+    return x

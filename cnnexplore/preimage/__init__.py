@@ -2,6 +2,7 @@
 
 from . import masks
 from .caricature import Caricature, caricature
+from .generated import GeneratedImage, GeneratorMaximization
 from .inversion import Inversion, invert
 from .losses import Euclidean, InnerProduct, Loss
 from .maximization import Maximization, maximize
@@ -10,14 +11,17 @@ from .priors import Prior, Scale
 from .published import paper_C, paper_jitter, paper_weight
 from .responses import best_responses, largest_responses, response_through
 from .result import PreImage
-from .run import Frame, Run
+from .run import Run
 from .settings import Parameter, Settings, Values
 from .solvers import solvers
+from .steered import Frame, SteeredRun
 
 __all__ = [
     "Caricature",
     "Euclidean",
     "Frame",
+    "GeneratedImage",
+    "GeneratorMaximization",
     "InnerProduct",
     "Inversion",
     "Loss",
@@ -29,6 +33,7 @@ __all__ = [
     "Run",
     "Scale",
     "Settings",
+    "SteeredRun",
     "Values",
     "best_responses",
     "caricature",

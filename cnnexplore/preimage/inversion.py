@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
-from ..arguments import checked, text
+from ..arguments import checked, choice, text
 from ..errors import SettingError
+from ..generators import Inverter, given_inverter
 from ..network import Layer, Network
 from ..results import image_to_python
 from .arguments import PATCHES, PROGRESS, RUN
+from .learned import METHODS, as_learned, check_unused, inverter_to_python, learned_start
 from .losses import Euclidean
 from .masks import fitted
 from .patch_prior import PatchSource, terms_to_python, uses_patches
@@ -72,8 +75,12 @@ class Inversion(Run):
         Photographs whose patches the estimate's patches are pulled to.
     gamma : float, optional
         The weight of the patches, 0 to 1e9; None for 10 C.
-    init : image or "patches", optional
-        An image to start from; "patches" for the average of the patches of the nearest activations; None for noise.
+    init : image, "learned" or "patches", optional
+        An image to start from; "learned" for the image that the layer's learned inverter makes; "patches" for the
+        average of the patches of the nearest activations; None for noise.
+    inverter : path or Inverter, optional
+        A learned inverter of your own, a file that ``cnnexplore train inverter`` wrote; None for the one that ships
+        with the package, see `cnnexplore.inverters`.
     priors : sequence of Prior
         Further terms of the energy, see `cnnexplore.preimage.Prior`.
     settings : Settings or dict, optional
@@ -131,6 +138,7 @@ class Inversion(Run):
         patches: PatchSource | None = None,
         gamma: float | None = None,
         init: Any = None,
+        inverter: str | os.PathLike[str] | Inverter | None = None,
         priors: Sequence[Prior] = (),
         settings: Settings | Mapping[str, float] | None = None,
     ) -> None:
@@ -148,9 +156,17 @@ class Inversion(Run):
         count = len(seeds)
         self.target = target.expand(count, -1, -1, -1)
         self.mask, self.image, self.init, self.patches, self._priors = mask, image, init, patches, tuple(priors)
+        own = None if inverter is None else given_inverter("inverter", inverter)
+        if own is not None and not (isinstance(init, str) and init == "learned"):
+            raise SettingError("inverter is used with init='learned' or method='learned'; give one of them too.")
+        self.inverter = inverter
         with torch.no_grad():
             activation = net.probe(layer)(net.feed(self.target))[where.name]
         known = target  # the different images of the batch
+        if isinstance(init, str) and init == "learned":
+            start = learned_start(net, layer, activation, own)
+        elif init is not None:
+            start = _start(net, init, patches, known)
         terms = self._priors if patches is None else (patches.prior(net.size, known), *self._priors)
         if not isinstance(settings, Settings):
             settings = settings_for(settings, variant, terms, numbers)
@@ -167,7 +183,7 @@ class Inversion(Run):
             variant=variant,
             pathway=pathway,
             priors=terms,
-            init=None if init is None else _start(net, init, patches, known).expand(count, -1, -1, -1),
+            init=None if init is None else start.expand(count, -1, -1, -1),
         )
         self.batched = any(isinstance(one, (list, tuple)) for one in (image, seed, pathway)) or count > 1
         self._one_seed = not isinstance(seed, list)
@@ -191,6 +207,8 @@ class Inversion(Run):
         """
         self._check_moment(image, item, step)
         more = terms_to_python(self.init, self.patches, self._priors)
+        if self.inverter is not None:
+            more["inverter"] = inverter_to_python(self.inverter)
         if self.mask is not None:
             more["mask"] = f"cx.masks.{self.mask!r}" if callable(self.mask) else "mask"
         subject = f"{image or image_to_python(self.image)}, {self.layer.name!r}"
@@ -231,7 +249,7 @@ def masked_difference(activation: torch.Tensor, layer: Layer, mask: Any) -> Eucl
     return Euclidean(activation, fitted(mask, layer, activation) if callable(mask) else mask)
 
 
-@checked(**PROGRESS)
+@checked(**PROGRESS, method=choice(METHODS))
 def invert(
     net: Network,
     image: Any,
@@ -253,6 +271,8 @@ def invert(
     patches: PatchSource | None = None,
     gamma: float | None = None,
     init: Any = None,
+    method: str = "optimization",
+    inverter: str | os.PathLike[str] | Inverter | None = None,
     priors: Sequence[Prior] = (),
     settings: Mapping[str, float] | None = None,
     progress: bool = True,
@@ -304,12 +324,19 @@ def invert(
         Photographs whose patches the estimate's patches are pulled to.
     gamma : float, optional
         The weight of the patches, 0 to 1e9; None for 10 C.
-    init : image or "patches", optional
-        An image to start from; "patches" for the average of the patches of the nearest activations; None for noise.
+    init : image, "learned" or "patches", optional
+        An image to start from; "learned" for the image that the layer's learned inverter makes; "patches" for the
+        average of the patches of the nearest activations; None for noise.
+    inverter : path or Inverter, optional
+        A learned inverter of your own, a file that ``cnnexplore train inverter`` wrote; None for the one that ships
+        with the package, see `cnnexplore.inverters`.
     priors : sequence of Prior
         Further terms of the energy, see `cnnexplore.preimage.Prior`.
     settings : dict, optional
         Values of the parameters that the further priors declare, by name.
+    method : {"optimization", "learned"}
+        "learned" gives the image of the layer's learned inverter in one forward pass: no setting of the optimisation
+        has an effect on it, and its history is empty.
     progress : bool
         Whether a progress bar is shown.
 
@@ -327,13 +354,14 @@ def invert(
     SettingError
         If a setting is outside its range.
     LayerError
-        If the activation is zero, or no gradient flows from it.
+        If the activation is zero, no gradient flows from it, or the layer has no learned inverter where one is needed.
     DivergedError
         If the energy is no longer finite.
 
     References
     ----------
     A. Mahendran and A. Vedaldi, Visualizing deep convolutional neural networks using natural pre-images, IJCV 2016.
+    A. Dosovitskiy and T. Brox, Inverting visual representations with convolutional networks, CVPR 2016.
 
     Examples
     --------
@@ -343,9 +371,19 @@ def invert(
     >>> r.to_python()
     "cx.invert(cx.load('lenet'), image, 'conv2', C=100, alpha=6, beta=2, jitter=1, steps=20, seed=0, refine=5)"
     """
+    if method == "learned":
+        check_unused("method='learned'", "it is one pass through a decoder", {
+            "C": (C, None), "alpha": (alpha, 6), "beta": (beta, 2), "jitter": (jitter, None), "steps": (steps, None),
+            "mask": (mask, None), "seed": (seed, 0), "solver": (solver, None), "rate": (rate, 0.05),
+            "refine": (refine, None), "schedule": (schedule, None), "variant": (variant, "preimage2016"),
+            "pathway": (pathway, None), "patches": (patches, None), "gamma": (gamma, None), "init": (init, None),
+            "priors": (list(priors), []), "settings": (settings, None),
+        })  # fmt: skip
+        start = Inversion(net, image, layer, steps=0, refine=0, init="learned", inverter=inverter)
+        return as_learned(start.result(), net, image, start.layer.name, inverter)
     run = Inversion(
         net, image, layer, C=C, alpha=alpha, beta=beta, jitter=jitter, steps=steps, mask=mask, seed=seed,
         solver=solver, rate=rate, refine=refine, schedule=schedule, variant=variant, pathway=pathway, patches=patches,
-        gamma=gamma, init=init, priors=priors, settings=settings,
+        gamma=gamma, init=init, inverter=inverter, priors=priors, settings=settings,
     )  # fmt: skip
     return run.finish(progress)

@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-import math
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 
-from ..arguments import array, checked, optional, whole
+from ..arguments import checked, choice, optional, whole
 from ..errors import SettingError
-from ..network import (
-    Layer,
-    Network,
-    as_maps,
-    crop_and_resize,
-    from_maps,
-    has_class_units,
-    resolve_position,
-    resolve_units,
-    unit_name,
-)
+from ..generators import Inverter
+from ..network import Network, crop_and_resize, resolve_position
 from .arguments import PATCHES, POSITION, PROGRESS, RUN
 from .arguments import M as RESPONSE
 from .arguments import images as given_images
+from .generated import GeneratorMaximization
+from .learned import check_unused
 from .losses import InnerProduct
 from .patch_prior import PatchSource, terms_to_python, uses_patches
 from .pathways import PassModifier
 from .priors import Prior
 from .published import paper_jitter, paper_weight
-from .responses import response_scales
 from .result import PreImage
 from .run import Run, batch_seeds, count_of, settings_for
 from .settings import Settings
 from .unit_canvas import unit_canvas
+from .unit_target import UnitTarget
 
 GAMMA = 10.0  # of patches: colours of photographs, at a response a few percent lower
 
@@ -151,28 +143,9 @@ class Maximization(Run):
         size, place = net.size, None if position is None else resolve_position(where, position)
         if position is None and direction is None:
             size, place = unit_canvas(net, where)
-        with torch.no_grad():
-            zeros = torch.zeros(1, net.pixels.channels, *size, device=net.device, dtype=torch.float32)
-            shape = net.probe(layer)(net.feed(zeros))[where.name].shape
-        maps = as_maps(zeros.new_empty(shape), where).shape
-        self.units: list[int | None]
-        if direction is not None:
-            weights = _weights(direction, where, shape, net.device)
-            self.units = [None]
-            scale: Any = float(weights.square().sum()) if M is None else M
-        else:
-            units = resolve_units(net, where, unit)
-            self.units = list(units)
-            several = unit is None or np.ndim(unit) > 0
-            given = units if unit is None else list(unit) if several else [unit]
-            named = [one if isinstance(one, str) else number for one, number in zip(given, units, strict=True)]
-            unit = named if several else named[0]
-            weights = torch.zeros(len(units), *maps[1:], device=net.device, dtype=torch.float32)
-            row, column = place or (0, 0)
-            for k, one in enumerate(units):
-                weights[k, one, row, column] = 1
-            weights = from_maps(weights, where, shape[1:])
-            scale = response_scales(net, layer, units, pathway, images) if M is None else M
+        target = UnitTarget(net, where, unit, direction, place, size)
+        self.units, unit, weights = target.units, target.unit, target.weights
+        scale = target.scales(M, pathway, images)
         seeds = batch_seeds(seed, units=len(weights), pathways=count_of(pathway))
         count = len(seeds)
         self.unit, self.direction, self.M = unit, direction, M
@@ -190,7 +163,7 @@ class Maximization(Run):
         super().__init__(
             net,
             layer,
-            InnerProduct(weights.expand(count, *weights.shape[1:]), torch.as_tensor(scale).expand(count)),
+            InnerProduct(weights.expand(count, *weights.shape[1:]), scale.expand(count)),
             settings,
             seeds=seeds,
             steps=steps,
@@ -224,11 +197,7 @@ class Maximization(Run):
             The number of an image of the batch.
         """
         item = whole(0, len(self.seeds) - 1, "the number of an image of the batch")("item", item)
-        unit = self.units[item % len(self.units)]
-        if unit is None:
-            return f"the given direction at {self.layer.name}"
-        label = f" ({unit_name(self.net, self.layer, unit)})" if has_class_units(self.net, self.layer) else ""
-        return f"unit {unit} of {self.layer.name}{label}"
+        return UnitTarget.words(self.net, self.layer, self.units[item % len(self.units)])
 
     def to_python(self, *, item: int | None = None, step: int | None = None) -> str:
         """The line of Python that makes the estimate again.
@@ -255,25 +224,7 @@ def _start(net: Network, init: Any, size: tuple[int, int]) -> torch.Tensor:
     return net.pixels.encode(crop_and_resize(net.pixels.read(init), size)[None]).to(net.device)
 
 
-def _weights(direction: Any, layer: Layer, shape: torch.Size, device: torch.device) -> torch.Tensor:
-    """The weights of a direction, (1, ...); one number per channel counts at every position."""
-    expected = f"numbers that broadcast to {' x '.join(map(str, shape[1:]))}, some of them not 0"
-    weights = torch.from_numpy(array("direction", direction, expected)).to(device)
-    try:
-        if not weights.dim():
-            raise ValueError("a single number is no direction")
-        if weights.dim() == 1 and layer.has_map and len(weights) == layer.channels:
-            maps = as_maps(torch.empty(shape, device="meta"), layer).shape
-            weights = from_maps(weights[None, :, None, None].expand(maps), layer, shape[1:])[0]
-        weights = weights.reshape(shape[1:]) if weights.numel() == math.prod(shape[1:]) else weights.expand(shape[1:])
-    except (ValueError, RuntimeError) as error:
-        raise SettingError(f"direction does not fit; expected {expected}.") from error
-    if not bool(weights.any()):
-        raise SettingError(f"direction is zero; expected {expected}.")
-    return weights[None]
-
-
-@checked(**PROGRESS)
+@checked(**PROGRESS, prior=optional(choice(("generator",))))
 def maximize(
     net: Network,
     layer: str,
@@ -297,6 +248,8 @@ def maximize(
     patches: PatchSource | None = None,
     gamma: float | None = None,
     init: Any = None,
+    prior: str | None = None,
+    generator: str | os.PathLike[str] | Inverter | None = None,
     priors: Sequence[Prior] = (),
     settings: Mapping[str, float] | None = None,
     progress: bool = True,
@@ -326,7 +279,8 @@ def maximize(
         By how many pixels the image is shifted at random in each step, 0 to 64; None for a quarter of the layer's
         stride.
     steps : int, optional
-        How many steps; None for the solver's usual number: 200 (spectral), 300 (adagrad), 400 (momentum).
+        How many steps; None for the solver's usual number: 200 (spectral), 300 (adagrad), 400 (momentum); 200 with a
+        generator.
     seed : int or list of int
         Of the noise and the jitter; a list is one batch.
     M : float, optional
@@ -350,17 +304,25 @@ def maximize(
         The weight of the patches, 0 to 1e9; None for 10.
     init : image, optional
         An image to start from, cut to the size of the estimate; None for noise.
+    prior : "generator", optional
+        Optimise the code of a generator, whose images look natural, in place of pixels (DGN-AM): 200 steps. `settings`
+        then takes `code_rate`, `decay` and `bound`; C, alpha, beta, jitter, solver, rate, refine, pathway, patches,
+        gamma, init and priors have no effect on it and are refused.
+    generator : str, path or Inverter, optional
+        With ``prior="generator"``, another generator than the network's own: the name of the network whose generator
+        is taken, or a file that ``cnnexplore train inverter --loss adversarial`` wrote.
     priors : sequence of Prior
         Further terms of the energy, see `cnnexplore.preimage.Prior`.
     settings : dict, optional
-        Values of the parameters that the further priors declare, by name.
+        Values of the parameters that the further priors, or the generator's run, declare, by name.
     progress : bool
         Whether a progress bar is shown.
 
     Returns
     -------
     PreImage or list of PreImage
-        The pre-image with its response in units of M; a list for a batch.
+        The pre-image with its response in units of M; a `GeneratedImage`, with its code and the activation reached,
+        where a generator is the prior; a list for a batch.
 
     Raises
     ------
@@ -369,13 +331,15 @@ def maximize(
     SettingError
         If the layer has no such unit or position, or a setting is outside its range.
     LayerError, NetworkError
-        If a pathway does not fit.
+        If a pathway does not fit, or there is no generator for the network.
     DivergedError
         If the energy is no longer finite.
 
     References
     ----------
     A. Mahendran and A. Vedaldi, Visualizing deep convolutional neural networks using natural pre-images, IJCV 2016.
+    A. Nguyen et al., Synthesizing the preferred inputs for neurons in neural networks via deep generator networks,
+    NIPS 2016.
 
     Examples
     --------
@@ -385,6 +349,19 @@ def maximize(
     >>> r.response > 0
     True
     """
+    if prior == "generator":
+        check_unused("prior='generator'", "the code is optimised, not the pixels", {
+            "C": (C, None), "alpha": (alpha, 6), "beta": (beta, 2), "jitter": (jitter, None), "solver": (solver, None),
+            "rate": (rate, 0.05), "refine": (refine, 0), "pathway": (pathway, None), "patches": (patches, None),
+            "gamma": (gamma, None), "init": (init, None), "priors": (list(priors), []),
+        })  # fmt: skip
+        found = GeneratorMaximization(
+            net, layer, unit, direction=direction, position=position, generator=generator, steps=steps, seed=seed,
+            M=M, images=images, schedule=schedule, settings=settings,
+        )  # fmt: skip
+        return found.finish(progress)
+    if generator is not None:
+        raise SettingError("generator is used with prior='generator'; give that too.")
     run = Maximization(
         net, layer, unit, direction=direction, position=position, C=C, alpha=alpha, beta=beta, jitter=jitter,
         steps=steps, seed=seed, M=M, images=images, solver=solver, rate=rate, refine=refine, schedule=schedule,

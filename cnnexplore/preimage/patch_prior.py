@@ -206,7 +206,7 @@ def terms_to_python(init: Any, patches: PatchSource | None, priors: Sequence[Pri
     """The Python of the arguments `patches`, `init` and `priors`, those that were given."""
     words = {} if patches is None else {"patches": patches.to_python()}
     if init is not None:
-        words["init"] = value_to_python(init) if isinstance(init, str) and init == "patches" else "init"
+        words["init"] = value_to_python(init) if isinstance(init, str) and init in ("patches", "learned") else "init"
     if priors:
         words["priors"] = f"[{', '.join(prior.to_python() for prior in priors)}]"
     return words

@@ -77,9 +77,11 @@ class PreImage(Result):
         return self.net.picture(self.x)
 
     def plot(self) -> Figure:
-        """A matplotlib figure: the picture beside its energy terms, on a logarithmic scale."""
+        """A matplotlib figure: the picture beside its energy terms, on a logarithmic scale; alone without a step."""
         from matplotlib.figure import Figure
 
+        if not len(self.history):
+            return self._plot_picture()
         figure = Figure(figsize=(8, 3.2), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=(1, 1.5))
         left.imshow(self.picture, interpolation="nearest")
@@ -100,6 +102,16 @@ class PreImage(Result):
         right.set_xlabel("step")
         right.legend(frameon=False, fontsize=8)
         right.spines[["top", "right"]].set_visible(False)
+        return figure
+
+    def _plot_picture(self) -> Figure:
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(3.6, 3.6), layout="constrained")
+        axes = figure.subplots()
+        axes.imshow(self.picture, interpolation="nearest")
+        axes.set_axis_off()
+        axes.set_title(drawing.printable(self._title()), fontsize=10, parse_math=False)
         return figure
 
     def _title(self) -> str:

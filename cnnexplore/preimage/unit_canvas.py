@@ -45,7 +45,7 @@ def unit_canvas(net: Network, layer: Layer) -> tuple[Pair, Pair]:
 
 
 def _found(net: Network, layer: Layer) -> tuple[Pair, Pair]:
-    middle = _nearest_to_middle(layer, net.size)
+    middle = middle_position(layer, net.size)
     if field_canvas(layer, net.size) != net.size:
         fitted = [_fitted(layer, net.size, a) for a in (0, 1)]
         size, position = ((fitted[0][k], fitted[1][k]) for k in (0, 1))
@@ -57,7 +57,8 @@ def _found(net: Network, layer: Layer) -> tuple[Pair, Pair]:
     return net.size, middle
 
 
-def _nearest_to_middle(layer: Layer, size: Pair) -> Pair:
+def middle_position(layer: Layer, size: Pair) -> Pair:
+    """The (row, column) whose receptive field is nearest to the middle of the image; (0, 0) where there is no map."""
     if not layer.has_map:
         return 0, 0
     row, column = (int(np.argmin(np.abs(layer.centres(a) - (size[a] - 1) / 2))) for a in (0, 1))
@@ -68,7 +69,7 @@ def _fitted(layer: Layer, whole: Pair, axis: int) -> Pair:
     """The side of the canvas along an axis, and the place nearest to its middle whose receptive field is inside."""
     side = field_canvas(layer, whole)[axis]
     if side == whole[axis]:
-        return side, _nearest_to_middle(layer, whole)[axis]
+        return side, middle_position(layer, whole)[axis]
     field, stride, offset = layer.rf_size[axis], layer.rf_stride[axis], layer.rf_offset[axis]
     first = math.ceil(((field - 1) / 2 - offset) / stride - 1e-6)  # the first place whose field begins inside
     start = offset + first * stride - (field - 1) / 2
