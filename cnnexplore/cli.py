@@ -200,6 +200,14 @@ def train_worldnet(
 @click.option("--steps", default=2400, show_default=True, type=click.IntRange(1), help="How many batches.")
 @click.option("--batch", default=16, show_default=True, type=click.IntRange(2), help="Images of a batch.")
 @click.option("--width", default=32, show_default=True, type=click.IntRange(4, 512), help="Channels before the image.")
+@click.option(
+    "--smoothed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 512),
+    help="Channels before a last 3 x 3 convolution.",
+)
+@click.option("--against", default=1.0, show_default=True, help="Factor of the published weight of the discriminator.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the weights and of the order of the images.")
 def train_inverter(
     name: str,
@@ -212,6 +220,8 @@ def train_inverter(
     steps: int,
     batch: int,
     width: int,
+    smoothed: int,
+    against: float,
     seed: int,
 ) -> None:
     """Train a decoder from a layer's activations to the image: ten minutes to an hour on two cores.
@@ -228,7 +238,7 @@ def train_inverter(
     command = f"cnnexplore train inverter --net {net.name} --layer {where} --loss {loss}"
     command += (f" --data {data}" if data else "") + f" --images {images}"
     command += "" if mirror is None else " --mirror" if mirror else " --no-mirror"
-    recipe = inverter.Recipe(loss, steps, batch, width=width, seed=seed)
+    recipe = inverter.Recipe(loss, steps, batch, width=width, smoothed=smoothed, against=against, seed=seed)
     found = inverter.train(net, where, out, recipe, inverter.training_images(net, data, images, seed, mirror), command)
     click.echo(
         f"image error {found.errors['image']:.3f}, activation error {found.errors['activation']:.3f} on images that "

@@ -148,6 +148,10 @@ CALLS: dict[str, Callable[[Things], tuple[Callable[..., Any], dict[str, Any]]]] 
          "pathway": None, "patches": None, "gamma": None, "init": IMAGE, "priors": (), "settings": None,
          "progress": False},
     ),
+    "invert.learned": lambda t: (
+        cx.invert, {"net": t.world, "image": IMAGE, "layer": "relu6", "method": "learned", "inverter": None,
+                    "progress": False},
+    ),
     "invert.patches": lambda t: (
         cx.invert,
         {"net": t.net, "image": IMAGE, "layer": "conv2", "steps": 2, "patches": t.patches, "gamma": 5.0,
@@ -187,6 +191,12 @@ CALLS: dict[str, Callable[[Things], tuple[Callable[..., Any], dict[str, Any]]]] 
         cx.maximize,
         {"net": t.net, "layer": "fc4", "direction": np.ones(8), "steps": 2, "patches": cx.PatchDatabase(
             t.net, OTHERS, size=5), "gamma": 3.0, "progress": False},
+    ),
+    "maximize.generator": lambda t: (
+        cx.maximize,
+        {"net": t.world, "layer": "fc8", "unit": 1, "prior": "generator", "generator": "worldnet", "position": None,
+         "steps": 1, "seed": 0, "M": 1.0, "images": None, "schedule": {0: {"decay": 0.9}},
+         "settings": {"code_rate": 0.5}, "progress": False},
     ),
     "maximize.images": lambda t: (
         cx.maximize, {"net": t.net, "layer": "fc5", "unit": "bee", "images": OTHERS, "steps": 1, "progress": False},

@@ -141,7 +141,7 @@ def results_of(annotation):
     return set().union(*(results_of(one) for one in typing.get_args(annotation)))
 
 
-NO_PICTURE = {"load", "networks", "scene", "explore", "register_attribution", "concept_images"}
+NO_PICTURE = {"load", "networks", "scene", "explore", "register_attribution", "concept_images", "inverters"}
 
 
 @pytest.mark.parametrize("name", sorted(set(FUNCTIONS) - NO_PICTURE))

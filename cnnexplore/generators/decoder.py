@@ -47,6 +47,9 @@ class Plan:
         Units of the fully connected layers that a vector passes.
     slope : float
         Of the leaky rectifiers below zero.
+    smoothed : int
+        Channels after the last up-convolution, which a convolution of 3 x 3 turns into the image: it removes the grid
+        that up-convolutions leave. 0: the last up-convolution makes the image itself.
     """
 
     channels: int
@@ -57,6 +60,7 @@ class Plan:
     width: int = 32
     hidden: int = 256
     slope: float = 0.2
+    smoothed: int = 0
 
     def __post_init__(self) -> None:
         count = whole(1, _CHANNELS, "a number of channels")
@@ -67,6 +71,7 @@ class Plan:
         whole(0, 10, "how many up-convolutions")("doublings", self.doublings)
         whole(1, 1024, "channels")("width", self.width), whole(1, _HIDDEN, "units")("hidden", self.hidden)
         number(0, 1, "the slope of a rectifier")("slope", self.slope)
+        whole(0, 1024, "channels")("smoothed", self.smoothed)
         if max(self.start) << self.doublings > 2 * _SIDE or (self.is_map and self.start != self.map):
             raise SettingError(f"{self} is no shape of a decoder; make one with plan_for.")
         if self.numbers > _NUMBERS:
@@ -86,7 +91,7 @@ class Plan:
     @property
     def numbers(self) -> int:
         """About how many weights there are."""
-        widths = [*self.widths, self.image[0]]
+        widths = [*self.widths, self.smoothed or self.image[0]]
         first = widths[0] if self.doublings else self.width
         up = sum(16 * a * b for a, b in pairwise(widths))
         if self.is_map:
@@ -122,6 +127,7 @@ def plan_for(
     width: int = 32,
     hidden: int = 256,
     slope: float = 0.2,
+    smoothed: int = 0,
 ) -> Plan:
     """The shape of a decoder from a layer to an image.
 
@@ -137,7 +143,7 @@ def plan_for(
         (C, H, W) of the image.
     resolution : int
         Pixels of the longer side that is computed at most, before it is resized to the image.
-    width, hidden, slope
+    width, hidden, slope, smoothed
         As in `Plan`.
 
     Returns
@@ -161,7 +167,7 @@ def plan_for(
         doublings = max(0, math.floor(math.log2(scale * max(size) / _START) + 1e-9))
         rows, columns = (max(1, round(scale * side / 2**doublings)) for side in size)
         start = rows, columns
-    return Plan(channels, map_size, image, start, doublings, width, hidden, slope)
+    return Plan(channels, map_size, image, start, doublings, width, hidden, slope, smoothed if doublings else 0)
 
 
 class Decoder(nn.Module):
@@ -200,7 +206,10 @@ class Decoder(nn.Module):
         for k, (a, b) in enumerate(pairwise(widths), start=1):
             add(f"up{k}", nn.ConvTranspose2d(a, b, 4, 2, 1), b, nn.BatchNorm2d)
         last = widths[-1]
-        if plan.doublings:
+        if plan.smoothed and plan.doublings:
+            add(f"up{plan.doublings}", nn.ConvTranspose2d(last, plan.smoothed, 4, 2, 1), plan.smoothed, nn.BatchNorm2d)
+            parts["image"] = nn.Conv2d(plan.smoothed, plan.image[0], 3, padding=1)
+        elif plan.doublings:
             parts[f"up{plan.doublings}"] = nn.ConvTranspose2d(last, plan.image[0], 4, 2, 1)
         else:
             parts["image"] = nn.Conv2d(last, plan.image[0], 3, padding=1)

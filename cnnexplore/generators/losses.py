@@ -35,11 +35,14 @@ class Loss:
         The usual squared norm of an image, 0..255 with the mean subtracted, over the training images.
     feature : float
         The usual squared norm of the feature layer's activations over the training images.
+    against : float
+        What the published weight of the adversarial term is multiplied by.
     """
 
     kind: str
     pixels: float
     feature: float = 1.0
+    against: float = 1.0
 
     @property
     def pixel_weight(self) -> float:
@@ -54,7 +57,7 @@ class Loss:
     @property
     def adversarial_weight(self) -> float:
         """The weight of the cross-entropy; 0 without a discriminator."""
-        return ADVERSARIAL if self.kind == "adversarial" else 0.0
+        return ADVERSARIAL * self.against if self.kind == "adversarial" else 0.0
 
     def __call__(
         self,

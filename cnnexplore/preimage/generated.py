@@ -145,7 +145,7 @@ class GeneratorMaximization(SteeredRun):
     >>> from cnnexplore.preimage import GeneratorMaximization
     >>> run = GeneratorMaximization(cx.load("worldnet"), "fc8", "boat", steps=2)
     >>> run.about(), run.size
-    ('unit 6 of fc8 (boat)', (96, 96))
+    ('unit 4 of fc8 (boat)', (96, 96))
     """
 
     _kind = GeneratedImage
@@ -172,7 +172,7 @@ class GeneratorMaximization(SteeredRun):
         settings: Settings | Mapping[str, float] | None = None,
     ) -> None:
         self.net, self.layer, self.size = net, net.layers[layer], net.size
-        self.generator = find_generator(net, _given(generator)).to(net.device)
+        self.generator = find_generator(net, chosen_generator(generator)).to(net.device)
         self._named_generator = generator
         self.position = None if position is None else resolve_position(self.layer, position)
         place = self.position or middle_position(self.layer, net.size)
@@ -287,8 +287,8 @@ class GeneratorMaximization(SteeredRun):
         """The unit's response to the image, in units of M, (N,)."""
         return -self._terms[0]
 
-    def result(self) -> GeneratedImage | list[GeneratedImage]:
-        """The image as it is now; a list for a batch."""
+    def result(self) -> Any:
+        """The `GeneratedImage` as it is now; a list for a batch."""
         responses, scales = self.responses.tolist(), self.scales.tolist()
         code = self.code.detach().cpu().numpy()
         name = f"{self.generator.layer} of {self.generator.network}"
@@ -383,7 +383,7 @@ def _mean_size(x: torch.Tensor) -> torch.Tensor:
     return x.abs().flatten(1).mean(1).view(-1, 1, 1, 1)
 
 
-def _given(generator: Any) -> Inverter | str | None:
+def chosen_generator(generator: Any) -> Inverter | str | None:
     """A generator as `find_generator` takes it; the path of a file is read."""
     if generator is None or isinstance(generator, Inverter):
         return generator

@@ -327,6 +327,9 @@ def invert(
     init : image, "learned" or "patches", optional
         An image to start from; "learned" for the image that the layer's learned inverter makes; "patches" for the
         average of the patches of the nearest activations; None for noise.
+    method : {"optimization", "learned"}
+        "learned" gives the image of the layer's learned inverter in one forward pass: no setting of the optimisation
+        has an effect on it, and its history is empty.
     inverter : path or Inverter, optional
         A learned inverter of your own, a file that ``cnnexplore train inverter`` wrote; None for the one that ships
         with the package, see `cnnexplore.inverters`.
@@ -334,9 +337,6 @@ def invert(
         Further terms of the energy, see `cnnexplore.preimage.Prior`.
     settings : dict, optional
         Values of the parameters that the further priors declare, by name.
-    method : {"optimization", "learned"}
-        "learned" gives the image of the layer's learned inverter in one forward pass: no setting of the optimisation
-        has an effect on it, and its history is empty.
     progress : bool
         Whether a progress bar is shown.
 

@@ -192,7 +192,7 @@ def test_what_is_missing_or_without_effect_is_said(net, generator):
         cx.maximize(net, "fc4", 0, generator=generator)
     with pytest.raises(SettingError, match="C has no effect with prior='generator'"):
         cx.maximize(net, "fc4", 0, prior="generator", generator=generator, C=3)
-    with pytest.raises(SettingError, match="prior is .nature.; did you mean .generator."):
+    with pytest.raises(SettingError, match="did you mean"):
         cx.maximize(net, "fc4", 0, prior="nature")
     with pytest.raises(SettingError, match="cannot change while a run goes on"):
         cx.maximize(net, "fc4", 0, prior="generator", generator=generator, settings={"C": 1})

@@ -9,9 +9,10 @@ import ipywidgets as w
 import numpy as np
 
 from ... import drawing
-from ...arguments import checked
+from ...arguments import checked, choice, optional
+from ...generators import has_inverter
 from ...network import Layer
-from ...preimage import Inversion, Prior, Run, Values, masks, paper_C, paper_jitter
+from ...preimage import Inversion, Prior, SteeredRun, Values, masks, paper_C, paper_jitter
 from ...preimage.inversion import GAMMA, masked_difference
 from ..live.selection import Selection, SharedSelection
 from ..views.map_view import MapView, receptive_box
@@ -51,6 +52,8 @@ class InversionPanel(RunPanel):
         bundled images, switched off at first.
     gamma : float, optional
         The weight of the patches (default: 10 C; C with the bundled images, which are few).
+    init : "learned", optional
+        Begin with the picture of the layer's learned inverter, where it has one; None: with noise.
     priors : sequence of Prior
         Terms of the energy beside the usual ones; their parameters get sliders.
     start : bool
@@ -74,9 +77,10 @@ class InversionPanel(RunPanel):
     """
 
     layer_help = "the layer whose activation is inverted"
+    _learned: tuple[Any, np.ndarray, float] | None = None  # a run, the learned picture beside it, its error
     metric_help = "||Φ(x) - Φ0|| / ||Φ0||: the relative difference of the estimate's activation from the original's"
 
-    @checked(**PATCHES, **PRIORS)
+    @checked(**PATCHES, **PRIORS, init=optional(choice(("learned",))))
     def __init__(
         self,
         net: NetworkLike = None,
@@ -93,11 +97,13 @@ class InversionPanel(RunPanel):
         seeds: int = 1,
         patches: Any = None,
         gamma: float | None = None,
+        init: str | None = None,
         priors: Sequence[Prior] = (),
         start: bool = True,
         selection: SharedSelection | None = None,
     ):
         self.mask, self._given_patches, self.priors = mask, (patches, gamma), tuple(priors)
+        self._given_init = init
         values = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter}
         super().__init__(net, image, layer, selection, values=values, steps=steps, seed=seed, seeds=seeds, start=start)
 
@@ -112,15 +118,35 @@ class InversionPanel(RunPanel):
         gamma = (1 if few else GAMMA) * self.settings.C if gamma is None else gamma
         self.patches = PatchControls(self.settings, patches, gamma, self.net.size)
 
+    def _more_controls(self) -> list[w.Widget]:
+        self.start_from = w.Dropdown(options=[("noise", None), ("the learned inversion", "learned")])
+        self.start_from.description = "start"
+        self.start_from.value = self._given_init
+        self.start_from.layout.width, self.start_from.style.description_width = "304px", "52px"
+        self.start_from.tooltip = "what the optimisation begins with; a layer without a learned inverter has noise only"
+        self.start_from.observe(lambda _: self._begin(), "value")
+        return [self.start_from]
+
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
         return Values(self.parameters, C=paper_C(layer, size), jitter=paper_jitter(layer))
 
-    def _make(self) -> Callable[[], Run]:
-        s, patches = self.selection.value, self.patches
-        net, options = self.net, {**self._options(), "mask": self.mask, "priors": self.priors}
-        return lambda: Inversion(
-            net, s.image, s.layer, **options, **(patches.options(net, s.layer) if patches is not None else {})
-        )
+    def _make(self) -> Callable[[], SteeredRun]:
+        s, patches, mask = self.selection.value, self.patches, self.mask
+        net, options = self.net, {**self._options(), "mask": mask, "priors": self.priors}
+        learns = has_inverter(net, s.layer)
+        self.start_from.disabled = not learns
+        start = {"init": self.start_from.value} if learns and self.start_from.value else {}
+
+        def make() -> SteeredRun:
+            more = patches.options(net, s.layer) if patches is not None else {}
+            run = Inversion(net, s.image, s.layer, **options, **{**more, **start})
+            self._learned = None
+            if learns:
+                beside = Inversion(net, s.image, s.layer, steps=0, refine=0, mask=mask, init="learned")
+                self._learned = run, net.picture(beside.x[:1]), float(beside.errors[0])
+            return run
+
+        return make
 
     def _run_to_python(self, run: Inversion, step: int | None) -> str:
         return run.to_python(self.selection.value.image_python, step=step)
@@ -151,6 +177,11 @@ class InversionPanel(RunPanel):
         super()._selected(old, new)
 
     def _show_run(self, run: Any) -> None:
+        learned = self._learned
+        if learned is not None and learned[0] is run:
+            self.run_pictures.show_learned(learned[1], f"learned inverter, one pass; error {learned[2]:.3f}")
+        else:
+            self.run_pictures.show_learned(None)
         activation = run.loss.reference[0].float()
         if activation.dim() < 3:
             self.map.show(run.layer, None, None, "")

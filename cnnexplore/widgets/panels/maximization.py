@@ -7,15 +7,28 @@ from typing import Any
 
 import ipywidgets as w
 
-from ...arguments import checked, flag
+from ...arguments import checked, choice, flag, optional
+from ...generators import find_generator
 from ...network import Layer, resolve_position, resolve_unit
-from ...preimage import Maximization, Prior, Run, Values, paper_jitter, paper_weight
+from ...preimage import (
+    GeneratorMaximization,
+    Maximization,
+    Parameter,
+    Prior,
+    SteeredRun,
+    Values,
+    paper_jitter,
+    paper_weight,
+)
+from ...preimage.generated import chosen_generator
 from ...preimage.maximization import GAMMA
+from ...preimage.settings import combine
 from ..live.selection import SharedSelection
 from ..views.map_view import MapView, receptive_box
 from ..views.unit_grid import UnitGrid
 from .arguments import PATCHES, PRIORS, read_first
 from .base import NetworkLike
+from .generator_controls import GeneratorControls
 from .patch_controls import PatchControls
 from .run_panel import RunPanel
 from .unit_gallery import UnitGallery, by_interest
@@ -52,6 +65,10 @@ class MaximizePanel(RunPanel):
         switched off at first.
     gamma : float
         The weight of the patches.
+    prior : "generator", optional
+        Begin with the generator as the prior: its code is optimised in place of pixels.
+    generator : str, path or Inverter, optional
+        Another generator than the network's own, as `maximize` takes it.
     thumbnails : bool
         Make a thumbnail of every unit.
     priors : sequence of Prior
@@ -83,7 +100,7 @@ class MaximizePanel(RunPanel):
     metric_unit = " M"
     metric_help = "the unit's response, in units of its largest one (M) to the bundled images"
 
-    @checked(**PATCHES, **PRIORS, thumbnails=flag)
+    @checked(**PATCHES, **PRIORS, thumbnails=flag, prior=optional(choice(("generator",))))
     def __init__(
         self,
         net: NetworkLike = None,
@@ -100,12 +117,15 @@ class MaximizePanel(RunPanel):
         seeds: int = 1,
         patches: Any = None,
         gamma: float = GAMMA,
+        prior: str | None = None,
+        generator: Any = None,
         thumbnails: bool = True,
         priors: Sequence[Prior] = (),
         start: bool = True,
         selection: SharedSelection | None = None,
     ):
         self._given_unit, self._thumbnails, self._given_patches = (unit, position), thumbnails, (patches, gamma)
+        self._given_generator = prior == "generator", generator
         self.priors = tuple(priors)
         values = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter}
         super().__init__(net, None, layer, selection, values=values, steps=steps, seed=seed, seeds=seeds, start=start)
@@ -119,6 +139,30 @@ class MaximizePanel(RunPanel):
             self.selection.set(position=resolve_position(self.layer, position))
         read_first(self.net, self._given_patches[0])
         self.patches = PatchControls(self.settings, *self._given_patches, self.net.size)
+        on, generator = self._given_generator
+        if on or generator is not None:
+            find_generator(self.net, chosen_generator(generator))  # one that does not fit is refused at once
+        self.generator = GeneratorControls(self.settings, on, generator)
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """What can be steered; the settings of a generator among it, also while it is switched off."""
+        return combine(super().parameters, GeneratorMaximization.parameters)
+
+    def _more_controls(self) -> list[w.Widget]:
+        self.generator.on_switch, self.generator.on_change = self._prior_switched, self._settings_moved
+        self._enable_sliders()
+        return [self.generator.row]
+
+    def _prior_switched(self) -> None:
+        self._enable_sliders()
+        self._begin()
+
+    def _enable_sliders(self) -> None:
+        """The settings of a run of pixels have no effect on one of a generator's code."""
+        for slider in self.controls.sliders.values():
+            slider.disabled = self.generator.on
+        self.controls.preset.disabled = self.generator.on
 
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
         return Values(self.parameters, C=paper_weight(layer, size), jitter=paper_jitter(layer))
@@ -127,23 +171,29 @@ class MaximizePanel(RunPanel):
         s = self.selection.value
         return s.net, s.layer, s.unit, s.position
 
-    def _make(self) -> Callable[[], Run]:
+    def _make(self) -> Callable[[], SteeredRun]:
         net, layer, chosen, position = self._looked_at()
         patches = self.patches
-        options = {**self._options(), "priors": self.priors}
+        options = self._options()
+        self.generator.fit(net)
+        code, generator = self.generator.on, self.generator.generator
 
-        def make() -> Maximization:
+        def make() -> SteeredRun:
             unit = by_interest(net, net.layers[layer])[0] if chosen is None else chosen
+            if code:
+                return GeneratorMaximization(net, layer, unit, position=position, generator=generator, **options)
             more = patches.options(net, None) if patches is not None else {}
-            return Maximization(net, layer, unit, position=position, **options, **more)
+            return Maximization(net, layer, unit, position=position, priors=self.priors, **options, **more)
 
         return make
 
-    def _run_to_python(self, run: Maximization, step: int | None) -> str:
+    def _run_to_python(self, run: Any, step: int | None) -> str:
         return run.to_python(step=step)
 
-    def _caption(self, run: Maximization) -> str:
-        return run.about()
+    def _caption(self, run: Any) -> str:
+        if isinstance(run, GeneratorMaximization):
+            return f"{run.about()}; generator of {run.generator.network}"
+        return str(run.about())
 
     # units and positions
 
@@ -159,7 +209,7 @@ class MaximizePanel(RunPanel):
         self.map.on_choose = lambda position: self.selection.set(position=position)
         return [self.map.widget]
 
-    def _made(self, run: Maximization) -> None:
+    def _made(self, run: Any) -> None:
         super()._made(run)
         by_interest(run.net, run.layer)  # kept for the gallery, which asks on the kernel's thread
 
@@ -178,5 +228,6 @@ class MaximizePanel(RunPanel):
     def _state(self, state: str) -> None:
         super()._state(state)
         run = self.run
-        if state == "finished" and run.position is None and len(run.seeds) == 1:
+        plain = isinstance(run, Maximization)
+        if state == "finished" and plain and run.position is None and len(run.seeds) == 1:
             self.gallery.put(run.net, run.layer.name, run.units[0], self.picture)

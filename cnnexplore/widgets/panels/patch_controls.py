@@ -10,7 +10,7 @@ import ipywidgets as w
 import numpy as np
 
 from ...network import Network
-from ...preimage import Run, Settings
+from ...preimage import Settings, SteeredRun
 from ...styles import PatchDatabase
 from ..views.frame_view import FrameView
 from .arguments import MOST_GAMMA
@@ -83,7 +83,7 @@ class PatchControls:
             self._known = (net, layer), database
         return {"patches": database} if layer is None else {"patches": database, "init": "patches"}
 
-    def update(self, run: Run, last: bool = False) -> None:
+    def update(self, run: SteeredRun, last: bool = False) -> None:
         """Show the newest matches, if there are any since the last time; in the thread of the loop."""
         prior: Any = next((one for one in run.priors if one.name == "patches"), None)
         if prior is None or prior.matched in (0, self._shown):

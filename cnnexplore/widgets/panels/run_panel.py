@@ -12,7 +12,7 @@ import numpy as np
 from ...arguments import checked
 from ...errors import SettingError
 from ...network import Layer
-from ...preimage import Frame, Parameter, Prior, Run, Settings, Values
+from ...preimage import Frame, Parameter, Prior, Run, Settings, SteeredRun, Values
 from ...preimage.patch_prior import PatchPrior
 from ..elements import WRAP, button
 from ..live.selection import Selection, SharedSelection
@@ -92,7 +92,7 @@ class RunPanel(Panel):
         """The published settings for a layer."""
 
     @abstractmethod
-    def _make(self) -> Callable[[], Run]:
+    def _make(self) -> Callable[[], SteeredRun]:
         """What makes the run of all that is chosen now; it is called in the thread of the loop."""
 
     def _options(self) -> dict[str, Any]:
@@ -111,6 +111,10 @@ class RunPanel(Panel):
         return []
 
     def _beside(self) -> list[w.Widget]:
+        return []
+
+    def _more_controls(self) -> list[w.Widget]:
+        """Controls below the sliders."""
         return []
 
     def _rows(self, settings: w.Widget) -> list[list[w.Widget]]:
@@ -171,10 +175,12 @@ class RunPanel(Panel):
         ]
         patches = [] if self.patches is None else [self.patches.row]
         starts = [self.starts.seed_box, self.starts.seeds_box, self.starts.steps_box]
-        return [*self.controls.sliders.values(), *patches, self.controls.preset, w.HBox(starts), w.HBox(buttons)]
+        more = self._more_controls()
+        return [*self.controls.sliders.values(), *patches, *more, self.controls.preset, w.HBox(starts), w.HBox(buttons)]
 
     def _hidden_widgets(self) -> list[w.Widget]:
-        return [*self.run_pictures.views, *([self.patches.view] if self.patches is not None else [])]
+        pictures = self.run_pictures
+        return [*pictures.views, pictures.learned, *([self.patches.view] if self.patches is not None else [])]
 
     # what a person does
 
@@ -311,7 +317,7 @@ class RunPanel(Panel):
         """Prepare for another run; in the thread of the loop, before the first step."""
         self.run_pictures.record(run)
 
-    def _run_ready(self, run: Run) -> None:
+    def _run_ready(self, run: SteeredRun) -> None:
         seeds = "" if len(set(run.seeds)) == 1 else f", seeds {min(run.seeds)} to {max(run.seeds)}"
         self.run_pictures.show_run(run, self.selection.value.image, self._caption(run) + seeds)
         self.run_view.set_run(run)

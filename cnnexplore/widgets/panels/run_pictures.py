@@ -8,7 +8,7 @@ import ipywidgets as w
 import numpy as np
 
 from ...network import Network
-from ...preimage import Frame, Run
+from ...preimage import Frame, SteeredRun
 from ...results import png, whole_scale
 from ..views.frame_view import FrameView, decoded_pictures, side_by_side
 from .patch_controls import PatchControls
@@ -36,9 +36,11 @@ class RunPictures:
         self.original: FrameView | None = None
         self.views = [self.estimate]
         self.net = net
-        self.run: Run | None = None
+        self.run: SteeredRun | None = None
         self.shown: int | None = None
         self.patches, self._history = patches, FrameHistory()
+        self.learned = FrameView(net.size)  # shown beside the estimate where the layer has a learned inverter
+        self._learned: np.ndarray | None = None
         self._original: np.ndarray | None = None
         if image is not None:
             self._original = net.picture(net.pixels_of(image))
@@ -48,17 +50,17 @@ class RunPictures:
         layout = w.Layout(flex_flow="row wrap", align_items="flex-start", grid_gap="10px", margin="8px 14px 0 0")
         self.widget = w.HBox(self.views, layout=layout)
 
-    def record(self, run: Run) -> None:
+    def record(self, run: SteeredRun) -> None:
         """Keep the first picture of another run; call it in the thread of the loop, before the first step."""
         self._history.clear()
         self._history.add(0, decoded_pictures(run.x, run.net))
 
-    def show_run(self, run: Run, image: Any, caption: str) -> None:
+    def show_run(self, run: SteeredRun, image: Any, caption: str) -> None:
         """Show another run.
 
         Parameters
         ----------
-        run : Run
+        run : SteeredRun
         image : object
             Its original.
         caption : str
@@ -75,10 +77,33 @@ class RunPictures:
         if self.patches is not None:
             _fit(self.patches.view, run.size, scale)
             self.patches.begin()
-            self.widget.children = [*self.views, self.patches.view] if self.patches.on else self.views
+        self._arrange()
         self.estimate.caption = caption
         newest = self._history.newest
         self.estimate.draw(decoded_pictures(run.x, run.net) if newest is None else newest)
+
+    def show_learned(self, picture: np.ndarray | None, caption: str = "") -> None:
+        """Show the picture of a learned inverter beside the estimate, or none.
+
+        Parameters
+        ----------
+        picture : np.ndarray or None
+            (H, W, 3) uint8.
+        caption : str
+        """
+        self._learned = picture
+        if picture is not None:
+            _fit(self.learned, picture.shape[:2], self.estimate.scale)
+            self.learned.caption = caption
+            self.learned.draw(picture)
+            self.learned.poster = png(picture)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """Put the views side by side: original, estimate, learned picture, patches."""
+        more = [self.learned] if self._learned is not None else []
+        patches = [self.patches.view] if self.patches is not None and self.patches.on else []
+        self.widget.children = [*self.views, *more, *patches]
 
     def update(self, frame: Frame) -> None:
         """Offer another step's picture to the views; in the thread of the loop. It is only made if it is due."""

@@ -13,7 +13,8 @@ from ...network import Layer
 from ...preimage import Parameter, Settings, Values
 from .arguments import MOST_SEEDS, MOST_STEPS, START
 
-_UNSHOWN = ("rate", "gamma")  # the step size; the weight of patches, which is beside their switch
+# The step size; the weight of patches, which is beside their switch; what a generator has, beside its switch.
+_UNSHOWN = ("rate", "gamma", "code_rate", "decay", "bound")
 HELP = {
     "seed": "seed: the random noise that the estimate starts from",
     "steps": "steps: the length of a run",
@@ -44,7 +45,7 @@ class SettingsControls:
         self._quiet = False
         now = settings.snapshot()
         shown = [p for p in settings.parameters if p.name not in _UNSHOWN]
-        self.sliders = {p.name: _slider(p, now[p.name]) for p in shown}
+        self.sliders = {p.name: slider_of(p, now[p.name]) for p in shown}
         for p in shown:
             self.sliders[p.name].observe(partial(self._moved, p), "value")
         self._presets = {name.format(weighed): changes for name, changes in _PRESETS.items()}
@@ -153,7 +154,8 @@ class StartControls:
             getattr(self, f"{name}_box").value = now
 
 
-def _slider(parameter: Parameter, value: float) -> w.Widget:
+def slider_of(parameter: Parameter, value: float) -> w.Widget:
+    """A slider of a parameter, at a value."""
     p, (low, high) = parameter, parameter.slider
     common = {"description": p.label, "tooltip": p.description, "layout": _wide()}
     if p.scale == "log":

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ExploreError
-from ...preimage import Run
+from ...preimage import SteeredRun
 from .messages import Message
 from .view import View
 
@@ -50,17 +50,17 @@ class RunView(View):
             self.layout.width = "100%"
         self.unit, self.meaning = unit, meaning
         self.on_scrub: Callable[[int], object] = lambda step: None
-        self._run: Run | None = None
+        self._run: SteeredRun | None = None
         self._sent = 0  # steps that the browser has
         self.status: dict[str, Any] = {"kind": "status", "state": "idle", "text": "", "trace": "", "live": True}
         self.message = ""
 
-    def set_run(self, run: Run) -> None:
+    def set_run(self, run: SteeredRun) -> None:
         """Show another run from its first step.
 
         Parameters
         ----------
-        run : Run
+        run : SteeredRun
         """
         self._run, self._sent = run, 0
         metric = {"metric": run.loss.metric_name, "unit": self.unit, "meaning": self.meaning}
@@ -163,7 +163,7 @@ class RunView(View):
         self.send({"kind": "message", "text": self.message})
 
 
-def _rows(run: Run, first: int) -> bytes:
+def _rows(run: SteeredRun, first: int) -> bytes:
     """Float32 rows of step, C x data term (or response), priors and metric, from a step on; means of a batch."""
     history = run.records(first)
     rows = np.empty((len(history), 4), np.float32)
@@ -176,7 +176,7 @@ def _rows(run: Run, first: int) -> bytes:
     return rows.tobytes()
 
 
-def _marks(run: Run) -> list[tuple[int, str]]:
+def _marks(run: SteeredRun) -> list[tuple[int, str]]:
     """Return the steps at which a setting changed, each with its new value: (12, "C 20")."""
     return [
         (step, ", ".join(f"{_LETTERS.get(k, k)} {v:g}" for k, v in changes.items()))

@@ -49,8 +49,11 @@ class Recipe:
         The highest rate of Adam for the decoder; it rises for a twentieth of the steps and falls along a cosine.
     judge : float
         The rate of Adam for the discriminator.
-    width, hidden : int
+    width, hidden, smoothed : int
         As in `Plan`.
+    against : float
+        What the published weight of the adversarial term is multiplied by. More than 1 suits short trainings: the
+        discriminator has little time to find what the features of a small encoder do not see.
     resolution : int
         As in `plan_for`.
     seed : int
@@ -64,6 +67,8 @@ class Recipe:
     judge: float = 2e-4
     width: int = 32
     hidden: int = 256
+    smoothed: int = 0
+    against: float = 1.0
     resolution: int = 96
     seed: int = 0
 
@@ -187,8 +192,9 @@ class _Training:
         slope = 0.3 if recipe.loss == "adversarial" else 0.2
         channels, size, shape = shape_of(net, layer)
         self.plan: Plan = plan_for(
-            channels, size, shape, resolution=recipe.resolution, width=recipe.width, hidden=recipe.hidden, slope=slope
-        )
+            channels, size, shape, resolution=recipe.resolution, width=recipe.width, hidden=recipe.hidden,
+            slope=slope, smoothed=recipe.smoothed,
+        )  # fmt: skip
         self.deep = None
         if recipe.loss != "pixel":  # the last map before the class scores: where the feature term compares images
             self.deep = last_map_layer(net, net.scores, "the feature loss")
@@ -251,7 +257,8 @@ class _Training:
             "upper": (mean + 3 * deviation).float(),
         }
         self.rows = rows
-        self.loss = Loss(self.recipe.loss, pixels / self.count, max(feature / self.count, 1e-12))
+        usual_feature = max(feature / self.count, 1e-12)
+        self.loss = Loss(self.recipe.loss, pixels / self.count, usual_feature, self.recipe.against)
 
     def _x(self, chosen: np.ndarray) -> torch.Tensor:
         """Images in the network's units, (N, C, H, W)."""
