@@ -30,7 +30,8 @@ def test_no_script_of_a_network_runs(folder, notebook, page):
     page.on("request", lambda request: asked.append(request.url))
     opened = notebook("marked.ipynb")
     opened.run_all()
-    assert opened.execute("print(decoding.wait(60), attribution.wait(60), styles.wait(60))").split() == ["True"] * 3
+    waited = opened.execute("print(decoding.wait(200), attribution.wait(200), styles.wait(200))", seconds=400)
+    assert waited.split() == ["True"] * 3
     for which in range(3):
         page.locator(".cx-panel").nth(which).scroll_into_view_if_needed()
         page.wait_for_timeout(500)

@@ -89,14 +89,15 @@ def test_malformed_messages_are_ignored_in_no_time(name, run):
     @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(messages)
     def send(content):
-        start = time.perf_counter()
+        start = time.thread_time()
         view.receive(content)
-        slow.append(time.perf_counter() - start)
+        slow.append(time.thread_time() - start)
 
     slow: list[float] = []
     send()
     assert len(slow) >= 300
-    assert np.quantile(slow, 0.99) < 0.05
+    print(f"{name}: {len(slow)} messages, the slowest {1000 * max(slow):.1f} ms")
+    assert max(slow) < 0.05
     for callback, given_ in calls:
         if callback == "on_pick":
             assert 0 <= given_[0] < 12
@@ -236,7 +237,8 @@ def test_malformed_messages_end_no_run_of_any_panel(keep, monkeypatch, tmp_path,
 
     send()
     assert len(slow) >= 300 * len(views)
-    assert np.quantile(slow, 0.99) < 0.05
+    print(f"{name}: {len(slow)} messages, the slowest {1000 * max(slow):.1f} ms")
+    assert max(slow) < 0.05
     assert panel.wait(120)
     assert {runner.state for runner in panel._awaited} <= {"finished", "idle"}, panel.run_view.status
     assert panel.run_view.status["state"] != "failed"
