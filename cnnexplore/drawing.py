@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .errors import SettingError
+from .errors import SettingError, brief_value
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,7 +71,7 @@ def overlay(picture: np.ndarray, values: np.ndarray, opacity: float = 0.6, signe
     A picture that shows several channels side by side has the map over each of them.
     """
     if not 0 <= opacity <= 1:
-        raise SettingError(f"opacity is {opacity!r}; expected 0 to 1.")
+        raise SettingError(f"opacity is {brief_value(opacity)}; expected 0 to 1.")
     grey = np.repeat(picture.astype(np.float64).mean(-1, keepdims=True), 3, -1)
     most = max(map(abs, limits(values, signed)))
     weight = opacity * (0.3 + 0.7 * (np.abs(values) / most).clip(0, 1))[..., None]  # near 0: transparent

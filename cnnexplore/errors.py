@@ -2,9 +2,11 @@
 
 import re
 import reprlib
+from collections.abc import Iterable
 from typing import Any
 
 _LENGTH = 80  # of a value in a message, in characters
+_ROOM = 200  # of all values of a list in a message
 
 
 class _Short(reprlib.Repr):
@@ -37,6 +39,17 @@ def brief_value(value: object) -> str:
     """A value that a user gave, as it is shown in a message: one line of at most 80 characters."""
     text = re.sub(r" at 0x[0-9A-Fa-f]+", "", " ".join(_SHORT.repr(value).split()))
     return text if len(text) <= _LENGTH else f"{text[: _LENGTH - 4]} ..."
+
+
+def brief_list(values: Iterable[object], most: int = 30) -> str:
+    """Names or numbers as a list in a message: the first ones, about 200 characters, and how many more there are."""
+    known, shown = list(values), ""
+    for k, value in enumerate(known):
+        one = str(value) if re.fullmatch(r"[\w.@-]{1,40}", str(value)) else brief_value(value)
+        if k == most or (k and len(shown) + len(one) > _ROOM):
+            return f"{shown} and {len(known) - k} more"
+        shown += f", {one}" if k else one
+    return shown
 
 
 def brief(error: BaseException) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from .errors import ExploreError
+from .errors import ExploreError, brief_value
 
 _FOLDERS = ("labs", "figures")  # of the shipped notebooks, those that are copied: the documentation stays behind
 _KERNELS = "@jupyterlab/apputils-extension:kernels-settings"
@@ -55,7 +55,7 @@ def copy_notebooks(folder: Path) -> dict[str, str]:
                 record[name] = _digest(content)
         (folder / _RECORD).write_text(json.dumps(record, indent=1, sort_keys=True))
     except OSError as error:
-        raise ExploreError(f"{str(folder)!r} cannot be written ({error}); name another folder.") from error
+        raise ExploreError(f"{brief_value(str(folder))} cannot be written ({error}); name another folder.") from error
     return report
 
 

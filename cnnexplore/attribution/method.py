@@ -78,13 +78,15 @@ class Option:
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
-            raise SettingError(f"an option is named {self.name!r}; expected a Python identifier.")
+            raise SettingError(f"an option is named {brief_value(self.name)}; expected a Python identifier.")
         if self.scale not in ("linear", "log"):
-            raise SettingError(f"scale of option {self.name!r} is {self.scale!r}; expected 'linear' or 'log'.")
+            raise SettingError(f"scale of option {self.name} is {brief_value(self.scale)}; expected 'linear' or 'log'.")
         if self.slider is not None:
             low, high = self.slider
             if not low < high or (self.scale == "log" and low <= 0):
-                raise SettingError(f"slider of option {self.name!r} is {self.slider!r}; expected (smallest, largest).")
+                raise SettingError(
+                    f"slider of option {self.name} is {brief_value(self.slider)}; expected (smallest, largest)."
+                )
             if not isinstance(self.first(224), (int, float)):
                 raise SettingError(f"option {self.name!r} has a slider, so its default or initial must be a number.")
 
@@ -152,12 +154,14 @@ class AttributionMethod:
     def __post_init__(self) -> None:
         object.__setattr__(self, "options", tuple(self.options))
         if not isinstance(self.name, str) or not self.name.isidentifier():
-            raise SettingError(f"an attribution method is named {self.name!r}; expected a Python identifier.")
+            raise SettingError(
+                f"an attribution method is named {brief_value(self.name)}; expected a Python identifier."
+            )
         known = {option.name for option in self.options}
         for option in self.options:
             if option.at_most is not None and option.at_most not in known:
                 raise SettingError(
-                    f"option {option.name!r} of {self.name} is at most {option.at_most!r}, an unknown one."
+                    f"option {option.name!r} of {self.name} is at most {brief_value(option.at_most)}, an unknown one."
                 )
         taken = set(list(inspect.signature(self.function).parameters)[1:])
         if taken != known:
@@ -254,7 +258,7 @@ def unregister_attribution(name: str) -> None:
         If no such method was registered.
     """
     if name in _BUILT_IN or name not in _METHODS:
-        raise SettingError(f"{name!r} is no attribution method that was registered.")
+        raise SettingError(f"{brief_value(name)} is no attribution method that was registered.")
     del _METHODS[name]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import SettingError
+from ..errors import SettingError, brief_value
 
 
 def grabcut(
@@ -51,7 +51,8 @@ def grabcut(
         )
     if not 0 < background < foreground < 1:
         raise SettingError(
-            f"the quantiles are {background!r} and {foreground!r}; expected 0 < background < foreground < 1."
+            f"the quantiles are {brief_value(background)} and {brief_value(foreground)}; expected 0 < background < "
+            "foreground < 1."
         )
     try:
         import cv2

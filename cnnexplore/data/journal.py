@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..errors import SettingError, brief
+from ..errors import SettingError, brief, brief_value
 
 
 class Journal:
@@ -41,7 +41,9 @@ class Journal:
         try:
             data = self.path.read_bytes() if self.path.exists() else b""
         except OSError as error:
-            raise SettingError(f"{str(self.path)!r} cannot be read ({brief(error)}); give another file.") from error
+            raise SettingError(
+                f"{brief_value(str(self.path))} cannot be read ({brief(error)}); give another file."
+            ) from error
         self._torn = False  # whether the file ends within a line
         header = _line(dict(run))
         if header.startswith(data):  # nothing, or a header that may be torn
@@ -77,7 +79,8 @@ class Journal:
         except OSError as error:
             self._torn = True
             raise SettingError(
-                f"{str(self.path)!r} cannot be written ({brief(error)}); free some of its disk, or give another file."
+                f"{brief_value(str(self.path))} cannot be written ({brief(error)}); free some of its disk, or give "
+                "another file."
             ) from error
         self._torn = False
 
@@ -91,7 +94,7 @@ def records_in(data: bytes, run: Mapping[str, object], path: Path) -> list:
     expected = json.loads(json.dumps(dict(run)))
     if header is None or header[0] != expected:
         reason = "it is not a journal" if header is None else "it is of a run with other settings"
-        raise SettingError(f"{str(path)!r} cannot be resumed: {reason}; give another file.")
+        raise SettingError(f"{brief_value(str(path))} cannot be resumed: {reason}; give another file.")
     found = [record[0] for record in lines if record is not None]
     return [record for record in found if record != expected]  # two processes that began it wrote two headers
 

@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from .. import drawing
 from ..data import bundled_images
-from ..errors import SettingError
+from ..errors import SettingError, brief_list, brief_value
 from ..network import Layer, Network, as_maps
 from ..network.precision import full_precision
 from ..results import Result, images_to_python, unit_to_python
@@ -79,7 +79,7 @@ class Comparison(Result):
             If the unit was not compared.
         """
         if unit not in self.units:
-            raise SettingError(f"unit {unit!r} was not compared; expected one of {self.units[:20]}.")
+            raise SettingError(f"unit {brief_value(unit)} was not compared; expected one of {brief_list(self.units)}.")
         place = self.units.index(unit)
         unit_peaks, filter_peaks = (
             maps[:, place].reshape(len(maps), -1).max(1) for maps in (self.network, self.filters)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-from ..errors import SettingError
+from ..errors import SettingError, brief_value
 
 Kernel = Callable[[torch.Tensor], torch.Tensor]
 
@@ -37,7 +37,7 @@ METHODS: dict[str, Kernel] = {
 def check(method: str) -> str:
     """Return the method, or raise SettingError for an unknown one."""
     if method not in METHODS:
-        raise SettingError(f"unpool is {method!r}; expected one of {', '.join(map(repr, METHODS))}.")
+        raise SettingError(f"unpool is {brief_value(method)}; expected one of {', '.join(map(repr, METHODS))}.")
     return method
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import SettingError
+from ..errors import SettingError, brief_value
 from ..network import Layer
 
 
@@ -222,5 +222,7 @@ def field_error(estimate: ArrayLike, layer: Layer) -> float:
     """
     sides = np.broadcast_to(np.asarray(estimate, np.float64), 2)
     if not (np.isfinite(sides).all() and (sides > 0).all()):
-        raise SettingError(f"a receptive field of {estimate!r} was estimated; expected a positive size in pixels.")
+        raise SettingError(
+            f"a receptive field of {brief_value(estimate)} was estimated; expected a positive size in pixels."
+        )
     return float(np.max(np.abs(sides - layer.rf_size) / layer.rf_stride))

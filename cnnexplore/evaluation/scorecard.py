@@ -18,7 +18,7 @@ from .. import world
 from ..arguments import checked, flag, optional, output, whole
 from ..arguments import seed as any_seed
 from ..attribution.attribute import attribute
-from ..errors import NetworkError, SettingError, brief, brief_value
+from ..errors import NetworkError, SettingError, brief, brief_list, brief_value
 from ..network import Network, crop_and_resize
 from ..network.arguments import network
 from ..results import writing
@@ -95,7 +95,7 @@ class ScoreCard(list[ScoreTable]):
             return super().__getitem__(key)
         table = next((t for t in self if t.title == key), None)
         if table is None:
-            raise KeyError(f"{key!r} was not scored; scored were {', '.join(t.title for t in self)}.")
+            raise KeyError(f"{brief_value(key)} was not scored; scored were {brief_list(t.title for t in self)}.")
         return {
             name: dict(zip(table.columns, (mean for mean, _ in row), strict=True)) for name, row in table.rows.items()
         }
@@ -297,14 +297,14 @@ def _call(kind: str, name: str, method: Method, *args: Any) -> Any:
     try:
         return method(*args)
     except Exception as error:
-        raise SettingError(f"the {kind} {name!r} failed on a picture ({brief(error)}); mend it.") from error
+        raise SettingError(f"the {kind} {brief_value(name)} failed on a picture ({brief(error)}); mend it.") from error
 
 
 def _scenes(net: Network, n: int, seed: int) -> Iterator[Truth]:
     unknown = [name for name in world.CLASSES if name not in net.labels]
     if unknown:
         raise NetworkError(
-            f"{net.name} has no class {unknown[0]!r}; expected a network of the world's classes, such as "
+            f"{net.name} has no class {brief_value(unknown[0])}; expected a network of the world's classes, such as "
             "cx.load('worldnet')."
         )
     scenes = world.dataset(n, seed, net.size[0])
@@ -379,8 +379,8 @@ def _dissections(net: Network, methods: Mapping[str, Method], n: int, seed: int,
         for concept, predicted in _call("dissection", name, method, net, images).items():
             if concept not in known:
                 raise SettingError(
-                    f"the dissection {name!r} returned {concept!r}, which is no concept of these scenes; expected "
-                    f"names such as {known[0]!r}."
+                    f"the dissection {brief_value(name)} returned {brief_value(concept)}, which is no concept of "
+                    f"these scenes; expected names such as {known[0]!r}."
                 )
             truth = np.stack([masks.get(concept, nothing) for _, masks in pairs])
             values.append(measures.iou(predicted, truth))

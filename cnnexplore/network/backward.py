@@ -10,7 +10,7 @@ import torch
 from torch.autograd.function import once_differentiable
 from torch.overrides import TorchFunctionMode
 
-from ..errors import SettingError
+from ..errors import SettingError, brief_value
 
 RULES = ("gradient", "deconvnet", "guided_backprop")
 
@@ -44,7 +44,7 @@ def backward_rule(name: str) -> AbstractContextManager:
     lecture2017, equations 11, 12 and 13.
     """
     if name not in RULES:
-        raise SettingError(f"{name!r} is no backward rule; expected one of {', '.join(map(repr, RULES))}.")
+        raise SettingError(f"{brief_value(name)} is no backward rule; expected one of {', '.join(map(repr, RULES))}.")
     return nullcontext() if name == "gradient" else _Replaced(guided=name == "guided_backprop")
 
 

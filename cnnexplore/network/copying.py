@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from ..errors import ExploreError, NetworkError, brief
+from ..errors import ExploreError, NetworkError, brief, brief_value
 from .guard import guard, writes_weights
 from .missing_weights import refuse_what_holds_no_weights
 from .observing import only_observes
@@ -292,7 +292,7 @@ class _Copier:
                     copy.deepcopy(value, dict(self.memo))
                 except Exception as error:
                     where = f"{path}.{name}" if path else name
-                    return f"its attribute {where!r} holds a {type(value).__name__}: {brief(error)}"
+                    return f"its attribute {brief_value(where)} holds a {type(value).__name__}: {brief(error)}"
         return ""
 
 

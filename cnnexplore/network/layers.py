@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..arguments import whole
-from ..errors import LayerNotFound, brief_value
+from ..errors import LayerNotFound, brief_list, brief_value
 from .layout import Layout, Span
 
 
@@ -167,7 +167,7 @@ class Layers(Mapping[str, Layer]):
             return self._names[name]
         except (KeyError, TypeError):
             close = difflib.get_close_matches(brief_value(name).strip("'"), self._names, 1, 0.5)
-            hint = f"did you mean {close[0]!r}?" if close else f"its layers are {', '.join(self._layers)}."
+            hint = f"did you mean {brief_value(close[0])}?" if close else f"its layers are {brief_list(self._layers)}."
             raise LayerNotFound(f"{brief_value(name)} is not a layer of {self._network}; {hint}") from None
 
     def __contains__(self, name: object) -> bool:

@@ -219,7 +219,7 @@ class Network:
         """What the module returns; of several tensors, the one that was chosen."""
         found = self._traced.outputs
         names = [str(one.name) for one in found]
-        listed = ", ".join(f"{one.name!r} ({' x '.join(map(str, one.shape))})" for one in found[:6])
+        listed = ", ".join(f"{brief_value(one.name)} ({' x '.join(map(str, one.shape))})" for one in found[:6])
         listed += ", ..." * (len(found) > 6)
         wanted = self._wanted_output
         if wanted is not None and found != () and not (len(found) == 1 and names == [""]):

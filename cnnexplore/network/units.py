@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ..arguments import place, plain_number
-from ..errors import LayerError, NetworkError, SettingError, brief_value
+from ..errors import LayerError, NetworkError, SettingError, brief_list, brief_value
 from .graph import PRODUCTS, Operation
 from .layers import Layer
 from .network import Network
@@ -121,7 +121,7 @@ def _labelled_unit(net: Network, layer: Layer, label: str) -> int:
     if classes and len(found) == 1:
         return found[0]
     if classes and found:
-        numbers = ", ".join(map(str, found))
+        numbers = brief_list(found)
         raise SettingError(
             f"{brief_value(label)} is the label of several classes of {net.name}; give the number, one of {numbers}."
         )
@@ -129,10 +129,10 @@ def _labelled_unit(net: Network, layer: Layer, label: str) -> int:
     close = within or difflib.get_close_matches(label[:80], net.labels, 1)
     hint = f"expected a unit's number, 0 to {layer.channels - 1}."
     if classes and close:
-        hint = f"did you mean {close[0]!r}?"
+        hint = f"did you mean {brief_value(close[0])}?"
     elif (scores := scores_if_any(net)) is not None and net.labels and len(net.labels) == scores.channels:
         where = "" if classes else f" at {scores.name}"
-        hint = f"{hint[:-1]}, or one of net.labels, such as {net.labels[0]!r}{where}."
+        hint = f"{hint[:-1]}, or one of net.labels, such as {brief_value(net.labels[0])}{where}."
     raise SettingError(f"{brief_value(label)} is no class of {net.name} at {layer.name}; {hint}")
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from ..errors import SettingError
+from ..errors import SettingError, brief_value
 from ..network import Pixels
 from ..results import value_to_python
 from .priors import Prior, Scale, inner
@@ -95,7 +95,9 @@ class PatchPrior(Prior):
     ) -> None:
         every = plain(every)
         if not isinstance(every, int) or every < 1:
-            raise SettingError(f"every is {every!r}; expected after how many steps matches are looked for, 1 or more.")
+            raise SettingError(
+                f"every is {brief_value(every)}; expected after how many steps matches are looked for, 1 or more."
+            )
         self.matchers, self.size, self.pixels = matchers, size, pixels
         self.every, self.coloured, self.deviation = every, coloured, deviation
         self.matched = 0  # how many times new matches were looked for

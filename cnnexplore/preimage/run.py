@@ -435,7 +435,9 @@ class Run(SteeredRun):
             )
         for name, expected in {"layer": self.layer.name, "solver": self.solver_name}.items():
             if state[name] != expected:
-                raise SettingError(f"the saved state has {name} {brief_value(state[name])}; expected {expected!r}.")
+                raise SettingError(
+                    f"the saved state has {name} {brief_value(state[name])}; expected {brief_value(expected)}."
+                )
         canvas = state["canvas"]
         border = canvas.shape[-1] - self.size[1]
         if canvas.shape[:2] != self.canvas.shape[:2] or canvas.shape[-2] - self.size[0] != border or border < 0:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..arguments import choice, flag, number, plain_number
-from ..errors import SettingError, brief_value
+from ..errors import SettingError, brief_list, brief_value
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,10 @@ class Values(Mapping[str, float]):
         names = [parameter.name for parameter in parameters]
         for name in numbers:
             if name not in names:
-                raise SettingError(f"{name!r} cannot change while a run goes on; expected one of {sorted(names)}.")
+                raise SettingError(
+                    f"{brief_value(name)} cannot change while a run goes on; expected one of "
+                    f"{brief_list(sorted(names))}."
+                )
         object.__setattr__(self, "parameters", parameters)
         checked = {p.name: p.check(numbers.get(p.name, p.default)) for p in parameters}
         object.__setattr__(self, "_numbers", checked)

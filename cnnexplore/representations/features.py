@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from .. import drawing
 from ..arguments import checked, choice, flag, optional, path, text, whole
 from ..data import Images
-from ..errors import LayerError, SettingError, brief_value
+from ..errors import LayerError, SettingError, brief_list, brief_value
 from ..network import Layer, Network, features_layer, scores_if_any
 from ..network.arguments import layer_name, network
 from .digests import images_digest
@@ -130,7 +130,7 @@ class Features:
         found = np.flatnonzero(numbers == wanted) if wanted is not None else np.zeros(0, int)
         if not len(found):
             known = [names[k] for k in np.unique(numbers[numbers >= 0])]
-            raise SettingError(f"no image has the {kind} {brief_value(name)}; there are {', '.join(known[:30])}.")
+            raise SettingError(f"no image has the {kind} {brief_value(name)}; there are {brief_list(known)}.")
         python = f"{self.python}.of({name!r}{'' if by is None else f', {by!r}'})" if self.python else ""
         return replace(self.only(found), python=python)
 
@@ -217,7 +217,7 @@ def _class_number(name: str | int, names: Sequence[str]) -> int | None:
     same = [k for k, known in enumerate(names) if known == name]
     if len(same) > 1:
         raise SettingError(
-            f"{brief_value(name)} is the name of several classes; give the number, one of {', '.join(map(str, same))}."
+            f"{brief_value(name)} is the name of several classes; give the number, one of {brief_list(same)}."
         )
     if same:
         return same[0]
@@ -465,15 +465,18 @@ def _as_numbers(activations: torch.Tensor, dtype: str, layer: Layer, width: int)
     values = activations.float().reshape(len(activations), -1).cpu().numpy()
     if values.shape[1] != width:
         raise LayerError(
-            f"the activation of {layer.name!r} has {values.shape[1]} numbers for one of the images and {width} for the "
-            "image that the network was traced with; its shape depends on the image, so take another layer."
+            f"the activation of {brief_value(layer.name)} has {values.shape[1]} numbers for one of the images and "
+            f"{width} for the image that the network was traced with; its shape depends on the image, "
+            "so take another layer."
         )
     if not np.isfinite(values).all():
-        raise LayerError(f"the activation of {layer.name!r} is not finite for one of the images; look at the weights.")
+        raise LayerError(
+            f"the activation of {brief_value(layer.name)} is not finite for one of the images; look at the weights."
+        )
     most = float(np.abs(values).max(initial=0))
     if most > float(np.finfo(dtype).max):
         raise LayerError(
-            f"the activation of {layer.name!r} has values up to {most:.3g}, too large for {dtype}; give "
+            f"the activation of {brief_value(layer.name)} has values up to {most:.3g}, too large for {dtype}; give "
             "dtype='float32' to cx.features. A panel takes what that returns in the place of the images."
         )
     rounded = values.astype(dtype)

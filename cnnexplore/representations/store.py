@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..data.journal import Journal, records_in
-from ..errors import SettingError, brief
+from ..errors import SettingError, brief, brief_value
 from .folder_lock import lock_folder
 
 CLASSES = np.dtype([("label", "<i4"), ("predicted", "<i4")])
@@ -96,8 +96,8 @@ class Store:
 
     def _unwritable(self, error: OSError) -> SettingError:
         return SettingError(
-            f"{str(self.folder)!r} cannot be written ({brief(error)}); give another folder as cache=, or free some of "
-            "the disk."
+            f"{brief_value(str(self.folder))} cannot be written ({brief(error)}); give another folder as cache=, or "
+            "free some of the disk."
         )
 
     def _is_whole(self, run: Mapping[str, object]) -> bool:
@@ -141,8 +141,8 @@ class Store:
         needed, free = self.shape[0] * (self.shape[1] * self.dtype.itemsize + CLASSES.itemsize), _free(self.folder)
         if needed + _SPARE > free:
             raise SettingError(
-                f"the activations take {needed / 1e9:.1f} GB and {str(self.folder)!r} has {free / 1e9:.1f} GB free; "
-                "give a folder on a larger disk as cache=."
+                f"the activations take {needed / 1e9:.1f} GB and {brief_value(str(self.folder))} has "
+                f"{free / 1e9:.1f} GB free; give a folder on a larger disk as cache=."
             )
         for stale in (_JOURNAL, *_FILES):  # the journal first: it vouches for the files
             (self.folder / stale).unlink(missing_ok=True)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ..arguments import checked, instance, number, output, place, plain_number, several, small_seed, whole
-from ..errors import LayerError, SettingError
+from ..errors import LayerError, SettingError, brief_value
 from ..network import Network
 from ..representations.features import Features
 from ..results import FORMATS, Result, writing
@@ -225,7 +225,8 @@ def score_weights(net: Network, layer: str) -> tuple[np.ndarray, np.ndarray]:
     linear = [one for one in path[:-1] if one.name not in _PASSING]
     if path[-1] is not where or len(linear) != 1 or linear[0].name not in ("addmm", "mm", "linear"):
         raise LayerError(
-            f"the scores of {net.name} are no linear function of {layer!r}; take the features of the layer before them."
+            f"the scores of {net.name} are no linear function of {brief_value(layer)}; take the features of the "
+            "layer before them."
         )
     tensors = [t.detach().double().cpu() for t in linear[0].args if isinstance(t, torch.Tensor)]
     weight = next(t for t in tensors if t.dim() == 2)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from ..errors import LayerError
+from ..errors import LayerError, brief_value
 from ..network import Network
 from ..network.backward import rectified
 from .classifier_head import PRODUCTS, ClassifierHead, classifier_head, product_input
@@ -155,8 +155,8 @@ def masked_passes(net: Network, layer: str, masks: Sequence[ReluMasks]) -> Calla
     missed = sorted(names - mode.reached)
     if missed:
         raise LayerError(
-            f"{' and '.join(missed)} of the pathway cannot act on {layer!r}, which {net.name} computes before; choose "
-            f"a deeper layer, such as {net.scores.name!r}."
+            f"{' and '.join(missed)} of the pathway cannot act on {brief_value(layer)}, which {net.name} computes "
+            f"before; choose a deeper layer, such as {net.scores.name!r}."
         )
     return fresh
 

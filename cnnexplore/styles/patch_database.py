@@ -472,7 +472,9 @@ def _changed(before: Matching, changes: dict[str, Any]) -> Matching:
     known = {f.name for f in fields(Matching)}
     for name in changes:
         if name not in known:
-            raise SettingError(f"a patch database has no setting {name!r}; it has {', '.join(sorted(known))}.")
+            raise SettingError(
+                f"a patch database has no setting {brief_value(name)}; it has {', '.join(sorted(known))}."
+            )
     count = whole(1, 1_000_000)
     numbers = {name: (optional(count) if name == "size" else count)(name, value) for name, value in changes.items()}
     return replace(before, **numbers)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ..arguments import checked, flag, number, seed, whole
-from ..errors import SettingError
+from ..errors import SettingError, brief_value
 from ..network import Network
 from ..network.arguments import network
 from ..preimage import masks as named_masks
@@ -81,7 +81,8 @@ class Pathway:
         with_relus = [one for one in (self, other) if one.relu or {"m6", "m7"} & set(one._parts)]
         if len({one.relu for one in with_relus}) > 1:
             raise SettingError(
-                f"{self!r} and {other!r} cannot be joined: the relus stay in force in one of them and not in the other."
+                f"{brief_value(self)} and {brief_value(other)} cannot be joined: the relus stay in force in one of "
+                "them and not in the other."
             )
         names = dict.fromkeys([*self._parts, *other._parts])
         parts = {name: [*self._parts.get(name, ()), *other._parts.get(name, ())] for name in names}

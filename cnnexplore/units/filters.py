@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import drawing
 from ..arguments import checked, optional, whole
-from ..errors import LayerError, SettingError
+from ..errors import LayerError, SettingError, brief_value
 from ..network import Layer, Network, resolve_unit, resolve_units
 from ..network.arguments import layer_name, network
 from ..network.graph import Operation
@@ -85,7 +85,9 @@ class Filters(Result):
         """
         number = resolve_unit(self.net, self.layer, unit)
         if number not in self.units:
-            raise SettingError(f"unit {unit!r} is none of the {len(self.units)} units here; name one of them.")
+            raise SettingError(
+                f"unit {brief_value(unit)} is none of the {len(self.units)} units here; name one of them."
+            )
         weights = self.weights[self.units.index(number)]
         most = float(np.abs(weights).max()) or 1.0
         return drawing.heat(weights, signed=True, span=(-most, most))

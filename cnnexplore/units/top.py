@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from .. import drawing
 from ..arguments import checked, checked_integer, choice, flag, optional, whole
 from ..data.images import BATCH, Images
-from ..errors import SettingError
+from ..errors import SettingError, brief_value
 from ..network import RULES, Layer, Network, as_maps, resolve_unit, resolve_units, unit_gradient, unit_name
 from ..network.arguments import layer_name, network
 from ..results import Result, images_to_python, unit_to_python
@@ -96,7 +96,7 @@ class TopPatches(Result):
             return 0
         number = None if unit is None else resolve_unit(self.net, self.layer, unit)
         if number not in self.units:
-            raise SettingError(f"{unit!r} is none of the {len(self.units)} units here; name one of them.")
+            raise SettingError(f"{brief_value(unit)} is none of the {len(self.units)} units here; name one of them.")
         return self.units.index(number)
 
     def _pixels(self, row: int) -> torch.Tensor:

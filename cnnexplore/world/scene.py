@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import SettingError
+from ..errors import SettingError, brief_value
 from .brush import OBJECT
 from .classes import CLASSES, STYLES
 from .plan import Plan, plan_scene
@@ -142,7 +142,9 @@ class Scene:
         """
         for layer in what:
             if layer not in _LAYERS:
-                raise SettingError(f"{layer!r} cannot be left out of a scene; choose among {', '.join(_LAYERS)}.")
+                raise SettingError(
+                    f"{brief_value(layer)} cannot be left out of a scene; choose among {', '.join(_LAYERS)}."
+                )
         return render(self._plan, frozenset(what)).picture
 
     def concepts(self) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..errors import WeightsError
+from ..errors import WeightsError, brief_value
 from ..network import Network, Pixels
 from .architectures import torchvision_classifiers
 from .architectures.build import build, fill
@@ -87,10 +87,12 @@ def _check_architecture(module: nn.Module, name: str, source: str) -> None:
     found, expected = _layer_names(module), _layer_names(wanted)
     for k, layer in enumerate(expected):
         if k >= len(found) or found[k] != layer:
-            other = repr(found[k]) if k < len(found) else "missing"
+            other = brief_value(found[k]) if k < len(found) else "missing"
             raise WeightsError(f"{source}: layer {k + 1} is {other}; expected {layer!r}, as {name} has it.")
     if len(found) > len(expected):
-        raise WeightsError(f"{source}: layer {found[len(expected)]!r} is one too many; {name} ends before it.")
+        raise WeightsError(
+            f"{source}: layer {brief_value(found[len(expected)])} is one too many; {name} ends before it."
+        )
     for key, value in wanted.state_dict().items():
         shape = tuple(tensors[key].shape) if key in tensors else "missing"
         if shape != tuple(value.shape):

@@ -42,8 +42,10 @@ def test_no_script_of_a_network_runs(folder, notebook, page):
     panels.nth(0).locator("select").nth(1).select_option(index=1)
     panels.nth(1).locator("input[list]").fill("<img src=x onerror=window.cxScript=1>")
     panels.nth(1).locator("input[list]").press("Enter")
-    panels.nth(2).locator("select", has_text="prediction").select_option("prediction")
-    panels.nth(2).get_by_text("●").first.wait_for()
+    for colours in ("prediction", "class"):  # the legend names labels, then folders
+        panels.nth(2).locator("select", has_text="prediction").select_option(colours)
+        panels.nth(2).get_by_text("●").first.wait_for()
+        page.wait_for_timeout(1000)
     for which in range(3):
         panels.nth(which).get_by_role("button", name="Python").click()
     page.wait_for_timeout(2000)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import world
 from ...data import photograph
-from ...errors import SettingError
+from ...errors import SettingError, brief_value
 from ...network import Network, resolve_unit, unit_name
 from ...preimage import maximize
 from ...representations import features
@@ -35,7 +35,7 @@ def figure5(
     """
     units, (rows, columns) = units_of(net, classes), classifier_head(net).grid
     if not isinstance(k, (int, np.integer)) or not 1 <= k <= min(rows, columns):
-        raise SettingError(f"k is {k!r}; expected 1 to {min(rows, columns)} positions of pool5.")
+        raise SettingError(f"k is {brief_value(k)}; expected 1 to {min(rows, columns)} positions of pool5.")
     corners = [sorted({0, (side - k) // 2, side - k}) for side in (rows, columns)]
     windows = [(row, column) for row in corners[0] for column in corners[1]]
     pathways = [Pathway.location(row, column, k) for row, column in windows]

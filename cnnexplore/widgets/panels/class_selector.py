@@ -10,7 +10,7 @@ import ipywidgets as w
 import numpy as np
 
 from ...arguments import several
-from ...errors import SettingError, brief_value
+from ...errors import SettingError, brief_list, brief_value
 from ...network import Network, unit_name
 from ...styles import Pathway, Topics, as_pathway
 from ..live.selection import EACH_STYLE, Selection, SharedSelection
@@ -58,7 +58,7 @@ class ClassStyles:
         if wrong := [label for label in by_class if label != "" and label not in names]:
             shared = isinstance(wrong[0], str) and net.labels.count(wrong[0]) > 1
             several = [name for name in sorted(names) if shared and name.startswith(f"{wrong[0]} (")]
-            hint = f"give one of {', '.join(map(repr, several))}" if several else "expected labels of classes"
+            hint = f"give one of {brief_list(several)}" if several else "expected labels of classes"
             raise SettingError(f"styles has {brief_value(wrong[0])}, which is no class of {net.name}; {hint}.")
         found = {
             label: _pathways("styles", list(some) if isinstance(some, Topics) else some)

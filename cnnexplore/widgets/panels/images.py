@@ -10,7 +10,7 @@ import numpy as np
 
 from ... import world
 from ...data import digit, photograph, photographs
-from ...errors import ImageError
+from ...errors import ImageError, brief_list, brief_value
 from ...network import Network, read_image
 
 _FIRST = {"photographs": "cat", "scenes": "scene: church", "digits": "digit 2"}
@@ -84,7 +84,9 @@ class ImageChoices:
     def __getitem__(self, name: str) -> tuple[Any, str]:
         """The image of a name and the Python that makes it."""
         if name not in self._makers:
-            raise ImageError(f"there is no image named {name!r}; expected one of {', '.join(self._makers)}.")
+            raise ImageError(
+                f"there is no image named {brief_value(name)}; expected one of {brief_list(self._makers)}."
+            )
         make, python = self._makers[name]
         return make(), python
 

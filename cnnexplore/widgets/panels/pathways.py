@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets as w
 
 from ...arguments import checked, flag, whole
-from ...errors import SettingError
+from ...errors import SettingError, brief_value
 from ...network import Layer, resolve_unit, unit_name
 from ...preimage import Maximization, Run, Values, paper_jitter
 from ...styles import Pathway, pathway_weight
@@ -98,7 +98,9 @@ class PathwayPanel(RunPanel):
         selection: SharedSelection | None = None,
     ):
         if ensembles not in (0, 1, 2, 4):
-            raise SettingError(f"ensembles is {ensembles!r}; expected 0 for the whole network, or 1, 2 or 4.")
+            raise SettingError(
+                f"ensembles is {brief_value(ensembles)}; expected 0 for the whole network, or 1, 2 or 4."
+            )
         self._given_paths = unit, styles, places, ensembles, relu
         values = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter}
         super().__init__(net, None, None, selection, values=values, steps=steps, seed=seed, seeds=seeds, start=start)

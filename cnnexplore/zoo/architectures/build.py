@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import nn
 
-from ...errors import NetworkError, WeightsError
+from ...errors import NetworkError, WeightsError, brief_list, brief_value
 from . import torchvision_classifiers
 from .alexnet import caffe_alexnet, caffenet, photo_alexnet, world_alexnet
 from .lenet import lenet
-from .names import is_counter, listed, matched
+from .names import is_counter, matched
 from .vgg import vgg_m, vgg_vd_16
 
 Tensors = Mapping[str, torch.Tensor]
@@ -76,31 +76,33 @@ def check(expected: Tensors, tensors: Tensors, source: str, name: str) -> dict[s
     missing = [key for key in expected if key not in tensors and not is_counter(key)]
     extra = sorted(key for key in tensors if key not in expected and not is_counter(key))
     if missing:
-        more = f"; it has {listed(extra)}, which {name} has not" if extra else ""
+        more = f"; it has {brief_list(extra, 3)}, which {name} has not" if extra else ""
         if len(missing) == 1:
-            raise WeightsError(
-                f"{source}: tensor {missing[0]!r} is missing; expected shape {tuple(expected[missing[0]].shape)}{more}."
-            )
-        raise WeightsError(f"{source}: {len(missing)} tensors are missing: {listed(missing)}{more}.")
+            shape = tuple(expected[missing[0]].shape)
+            raise WeightsError(f"{source}: tensor {brief_value(missing[0])} is missing; expected shape {shape}{more}.")
+        raise WeightsError(f"{source}: {len(missing)} tensors are missing: {brief_list(missing, 3)}{more}.")
     wrong = [key for key in expected if key in tensors and tensors[key].shape != expected[key].shape]
     if wrong:
         key, found, wanted = wrong[0], tuple(tensors[wrong[0]].shape), tuple(expected[wrong[0]].shape)
-        sentence = f"{source}: tensor {key!r} has shape {found}; expected {wanted}"
+        sentence = f"{source}: tensor {brief_value(key)} has shape {found}; expected {wanted}"
         last = list(expected)[-1]
         pairs = {(tensors[k].shape[:1], expected[k].shape[:1]) for k in wrong}
         if last in wrong and len(pairs) == 1 and all(tensors[k].shape[1:] == expected[k].shape[1:] for k in wrong):
             sentence = (
-                f"{source} is for {found[0]} classes, and {name} has {wanted[0]} ({key!r} has shape {found}; expected "
-                f"{wanted}): build the module for {found[0]} classes, load the file into it and give cx.Network(module)"
+                f"{source} is for {found[0]} classes, and {name} has {wanted[0]} ({brief_value(key)} has shape "
+                f"{found}; expected {wanted}): build the module for {found[0]} classes, load the file into it "
+                "and give cx.Network(module)"
             )
         raise WeightsError(f"{sentence}.")
     if extra:
-        raise WeightsError(f"{source}: {name} has no tensor {listed(extra)}.")
+        raise WeightsError(f"{source}: {name} has no tensor {brief_list(extra, 3)}.")
     for key, value in expected.items():
         plain = key not in tensors or tensors[key].layout == torch.strided
         if not plain or (value.is_floating_point() and not tensors[key].is_floating_point()):
             kind = tensors[key].dtype if plain else tensors[key].layout
-            raise WeightsError(f"{source}: tensor {key!r} is of {kind}; expected dense floating-point numbers.")
+            raise WeightsError(
+                f"{source}: tensor {brief_value(key)} is of {kind}; expected dense floating-point numbers."
+            )
     return {key: value for key, value in tensors.items() if key in expected}
 
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ...errors import SettingError
+from ...errors import SettingError, brief_value
 from ...network.pixels import LUMA
 from .oriented_gradients import Cells, Clipped, check_input, checked_int, length, share
 
@@ -25,7 +25,7 @@ def dsift(cell: int = 8, step: int | None = None, orientations: int = 8, flat: b
     cell = checked_int("cell", cell, 1)
     step = cell if step is None else checked_int("step", step, 1)
     if isinstance(window, bool) or not isinstance(window, (int, float)) or not 0 < window < math.inf:
-        raise SettingError(f"window is {window!r}; expected a positive number of cells.")
+        raise SettingError(f"window is {brief_value(window)}; expected a positive number of cells.")
     return Dsift(cell, step, checked_int("orientations", orientations, 2), bool(flat), float(window))
 
 

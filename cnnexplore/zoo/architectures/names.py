@@ -48,9 +48,3 @@ def _unwrapped(name: str, wanted: set[str]) -> str:
     plain = ".".join(part for part in name.split(".") if part not in _WRAPPERS)
     old = _OLD_DENSENET.match(plain)
     return old[1] + old[2] if old else plain
-
-
-def listed(names: list[str]) -> str:
-    """At most three names, for a message."""
-    shown = ", ".join(repr(name[:80]) for name in names[:3])
-    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown

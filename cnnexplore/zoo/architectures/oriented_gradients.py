@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from ...errors import ImageError, SettingError
+from ...errors import ImageError, SettingError, brief_value
 from ...network import Pixels
 
 # Both are invariant to an added constant. Grey, centred on the middle of the range, B as for other networks.
@@ -35,7 +35,7 @@ def checked_int(name: str, value: Any, low: int) -> int:
     except TypeError:
         number = low - 1
     if number < low:
-        raise SettingError(f"{name} is {value!r}; expected a whole number, {low} or more.")
+        raise SettingError(f"{name} is {brief_value(value)}; expected a whole number, {low} or more.")
     return number
 
 

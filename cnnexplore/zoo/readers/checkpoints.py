@@ -8,7 +8,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from ...errors import NetworkError, WeightsError
+from ...errors import NetworkError, WeightsError, brief_list, brief_value
 from ...network import Network
 from ...network.tensor_file import write_safetensors
 from .safetensors_file import read_described
@@ -39,7 +39,7 @@ def read_step(path: Path, name: str, step: str) -> Network:
     known = steps(path)
     if step not in map(str, known):
         raise NetworkError(
-            f"{name} has no checkpoint of step {step!r}; expected one of {', '.join(map(str, known))}, "
+            f"{name} has no checkpoint of step {brief_value(step)}; expected one of {brief_list(known)}, "
             f"as in cx.load('{name}@{known[-1]}')."
         )
     return read_described(path, f"{name}@{step}", step)

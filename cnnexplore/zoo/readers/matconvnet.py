@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from ...errors import WeightsError
+from ...errors import WeightsError, brief_value
 from ...network import Network, Pixels
 from ..architectures.blocks import Graph, Step
 from . import matlab
@@ -87,7 +87,9 @@ def _kind(layer: dict[str, Any], name: str, file: str) -> str:
     """The type of a layer, in lower case and with one name for synonyms."""
     kind = layer.get("type")
     if not isinstance(kind, str) or not kind:
-        raise WeightsError(f"{file}: layer {name!r} has no type; expected one of {', '.join(sorted(MAKERS))}.")
+        raise WeightsError(
+            f"{file}: layer {brief_value(name)} has no type; expected one of {', '.join(sorted(MAKERS))}."
+        )
     kind = kind.lower().removeprefix("dagnn.")
     return _SYNONYMS.get(kind, kind)
 
@@ -125,13 +127,16 @@ def _dagnn(layers: list[dict[str, Any]], net: dict[str, Any], file: str) -> list
         inputs, outputs = _texts(layer.get("inputs")), _texts(layer.get("outputs"))
         if not inputs or len(outputs) != 1:
             raise WeightsError(
-                f"{file}: layer {name!r} has {len(inputs)} inputs and {len(outputs)} outputs; "
+                f"{file}: layer {brief_value(name)} has {len(inputs)} inputs and {len(outputs)} outputs; "
                 "expected at least one input and one output."
             )
         wanted = _texts(layer.get("params"))
         missing = [p for p in wanted if p not in values]
         if missing:
-            raise WeightsError(f"{file}: layer {name!r} needs parameter {missing[0]!r}, which is not in 'params'.")
+            raise WeightsError(
+                f"{file}: layer {brief_value(name)} needs parameter {brief_value(missing[0])}, which is not "
+                "in 'params'."
+            )
         block = layer["block"] if isinstance(layer.get("block"), dict) else {}
         sources.append(Source(file, name, kind, block, [values[p] for p in wanted], tuple(inputs), outputs[0]))
     return sources
@@ -170,7 +175,7 @@ def _ancestors(output: Source, writers: dict[str, Source], file: str) -> tuple[l
                 entries[variable] = None
             elif writer not in order:
                 if writer in opened:
-                    raise WeightsError(f"{file}: layer {source.name!r} is part of a circle; expected none.")
+                    raise WeightsError(f"{file}: layer {brief_value(source.name)} is part of a circle; expected none.")
                 waiting.append(writer)
     return list(order), list(entries)
 
@@ -243,7 +248,7 @@ class _Builder:
         """Append a layer. Raises WeightsError."""
         if source.kind not in MAKERS:
             raise WeightsError(
-                f"{self.file}: layer {source.name!r} is of type {source.kind!r}; "
+                f"{self.file}: layer {brief_value(source.name)} is of type {brief_value(source.kind)}; "
                 f"expected one of {', '.join(sorted(MAKERS))}."
             )
         module, shape = MAKERS[source.kind](source, [self.shapes[v] for v in source.inputs])

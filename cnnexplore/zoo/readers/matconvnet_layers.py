@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ...errors import WeightsError
+from ...errors import WeightsError, brief_value
 from ..architectures.alexnet import ResponseNorm
 from ..architectures.blocks import (
     Concat,
@@ -46,7 +46,7 @@ class Source:
 
     def error(self, found: str, expected: str) -> WeightsError:
         """The error to raise for this layer."""
-        return WeightsError(f"{self.file}: layer {self.name!r}: {found}; expected {expected}.")
+        return WeightsError(f"{self.file}: layer {brief_value(self.name)}: {found}; expected {expected}.")
 
     def numbers(self, key: str, default: list[float]) -> list[float]:
         """The numbers of a field, finite. Raises WeightsError."""
@@ -169,7 +169,7 @@ def _pool(source: Source, shapes: list[Shape]) -> tuple[nn.Module, Shape]:
     stride, pads = source.pair("stride", 1, 1), source.pads()
     method = source.fields.get("method", "max")
     if method not in ("max", "avg"):
-        raise source.error(f"method is {method!r}", "'max' or 'avg'")
+        raise source.error(f"method is {brief_value(method)}", "'max' or 'avg'")
     if any(pad >= kernel[k // 2] for k, pad in enumerate(pads)):
         raise source.error(f"pad is {list(pads)}", f"less than its window, {kernel[0]} x {kernel[1]}")
     extent = source.output_size(shape, kernel, stride, pads)
