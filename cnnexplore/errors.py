@@ -41,11 +41,15 @@ def brief_value(value: object) -> str:
     return text if len(text) <= _LENGTH else f"{text[: _LENGTH - 4]} ..."
 
 
-def brief_list(values: Iterable[object], most: int = 30) -> str:
-    """Names or numbers as a list in a message: the first ones, about 200 characters, and how many more there are."""
+def brief_list(values: Iterable[object], most: int = 30, quoted: bool = False) -> str:
+    """Names or numbers as a list in a message: the first ones, about 200 characters, and how many more there are.
+
+    quoted: whether names that are plain words have quotes, too.
+    """
     known, shown = list(values), ""
     for k, value in enumerate(known):
-        one = str(value) if re.fullmatch(r"[\w.@-]{1,40}", str(value)) else brief_value(value)
+        plain = not quoted and re.fullmatch(r"[\w.@-]{1,40}", str(value))
+        one = str(value) if plain else brief_value(value)
         if k == most or (k and len(shown) + len(one) > _ROOM):
             return f"{shown} and {len(known) - k} more"
         shown += f", {one}" if k else one

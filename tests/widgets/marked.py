@@ -53,7 +53,7 @@ def folder(where: Path) -> Path:
     random, inside = np.random.default_rng(1), PngInfo()
     inside.add_text("cnnexplore", IMAGE)
     for text in (f"<img src=x onerror={SCRIPT}>", FORMULA, MONEY, BROKEN):
-        (where / text).mkdir(parents=True)
+        (where / text).mkdir(parents=True, exist_ok=True)
         for k in range(8):
             picture = Image.fromarray(random.integers(0, 256, (32, 32, 3), np.uint8))
             picture.save(where / text / f"{text} {k}.png", pnginfo=inside)

@@ -76,11 +76,13 @@ def check(expected: Tensors, tensors: Tensors, source: str, name: str) -> dict[s
     missing = [key for key in expected if key not in tensors and not is_counter(key)]
     extra = sorted(key for key in tensors if key not in expected and not is_counter(key))
     if missing:
-        more = f"; it has {brief_list(extra, 3)}, which {name} has not" if extra else ""
+        more = f"; it has {brief_list(extra, 3, quoted=True)}, which {name} has not" if extra else ""
         if len(missing) == 1:
             shape = tuple(expected[missing[0]].shape)
             raise WeightsError(f"{source}: tensor {brief_value(missing[0])} is missing; expected shape {shape}{more}.")
-        raise WeightsError(f"{source}: {len(missing)} tensors are missing: {brief_list(missing, 3)}{more}.")
+        raise WeightsError(
+            f"{source}: {len(missing)} tensors are missing: {brief_list(missing, 3, quoted=True)}{more}."
+        )
     wrong = [key for key in expected if key in tensors and tensors[key].shape != expected[key].shape]
     if wrong:
         key, found, wanted = wrong[0], tuple(tensors[wrong[0]].shape), tuple(expected[wrong[0]].shape)
@@ -95,7 +97,7 @@ def check(expected: Tensors, tensors: Tensors, source: str, name: str) -> dict[s
             )
         raise WeightsError(f"{sentence}.")
     if extra:
-        raise WeightsError(f"{source}: {name} has no tensor {brief_list(extra, 3)}.")
+        raise WeightsError(f"{source}: {name} has no tensor {brief_list(extra, 3, quoted=True)}.")
     for key, value in expected.items():
         plain = key not in tensors or tensors[key].layout == torch.strided
         if not plain or (value.is_floating_point() and not tensors[key].is_floating_point()):
