@@ -53,7 +53,7 @@ def test_settings_change_at_once_or_not_at_all(refused):
     box = Settings(Values(PARAMETERS, C=3))
     assert (box.C, box.alpha, box.beta, box.jitter, box.rate, box.version) == (3, 6, 2, 0, 0.05, 0)
     refused(cx.SettingError, lambda: box.update(C=5, beta=9), "beta is 9", "1 to 3")
-    refused(cx.SettingError, lambda: box.update(C=5, seed=1), "'seed'", "'jitter'")
+    refused(cx.SettingError, lambda: box.update(C=5, seed=1), "'seed'", "jitter")
     assert box.snapshot() == Values(PARAMETERS, C=3)
     assert box.version == 0
     assert box.update(C=5, beta=1.5) == Values(PARAMETERS, C=5, beta=1.5) == box.snapshot()

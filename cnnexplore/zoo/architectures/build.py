@@ -52,7 +52,7 @@ def build(architecture: str, classes: int, tensors: Tensors | None = None) -> nn
         if torchvision_classifiers.knows(architecture):
             return torchvision_classifiers.build(architecture, classes)
     known = ", ".join(_BUILDERS)
-    raise NetworkError(f"architecture {architecture!r} is unknown; expected {known} or a torchvision name.")
+    raise NetworkError(f"architecture {brief_value(architecture)} is unknown; expected {known} or a torchvision name.")
 
 
 def fill(module: nn.Module, tensors: Tensors, source: str) -> nn.Module:
@@ -61,7 +61,9 @@ def fill(module: nn.Module, tensors: Tensors, source: str) -> nn.Module:
     tensors = check(expected, tensors, source, type(module).__name__)
     for name, value in tensors.items():
         if value.is_floating_point() and not value.isfinite().all():
-            raise WeightsError(f"{source}: tensor {name!r} has values that are not finite; fetch the file again.")
+            raise WeightsError(
+                f"{source}: tensor {brief_value(name)} has values that are not finite; fetch the file again."
+            )
     module.load_state_dict({name: tensors.get(name, value) for name, value in expected.items()})
     return module
 
