@@ -11,7 +11,7 @@ _ROOMS = {
         "WeightsError", "DivergedError",
     ),
     "cnnexplore.network": ("Network", "Layer", "Pixels"),
-    "cnnexplore.zoo": ("load", "networks"),
+    "cnnexplore.zoo": ("Finetuning", "finetune", "load", "networks"),
     "cnnexplore.preimage": (
         "Inversion", "Maximization", "Caricature", "PreImage", "invert", "maximize", "caricature", "masks", "solvers",
     ),
@@ -21,7 +21,7 @@ _ROOMS = {
     "cnnexplore.units": (
         "Dissection", "Evolution", "FacetCurve", "Facets", "Intervention", "activation_maps", "discrepancy_maps",
         "dissect", "evolution", "facets", "filters", "intervene", "minimal_image", "receptive_field", "top_patches",
-        "unit_segments",
+        "UnitChanges", "unit_changes", "unit_segments",
     ),
     "cnnexplore.styles": (
         "Completed", "Completion", "Cone", "PatchDatabase", "PatchIndex", "Pathway", "Retrieved", "Topic", "TopicCurve",

@@ -70,6 +70,7 @@ from .units import Evolution as Evolution
 from .units import FacetCurve as FacetCurve
 from .units import Facets as Facets
 from .units import Intervention as Intervention
+from .units import UnitChanges as UnitChanges
 from .units import activation_maps as activation_maps
 from .units import discrepancy_maps as discrepancy_maps
 from .units import dissect as dissect
@@ -80,6 +81,7 @@ from .units import intervene as intervene
 from .units import minimal_image as minimal_image
 from .units import receptive_field as receptive_field
 from .units import top_patches as top_patches
+from .units import unit_changes as unit_changes
 from .units import unit_segments as unit_segments
 from .widgets import AttributionPanel as AttributionPanel
 from .widgets import CaricaturePanel as CaricaturePanel
@@ -93,6 +95,8 @@ from .widgets import UnitGrid as UnitGrid
 from .widgets import UnitPanel as UnitPanel
 from .widgets import explore as explore
 from .world import scene as scene
+from .zoo import Finetuning as Finetuning
+from .zoo import finetune as finetune
 from .zoo import load as load
 from .zoo import networks as networks
 

@@ -342,6 +342,20 @@ CALLS: dict[str, Callable[[Things], tuple[Callable[..., Any], dict[str, Any]]]] 
         {"net": {"a": t.net}, "layer": "conv2", "unit": 1, "images": OTHERS, "same_image": False, "rule": "gradient",
          "filters": False, "concepts": None, "batch": 3},
     ),
+    "finetune": lambda t: (
+        cx.finetune,
+        {"net": t.net, "dataset": [(image, k % 2) for k, image in enumerate(OTHERS)], "layers": ["fc4", "fc5"],
+         "epochs": 1, "rate": 0.01, "decay": 1e-4, "batch": 2, "test": [(IMAGE, 1)], "folder": None, "seed": 0,
+         "progress": False},
+    ),
+    "unit_changes": lambda t: (
+        cx.unit_changes,
+        {"before": t.net, "after": t.net, "layer": "conv2", "images": OTHERS, "concepts": None, "most": 2, "k": 2,
+         "batch": 3, "progress": False},
+    ),
+    "UnitChanges.plot": lambda t: (
+        cx.unit_changes(t.net, t.net, "conv2", OTHERS, most=2, k=1, progress=False).plot, {"most": 1},
+    ),
     "Evolution.plot": lambda t: (t.evolution.plot, {"most": 1}),
     "Evolution.describe": lambda t: (t.evolution.describe, {"checkpoint": 0, "unit": 0}),
     "Evolution.class_of": lambda t: (t.evolution.class_of, {"checkpoint": 0, "unit": 0}),

@@ -145,8 +145,8 @@ def test_all_wrong_values(name, things):
 
 ELSEWHERE = {  # results, which the package makes; lists without arguments
     "Attribution", "Completed", "Cone", "Decoding", "Embedding", "Evolution", "FacetCurve", "Facets", "Features",
-    "Layer", "PreImage", "Retrieved", "SanityCheck", "Topic", "TopicCurve", "Topics", "attribution_methods", "masks",
-    "networks", "photographs", "solvers", "world",
+    "Finetuning", "Layer", "PreImage", "Retrieved", "SanityCheck", "Topic", "TopicCurve", "Topics", "UnitChanges",
+    "attribution_methods", "masks", "networks", "photographs", "solvers", "world",
 }  # fmt: skip
 
 

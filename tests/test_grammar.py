@@ -32,10 +32,11 @@ ABOUT_MANY_IMAGES = {"features"}
 LASTING = {
     "attribute", "invert", "maximize", "caricature", "complete", "top_patches", "discrepancy_maps", "receptive_field",
     "neighbours", "unit_segments", "minimal_image", "features", "embed", "score", "sanity_check", "facets",
-    "ask", "evolution",
+    "ask", "evolution", "finetune", "unit_changes",
 }  # fmt: skip
 BY_CHANCE = {"invert", "maximize", "caricature", "complete", "discrepancy_maps", "receptive_field", "topics", "embed",
-             "topic_curve", "cone", "score", "sanity_check", "visualize_topic", "facets", "ask"}  # fmt: skip
+             "topic_curve", "cone", "score", "sanity_check", "visualize_topic", "facets", "ask",
+             "finetune"}  # fmt: skip
 # Words that the field does not use, or uses for something else, and what stands for them.
 AVOIDED = {
     "code": "activation, or python", "codes": "activations", "channel": "unit", "told": "metric_name", "wake": "",

@@ -15,6 +15,7 @@ from .receptive_field import ReceptiveField, receptive_field
 from .rotation import random_rotation
 from .segments import UnitSegments, unit_segments
 from .top import TopPatches, top_patches, top_stream
+from .unit_changes import UnitChanges, unit_changes
 
 __all__ = [
     "ActivationMaps",
@@ -30,6 +31,7 @@ __all__ = [
     "MinimalImage",
     "ReceptiveField",
     "TopPatches",
+    "UnitChanges",
     "UnitSegments",
     "Word",
     "activation_maps",
@@ -49,5 +51,6 @@ __all__ = [
     "receptive_field",
     "top_patches",
     "top_stream",
+    "unit_changes",
     "unit_segments",
 ]

@@ -14,7 +14,8 @@ import torch
 from tqdm.auto import tqdm
 
 from .. import drawing
-from ..arguments import checked, choice, flag, output, whole
+from ..arguments import Check, checked, choice, flag, optional, output, whole
+from ..data.concepts import concept_data
 from ..data.images import BATCH, Images
 from ..decoding import decode
 from ..errors import LayerError, LayerNotFound, NetworkError
@@ -221,11 +222,12 @@ class Evolution(Result):
                     rows.writerow([*numbers, self.class_of(t, j), self.words[t][j], float(self.scores[t, j])])
 
 
-_CHECKS = {
+_CHECKS: dict[str, Check] = {
     "layer": layer_name,
     "same_image": flag,
     "rule": choice(RULES),
     "filters": flag,
+    "concepts": optional(concept_data),
     "batch": whole(1, 10_000, "how many images to compute at a time"),
 }
 
