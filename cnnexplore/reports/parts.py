@@ -15,13 +15,14 @@ from ..decoding import decode
 from ..errors import ExploreError, SettingError
 from ..network import Layer, Network
 from ..preimage import Maximization
-from ..units import Filters, TopPatches, filters, receptive_field, top_stream
+from ..units import Filters, TopPatches, facet_stream, filters, receptive_field, top_stream
 from .effect import UnitEffect
 
 _TILES = 64  # input maps of a deeper filter that are drawn
 _FIELD_IMAGES = 3
 _OTHERS = 8  # units that the effect of silencing one is compared with
 _CLASSES = 6  # whose scores change most
+_SMALL = 48  # pixels of an image beside a facet
 _EVERY = 10  # steps between two pictures of a maximisation on its way
 
 
@@ -107,6 +108,8 @@ class Question:
         Steps of a maximisation.
     seed : int
         Of what is left to chance.
+    rule : str
+        The backward rule of the projections.
     top : TopPatches, optional
         The patches of all units of the layer, where they are known.
     """
@@ -118,6 +121,7 @@ class Question:
     k: int = 9
     steps: int | None = None
     seed: int = 0
+    rule: str = "deconvnet"
     top: TopPatches | None = None
 
     @cached_property
@@ -155,16 +159,16 @@ def _decoded(asked: Question, title: str) -> Iterator[Part]:
 def _top(asked: Question, title: str) -> Iterator[Part]:
     found = asked.found
     values = found.values[0]
-    if not values[0] > values[-1] and not values[0] > 0:
-        raise SettingError(f"no image of {len(found.images)} gives this unit a response above {values[0]:.3g}.")
     note = f"responses {values[0]:.3g} to {values[-1]:.3g}, of {len(found.images)} images"
+    if not values[0] > 0:
+        note = f"silent: none of {len(found.images)} images gives it a response above {values[0]:.3g}"
     yield Part("top patches", title, tuple(found.patches()), tuple(f"{v:.3g}" for v in values), note=note, value=found)
 
 
 def _projections(asked: Question, title: str) -> Iterator[Part]:
     found = asked.found
-    note = "the pattern in each patch that the response comes from, by the deconvnet's rule"
-    yield Part("projections", title, tuple(found.projections()), note=note, value=found)
+    note = f"the pattern in each patch that the response comes from, by {asked.rule.replace('_', ' ')}"
+    yield Part("projections", title, tuple(found.projections(rule=asked.rule)), note=note, value=found)
 
 
 def _field(asked: Question, title: str) -> Iterator[Part]:
@@ -208,6 +212,41 @@ def _effect(asked: Question, title: str) -> Iterator[Part]:
     yield Part("effect", title, bars=bars, note=note, value=change)
 
 
+def _facets(asked: Question, title: str) -> Iterator[Part]:
+    net, layer = asked.net, asked.layer
+    for found in facet_stream(net, layer.name, asked.unit, asked.images, steps=asked.steps, seed=asked.seed):
+        if isinstance(found, tuple):
+            what, done, count = found
+            yield Part("facets", title, note=f"{what} {done} of {count}", done=0.3 * done / max(count, 1))
+            continue
+        done = 1.0 if found.step == found.total else 0.3 + 0.7 * found.step / max(found.total, 1)
+        cards = tuple(_card(picture, found.images(k, 3)) for k, picture in enumerate(found.pictures))
+        captions = tuple(f"{n} images, response {r:.3g}" for n, r in zip(found.sizes, found.responses, strict=True))
+        note = (
+            f"{len(found)} kinds among the {len(found.values)} images that excite it most, each with its nearest images"
+        )
+        yield Part("facets", title, cards, captions, note=note, done=min(done, 1.0), value=found)
+
+
+def _card(picture: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """A facet's picture, three times as large, above the images nearest to it."""
+    small = [drawing.thumbnail(one, _SMALL) for one in (picture, *images)]
+    h, w = small[0].shape[:2]
+    card = np.full((4 * h + 2, 3 * w + 4, 3), 255, np.uint8)
+    card[: 3 * h, 2 : 2 + 3 * w] = _enlarged(picture, (3 * h, 3 * w))
+    for k, one in enumerate(small[1:4]):
+        card[3 * h + 2 :, k * (w + 2) : k * (w + 2) + w] = one[:h, :w]
+    return card
+
+
+def _enlarged(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    from PIL import Image
+
+    exact = size[0] % picture.shape[0] == 0 and size[1] % picture.shape[1] == 0
+    how = Image.Resampling.NEAREST if exact else Image.Resampling.LANCZOS
+    return np.asarray(Image.fromarray(picture).resize(size[::-1], how))
+
+
 Make = Callable[[Question, str], Iterator[Part]]
 PARTS: dict[str, tuple[str, Make]] = {
     "filter": ("its filter", _filter),
@@ -217,6 +256,7 @@ PARTS: dict[str, tuple[str, Make]] = {
     "receptive field": ("its receptive field", _field),
     "effect": ("silenced: what the classes lose and gain", _effect),
     "maximisation": ("what it wants: maximisation", _maximized),
+    "facets": ("facets: the kinds of images that it responds to", _facets),
 }
 
 

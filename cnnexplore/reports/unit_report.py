@@ -115,7 +115,7 @@ def ask(
         bundled images.
     parts : sequence of str, optional
         Some of "filter", "decoded filter", "top patches", "projections", "receptive field", "effect" (of silencing it
-        on the class scores) and "maximisation". Default: all.
+        on the class scores), "maximisation" and "facets". Default: all.
     k : int
         How many patches, 1 to 25.
     steps : int, optional
