@@ -521,7 +521,7 @@ CALLS: dict[str, Callable[[Things], tuple[Callable[..., Any], dict[str, Any]]]] 
     ),
     "ask": lambda t: (
         cx.ask,
-        {"net": t.net, "layer": "conv2", "unit": 1, "images": OTHERS, "parts": ["filter", "maximisation"], "k": 2,
+        {"net": t.net, "layer": "conv2", "unit": 1, "images": OTHERS, "concepts": None, "parts": ["filter", "maximisation"], "k": 2,
          "steps": 1, "seed": 0, "progress": False},
     ),
     "sanity_check": lambda t: (

@@ -285,8 +285,9 @@ def _denoised(levels: torch.Tensor, weight: float) -> torch.Tensor:
     """Images in 0..255 after total variation denoising by split Bregman iterations."""
     from skimage.restoration import denoise_tv_bregman
 
+    images = levels.permute(0, 2, 3, 1).double().cpu().numpy()
     found = [
-        denoise_tv_bregman(one, weight=weight, max_num_iter=_ITERATIONS, eps=_CHANGE, channel_axis=-1)
-        for one in levels.permute(0, 2, 3, 1).double().cpu().numpy()
+        denoise_tv_bregman(one, weight=weight, max_num_iter=_ITERATIONS, eps=_CHANGE, channel_axis=-1) for one in images
     ]
-    return torch.from_numpy(np.stack(found)).permute(0, 3, 1, 2).to(levels)
+    denoised = np.stack(found).reshape(images.shape)  # of one grey channel the axis is left out
+    return torch.from_numpy(denoised).permute(0, 3, 1, 2).to(levels)

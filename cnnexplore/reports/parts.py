@@ -9,19 +9,30 @@ from typing import Any
 
 import numpy as np
 
-from .. import drawing
+from .. import drawing, world
 from ..data import Images
 from ..decoding import decode
 from ..errors import ExploreError, SettingError
 from ..network import Layer, Network
 from ..preimage import Maximization
-from ..units import Filters, TopPatches, facet_stream, filters, receptive_field, top_stream
-from .effect import UnitEffect
+from ..units import (
+    Dissection,
+    Filters,
+    Interventions,
+    TopPatches,
+    dissect_stream,
+    facet_stream,
+    filters,
+    receptive_field,
+    top_stream,
+)
 
 _TILES = 64  # input maps of a deeper filter that are drawn
 _FIELD_IMAGES = 3
 _OTHERS = 8  # units that the effect of silencing one is compared with
 _CLASSES = 6  # whose scores change most
+_SCENES, _SCENES_SEED = 300, 1  # of the world, where no masks are given
+_CONCEPTS = 5  # that a unit overlaps with most
 _SMALL = 48  # pixels of an image beside a facet
 _EVERY = 10  # steps between two pictures of a maximisation on its way
 
@@ -110,6 +121,8 @@ class Question:
         Of what is left to chance.
     rule : str
         The backward rule of the projections.
+    concepts : ConceptData or Dissection, optional
+        Images with masks of concepts, or what was found of all units of the layer with them.
     top : TopPatches, optional
         The patches of all units of the layer, where they are known.
     """
@@ -122,6 +135,7 @@ class Question:
     steps: int | None = None
     seed: int = 0
     rule: str = "deconvnet"
+    concepts: Any = None
     top: TopPatches | None = None
 
     @cached_property
@@ -197,19 +211,55 @@ def _effect(asked: Question, title: str) -> Iterator[Part]:
     if layer.name == net.scores.name:
         raise SettingError(f"{layer.name} is the layer of the class scores: silencing a class lowers that class alone.")
     pixels = net.pixels_of([top.images[int(k)] for k in top.indices[0]])
-    effect = UnitEffect(net, layer, pixels)
-    before = effect.scores()
-    change = (effect.scores([asked.unit], 0) - before).mean(0)
+    effect = Interventions(net, layer.name)
+    before = effect.scores(pixels)
+    change = (effect.scores(pixels, [asked.unit], 0) - before).mean(0)
     chance = np.random.default_rng(asked.seed)
     others = [u for u in chance.permutation(layer.channels).tolist() if u != asked.unit][:_OTHERS]
-    known = [(effect.scores([other], 0) - before).mean(0) for other in others]
-    names = net.labels if len(net.labels) == len(change) else [f"class {k}" for k in range(len(change))]
+    known = [(effect.scores(pixels, [other], 0) - before).mean(0) for other in others]
+    names = class_names(net, len(change))
     most = np.argsort(-np.abs(change), kind="stable")[:_CLASSES]
     means = np.mean(known, 0) if known else None
     bars = tuple(Bar(names[k], float(change[k]), None if means is None else float(means[k])) for k in most)
     note = f"mean change of a class score over its {len(before)} top images"
     note += f"; orange: the same of {len(others)} other units of {layer.name}, on average" if others else ""
     yield Part("effect", title, bars=bars, note=note, value=change)
+
+
+def class_names(net: Network, count: int) -> list[str]:
+    """A name for each of the class scores."""
+    return net.labels if len(net.labels) == count else [f"class {k}" for k in range(count)]
+
+
+def _word(asked: Question, title: str) -> Iterator[Part]:
+    net, layer, data = asked.net, asked.layer, asked.concepts
+    if data is None:
+        if net.labels != list(world.CLASSES):
+            raise SettingError(
+                "no masks of concepts were given: give concepts=, such as cx.concept_images(folder) of photographs, or "
+                "cx.world.dataset(300) for a network of the drawn world."
+            )
+        data = world.dataset(_SCENES, _SCENES_SEED, net.size[0])
+    found: Any = data
+    if not isinstance(data, Dissection):
+        for found in dissect_stream(net, layer.name, data, null="rotation"):
+            if isinstance(found, tuple):
+                yield Part("word", title, note=f"image {found[0]} of {found[1]}", done=found[0] / (found[1] + 1))
+    elif found.layer.name != layer.name or found.net is not net:
+        raise SettingError(f"concepts is a dissection of {found.layer.name} of {found.net.name}, not of {layer.name}.")
+    word, scores = found.words[asked.unit], found.iou[asked.unit]
+    best = np.argsort(-scores, kind="stable")[:_CONCEPTS]
+    null = None if found.null is None else dict(zip(found.null.concepts, found.null.iou.max(0).tolist(), strict=True))
+    bars = tuple(
+        Bar(found.concepts[k], float(scores[k]), None if null is None else null.get(found.concepts[k], 0.0))
+        for k in best
+    )
+    note = f"it detects {word.name} ({word.category}), intersection over union {word.iou:.2f}"
+    if word.iou <= found.threshold:
+        note = f"no word: no concept reaches an intersection over union of {found.threshold:g}"
+    if null is not None:
+        note += f"; orange: the best of {len(found.null)} random directions of {layer.name}"
+    yield Part("word", title, bars=bars, note=note, value=found)
 
 
 def _facets(asked: Question, title: str) -> Iterator[Part]:
@@ -255,6 +305,7 @@ PARTS: dict[str, tuple[str, Make]] = {
     "projections": ("what in them excites it", _projections),
     "receptive field": ("its receptive field", _field),
     "effect": ("silenced: what the classes lose and gain", _effect),
+    "word": ("its word: the concept that it detects", _word),
     "maximisation": ("what it wants: maximisation", _maximized),
     "facets": ("facets: the kinds of images that it responds to", _facets),
 }

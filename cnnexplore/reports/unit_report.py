@@ -11,10 +11,12 @@ from tqdm.auto import tqdm
 from ..arguments import checked, choice, flag, optional, several, whole
 from ..arguments import seed as any_seed
 from ..data import Images
+from ..data.concepts import concept_data
 from ..network import Layer, Network, resolve_unit, unit_name
 from ..network.arguments import layer_name, network
 from ..preimage.arguments import steps as run_steps
 from ..results import Result, images_to_python, unit_to_python
+from ..units import Dissection
 from .page import draw_page
 from .parts import PARTS, Part, Question, part_stream
 
@@ -63,7 +65,7 @@ class UnitReport(Result):
     def title(self) -> str:
         """The unit in words."""
         name = unit_name(self.net, self.layer, self.unit)
-        return f"{name} of {self.layer.name}, {self.net.name}: {self.layer.describe()}"
+        return f"{name} of {self.layer.name} of {self.net.name} ({self.layer.describe()})"
 
     def plot(self) -> Figure:
         """A matplotlib figure: the page, with a sentence in place of each part that cannot be made."""
@@ -75,9 +77,19 @@ class UnitReport(Result):
         return drawing.shown(self.plot())
 
 
+def _concepts(name: str, value: Any) -> Any:
+    """Images with masks, or a dissection."""
+    return value if isinstance(value, Dissection) else concept_data(name, value)
+
+
+def _concepts_to_python(concepts: Any) -> str:
+    return concepts.to_python() if hasattr(concepts, "to_python") and concepts.to_python() else "concepts"
+
+
 _CHECKS: dict[str, Any] = {
     "net": network,
     "layer": layer_name,
+    "concepts": optional(_concepts),
     "parts": optional(several(choice(PARTS), f"a list of parts among {', '.join(PARTS)}", 100)),
     "k": whole(1, 25, "how many patches"),
     "steps": optional(run_steps),
@@ -92,6 +104,7 @@ def ask(
     unit: int | str,
     images: object = None,
     *,
+    concepts: Any = None,
     parts: Sequence[str] | None = None,
     k: int = 9,
     steps: int | None = None,
@@ -113,9 +126,12 @@ def ask(
     images : list, str, os.PathLike, torch data set or Images, optional
         The images among which those that excite it are looked for: a list, a folder or a data set. Default: the
         bundled images.
+    concepts : ConceptData or Dissection, optional
+        Images with masks of concepts for the unit's word, as `dissect` takes them, or what `dissect` found of this
+        layer. Default: 300 scenes of the world, for a network of its classes.
     parts : sequence of str, optional
         Some of "filter", "decoded filter", "top patches", "projections", "receptive field", "effect" (of silencing it
-        on the class scores), "maximisation" and "facets". Default: all.
+        on the class scores), "word", "maximisation" and "facets". Default: all, which can take minutes.
     k : int
         How many patches, 1 to 25.
     steps : int, optional
@@ -148,7 +164,8 @@ def ask(
     report: Any = None
     names = list(PARTS) if parts is None else list(parts)
     with tqdm(total=len(names), desc=f"{layer}, {unit}", unit="part", disable=not progress) as bar:
-        for report in ask_stream(net, layer, unit, images, parts=parts, k=k, steps=steps, seed=seed):
+        stream = ask_stream(net, layer, unit, images, concepts=concepts, parts=parts, k=k, steps=steps, seed=seed)
+        for report in stream:
             bar.update(sum(part.done for part in report.parts.values()) - bar.n)
     return report
 
@@ -160,6 +177,7 @@ def ask_stream(
     unit: int | str,
     images: object = None,
     *,
+    concepts: Any = None,
     parts: Sequence[str] | None = None,
     k: int = 9,
     steps: int | None = None,
@@ -177,6 +195,8 @@ def ask_stream(
         The unit.
     images : list, str, os.PathLike, torch data set or Images, optional
         The images. Default: the bundled images.
+    concepts : ConceptData or Dissection, optional
+        Images with masks of concepts, or what `dissect` found of this layer.
     parts : sequence of str, optional
         Some of the parts. Default: all.
     k : int
@@ -200,11 +220,12 @@ def ask_stream(
     number = resolve_unit(net, where, unit)
     source = Images.of(net, images)
     names = list(PARTS) if parts is None else [name for name in PARTS if name in parts]
-    options = [f"parts={names}"] * (parts is not None) + [f"k={k}"] * (k != 9)
+    options = [f"concepts={_concepts_to_python(concepts)}"] * (concepts is not None)
+    options += [f"parts={names}"] * (parts is not None) + [f"k={k}"] * (k != 9)
     options += [f"steps={steps}"] * (steps is not None) + [f"seed={seed}"] * (seed != 0)
     shown = unit_to_python(unit if isinstance(unit, str) else number, [number])
     python = ", ".join([net.to_python(), repr(where.name), shown + images_to_python(images), *options])
     made: dict[str, Part] = {}
-    for part in part_stream(Question(net, where, number, source, k, steps, seed), names):
+    for part in part_stream(Question(net, where, number, source, k, steps, seed, concepts=concepts), names):
         made = {**made, part.name: part}
         yield UnitReport(net, where, number, source, made, f"cx.ask({python})")

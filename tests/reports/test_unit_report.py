@@ -4,11 +4,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import nn
 
 import cnnexplore as cx
 from cnnexplore.reports import PARTS, ask_stream
-from cnnexplore.reports.effect import UnitEffect
+
+
+@pytest.fixture(autouse=True, scope="module")
+def cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CNNEXPLORE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
 
 DIGITS = [cx.digit(value, which) for value in range(6) for which in range(2)]
 
@@ -21,7 +27,9 @@ def report():
 def test_each_part_is_what_its_own_function_gives(report):
     net = report.net
     assert list(report.parts) == list(PARTS)
-    assert all(not part.why and part.done == 1 for part in report.parts.values())
+    assert all(part.done == 1 for part in report.parts.values())
+    assert [name for name, part in report.parts.items() if part.why] == ["word"]
+    assert "concepts=" in report["word"].why
     top = cx.top_patches(net, "conv2", 7, DIGITS, k=4, progress=False)
     assert np.array_equal(np.stack(report["top patches"].pictures), top.patches())
     assert np.array_equal(np.stack(report["projections"].pictures), top.projections())
@@ -31,6 +39,9 @@ def test_each_part_is_what_its_own_function_gives(report):
     assert np.array_equal(report["receptive field"].value.map, field.map)
     again = cx.maximize(net, "conv2", 7, steps=10, progress=False)
     assert np.array_equal(report["maximisation"].pictures[0], again.picture)
+    facets = cx.facets(net, "conv2", 7, DIGITS, steps=10, progress=False)
+    assert np.array_equal(report["facets"].value.x, facets.x)
+    assert len(report["facets"].pictures) == len(facets)
 
 
 def test_the_effect_is_what_plain_torch_computes(report):
@@ -55,20 +66,18 @@ def test_the_effect_is_what_plain_torch_computes(report):
     assert most.reference is not None
 
 
-@pytest.mark.parametrize("factor", [0.0, 1.0, 3.0])
-def test_a_unit_is_scaled_at_every_position(factor):
-    torch.manual_seed(0)
-    first, last = nn.Conv2d(3, 5, 3), nn.Linear(5, 4)
-    module = nn.Sequential(first, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), last)
-    net = cx.Network(module, size=12)
-    x = torch.rand(2, 3, 12, 12) * 100
-    with torch.no_grad():
-        maps = torch.relu(first(net.feed(x))).mean((2, 3))
-        maps[:, [1, 3]] *= factor
-        expected = last(maps)
-    found = UnitEffect(net, net.layers["relu1"], x).scores([1, 3], factor)
-    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-5, atol=1e-5)
-    assert not first._forward_hooks
+def test_the_word_is_that_of_dissection_beside_the_best_random_direction():
+    net, scenes = cx.load("worldnet"), cx.world.dataset(16, 4)
+    report = cx.ask(net, "conv3", 20, scenes, concepts=scenes, parts=["word"], progress=False)
+    found = cx.dissect(net, "conv3", scenes, null="rotation", cache=False, progress=False)
+    bars = report["word"].bars
+    assert bars[0].label == found.words[20].concept
+    assert [bar.value for bar in bars] == sorted(found.iou[20], reverse=True)[:5]
+    assert bars[0].reference == found.null.iou[:, found.null.concepts.index(bars[0].label)].max()
+    known = cx.ask(net, "conv3", 20, scenes, concepts=found, parts=["word"], progress=False)
+    assert known["word"].bars == bars
+    other = cx.ask(net, "conv2", 20, scenes, concepts=found, parts=["word"], progress=False)
+    assert "conv3" in other["word"].why
 
 
 def test_parts_arrive_one_by_one_the_cheap_ones_first_and_long_ones_grow():
@@ -78,6 +87,7 @@ def test_parts_arrive_one_by_one_the_cheap_ones_first_and_long_ones_grow():
     ]
     names = list(dict.fromkeys(name for name, _ in seen))
     assert names == list(PARTS)
+    assert names.index("filter") < names.index("top patches") < names.index("facets")
     shares = [done for name, done in seen if name == "maximisation"]
     assert shares == [10 / 30, 20 / 30, 1]
 
@@ -100,10 +110,10 @@ def test_the_page_is_a_picture_with_its_python(report, tmp_path):
     report.save(tmp_path / "unit.png")
     assert Image.open(tmp_path / "unit.png").text["cnnexplore"] == report.to_python()
     assert report.to_python() == "cx.ask(cx.load('lenet'), 'conv2', 7, images, k=4, steps=10)"
-    again = eval(report.to_python(), {"cx": cx, "images": DIGITS})
-    assert np.array_equal(again["maximisation"].pictures[0], report["maximisation"].pictures[0])
-    some = cx.ask(report.net, "conv2", 7, DIGITS, parts=["filter"], progress=False)
-    assert some.to_python().endswith("parts=['filter'])")
+    some = cx.ask(report.net, "conv2", 7, DIGITS, parts=["maximisation"], steps=10, seed=1, progress=False)
+    assert some.to_python() == "cx.ask(cx.load('lenet'), 'conv2', 7, images, parts=['maximisation'], steps=10, seed=1)"
+    again = eval(some.to_python(), {"cx": cx, "images": DIGITS})
+    assert np.array_equal(again["maximisation"].pictures[0], some["maximisation"].pictures[0])
 
 
 def test_what_is_wrong_gets_a_sentence(refused):
