@@ -189,9 +189,11 @@ def _field(asked: Question, title: str) -> Iterator[Part]:
     layer = asked.layer
     if not layer.has_map:
         raise SettingError(f"{layer.name} has no map: its units see the whole image.")
+    if not asked.found.values[0, 0] > 0:
+        raise SettingError("no image gives the unit a response above 0, so there is none that could change.")
     found = receptive_field(asked.net, layer.name, asked.unit, asked.found, k=_FIELD_IMAGES, progress=False)
     theory = " x ".join(f"{side:g}" for side in found.theoretical)
-    note = f"{found.size:.0f} px wide in effect, {theory} px in theory"
+    note = f"{found.size:.0f} px in effect, {theory} in theory"
     yield Part("receptive field", title, (drawing.heat(found.map),), note=note, value=found)
 
 
@@ -264,10 +266,11 @@ def _word(asked: Question, title: str) -> Iterator[Part]:
 
 def _facets(asked: Question, title: str) -> Iterator[Part]:
     net, layer = asked.net, asked.layer
+    found: Any
     for found in facet_stream(net, layer.name, asked.unit, asked.images, steps=asked.steps, seed=asked.seed):
         if isinstance(found, tuple):
-            what, done, count = found
-            yield Part("facets", title, note=f"{what} {done} of {count}", done=0.3 * done / max(count, 1))
+            what, made, count = found
+            yield Part("facets", title, note=f"{what} {made} of {count}", done=0.3 * made / max(count, 1))
             continue
         done = 1.0 if found.step == found.total else 0.3 + 0.7 * found.step / max(found.total, 1)
         cards = tuple(_card(picture, found.images(k, 3)) for k, picture in enumerate(found.pictures))

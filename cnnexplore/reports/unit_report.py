@@ -15,7 +15,7 @@ from ..data.concepts import concept_data
 from ..network import Layer, Network, resolve_unit, unit_name
 from ..network.arguments import layer_name, network
 from ..preimage.arguments import steps as run_steps
-from ..results import Result, images_to_python, unit_to_python
+from ..results import Result, images_to_python
 from ..units import Dissection
 from .page import draw_page
 from .parts import PARTS, Part, Question, part_stream
@@ -77,9 +77,28 @@ class UnitReport(Result):
         return drawing.shown(self.plot())
 
 
-def _concepts(name: str, value: Any) -> Any:
+def concepts_given(name: str, value: Any) -> Any:
     """Images with masks, or a dissection."""
     return value if isinstance(value, Dissection) else concept_data(name, value)
+
+
+def report_to_python(
+    net: Network,
+    layer: str,
+    unit: int | str,
+    images: object,
+    concepts: Any,
+    parts: list[str] | None,
+    k: int = 9,
+    steps: int | None = None,
+    seed: int = 0,
+) -> str:
+    """The call of `ask` that makes a report; the names `images` and `concepts` stand for what is no plain value."""
+    options = [f"concepts={_concepts_to_python(concepts)}"] * (concepts is not None)
+    options += [f"parts={parts}"] * (parts is not None) + [f"k={k}"] * (k != 9)
+    options += [f"steps={steps}"] * (steps is not None) + [f"seed={seed}"] * (seed != 0)
+    shown = repr(unit) + images_to_python(images)
+    return f"cx.ask({', '.join([net.to_python(), repr(layer), shown, *options])})"
 
 
 def _concepts_to_python(concepts: Any) -> str:
@@ -89,7 +108,7 @@ def _concepts_to_python(concepts: Any) -> str:
 _CHECKS: dict[str, Any] = {
     "net": network,
     "layer": layer_name,
-    "concepts": optional(_concepts),
+    "concepts": optional(concepts_given),
     "parts": optional(several(choice(PARTS), f"a list of parts among {', '.join(PARTS)}", 100)),
     "k": whole(1, 25, "how many patches"),
     "steps": optional(run_steps),
@@ -220,12 +239,9 @@ def ask_stream(
     number = resolve_unit(net, where, unit)
     source = Images.of(net, images)
     names = list(PARTS) if parts is None else [name for name in PARTS if name in parts]
-    options = [f"concepts={_concepts_to_python(concepts)}"] * (concepts is not None)
-    options += [f"parts={names}"] * (parts is not None) + [f"k={k}"] * (k != 9)
-    options += [f"steps={steps}"] * (steps is not None) + [f"seed={seed}"] * (seed != 0)
-    shown = unit_to_python(unit if isinstance(unit, str) else number, [number])
-    python = ", ".join([net.to_python(), repr(where.name), shown + images_to_python(images), *options])
+    python = report_to_python(net, where.name, unit if isinstance(unit, str) else number, images, concepts,
+                              None if parts is None else names, k, steps, seed)  # fmt: skip
     made: dict[str, Part] = {}
     for part in part_stream(Question(net, where, number, source, k, steps, seed, concepts=concepts), names):
         made = {**made, part.name: part}
-        yield UnitReport(net, where, number, source, made, f"cx.ask({python})")
+        yield UnitReport(net, where, number, source, made, python)

@@ -134,3 +134,69 @@ def test_a_layer_offers_the_thumbnails_that_it_has(panel):
     p.selectors.layer.value = "pool2"
     until(lambda: p.runner.state == "finished" and p.top.layer.name == "pool2", 60)
     assert (p.kind.options, p.kind.value) == (("top patches", "maps"), "top patches")
+
+
+def test_everything_about_the_unit_arrives_by_itself(panel):
+    p = panel("lenet", "conv2", 7, [cx.digit(k) for k in range(8)], k=3)
+    net = p.selection.net
+    assert set(p.parts) == {
+        "filter", "top patches", "projections", "receptive field", "decoded filter", "effect", "maximisation",
+    }  # fmt: skip
+    assert np.array_equal(shown(p.views["decoded filter"].view), cx.decode(net, "conv2", 7).pictures())
+    assert np.array_equal(shown(p.views["maximisation"].view)[0], cx.maximize(net, "conv2", 7, progress=False).picture)
+    report = p.report
+    assert report.to_python().startswith("cx.ask(cx.load('lenet'), 'conv2', 7, images, parts=['filter', ")
+    again = cx.ask(net, "conv2", 7, [cx.digit(k) for k in range(8)], k=3, parts=["effect"], progress=False)
+    assert report["effect"].bars == again["effect"].bars
+    assert report.picture.shape[1] == 1180
+    p.grid.selected = 3
+    until(lambda: p._parts_of[2] == 3 and "maximisation" in p.parts and p.parts["maximisation"].done == 1, 60)
+    assert np.array_equal(shown(p.views["maximisation"].view)[0], cx.maximize(net, "conv2", 3, progress=False).picture)
+
+
+def test_the_slow_parts_are_computed_when_they_are_switched_on(panel):
+    scenes = cx.world.dataset(6, 3)
+    p = panel("worldnet", "conv1", 5, scenes, k=2, concepts=scenes)
+    assert p.views["word"].widget.layout.display == "none"
+    p.switches["word"].value = True
+    assert p.wait(60)
+    expected = cx.ask(p.net, "conv1", 5, scenes, concepts=scenes, parts=["word"], progress=False)
+    assert p.parts["word"].bars == expected["word"].bars
+    assert expected["word"].bars[0].label in p.views["word"]._bars.value
+    p.switches["word"].value = False
+    assert p.wait(60)
+    assert p.views["word"].widget.layout.display == "none"
+
+
+def test_the_slider_silences_and_raises_the_unit_in_the_image_that_is_shown(panel):
+    digits = [cx.digit(k) for k in range(8)]
+    p = panel("lenet", "conv2", 7, digits, k=3)
+    net = p.selection.net
+
+    def expected(image, factor):
+        found = cx.intervene(net, image, "conv2", unit=7, value=factor, how="scale", progress=False)
+        return found.before[0], found.after[0]
+
+    first = int(p.top.indices[0, 0])
+    assert p.strength.scores.factor == 0
+    np.testing.assert_allclose(p.strength.scores.after, expected(digits[first], 0)[1], rtol=1e-4, atol=1e-4)
+    p.strength.slider.value = 3.0
+    assert p.wait(60)
+    before, after = expected(digits[first], 3)
+    np.testing.assert_allclose(p.strength.scores.after, after, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(p.strength.scores.before, before, rtol=1e-4, atol=1e-4)
+    assert "times 3" in p.strength._note.value
+    p.patches.receive({"kind": "pick", "row": 1, "column": 1, "item": 2})
+    assert p.wait(60)
+    other = expected(digits[int(p.top.indices[0, 2])], 3)[1]
+    np.testing.assert_allclose(p.strength.scores.after, other, rtol=1e-4, atol=1e-4)
+
+
+def test_names_of_classes_and_concepts_are_escaped(panel):
+    net = cx.load("lenet")
+    evil = "<img src=x onerror=alert(1)>"
+    named = cx.Network(net.module, net.size, net.pixels, labels=[evil, *net.labels[1:]], name="named")
+    p = panel(named, "conv2", 7, [cx.digit(0), cx.digit(1)], k=1)
+    shown_text = p.strength._bars.value + p.strength._note.value + p.views["effect"]._bars.value
+    assert "<img" not in shown_text
+    assert "&lt;img" in shown_text

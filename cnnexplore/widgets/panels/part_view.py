@@ -121,8 +121,8 @@ def bars_html(bars: Sequence[Bar], digits: str = "+.3g", width: int = _BAR) -> s
         rows.append(
             '<tr style="background:none"><td style="text-align:left;padding:0 8px 0 0;white-space:nowrap">'
             f"{escaped(bar.label)}</td>"
-            f'<td style="padding:0"><div style="position:relative;height:17px;width:{width}px">{"".join(parts)}</div></td>'
-            f'<td style="text-align:right;padding:0 0 0 8px">{bar.value:{digits}}</td></tr>'
+            f'<td style="padding:0"><div style="position:relative;height:17px;width:{width}px">{"".join(parts)}</div>'
+            f'</td><td style="text-align:right;padding:0 0 0 8px">{bar.value:{digits}}</td></tr>'
         )
     style = "border-collapse:collapse;line-height:17px;font-size:12px;color:var(--jp-ui-font-color1)"
     return f'<table style="{style}">{"".join(rows)}</table>'

@@ -59,7 +59,8 @@ class StrengthControl:
     """
 
     def __init__(self, runner: Runner):
-        self.runner, self.scores = runner, None
+        self.runner = runner
+        self.scores: Scores | None = None
         runner.on_result, runner.on_error = self._show, self._fail
         self._asked: tuple[Network, str, int, torch.Tensor] | None = None
         self._made: tuple[tuple[Network, str], Interventions] | None = None

@@ -9,11 +9,11 @@ import numpy as np
 from ... import drawing
 from ...errors import LayerError
 from ...network import Layer, Network
+from ...reports.parts import filter_picture
 from ...units import ActivationMaps, Filters, TopPatches, filters
 
 Some = dict[int, np.ndarray]  # unit -> picture
 _CHUNK = 8  # thumbnails in one step
-_TILES = 64  # input channels of a deeper filter that a thumbnail shows
 
 
 def kinds(net: Network, layer: Layer) -> list[str]:
@@ -40,14 +40,6 @@ def of_patches(top: TopPatches, units: list[int]) -> Iterator[Some]:
         yield {unit: top.only(unit, 1).patches()[0] for unit in units[first : first + _CHUNK]}
 
 
-def of_filter(found: Filters, unit: int) -> np.ndarray:
-    """A unit's filter: in colour, or its weights on the first maps of the layer before, as tiles."""
-    if found.of_pixels:
-        return found.pictures()[unit]
-    tiles = found.tiles(unit)[:_TILES]
-    return drawing.tiles(tiles, round(len(tiles) ** 0.5 + 0.49), background=150)
-
-
 def of_filters(found: Filters, units: list[int]) -> Iterator[Some]:
     """Every unit's filter."""
     if found.of_pixels:
@@ -55,7 +47,7 @@ def of_filters(found: Filters, units: list[int]) -> Iterator[Some]:
         yield {unit: pictures[unit] for unit in units}
         return
     for first in range(0, len(units), _CHUNK):
-        yield {unit: of_filter(found, unit) for unit in units[first : first + _CHUNK]}
+        yield {unit: filter_picture(found, unit) for unit in units[first : first + _CHUNK]}
 
 
 def of_maps(found: ActivationMaps, units: list[int]) -> Iterator[Some]:

@@ -1,36 +1,49 @@
-"""UnitPanel: a unit's top patches, their projections, its filter and its receptive field."""
+"""UnitPanel: everything about a unit, filled in as it is computed; silenced and raised live."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import ipywidgets as w
 import numpy as np
 
 from ... import drawing
-from ...arguments import checked, whole
+from ...arguments import checked, choice, optional, several, whole
 from ...data import Images
 from ...errors import SettingError
-from ...network import Layer, Network, resolve_unit
-from ...units import ActivationMaps, ReceptiveField, TopPatches, activation_maps, receptive_field, top_stream
-from ..elements import WRAP, dropdown
+from ...network import Network, resolve_unit
+from ...reports import PARTS, Part, Question, UnitReport, part_stream
+from ...reports.unit_report import concepts_given, report_to_python
+from ...results import png
+from ...units import ActivationMaps, ReceptiveField, TopPatches, activation_maps, top_stream
+from ..elements import WRAP, button, dropdown
 from ..live.selection import SharedSelection
+from ..live.task import Task
 from ..views.frame_view import FrameView
 from ..views.unit_grid import UnitGrid
 from . import thumbnails
 from .arguments import read_first
 from .base import NetworkLike
+from .part_view import PartView, draw
+from .strength import StrengthControl
 from .task_panel import TaskPanel
 from .unit_gallery import captions
 
 _RULES = {"deconvnet": "deconvnet", "guided backprop": "guided_backprop", "gradient": "gradient"}
-_FIELD_IMAGES = 3
+_BESIDE = ("decoded filter", "maximisation")  # small pictures beside the image
+_QUICK = ("decoded filter", "effect", "maximisation")  # computed for every unit that is looked at
+SLOW = tuple(name for name in PARTS if name not in (*_QUICK, "filter", "top patches", "projections", "receptive field"))
 _ROW = 720  # screen pixels of a row of patches, about, where one patch is no larger
 
 
 class UnitPanel(TaskPanel):
-    """A layer's units as thumbnails, their top patches, filters or maps, and what is known of the chosen one.
+    """A layer's units as thumbnails, and everything about the chosen one, filled in as it is computed.
+
+    Its filter, decoded filter, receptive field and maximisation; its top patches and what in them excites it; what the
+    classes lose when it is silenced, with a slider that silences or raises it live. Its word and its facets take
+    longer: a button for each computes them for every unit that is chosen. The button "page" saves all that is known as
+    one picture, that of `cx.ask`.
 
     Parameters
     ----------
@@ -44,6 +57,10 @@ class UnitPanel(TaskPanel):
         A list, a folder or a data set (default: the bundled images).
     k : int
         How many patches, 1 to 25.
+    concepts : ConceptData or Dissection, optional
+        Images with masks of concepts for the unit's word (default: scenes of the world, for a network of its classes).
+    parts : sequence of str
+        The slow parts that are computed from the start: "word", "facets".
     selection : SharedSelection, optional
         Shares what is looked at with other panels.
 
@@ -65,7 +82,11 @@ class UnitPanel(TaskPanel):
     looks_at_image = False
     layer_help = "the layer of the units"
 
-    @checked(k=whole(1, 25, "how many patches to show"))
+    @checked(
+        k=whole(1, 25, "how many patches to show"),
+        concepts=optional(concepts_given),
+        parts=several(choice(SLOW), f"a list of parts among {', '.join(SLOW)}", 100),
+    )
     def __init__(
         self,
         net: NetworkLike = None,
@@ -74,8 +95,14 @@ class UnitPanel(TaskPanel):
         images: Any = None,
         *,
         k: int = 9,
+        concepts: Any = None,
+        parts: Sequence[str] = (),
         selection: SharedSelection | None = None,
     ):
+        self._concepts, self._given_parts = concepts, tuple(parts)
+        self.parts: dict[str, Part] = {}  # what is known of the chosen unit
+        self._top_of_all: TopPatches | None = None
+        self._parts_of: tuple[Network, str, int] | None = None  # (net, layer, unit) that they are of
         self.images, self.k = None if images is None else Images(images), k
         self._given_images, self._given_unit = images, unit
         self._kept: dict[tuple[Network, str], TopPatches] = {}
@@ -110,9 +137,33 @@ class UnitPanel(TaskPanel):
         self.image = FrameView((8, 8), "image")
         self.filter = FrameView((8, 8), "filter")
         self.field_view = FrameView((8, 8), "receptive field")
-        layout = w.Layout(margin="8px 0 0 0", grid_gap="12px", **WRAP)
-        row = w.HBox([self.image, self.field_view, self.filter], layout=layout)
-        return [self.kind, self.grid, row, self.patches, self.rule, self.projections, self.run_view]
+        self.views = {name: PartView(PARTS[name][0]) for name in (*_QUICK, *SLOW)}
+        self.maker = self._add_runner("parts")
+        self.maker.on_result, self.maker.on_state = self._show_part, self._maker_state
+        self.maker.watch(self.patches)
+        self.strength = StrengthControl(self._add_runner("strength"))
+        self.switches = {
+            name: w.ToggleButton(
+                name in self._given_parts, description=name, tooltip=f"compute for each unit: {PARTS[name][0]}",
+                layout=w.Layout(width="auto"),
+            )
+            for name in SLOW
+        }  # fmt: skip
+        for switch in self.switches.values():
+            switch.observe(lambda change: self._make_parts(), "value")
+        self.page_button = button(
+            "page", "file-image-o", "save all that is known of the unit as one picture", self.save_page
+        )
+        layout = {"grid_gap": "12px", **WRAP}
+        beside = [self.views[name].widget for name in _BESIDE]
+        row = w.HBox([self.image, self.field_view, self.filter, *beside], layout=w.Layout(margin="8px 0 0 0", **layout))
+        causes = w.HBox([self.strength.widget, self.views["effect"].widget], layout=w.Layout(**layout))
+        more = w.HBox(
+            [w.Label("also:"), *self.switches.values(), self.page_button], layout=w.Layout(margin="8px 0 0 0", **layout)
+        )
+        slow = [self.views[name].widget for name in SLOW]
+        rows = [self.kind, self.grid, row, self.patches, self.rule, self.projections, causes, more]
+        return [*rows, *slow, self.run_view]
 
     def _looked_at(self) -> tuple:
         s, kind = self.selection.value, self.kind.value
@@ -162,7 +213,8 @@ class UnitPanel(TaskPanel):
                 number = int(one.indices[0, 0]) if image is None else image
                 maps = activation_maps(net, source[number], where.name)
             yield "unit", (top, unit, order, number)
-            yield "patches", one.patches()
+            asked = Question(net, where, unit, source, self.k, rule=rule, top=top)
+            yield from (("part", part) for part in part_stream(asked, ("filter", "top patches")))
             if maps is None:
                 yield "image", (int(one.indices[0, 0]), one.pictures()[0], one.boxes()[0])
             else:
@@ -172,14 +224,7 @@ class UnitPanel(TaskPanel):
             left = [u for u in order if u not in self._thumbnails.setdefault(key, {})]
             if kind != "top patches":  # these are ready at once
                 yield from self._make_thumbnails(kind, top, maps, left)
-            yield "projections", one.projections(rule=rule)
-            if where.has_map and one.values[0, 0] > 0:
-                try:
-                    yield "field", receptive_field(net, where.name, unit, top, k=_FIELD_IMAGES, progress=False)
-                except SettingError:  # nothing changes its response: a dead unit
-                    yield "field", None
-            else:
-                yield "field", None
+            yield from (("part", part) for part in part_stream(asked, ("projections", "receptive field")))
             if kind == "top patches":
                 yield from self._make_thumbnails(kind, top, maps, left)
 
@@ -207,6 +252,9 @@ class UnitPanel(TaskPanel):
         top, unit, order, number = found
         s, kind = self.selection.value, self.kind.value
         self.top, self.field, self.projected = top.only(unit), None, None
+        self._top_of_all = top
+        if self._parts_of != (s.net, s.layer, unit):
+            self.parts, self._parts_of = {}, (self.net, s.layer, unit)
         self._begun = (s.net, s.layer, unit, self.rule.value, kind, self._begun[-1])
         before, self.shown = self.shown, (s.net, s.layer, kind, number)
         if before is None or before[:3] != self.shown[:3]:  # maps of another image take the places of the old ones
@@ -220,41 +268,79 @@ class UnitPanel(TaskPanel):
         values = self.top.values[0]
         maps = "" if number is None else f"maps of image {number}; "
         self.grid.note = f"{maps}responses {values[0]:.3g} to {values[-1]:.3g}"
-        self._show_filter(top.layer, unit)
+        self._make_parts()
         self.run_view.set_status("running", f"unit {unit}: patches and projections …")
 
-    def _show_filter(self, layer: Layer, unit: int) -> None:
-        found = thumbnails.filters_of(self.net, layer)
-        self.filter.layout.display = "none" if found is None else ""
-        if found is None:
+    def _make_parts(self) -> None:
+        """Compute what is wanted and not known yet of the chosen unit."""
+        if self.top is None or self._parts_of is None:
             return
-        _draw(self.filter, thumbnails.of_filter(found, unit), 200)
-        seen = found.weights.shape[1]
-        self.filter.caption = "its filter" if found.of_pixels else f"its weights on {min(64, seen)} of {seen} maps"
+        for name, switch in self.switches.items():
+            if not switch.value:
+                self.views[name].clear()
+        wanted = [name for name in PARTS if name in _QUICK or (name in SLOW and self.switches[name].value)]
+        left = [name for name in wanted if name not in self.parts or self.parts[name].done < 1]
+        for name in wanted:
+            if name in left:
+                self.views[name].wait("to be computed …")
+            else:
+                self.views[name].show(self.parts[name])
+        net, layer, unit = self._parts_of
+        asked = Question(
+            net, net.layers[layer], unit, self.top.images, self.k, concepts=self._concepts, top=self._top_of_all
+        )
+        self.maker.begin(lambda: Task(part_stream(asked, left), 100_000))
 
-    def _show_patches(self, patches: np.ndarray) -> None:
-        _draw(self.patches, patches, _ROW // len(patches) - 10)
+    def _maker_state(self, state: str) -> None:
+        if state in ("finished", "paused", "stopped"):
+            self._update_poster()
+
+    def _show_part(self, part: Part) -> None:
+        self.parts[part.name] = part
+        if part.name in self.views:
+            self.views[part.name].show(part)
+            return
+        show = {
+            "filter": self._show_filter,
+            "top patches": self._show_patches,
+            "projections": self._show_projections,
+            "receptive field": self._show_field,
+        }
+        show[part.name](part)
+
+    def _show_filter(self, part: Part) -> None:
+        self.filter.layout.display = "none" if part.why else ""
+        if not part.why:
+            draw(self.filter, part.pictures[0], 200)
+            seen = part.value.weights.shape[1]
+            pixels = part.value.of_pixels
+            self.filter.caption = "its filter" if pixels else f"its weights on {min(64, seen)} of {seen} maps"
+
+    def _show_patches(self, part: Part) -> None:
+        patches = np.stack(part.pictures)
+        draw(self.patches, patches, _ROW // len(patches) - 10)
         count = len(self.top.images) if self.top is not None else 0
         self.patches.caption = f"the {len(patches)} largest responses of {count} images; click for the whole image"
 
     def _show_image(self, number: int, picture: np.ndarray, box: Any) -> None:
-        _draw(self.image, picture, 200)
+        draw(self.image, picture, 200)
+        if self._parts_of is not None and self.top is not None:
+            self.strength.look(*self._parts_of, self.top.images[number])
         self.image.caption = f"image {number}; the box is where the response is largest"
         self.image.box = [float(box[0]), float(box[1]), float(box[2] - 1), float(box[3] - 1)]
 
-    def _show_projections(self, found: np.ndarray) -> None:
-        self.projected = found
-        _draw(self.projections, found, _ROW // len(found) - 10)
+    def _show_projections(self, part: Part) -> None:
+        self.projected = np.stack(part.pictures)
+        draw(self.projections, self.projected, _ROW // len(self.projected) - 10)
         self.projections.caption = f"projections of the responses by {self.rule.label}"
         self.run_view.set_status("running", "occluding the top images …")
 
-    def _show_field(self, found: ReceptiveField | None) -> None:
-        self.field = found
-        self.field_view.layout.display = "none" if found is None else ""
-        if found is not None:
-            _draw(self.field_view, drawing.heat(found.map), 200)
-            theory = " x ".join(f"{side:g}" for side in found.theoretical)
-            self.field_view.caption = f"receptive field: {found.size:.0f} px in effect, {theory} in theory"
+    def _show_field(self, part: Part) -> None:
+        self.field = part.value
+        self.field_view.layout.display = "none" if part.value is None else ""
+        if part.value is not None:
+            draw(self.field_view, part.pictures[0], 200)
+            self.field_view.caption = f"receptive field: {part.note}"
 
     def _show_thumbnails(self, found: dict[int, np.ndarray]) -> None:
         if self.shown is not None:
@@ -267,6 +353,23 @@ class UnitPanel(TaskPanel):
         return f"{self.grid.count} units of {self.layer.name}; click one, or use the arrow keys"
 
     # what leaves the panel
+
+    @property
+    def report(self) -> UnitReport:
+        """All that is known of the chosen unit so far. Raises SettingError if there is nothing yet."""
+        if self.top is None or self._parts_of is None:
+            raise SettingError("the patches are not found yet; wait a moment.")
+        net, layer, unit = self._parts_of
+        parts = {name: self.parts[name] for name in PARTS if name in self.parts}
+        python = report_to_python(net, layer, unit, self._given_images, self._concepts, list(parts), self.k)
+        return UnitReport(net, net.layers[layer], unit, self.top.images, parts, python)
+
+    def save_page(self) -> None:
+        """Have the browser save all that is known of the unit as one picture, with its Python inside."""
+        with self.run_view.show_errors():
+            report = self.report
+            name = f"{self.net.name}-{report.layer.name.replace('/', '-')}-unit-{report.unit}.png"
+            self.run_view.download(name, png(report.picture, report.to_python()))
 
     @property
     def picture(self) -> np.ndarray:
@@ -290,12 +393,3 @@ class UnitPanel(TaskPanel):
         if kind == "maps":
             return f"top = {found}\ncx.activation_maps({self.net.to_python()}, top.images[{number}], {s.layer!r})"
         return found
-
-
-def _draw(view: FrameView, pictures: np.ndarray, wide: int) -> None:
-    """Show pictures of any size, each at most `wide` screen pixels wide where a whole factor allows it."""
-    size = pictures.shape[-3:-1]
-    scale = max(1, min(wide // max(size), 16))
-    if (view.height, view.width, view.scale) != (*size, scale):
-        view.resize(size, scale)
-    view.draw(pictures)
