@@ -159,7 +159,7 @@ class UnitPanel(TaskPanel):
         row = w.HBox([self.image, self.field_view, self.filter, *beside], layout=w.Layout(margin="8px 0 0 0", **layout))
         causes = w.HBox([self.strength.widget, self.views["effect"].widget], layout=w.Layout(**layout))
         more = w.HBox(
-            [w.Label("also:"), *self.switches.values(), self.page_button], layout=w.Layout(margin="8px 0 0 0", **layout)
+            [w.HTML("also:"), *self.switches.values(), self.page_button], layout=w.Layout(margin="8px 0 0 0", **layout)
         )
         slow = [self.views[name].widget for name in SLOW]
         rows = [self.kind, self.grid, row, self.patches, self.rule, self.projections, causes, more]
