@@ -23,6 +23,7 @@ from ..network import Network, crop_and_resize
 from ..network.arguments import network
 from ..results import writing
 from . import measures
+from .inversions import measure_inversions
 from .randomization import compare, edges
 
 Row = tuple[tuple[float, float], ...]  # (mean, standard error) by column
@@ -37,7 +38,8 @@ class ScoreTable:
     Attributes
     ----------
     title : str
-        The kind: "attributions", "topics", "dissection", "receptive fields" or "random weights".
+        The kind: "attributions", "topics", "dissection", "receptive fields", "inversions" or
+        "random weights".
     columns : tuple of str
         The scores.
     rows : dict
@@ -163,6 +165,7 @@ def _truth(name: str, value: Any) -> Any:
     topics=optional(_methods),
     dissections=optional(_methods),
     fields=optional(_sizes),
+    inversions=optional(_methods),
     randomized=optional(_methods),
     truth=optional(_truth),
     n=whole(1, 1_000_000, "how many scenes"),
@@ -176,6 +179,7 @@ def score(
     topics: Mapping[str, Method] | None = None,
     dissections: Mapping[str, Method] | None = None,
     fields: Mapping[str, float | tuple[float, float]] | None = None,
+    inversions: Mapping[str, Method] | None = None,
     randomized: Mapping[str, Method] | None = None,
     truth: Iterable[Truth] | None = None,
     n: int = 200,
@@ -198,6 +202,9 @@ def score(
         By name, ``f(net, images)``; returns masks (N, H, W) by concept.
     fields : mapping, optional
         By layer, the estimated size of its receptive field in pixels, or (rows, columns).
+    inversions : mapping, optional
+        By name, ``f(net, image)``, which returns the `PreImage` of an inversion, such as
+        ``partial(cx.invert, layer="pool5", method="learned")``.
     randomized : mapping, optional
         By name, ``f(net, image, target)`` as for `attributions`, or one that returns a picture (H, W, 3). Scored is how
         similar the map stays as the network's weights become random, see `sanity_check`; a method that explains the
@@ -236,10 +243,17 @@ def score(
     """
     if truth is not None and not attributions:
         raise SettingError("truth was given without attributions; expected methods to score on it, by name.")
-    given = {"topics": topics, "dissections": dissections, "fields": fields, "randomized": randomized, "truth": truth}
+    given = {
+        "topics": topics,
+        "dissections": dissections,
+        "fields": fields,
+        "inversions": inversions,
+        "randomized": randomized,
+        "truth": truth,
+    }
     words = [net.to_python(), *(["attributions"] if attributions else [])]
     words += [f"{name}={name}" for name, value in given.items() if value is not None]
-    if not (attributions or topics or dissections or fields or randomized):
+    if not (attributions or topics or dissections or fields or inversions or randomized):
         attributions = {"gradient": partial(attribute, method="gradient")}
     card = ScoreCard(python=f"cx.score({', '.join([*words, f'n={n}', f'seed={seed}'])})")
     if attributions:
@@ -255,6 +269,8 @@ def score(
             name: ((measures.field_error(size, net.layers[name]), 0.0),) for name, size in fields.items()
         }
         card.append(ScoreTable("receptive fields", ("error in strides",), errors))
+    if inversions:
+        card.append(_inversions(net, inversions, n, seed, progress))
     if randomized:
         card.append(_randomized(net, randomized, n, seed, progress))
     return card
@@ -388,6 +404,15 @@ def _dissections(net: Network, methods: Mapping[str, Method], n: int, seed: int,
         if values:
             rows[f"{name}, all"] = (_mean(values),)
     return ScoreTable("dissection", ("intersection over union",), rows, f"{n} scenes.")
+
+
+def _inversions(net: Network, methods: Mapping[str, Method], n: int, seed: int, progress: bool) -> ScoreTable:
+    images = tqdm(_scenes(net, n, seed), desc="inversions", unit="scene", total=n, disable=not progress)
+    wrapped = {name: partial(_call, "inversion", name, method) for name, method in methods.items()}
+    found = measure_inversions(net, wrapped, (image for image, _, _ in images))
+    rows: dict[str, Row] = {name: tuple(_mean(column) for column in values.T) for name, values in found.items()}
+    note = f"{n} scenes; relative errors, 1 for an image of the mean colour and for an activation of zero."
+    return ScoreTable("inversions", ("image error", "activation error", "seconds"), rows, note)
 
 
 def _randomized(net: Network, methods: Mapping[str, Method], n: int, seed: int, progress: bool) -> ScoreTable:

@@ -6,11 +6,13 @@ from typing import Any
 from .class_pixels import cams, class_model, minimal, occlusion, rules, saliency, saliency_segments
 from .evolution import evolution
 from .filters_and_activations import activations, deeper_filters, filters, nearest, top9
+from .generator import generator
+from .inverters import inverters
 from .receptive_fields import field_segments, fields
 
 FIGURES: dict[str, Callable[..., Any]] = {
     "filters": filters, "deeper-filters": deeper_filters, "activations": activations, "neighbours": nearest,
     "top9": top9, "rules": rules, "evolution": evolution, "class-model": class_model, "saliency": saliency,
     "saliency-segments": saliency_segments, "cams": cams, "occlusion": occlusion, "minimal": minimal,
-    "fields": fields, "field-segments": field_segments,
+    "inverters": inverters, "generator": generator, "fields": fields, "field-segments": field_segments,
 }  # fmt: skip
