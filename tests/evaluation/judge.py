@@ -72,7 +72,10 @@ def train(images, labels, epochs=8, batch=64, seed=0):
             optimizer.step()
             schedule.step()
         print(epoch, float(loss.detach()), flush=True)
-    state = {name: value.half() if value.is_floating_point() else value for name, value in net.state_dict().items()}
+    state = {
+        name: (value.half() if value.is_floating_point() else value).contiguous()
+        for name, value in net.state_dict().items()
+    }
     save_file(state, FILE)
 
 
