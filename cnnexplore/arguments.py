@@ -97,7 +97,8 @@ def whole(low: int, high: float = MOST, what: str = "a whole number") -> Check:
     def check(name: str, value: Any) -> int:
         number = plain_number(value)
         if not isinstance(number, int) or not low <= number <= high:
-            most = f"to {high}" if high < MOST else "or more"
+            above = isinstance(number, int) and number > high
+            most = f"to {high}" if high < MOST or above else "or more"
             raise SettingError(f"{name} is {brief_value(value)}; expected {what}, {low} {most}.")
         return number
 

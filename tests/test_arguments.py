@@ -180,6 +180,11 @@ def test_what_is_no_number(value):
     assert plain_number(value) is None
 
 
+def test_a_number_that_is_too_large_is_told_the_largest(refused):
+    refused(cx.SettingError, lambda: whole(0)("seed", 2**63), str(2**63), f"0 to {2**63 - 1}")
+    refused(cx.SettingError, lambda: whole(0)("seed", -1), "0 or more")
+
+
 @pytest.mark.parametrize("name", sorted(BAD))
 def test_a_value_is_shown_in_one_short_line(name):
     text = brief_value(BAD[name]())

@@ -68,7 +68,7 @@ def style_index(bits: Any, count: Any) -> Any:
 
 def plan_scene(seed: int, name: str | None = None, style: str | None = None, size: int = 96, **axes: Any) -> Plan:
     """The plan of a scene; what is not given is drawn from the seed. Raises SettingError."""
-    seed, size = checked_int(seed, "seed", 0, 2**64 - 1), checked_int(size, "size", 16, 1024)
+    seed, size = checked_int(seed, "seed", 0), checked_int(size, "size", 16, 1024)
     bits = fold_seed(seed)
     name = (
         CLASSES[class_index(bits, len(CLASSES))]

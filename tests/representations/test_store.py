@@ -104,13 +104,20 @@ def test_kills_at_random_moments_leave_the_same_bytes(tmp_path, kills):
     moments, half = np.random.default_rng(0).uniform(0, 0.06, kills), 0
     for k, moment in enumerate(moments):
         folder = tmp_path / str(k)
+        begun, begins = os.pipe()
         child = os.fork()
         if not child:
-            fill(opened(folder), 0.005)
+            made = opened(folder)
+            os.write(begins, b"1")
+            fill(made, 0.005)
             os._exit(0)
+        if k % 2:  # the others are killed while they open the folder, too
+            os.read(begun, 1)
         time.sleep(moment)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+        os.close(begun)
+        os.close(begins)
         made = opened(folder)  # the lock of the killed process is gone
         half += 0 < len(made.missing) < 7
         fill(made)

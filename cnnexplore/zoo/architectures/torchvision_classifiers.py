@@ -16,7 +16,8 @@ from ...network import Pixels
 
 def names() -> list[str]:
     """The names of torchvision's classification models."""
-    from torchvision import models
+    with torch.device("cpu"):  # what a first import computes is not for a caller's meta device: PyTorch 2.6 fails there
+        from torchvision import models
 
     return models.list_models(module=models)
 
