@@ -13,8 +13,11 @@ import itertools
 import math
 import pickle
 import random
+import resource
 import signal
+import sys
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,6 +30,7 @@ import cnnexplore as cx
 from cnnexplore.arguments import place, plain_number, seeds, whole
 from cnnexplore.errors import brief_value
 
+MEMORY = 5 * 2**30  # bytes that a call may take
 MOST = 20  # seconds of a call; only what does not end takes so long
 LONGEST = 400  # characters of a message
 SOME = 4  # values of each argument in daily work
@@ -79,6 +83,21 @@ def files(tmp_path, monkeypatch):
     signal.signal(signal.SIGALRM, before)
 
 
+@contextlib.contextmanager
+def little_memory():
+    """A call that asks for gigabytes gets MemoryError, and does not end the machine."""
+    if sys.platform != "linux":
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
 def finite(value, depth=0):
     """Whether all numbers of a result are finite, but for those that say that there is none."""
     if isinstance(value, np.ndarray):
@@ -125,7 +144,8 @@ def try_values(name, things, choose):
             function, arguments = CALLS[name](things)
             is_switch = isinstance(arguments[argument], bool)
             arguments[argument] = BAD[bad]()
-            found = outcome(function, arguments)
+            with little_memory():
+                found = outcome(function, arguments)
             refused = bad in NEVER or (bad in BOOLS and argument in NUMBERS and not is_switch)
             if found or (found is None and refused):
                 wrong.append(f"{argument}={bad}: {found or 'accepted'}")

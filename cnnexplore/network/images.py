@@ -13,6 +13,7 @@ from PIL import Image
 from ..errors import ImageError, brief
 from .image_file import check_size, open_picture, picture_array
 
+_LONGEST = 100_000  # rows, columns or channels of an image that is no array
 _OVERSHOOT = 0.25  # of the range: as far as bicubic resampling takes an edge of black and white beyond both
 _FEW = 0.15  # of the values: more of them outside are no overshoot but another unit, such as one about zero
 _DARK = 4.0  # a float image whose largest value is above 1 but below this is in 0..1 with a white above 1, or an error
@@ -53,6 +54,8 @@ def _array(image: Any) -> np.ndarray:
     if isinstance(image, np.ma.MaskedArray) and np.ma.is_masked(image):
         raise ImageError("the image is an array with masked values; fill them first: image.filled(0).")
     try:
+        if _has_long_side(image):
+            raise ValueError("numpy would make all of its numbers")
         array = np.asarray(image)
     except Exception as error:
         raise ImageError(
@@ -64,6 +67,17 @@ def _array(image: Any) -> np.ndarray:
             "give a path, a PIL image, an array or a tensor."
         )
     return array
+
+
+def _has_long_side(image: Any) -> bool:
+    """Whether rows, columns or channels that are no array are more than an image has, as in a range."""
+    for _ in range(3):
+        if hasattr(image, "__array__") or not hasattr(image, "__len__") or not len(image):
+            return False
+        if len(image) > _LONGEST:
+            return True
+        image = image[0]
+    return False
 
 
 def _tensor_array(tensor: torch.Tensor) -> np.ndarray:

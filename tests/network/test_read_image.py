@@ -472,3 +472,9 @@ def test_pipes_sockets_devices_and_circles_of_links(tmp_path, refused):
     (tmp_path / "link.png").symlink_to(tmp_path / "real.png")
     Image.fromarray(RGB).save(tmp_path / "real.png")
     assert np.array_equal(shown(tmp_path / "link.png"), RGB)
+
+
+@pytest.mark.parametrize("image", [range(10**9), [range(10**9)], [[range(10**9)]]])
+def test_a_range_is_not_written_out(refused, image):
+    """Its numbers would take 40 GB."""
+    refused(cx.ImageError, lambda: read_image(image), "array")
