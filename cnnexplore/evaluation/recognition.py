@@ -84,7 +84,7 @@ class Recognition(Result):
                     side.set_linewidth(3 if right else 1)
                 if m == 0:
                     ax.set_title(drawing.printable(self.labels[k]), fontsize=8, parse_math=False)
-            axes[m, 0].set_ylabel(drawing.printable(f"{name}\\n{one[name]:.0%}"), fontsize=9, parse_math=False)
+            axes[m, 0].set_ylabel(f"{drawing.printable(name)}\n{one[name]:.0%}", fontsize=9, parse_math=False)
         figure.suptitle(drawing.printable(f"recognised by {self.judge} (green frame)"), fontsize=10)
         return figure
 
