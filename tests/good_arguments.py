@@ -521,7 +521,7 @@ CALLS: dict[str, Callable[[Things], tuple[Callable[..., Any], dict[str, Any]]]] 
     ),
     "ask": lambda t: (
         cx.ask,
-        {"net": t.net, "layer": "conv2", "unit": 1, "images": OTHERS, "concepts": None,
+        {"net": t.net, "layer": "conv2", "unit": 1, "images": OTHERS, "concepts": None, "checkpoints": None,
          "parts": ["filter", "maximisation"], "k": 2, "steps": 1, "seed": 0, "progress": False},
     ),
     "sanity_check": lambda t: (
@@ -563,7 +563,8 @@ PANELS: dict[str, Callable[[Things], tuple[Callable[..., None], dict[str, Any]]]
     ),
     "UnitPanel": lambda t: (
         _closed_at_once(cx.UnitPanel),
-        {"net": t.net, "layer": "conv2", "unit": 1, "images": OTHERS, "k": 2, "concepts": None, "parts": [],
+        {"net": t.net, "layer": "conv2", "unit": 1, "images": OTHERS, "k": 2, "concepts": None,
+         "checkpoints": None, "parts": [],
          "selection": SharedSelection()},
     ),
     "DecodingPanel": lambda t: (

@@ -137,7 +137,8 @@ class _Page:
             if bar.reference is not None:
                 axes.plot([bar.reference] * 2, [place - 0.4, place + 0.4], color=_REFERENCE, lw=2)
             self.text(left, top + _BAR * (place + 0.65), textwrap.shorten(bar.label, 30), size=8)
-            self.text(left + wide - 62, top + _BAR * (place + 0.65), f"{bar.value:+.3g}", size=8, color=_DIM)
+            number = f"{bar.value:+.3g}" if low < 0 else f"{bar.value:.3g}"
+            self.text(left + wide - 62, top + _BAR * (place + 0.65), number, size=8, color=_DIM)
         axes.axvline(0, color="0.6", lw=0.8)
         axes.set_xlim(low, high if high > low else low + 1)
         axes.set_ylim(len(bars) - 0.5, -0.5)

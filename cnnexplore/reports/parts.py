@@ -14,13 +14,14 @@ from ..data import Images
 from ..decoding import decode
 from ..errors import ExploreError, SettingError
 from ..network import Layer, Network
-from ..preimage import Maximization
+from ..preimage import GeneratorMaximization, Maximization
 from ..units import (
     Dissection,
     Filters,
     Interventions,
     TopPatches,
     dissect_stream,
+    evolution_stream,
     facet_stream,
     filters,
     receptive_field,
@@ -33,6 +34,7 @@ _OTHERS = 8  # units that the effect of silencing one is compared with
 _CLASSES = 6  # whose scores change most
 _SCENES, _SCENES_SEED = 300, 1  # of the world, where no masks are given
 _CONCEPTS = 5  # that a unit overlaps with most
+_MOMENTS = 9  # of a training, at most
 _SMALL = 48  # pixels of an image beside a facet
 _EVERY = 10  # steps between two pictures of a maximisation on its way
 
@@ -123,6 +125,8 @@ class Question:
         The backward rule of the projections.
     concepts : ConceptData or Dissection, optional
         Images with masks of concepts, or what was found of all units of the layer with them.
+    checkpoints : str, os.PathLike, list or dict, optional
+        Networks or files of a training, as `evolution` takes them; by default those that ship with the network.
     top : TopPatches, optional
         The patches of all units of the layer, where they are known.
     """
@@ -136,6 +140,7 @@ class Question:
     seed: int = 0
     rule: str = "deconvnet"
     concepts: Any = None
+    checkpoints: Any = None
     top: TopPatches | None = None
 
     @cached_property
@@ -281,6 +286,33 @@ def _facets(asked: Question, title: str) -> Iterator[Part]:
         yield Part("facets", title, cards, captions, note=note, done=min(done, 1.0), value=found)
 
 
+def _generated(asked: Question, title: str) -> Iterator[Part]:
+    run = GeneratorMaximization(asked.net, asked.layer.name, asked.unit, steps=asked.steps, seed=asked.seed)
+    for frame in run.frames():
+        if frame.step % _EVERY == 0 and frame.step < frame.total:
+            note = f"step {frame.step} of {frame.total}"
+            yield Part("generator", title, (frame.picture,), note=note, done=frame.step / frame.total)
+    found: Any = run.result()
+    note = f"response {found.response:.2f} times the largest one to the bundled images; the generator can paint more"
+    yield Part("generator", title, (found.picture,), note=f"{note} than the unit asks for", value=found)
+
+
+def _evolution(asked: Question, title: str) -> Iterator[Part]:
+    source = asked.net if asked.checkpoints is None else asked.checkpoints
+    for found in evolution_stream(source, asked.layer.name, [asked.unit], asked.images):
+        count = len(found)
+        rows = range(count) if count <= _MOMENTS else np.linspace(0, count - 1, _MOMENTS).round().astype(int).tolist()
+        cards = [_moment(found.patches[t][0], found.projections[t][0]) for t in rows]
+        captions = tuple(f"{found.checkpoints[t]}: {found.values[t, 0]:.3g}" for t in rows)
+        note = "at each checkpoint the patch that it responds to most, and what in it excites it; below, the response"
+        yield Part("evolution", title, tuple(cards), captions, note=note, done=count / found.total, value=found)
+
+
+def _moment(patch: np.ndarray, projection: np.ndarray) -> np.ndarray:
+    """A patch above its projection."""
+    return drawing.tiles(np.stack([patch, projection]), 1, gap=2)
+
+
 def _card(picture: np.ndarray, images: np.ndarray) -> np.ndarray:
     """A facet's picture, three times as large, above the images nearest to it."""
     small = [drawing.thumbnail(one, _SMALL) for one in (picture, *images)]
@@ -310,6 +342,8 @@ PARTS: dict[str, tuple[str, Make]] = {
     "effect": ("silenced: what the classes lose and gain", _effect),
     "word": ("its word: the concept that it detects", _word),
     "maximisation": ("what it wants: maximisation", _maximized),
+    "generator": ("what it wants: with a generator as prior", _generated),
+    "evolution": ("how it came to be in training", _evolution),
     "facets": ("facets: the kinds of images that it responds to", _facets),
 }
 

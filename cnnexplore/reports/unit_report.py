@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from ..network.arguments import layer_name, network
 from ..preimage.arguments import steps as run_steps
 from ..results import Result, images_to_python
 from ..units import Dissection
+from ..zoo.history import checkpoints_of
 from .page import draw_page
 from .parts import PARTS, Part, Question, part_stream
 
@@ -77,6 +79,12 @@ class UnitReport(Result):
         return drawing.shown(self.plot())
 
 
+def checkpoints_given(name: str, value: Any) -> Any:
+    """The checkpoints of a training, once it is known that there are some. Raises NetworkError."""
+    checkpoints_of(value)
+    return value
+
+
 def concepts_given(name: str, value: Any) -> Any:
     """Images with masks, or a dissection."""
     return value if isinstance(value, Dissection) else concept_data(name, value)
@@ -88,6 +96,7 @@ def report_to_python(
     unit: int | str,
     images: object,
     concepts: Any,
+    checkpoints: Any,
     parts: list[str] | None,
     k: int = 9,
     steps: int | None = None,
@@ -95,10 +104,18 @@ def report_to_python(
 ) -> str:
     """The call of `ask` that makes a report; the names `images` and `concepts` stand for what is no plain value."""
     options = [f"concepts={_concepts_to_python(concepts)}"] * (concepts is not None)
+    options += [f"checkpoints={_checkpoints_to_python(checkpoints)}"] * (checkpoints is not None)
     options += [f"parts={parts}"] * (parts is not None) + [f"k={k}"] * (k != 9)
     options += [f"steps={steps}"] * (steps is not None) + [f"seed={seed}"] * (seed != 0)
     shown = repr(unit) + images_to_python(images)
     return f"cx.ask({', '.join([net.to_python(), repr(layer), shown, *options])})"
+
+
+def _checkpoints_to_python(given: Any) -> str:
+    if isinstance(given, (str, os.PathLike)):
+        return repr(os.fspath(given))
+    plain = isinstance(given, (list, tuple)) and all(isinstance(one, (str, os.PathLike)) for one in given)
+    return repr([os.fspath(one) for one in given]) if plain else "checkpoints"
 
 
 def _concepts_to_python(concepts: Any) -> str:
@@ -109,6 +126,7 @@ _CHECKS: dict[str, Any] = {
     "net": network,
     "layer": layer_name,
     "concepts": optional(concepts_given),
+    "checkpoints": optional(checkpoints_given),
     "parts": optional(several(choice(PARTS), f"a list of parts among {', '.join(PARTS)}", 100)),
     "k": whole(1, 25, "how many patches"),
     "steps": optional(run_steps),
@@ -124,6 +142,7 @@ def ask(
     images: object = None,
     *,
     concepts: Any = None,
+    checkpoints: Any = None,
     parts: Sequence[str] | None = None,
     k: int = 9,
     steps: int | None = None,
@@ -148,9 +167,13 @@ def ask(
     concepts : ConceptData or Dissection, optional
         Images with masks of concepts for the unit's word, as `dissect` takes them, or what `dissect` found of this
         layer. Default: 300 scenes of the world, for a network of its classes.
+    checkpoints : str, os.PathLike, list or dict, optional
+        The networks or weights files of a training, in order, as `evolution` takes them. Default: those that ship with
+        the network, such as worldnet's.
     parts : sequence of str, optional
         Some of "filter", "decoded filter", "top patches", "projections", "receptive field", "effect" (of silencing it
-        on the class scores), "word", "maximisation" and "facets". Default: all, which can take minutes.
+        on the class scores), "word", "maximisation", "generator", "evolution" and "facets". Default: all, which can
+        take minutes.
     k : int
         How many patches, 1 to 25.
     steps : int, optional
@@ -183,7 +206,18 @@ def ask(
     report: Any = None
     names = list(PARTS) if parts is None else list(parts)
     with tqdm(total=len(names), desc=f"{layer}, {unit}", unit="part", disable=not progress) as bar:
-        stream = ask_stream(net, layer, unit, images, concepts=concepts, parts=parts, k=k, steps=steps, seed=seed)
+        stream = ask_stream(
+            net,
+            layer,
+            unit,
+            images,
+            concepts=concepts,
+            checkpoints=checkpoints,
+            parts=parts,
+            k=k,
+            steps=steps,
+            seed=seed,
+        )
         for report in stream:
             bar.update(sum(part.done for part in report.parts.values()) - bar.n)
     return report
@@ -197,6 +231,7 @@ def ask_stream(
     images: object = None,
     *,
     concepts: Any = None,
+    checkpoints: Any = None,
     parts: Sequence[str] | None = None,
     k: int = 9,
     steps: int | None = None,
@@ -216,6 +251,8 @@ def ask_stream(
         The images. Default: the bundled images.
     concepts : ConceptData or Dissection, optional
         Images with masks of concepts, or what `dissect` found of this layer.
+    checkpoints : str, os.PathLike, list or dict, optional
+        The networks or weights files of a training, in order.
     parts : sequence of str, optional
         Some of the parts. Default: all.
     k : int
@@ -239,9 +276,11 @@ def ask_stream(
     number = resolve_unit(net, where, unit)
     source = Images.of(net, images)
     names = list(PARTS) if parts is None else [name for name in PARTS if name in parts]
-    python = report_to_python(net, where.name, unit if isinstance(unit, str) else number, images, concepts,
+    python = report_to_python(net, where.name, unit if isinstance(unit, str) else number, images, concepts, checkpoints,
                               None if parts is None else names, k, steps, seed)  # fmt: skip
     made: dict[str, Part] = {}
-    for part in part_stream(Question(net, where, number, source, k, steps, seed, concepts=concepts), names):
+    for part in part_stream(
+        Question(net, where, number, source, k, steps, seed, concepts=concepts, checkpoints=checkpoints), names
+    ):
         made = {**made, part.name: part}
         yield UnitReport(net, where, number, source, made, python)

@@ -28,8 +28,10 @@ def test_each_part_is_what_its_own_function_gives(report):
     net = report.net
     assert list(report.parts) == list(PARTS)
     assert all(part.done == 1 for part in report.parts.values())
-    assert [name for name, part in report.parts.items() if part.why] == ["word"]
+    assert [name for name, part in report.parts.items() if part.why] == ["word", "generator", "evolution"]
     assert "concepts=" in report["word"].why
+    assert "generator" in report["generator"].why
+    assert "checkpoints" in report["evolution"].why
     top = cx.top_patches(net, "conv2", 7, DIGITS, k=4, progress=False)
     assert np.array_equal(np.stack(report["top patches"].pictures), top.patches())
     assert np.array_equal(np.stack(report["projections"].pictures), top.projections())
@@ -78,6 +80,20 @@ def test_the_word_is_that_of_dissection_beside_the_best_random_direction():
     assert known["word"].bars == bars
     other = cx.ask(net, "conv2", 20, scenes, concepts=found, parts=["word"], progress=False)
     assert "conv3" in other["word"].why
+
+
+def test_generator_and_evolution_are_those_of_their_functions():
+    net, scenes = cx.load("worldnet"), [cx.scene(seed).image for seed in range(4)]
+    two = ["worldnet@0", "worldnet"]
+    wanted = ["generator", "evolution"]
+    report = cx.ask(net, "conv2", 5, scenes, checkpoints=two, parts=wanted, steps=4, progress=False)
+    again = cx.maximize(net, "conv2", 5, prior="generator", steps=4, progress=False)
+    assert np.array_equal(report["generator"].pictures[0], again.picture)
+    found = cx.evolution(two, "conv2", 5, scenes, progress=False)
+    assert np.array_equal(report["evolution"].value.values, found.values)
+    assert len(report["evolution"].pictures) == 2
+    assert report["evolution"].captions[0].startswith("worldnet@0: ")
+    assert "checkpoints=['worldnet@0', 'worldnet'], parts=['generator', 'evolution'], steps=4" in report.to_python()
 
 
 def test_parts_arrive_one_by_one_the_cheap_ones_first_and_long_ones_grow():

@@ -168,6 +168,18 @@ def test_the_slow_parts_are_computed_when_they_are_switched_on(panel):
     assert p.views["word"].widget.layout.display == "none"
 
 
+def test_the_slider_over_checkpoints_shows_each_large(panel):
+    scenes = [cx.scene(seed).image for seed in range(3)]
+    p = panel("worldnet", "conv1", 5, scenes, k=2, checkpoints=["worldnet@0", "worldnet"], parts=["evolution"])
+    view = p.views["evolution"]
+    found = cx.evolution(["worldnet@0", "worldnet"], "conv1", 5, scenes, progress=False)
+    assert (view.slider.max, view.slider.value) == (1, 1)
+    assert np.array_equal(shown(view.moment)[0], found.patches[1][0])
+    view.slider.value = 0
+    assert np.array_equal(shown(view.moment)[1], found.projections[0][0])
+    assert view.moment.caption.startswith("worldnet@0")
+
+
 def test_the_slider_silences_and_raises_the_unit_in_the_image_that_is_shown(panel):
     digits = [cx.digit(k) for k in range(8)]
     p = panel("lenet", "conv2", 7, digits, k=3)

@@ -83,7 +83,7 @@ def draw(view: FrameView, pictures: np.ndarray, wide: int) -> None:
     view.draw(pictures)
 
 
-def bars_html(bars: Sequence[Bar], digits: str = "+.3g", width: int = _BAR) -> str:
+def bars_html(bars: Sequence[Bar], digits: str = "", width: int = _BAR) -> str:
     """HTML of bars about zero, each with its label, a tick at its reference, and its value.
 
     Parameters
@@ -91,7 +91,7 @@ def bars_html(bars: Sequence[Bar], digits: str = "+.3g", width: int = _BAR) -> s
     bars : sequence of Bar
         The numbers.
     digits : str
-        The format of a value.
+        The format of a value; by default three digits, with a sign where there are both.
     width : int
         Screen pixels of the longest bar's room.
 
@@ -103,6 +103,7 @@ def bars_html(bars: Sequence[Bar], digits: str = "+.3g", width: int = _BAR) -> s
     known = [0.0, *(bar.value for bar in bars), *(bar.reference for bar in bars if bar.reference is not None)]
     low, high = min(known), max(known)
     span = (high - low) or 1.0
+    digits = digits or ("+.3g" if low < 0 else ".3g")
 
     def place(value: float) -> float:
         return round(100 * (value - low) / span, 2)

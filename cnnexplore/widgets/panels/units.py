@@ -14,7 +14,7 @@ from ...data import Images
 from ...errors import SettingError
 from ...network import Network, resolve_unit
 from ...reports import PARTS, Part, Question, UnitReport, part_stream
-from ...reports.unit_report import concepts_given, report_to_python
+from ...reports.unit_report import checkpoints_given, concepts_given, report_to_python
 from ...results import png
 from ...units import ActivationMaps, ReceptiveField, TopPatches, activation_maps, top_stream
 from ..elements import WRAP, button, dropdown
@@ -25,6 +25,7 @@ from ..views.unit_grid import UnitGrid
 from . import thumbnails
 from .arguments import read_first
 from .base import NetworkLike
+from .evolution_view import EvolutionView
 from .part_view import PartView, draw
 from .strength import StrengthControl
 from .task_panel import TaskPanel
@@ -41,8 +42,9 @@ class UnitPanel(TaskPanel):
     """A layer's units as thumbnails, and everything about the chosen one, filled in as it is computed.
 
     Its filter, decoded filter, receptive field and maximisation; its top patches and what in them excites it; what the
-    classes lose when it is silenced, with a slider that silences or raises it live. Its word and its facets take
-    longer: a button for each computes them for every unit that is chosen. The button "page" saves all that is known as
+    classes lose when it is silenced, with a slider that silences or raises it live. Its word, what it wants
+    with a generator as prior, its evolution in training and its facets take longer: a button for each computes them for
+    every unit that is chosen. The button "page" saves all that is known as
     one picture, that of `cx.ask`.
 
     Parameters
@@ -59,8 +61,10 @@ class UnitPanel(TaskPanel):
         How many patches, 1 to 25.
     concepts : ConceptData or Dissection, optional
         Images with masks of concepts for the unit's word (default: scenes of the world, for a network of its classes).
+    checkpoints : str, path, list or dict, optional
+        The networks or weights files of a training, in order (default: those that ship with the network).
     parts : sequence of str
-        The slow parts that are computed from the start: "word", "facets".
+        The slow parts that are computed from the start: "word", "generator", "evolution", "facets".
     selection : SharedSelection, optional
         Shares what is looked at with other panels.
 
@@ -85,6 +89,7 @@ class UnitPanel(TaskPanel):
     @checked(
         k=whole(1, 25, "how many patches to show"),
         concepts=optional(concepts_given),
+        checkpoints=optional(checkpoints_given),
         parts=several(choice(SLOW), f"a list of parts among {', '.join(SLOW)}", 100),
     )
     def __init__(
@@ -96,10 +101,11 @@ class UnitPanel(TaskPanel):
         *,
         k: int = 9,
         concepts: Any = None,
+        checkpoints: Any = None,
         parts: Sequence[str] = (),
         selection: SharedSelection | None = None,
     ):
-        self._concepts, self._given_parts = concepts, tuple(parts)
+        self._concepts, self._checkpoints, self._given_parts = concepts, checkpoints, tuple(parts)
         self.parts: dict[str, Part] = {}  # what is known of the chosen unit
         self._top_of_all: TopPatches | None = None
         self._parts_of: tuple[Network, str, int] | None = None  # (net, layer, unit) that they are of
@@ -138,6 +144,8 @@ class UnitPanel(TaskPanel):
         self.filter = FrameView((8, 8), "filter")
         self.field_view = FrameView((8, 8), "receptive field")
         self.views = {name: PartView(PARTS[name][0]) for name in (*_QUICK, *SLOW)}
+        self.views["evolution"] = EvolutionView(PARTS["evolution"][0])
+        self.views["evolution"] = EvolutionView(PARTS["evolution"][0])
         self.maker = self._add_runner("parts")
         self.maker.on_result, self.maker.on_state = self._show_part, self._maker_state
         self.maker.watch(self.patches)
@@ -287,7 +295,14 @@ class UnitPanel(TaskPanel):
                 self.views[name].show(self.parts[name])
         net, layer, unit = self._parts_of
         asked = Question(
-            net, net.layers[layer], unit, self.top.images, self.k, concepts=self._concepts, top=self._top_of_all
+            net,
+            net.layers[layer],
+            unit,
+            self.top.images,
+            self.k,
+            concepts=self._concepts,
+            checkpoints=self._checkpoints,
+            top=self._top_of_all,
         )
         self.maker.begin(lambda: Task(part_stream(asked, left), 100_000))
 
@@ -361,7 +376,9 @@ class UnitPanel(TaskPanel):
             raise SettingError("the patches are not found yet; wait a moment.")
         net, layer, unit = self._parts_of
         parts = {name: self.parts[name] for name in PARTS if name in self.parts}
-        python = report_to_python(net, layer, unit, self._given_images, self._concepts, list(parts), self.k)
+        python = report_to_python(
+            net, layer, unit, self._given_images, self._concepts, self._checkpoints, list(parts), self.k
+        )
         return UnitReport(net, net.layers[layer], unit, self.top.images, parts, python)
 
     def save_page(self) -> None:
