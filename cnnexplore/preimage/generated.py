@@ -14,18 +14,21 @@ import numpy as np
 import torch
 
 from .. import drawing
-from ..arguments import whole
+from ..arguments import checked, optional, whole
 from ..errors import SettingError, brief_value
 from ..generators import Inverter, find_generator, for_network, given_inverter
 from ..network import Network, resolve_position
 from ..network.precision import full_precision, repeatable
 from ..results import value_to_python
+from .arguments import POSITION, RUN
+from .arguments import M as RESPONSE
+from .arguments import images as given_images
 from .energy import Energy
 from .losses import InnerProduct
 from .pathways import Pathways
 from .priors import Scale
 from .result import PreImage
-from .run import MOST_STEPS, batch_seeds
+from .run import batch_seeds
 from .settings import Parameter, Settings, Values
 from .steered import Frame, SteeredRun
 from .unit_canvas import middle_position
@@ -155,6 +158,12 @@ class GeneratorMaximization(SteeredRun):
     refine = 0
 
     @torch.inference_mode(False)
+    @checked(
+        **{name: RUN[name] for name in ("net", "layer", "steps", "seed", "schedule", "settings")},
+        M=RESPONSE,
+        position=POSITION,
+        images=optional(given_images),
+    )
     def __init__(
         self,
         net: Network,
@@ -182,7 +191,7 @@ class GeneratorMaximization(SteeredRun):
         count = len(self.seeds)
         self.scales = target.scales(M, None, images).expand(count)
         self.loss = InnerProduct(target.weights.expand(count, *target.weights.shape[1:]), self.scales)
-        self.steps = STEPS if steps is None else whole(0, MOST_STEPS, "how many steps, a whole number")("steps", steps)
+        self.steps = STEPS if steps is None else steps
         if not isinstance(settings, Settings):
             settings = Settings(Values(self.parameters, **(settings or {})))
         self.settings = settings
