@@ -1,5 +1,6 @@
 """Scores of methods against the truth of the procedural world and of annotated photographs."""
 
+from .groups import facet_groups
 from .inversions import image_error, measure_inversions
 from .measures import average_precision, field_error, iou, mass_in_mask, pointing, purity, rand_index
 from .randomization import SanityCheck, rank_correlation, sanity_check, sanity_methods, structural_similarity
@@ -13,6 +14,7 @@ __all__ = [
     "ScoreTable",
     "average_precision",
     "crop_mask",
+    "facet_groups",
     "field_error",
     "image_error",
     "iou",

@@ -138,7 +138,8 @@ def iou(predicted: ArrayLike, truth: ArrayLike) -> float:
     return float(np.count_nonzero(predicted & truth) / union) if union else 0.0
 
 
-def _groupings(found: ArrayLike, truth: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+def groupings(found: ArrayLike, truth: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Two groupings as arrays, (N,). Raises SettingError if the lengths differ."""
     found, truth = np.asarray(found), np.asarray(truth)
     if found.shape != truth.shape or found.ndim != 1 or not len(found):
         raise SettingError(
@@ -172,7 +173,7 @@ def rand_index(found: ArrayLike, truth: ArrayLike) -> float:
     """
     from sklearn.metrics import adjusted_rand_score
 
-    groups, labels = _groupings(found, truth)
+    groups, labels = groupings(found, truth)
     return float(adjusted_rand_score(labels, groups))
 
 
@@ -196,7 +197,7 @@ def purity(found: ArrayLike, truth: ArrayLike) -> float:
     """
     from sklearn.metrics.cluster import contingency_matrix
 
-    groups, labels = _groupings(found, truth)
+    groups, labels = groupings(found, truth)
     return float(contingency_matrix(labels, groups).max(0).sum() / len(groups))
 
 

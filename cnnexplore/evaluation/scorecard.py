@@ -23,6 +23,7 @@ from ..network import Network, crop_and_resize
 from ..network.arguments import network
 from ..results import writing
 from . import measures
+from .groups import NO_GROUP
 from .inversions import measure_inversions
 from .randomization import compare, edges
 
@@ -196,8 +197,9 @@ def score(
         By name, ``f(net, image, target)`` with an image (H, W, 3) uint8 and the true class; returns a map (H, W), high
         where the target is seen, or an `Attribution`. Without any method at all, the gradient is scored.
     topics : mapping, optional
-        By name, ``f(net, images, k)`` with images (N, H, W, 3) of one class; returns a group for each, (N,). Scored on
-        `n` scenes of every class that has k > 1 styles.
+        By name, ``f(net, images, k)`` with images (N, H, W, 3) of one class; returns a group for each, (N,), -1 for an
+        image in none, such as `cnnexplore.evaluation.facet_groups`. Scored on `n` scenes of every class that has k > 1
+        styles.
     dissections : mapping, optional
         By name, ``f(net, images)``; returns masks (N, H, W) by concept.
     fields : mapping, optional
@@ -374,13 +376,18 @@ def _topics(net: Network, methods: Mapping[str, Method], n: int, seed: int, prog
             for name in classes:
                 images = np.stack([scenes[name].scene(k).image for k in range(n)])
                 groups = _call("topics", method_name, method, net, images, len(world.STYLES[name]))
-                truth = scenes[name].styles
-                values.append((measures.rand_index(groups, truth), measures.purity(groups, truth)))
+                groups, truth = measures.groupings(groups, scenes[name].styles)
+                in_group = groups != NO_GROUP
+                if not in_group.any():
+                    raise SettingError(f"the topics {method_name!r} put no image in a group; expected numbers from 0.")
+                groups, truth = groups[in_group], truth[in_group]
+                share = float(in_group.mean())
+                values.append((measures.rand_index(groups, truth), measures.purity(groups, truth), share))
                 rows[f"{method_name}, {name}"] = tuple((value, 0.0) for value in values[-1])
                 bar.update()
             rows[f"{method_name}, all"] = tuple(_mean(column) for column in zip(*values, strict=True))
     note = f"{n} scenes of each class; k is the true number of styles."
-    return ScoreTable("topics", ("adjusted Rand index", "purity"), rows, note)
+    return ScoreTable("topics", ("adjusted Rand index", "purity", "images in a group"), rows, note)
 
 
 def _dissections(net: Network, methods: Mapping[str, Method], n: int, seed: int, progress: bool) -> ScoreTable:

@@ -233,10 +233,9 @@ def unit_changes(
     means = ClassMeans(one.channels), ClassMeans(one.channels)
     probes = before.probe(one.name), after.probe(other.name)
     alike = before.pixels == after.pixels and before.size == after.size and before.device == after.device
-    starts = range(0, len(source), batch)
     with tqdm(total=len(source), desc=f"changes, {layer}", unit="image", disable=not progress) as bar:
-        others = None if alike else source.labelled_batches(after, batch, starts)
-        for _, x, labels in source.labelled_batches(before, batch, starts):
+        others = None if alike else source.labelled_batches(after, batch)
+        for _, x, labels in source.labelled_batches(before, batch):
             y = x if others is None else next(others)[1]
             with torch.no_grad():
                 maps = as_maps(probes[0](before.feed(x))[one.name], one)

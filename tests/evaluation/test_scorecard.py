@@ -10,7 +10,7 @@ from torch import nn
 
 import cnnexplore as cx
 from cnnexplore import world
-from cnnexplore.evaluation import measures
+from cnnexplore.evaluation import facet_groups, measures
 
 
 @pytest.fixture(scope="module")
@@ -114,10 +114,33 @@ def test_topics_are_scored_for_every_class_with_styles(net):
         },
         n=8,
     )["topics"]
-    assert card["truth, all"] == {"adjusted Rand index": 1, "purity": 1}
+    assert card["truth, all"] == {"adjusted Rand index": 1, "purity": 1, "images in a group": 1}
     assert card["one heap, all"]["adjusted Rand index"] == 0
     several = {name for name in world.CLASSES if len(world.STYLES[name]) > 1}
     assert {row.removeprefix("truth, ") for row in card if row.startswith("truth")} == {*several, "all"}
+
+
+@pytest.mark.slow
+def test_facets_are_the_styles_of_their_class():
+    """Facets of worldnet-styles against the true styles, over all classes."""
+    card = cx.score(cx.load("worldnet-styles"), topics={"facets": facet_groups}, n=60, progress=False)["topics"]
+    assert card["facets, all"]["adjusted Rand index"] >= 0.8
+    assert card["facets, all"]["images in a group"] > 0.9
+
+
+def test_images_in_no_group_do_not_count(net, refused):
+    scenes = {name: world.dataset(6, world.HELD_OUT_SEED, names=[name]) for name in world.CLASSES}
+    styles = {one.scene(k).image.tobytes(): one.styles[k] for one in scenes.values() for k in range(6)}
+
+    def most(net, images, k):
+        return [-1, *(styles[image.tobytes()] for image in images[1:])]
+
+    card = cx.score(net, topics={"most": most}, n=6)["topics"]
+    assert card["most, all"]["adjusted Rand index"] == 1
+    assert card["most, all"]["images in a group"] == pytest.approx(5 / 6)
+    refused(
+        cx.SettingError, lambda: cx.score(net, topics={"none": lambda n, i, k: [-1] * 6}, n=6), "no image in a group"
+    )
 
 
 def test_dissections_are_scored_over_all_scenes(net, truth):

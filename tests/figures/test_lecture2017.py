@@ -210,9 +210,37 @@ def test_evolution_is_of_the_checkpoints():
     )
 
 
+def test_facets_stand_beside_their_means_and_images():
+    net = cx.load("worldnet-styles")
+    scenes = cx.world.dataset(30, 2, 96, ["church"])
+    options = {"k": 3, "method": "multifaceted2016", "steps": 6}
+    sheet = cx.figure(
+        "lecture2017.facets", net, image=scenes, classes=["church"], facet_count=3, progress=False, **options
+    )
+    found = cx.facets(net, "fc8", "church", scenes, k=3, steps=6, progress=False)
+    assert [len(row) for row in sheet.rows] == [5, 5, 5]
+    for facet, row in enumerate(sheet.rows):
+        assert np.array_equal(row[0].picture, found.mean_pictures[facet])
+        assert np.array_equal(row[1].picture, found.pictures[facet])
+        assert np.array_equal(row[2].picture, found.images(facet)[0])
+
+
+def test_fine_tuning_shows_the_most_changed_units():
+    net = cx.load("worldnet@50")
+    plain = cx.load("worldnet", device="cpu")
+    plain.module.load_state_dict(net.module.state_dict(), strict=False)
+    scenes = cx.world.dataset(24, 2, 96, ["boat", "fish"])
+    sheet = cx.figure("lecture2017.fine-tuning", plain, image=scenes, layer="conv5", epochs=1, most=2, k=2)
+    assert [len(row) for row in sheet.rows] == [4, 4]
+    found = sheet.results[0]
+    assert f"unit {found.movers[0]}" in sheet.rows[0][0].title
+    assert np.array_equal(sheet.rows[1][3].picture, found.top_after.patches(found.movers[1])[1])
+    assert sheet.data["matrix"].sum() == 96
+
+
 def test_all_are_tested():
     known = {name.removeprefix("lecture2017.") for name in figures.names() if name.startswith("lecture2017.")}
-    assert known == {*MADE, "evolution"}
+    assert known == {*MADE, "evolution", "facets", "fine-tuning"}
 
 
 def test_a_setting_that_a_picture_does_not_take(net, refused):

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from .class_pixels import cams, class_model, minimal, occlusion, rules, saliency, saliency_segments
-from .evolution import evolution
+from .evolution import through_finetuning, through_training
+from .facets import facet_pictures
 from .filters_and_activations import activations, deeper_filters, filters, nearest, top9
 from .generator import generator
 from .inverters import inverters
@@ -12,7 +13,8 @@ from .receptive_fields import field_segments, fields
 
 FIGURES: dict[str, Callable[..., Any]] = {
     "filters": filters, "deeper-filters": deeper_filters, "activations": activations, "neighbours": nearest,
-    "top9": top9, "rules": rules, "evolution": evolution, "class-model": class_model, "saliency": saliency,
+    "top9": top9, "rules": rules, "evolution": through_training, "class-model": class_model, "saliency": saliency,
     "saliency-segments": saliency_segments, "cams": cams, "occlusion": occlusion, "minimal": minimal,
     "inverters": inverters, "generator": generator, "fields": fields, "field-segments": field_segments,
+    "facets": facet_pictures, "fine-tuning": through_finetuning,
 }  # fmt: skip

@@ -210,6 +210,9 @@ def finetune(
     (['fc7', 'fc8'], (2,))
     """
     source, others = Images(dataset), None if test is None else Images(test)
+    for one in (source, others):
+        if one is not None:
+            net.pixels_of(one[0])  # what is no image is refused before all labels are read
     numbers = given_labels(source)
     classes = classes_of(net, source, numbers)
     labels = labels_of(source, numbers, classes)
