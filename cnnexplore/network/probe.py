@@ -11,6 +11,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ..errors import ExploreError, LayerError, NetworkError
+from .batch_norm_gradient import order_gradients_of_batch_norms
 from .checkpointing import run_without_checkpoints
 from .copying import followed_tensors, weight_sharing_copy
 from .fast_strided import use_fast_strided_backward
@@ -140,6 +141,7 @@ class Probe:
         self._module = weight_sharing_copy(self._original)
         self._followed = followed_tensors(self._original, self._module)
         use_fast_strided_backward(self._module)
+        order_gradients_of_batch_norms(self._module)
         for path in {site[1] for site in self._wanted if site[0] == "module"}:
             self._module.get_submodule(path).register_forward_hook(self._hook(path))
 

@@ -1,7 +1,7 @@
 """Modules of others: every function gives the right value for them, or one true sentence."""
 
 import pytest
-from conformance_table import CHECKS, RIGHT, VARIES, row
+from conformance_table import CHECKS, KINDS, RIGHT, VARIES, WIDTH, kept, row
 from foreign_modules import cases
 
 # What must be right: a sentence is allowed nowhere else, so that a refusal of too much is seen.
@@ -11,7 +11,13 @@ SCORELESS = {
     "torchvision: deeplabv3_mobilenet_v3_large", "torchvision: fasterrcnn_mobilenet_v3_large_320_fpn",
     "torchvision: ssdlite320_mobilenet_v3_large",
 }  # fmt: skip
-OF_SCORES = {"predict", "gradient", "smoothgrad", "integrated_gradients", "gradcam", "occlusion"}
+# With random weights it finds no object, and its own code fails on that.
+RUNS_NOT = {"torchvision: fasterrcnn_mobilenet_v3_large_320_fpn"}
+# The last map of random weights is zero; scores of random weights are too large for float16.
+BY_CHANCE = {"timm: levit_128s": {"invert"}, "timm: visformer_tiny": {"features"}}
+OF_SCORES = {
+    "predict", "gradient", "input_x_gradient", "smoothgrad", "integrated_gradients", "gradcam", "occlusion",
+}  # fmt: skip
 SCRIPTED = {"odd: torch.jit.trace", "odd: torch.jit.script"}
 CASES = cases()
 
@@ -30,7 +36,17 @@ def test_right_or_said(case):
     assert list(found) == [check.__name__ for check in CHECKS]
     wrong = {name: value for name, value in found.items() if value.startswith("WRONG")}
     assert not wrong
-    if case.name in SCRIPTED:
+    if case.name in SCRIPTED | RUNS_NOT:
         return
     said = {name for name, value in found.items() if value not in (RIGHT, VARIES)}
-    assert said <= MAY_REFUSE | (OF_SCORES if case.name in SCORELESS else set()), found
+    allowed = MAY_REFUSE | (OF_SCORES if case.name in SCORELESS else set()) | BY_CHANCE.get(case.name, set())
+    assert said <= allowed, found
+
+
+def test_the_table_that_is_kept_has_all_rows_and_nothing_wrong():
+    rows = kept()
+    missing = {case.name for case in CASES if case.name.startswith("odd")} - set(rows)
+    assert not missing
+    for row_of_cells in (one.split("\n")[0][WIDTH:].split() for one in rows.values()):
+        assert len(row_of_cells) == len(CHECKS)
+        assert set(row_of_cells) <= set(KINDS) - {"WRONG"}
