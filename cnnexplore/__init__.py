@@ -19,9 +19,9 @@ _ROOMS = {
     "cnnexplore.decoding": ("Decoding", "decode", "decode_activation"),
     "cnnexplore.attribution": ("Attribution", "attribute", "attribution_methods", "register_attribution"),
     "cnnexplore.units": (
-        "Dissection", "Evolution", "FacetCurve", "Facets", "Intervention", "activation_maps", "discrepancy_maps",
-        "dissect", "evolution", "facets", "filters", "intervene", "minimal_image", "receptive_field", "top_patches",
-        "UnitChanges", "unit_changes", "unit_segments",
+        "Dissection", "DissectionComparison", "Evolution", "FacetCurve", "Facets", "Intervention", "UnitChanges",
+        "activation_maps", "compare_dissections", "discrepancy_maps", "dissect", "evolution", "facets", "filters",
+        "intervene", "minimal_image", "receptive_field", "top_patches", "unit_changes", "unit_segments",
     ),
     "cnnexplore.styles": (
         "Completed", "Completion", "Cone", "PatchDatabase", "PatchIndex", "Pathway", "Retrieved", "Topic", "TopicCurve",

@@ -66,12 +66,14 @@ from .styles import topic_curve as topic_curve
 from .styles import topics as topics
 from .styles import visualize_topic as visualize_topic
 from .units import Dissection as Dissection
+from .units import DissectionComparison as DissectionComparison
 from .units import Evolution as Evolution
 from .units import FacetCurve as FacetCurve
 from .units import Facets as Facets
 from .units import Intervention as Intervention
 from .units import UnitChanges as UnitChanges
 from .units import activation_maps as activation_maps
+from .units import compare_dissections as compare_dissections
 from .units import discrepancy_maps as discrepancy_maps
 from .units import dissect as dissect
 from .units import evolution as evolution

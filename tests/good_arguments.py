@@ -311,6 +311,9 @@ CALLS: dict[str, Callable[[Things], tuple[Callable[..., Any], dict[str, Any]]]] 
     "concept_images": lambda t: (
         cx.concept_images, {"folder": "annotated", "category": "object", "categories": None},
     ),
+    "compare_dissections": lambda t: (
+        cx.compare_dissections, {"dissections": {"a": t.dissection, "b": t.dissection}, "by": "word"},
+    ),
     "count_detectors": lambda t: (
         units.count_detectors, {"rows": t.dissection.table, "threshold": 0.04, "by": "word"},
     ),

@@ -4,6 +4,7 @@ from .detectors import Count, Word, count_detectors, intersection_over_union
 from .discrepancy import DiscrepancyMaps, discrepancy_maps
 from .dissect import dissect, dissect_stream
 from .dissection import Dissection
+from .dissection_comparison import DissectionComparison, compare_dissections
 from .evolution import Evolution, evolution, evolution_stream
 from .facets import Facets, facet_stream, facets
 from .filters import Filters, filters
@@ -22,6 +23,7 @@ __all__ = [
     "Count",
     "DiscrepancyMaps",
     "Dissection",
+    "DissectionComparison",
     "Evolution",
     "FacetCurve",
     "Facets",
@@ -35,6 +37,7 @@ __all__ = [
     "UnitSegments",
     "Word",
     "activation_maps",
+    "compare_dissections",
     "count_detectors",
     "discrepancy_maps",
     "dissect",
