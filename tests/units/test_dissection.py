@@ -1,14 +1,28 @@
 """Network dissection against a slow literal one, on random and hand-made networks, layouts and masks."""
 
+import csv
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from layouts import OTHERS, Plain, network
 from literal_dissection import literal_dissection
 from torch import nn
 
 import cnnexplore as cx
+from cnnexplore.evaluation.hand_made_units import CodedScenes
 from cnnexplore.network import as_maps
-from cnnexplore.units import dissect
+from cnnexplore.units import count_detectors, dissect, intersection_over_union, random_rotation
+from cnnexplore.units.detectors import total
+from cnnexplore.units.thresholds import LowerBound, exact_thresholds, rank_of
 
 SIZE = (20, 24)
 
@@ -73,10 +87,369 @@ def check(found, expected):
             assert found.iou[unit, k] == pytest.approx(iou, abs=1e-6)
 
 
-@pytest.mark.parametrize("relu", [True, False])
-@pytest.mark.parametrize("quantile", [0.005, 0.05, 0.3])
+@pytest.mark.parametrize(("relu", "quantile"), [(True, 0.005), (True, 0.3), (False, 0.05)])
 def test_counts_and_thresholds_equal_a_literal_dissection(relu, quantile):
     net, data = small(relu), Blots(13)
-    for found in dissect(net, list(net.layers), data, quantile=quantile, batch=3,
-                         cache=False, progress=False):  # fmt: skip
+    layers = ["conv1", "pool1", "conv2"]
+    for found in dissect(net, layers, data, quantile=quantile, batch=3, cache=False, progress=False):
         check(found, literal(net, found.layer.name, data, quantile))
+
+
+@pytest.mark.parametrize("kind", OTHERS, ids=lambda kind: kind.__name__)
+def test_units_of_other_layouts(kind):
+    data = Blots(9, size=(24, 24))
+    plain = network(Plain)
+    images = plain.pixels_of([image for image, _ in data.pairs])
+    maps = plain.module.mixed(plain.feed(images)).detach().numpy()
+    net = network(kind)
+    centres = [net.layers["up"].centres(axis) for axis in (0, 1)]
+    masks = [masks for _, masks in data.pairs]
+    found = cx.dissect(net, "up", data, quantile=0.1, cache=False, progress=False)
+    thresholds, rows = literal_dissection(maps, centres, net.size, masks, 0.1)
+    assert np.allclose(found.thresholds, thresholds, atol=1e-5)
+    for (unit, concept), row in rows.items():
+        if row[2]:
+            assert found.iou[unit, found.concepts.index(concept)] == pytest.approx(row[3], abs=1e-6)
+
+
+def test_a_layer_without_a_map_is_active_on_whole_images():
+    data = Blots(12, size=(24, 24))
+    net = network(Plain)
+    found = cx.dissect(net, net.scores.name, data, quantile=0.25, cache=False, progress=False)
+    scores = net.activations([image for image, _ in data.pairs], net.scores.name).numpy()
+    for unit in range(3):
+        active = scores[:, unit] > np.sort(scores[:, unit])[-4]
+        assert active.sum() == 3
+        assert found.share[unit] == 0.25
+        whole = [n for n in range(12) if "scene/street" in data.pairs[n][1]]
+        assert found.intersection[unit, found.concepts.index("scene/street")] == 24 * 24 * active[whole].sum()
+
+
+# thresholds
+
+
+@given(
+    st.lists(st.sampled_from([0.0, -0.0, 1.0, 1.0000001, -2.5, 3e-40, 1e38, 7.0, -1e-3]), min_size=1, max_size=60),
+    st.sampled_from([0.001, 0.005, 0.1, 0.25, 0.5]),
+    st.integers(1, 7),
+)
+def test_thresholds_are_exact_quantiles(values, quantile, step):
+    activations = np.array([values, np.random.default_rng(len(values)).normal(size=len(values))], np.float32)
+    rank = rank_of(quantile, len(values))
+    bound, kept = LowerBound(2, rank), []
+    for low in range(0, len(values), step):
+        maps = torch.tensor(activations[:, low : low + step])[None, :, :, None] + 0.0
+        bound.add(maps)
+        n, unit, row, _ = (maps > torch.tensor(bound.bound).view(1, -1, 1, 1)).nonzero(as_tuple=True)
+        kept.append((unit.numpy(), maps[n, unit, row, 0].numpy()))
+    found = exact_thresholds(bound.bound, rank, lambda: kept)
+    assert np.array_equal(found, np.sort(activations, 1)[:, -rank] + 0.0)
+    assert ((activations > found[:, None]).mean(1) <= quantile + 1e-9).all()
+
+
+def test_few_activations_are_kept():
+    random_ = np.random.default_rng(0)
+    maps = torch.tensor(random_.normal(size=(200, 4, 12, 12)).astype(np.float32))
+    rank = rank_of(0.005, 200 * 144)
+    bound, kept = LowerBound(4, rank), 0
+    for low in range(0, 200, 8):
+        bound.add(maps[low : low + 8])
+        kept += int((maps[low : low + 8] > torch.tensor(bound.bound).view(1, -1, 1, 1)).sum())
+    assert kept < 0.08 * maps.numel()  # K (1 + ln(1 / 0.005)) of 0.5 %, and what a bin is coarse
+    exact = np.sort(maps.transpose(0, 1).reshape(4, -1).numpy(), 1)[:, -rank]
+    assert (bound.bound <= exact).all()
+    assert (exact < 1.15 * bound.bound).all()  # a bin is an eighth of an octave
+
+
+def test_dead_and_saturated_units_say_so():
+    with torch.random.fork_rng():
+        net = small()
+        with torch.no_grad():
+            net.module[0].weight[1], net.module[0].bias[1] = 0, -1.0  # always 0 after the rectifier
+    found = cx.dissect(net, "relu1", Blots(10), cache=False, progress=False)
+    assert found.dead.tolist() == [False, True, False, False, False]
+    assert found.share[1] == 0
+    assert found.thresholds[1] == 0
+    assert found.word(1).iou == 0
+    assert found.title_of(1) == "unit 1: dead"
+    assert "1 units are dead" in str(found)
+    rare = cx.dissect(net, "relu1", Blots(10), quantile=0.5, cache=False, progress=False)
+    zero = rare.thresholds == 0
+    assert (rare.share[zero] < 0.5).all()  # "> 0" is a smaller set than the share asked for
+
+
+# what is named
+
+
+def test_all_hand_made_units_are_named():
+    scenes = CodedScenes(60)
+    net, names = scenes.network()
+    assert len(names) > 60
+    found = cx.dissect(net, "relu2", scenes, quantile=0.5, cache=False, progress=False)
+    for unit, name in enumerate(names):
+        k = found.concepts.index(name)
+        assert found.iou[unit, k] == 1.0
+        assert found.word(unit).iou == 1.0
+        same = np.flatnonzero(found.iou[unit] == 1.0)
+        assert all(found.truth[one] == found.truth[k] for one in same)  # another word only for the same pixels
+    named = sum(found.word(unit).concept == name for unit, name in enumerate(names))
+    assert named >= 0.9 * len(names)
+    assert found.detectors != []
+    scores = [np.mean([word.iou for word in found.words])]
+    for power in (0.3, 0.6, 1.0):
+        null = cx.dissect(net, "relu2", scenes, quantile=0.5, null="rotation", power=power, cache=False,
+                          progress=False).null  # fmt: skip
+        scores.append(np.mean([word.iou for word in null.words]))
+    assert scores == sorted(scores, reverse=True)
+    assert scores[-1] < 0.5
+
+
+def test_null_masks_are_those_of_other_images():
+    data = Blots(30)
+    found = cx.dissect(small(), "conv1", data, null="masks", quantile=0.1, cache=False, progress=False)
+    null = found.null
+    assert np.array_equal(np.sort(null.truth), np.sort(found.truth))  # the same masks
+    assert np.array_equal(null.thresholds, found.thresholds)
+    assert not np.array_equal(null.intersection, found.intersection)
+    assert null.to_python() == f"{found.to_python()}.null"
+
+
+def test_a_rotation_of_power_0_changes_nothing():
+    data = Blots(10)
+    found = cx.dissect(small(), "conv2", data, null="rotation", power=0.0, cache=False, progress=False)
+    assert np.array_equal(found.null.intersection, found.intersection)
+    again = cx.dissect(small(), "conv2", data, null="rotation", seed=1, cache=False, progress=False)
+    maps = as_maps(small().activations([image for image, _ in data.pairs], "conv2"), small().layers["conv2"]).numpy()
+    turned = np.einsum("uc,nchw->nuhw", random_rotation(7, seed=1), maps)
+    exact = np.quantile(turned.transpose(1, 0, 2, 3).reshape(7, -1), 0.995, axis=1, method="inverted_cdf")
+    assert np.allclose(again.null.thresholds, exact, rtol=1e-5)
+
+
+@given(st.integers(1, 12), st.integers(0, 1000), st.floats(0, 1), st.floats(0, 1))
+def test_rotations(units, seed, a, b):
+    whole = random_rotation(units, seed=seed)
+    assert np.allclose(whole @ whole.T, np.eye(units), atol=1e-10)
+    assert np.linalg.det(whole) == pytest.approx(1)
+    one, other = random_rotation(units, a, seed), random_rotation(units, b, seed)
+    assert np.allclose(one @ one.T, np.eye(units), atol=1e-8)
+    assert np.allclose(one @ other, other @ one, atol=1e-8)  # powers of one rotation
+    if a + b <= 1:
+        assert np.allclose(one @ other, random_rotation(units, a + b, seed), atol=1e-7)
+
+
+def test_rotations_are_uniform():
+    """The first entry of a uniform rotation in 3 dimensions is uniform in -1..1 (Archimedes)."""
+    from scipy.stats import kstest
+
+    entries = [random_rotation(3, seed=seed)[0, 0] for seed in range(2000)]
+    assert kstest(entries, "uniform", (-1, 2)).pvalue > 0.01
+
+
+# published rows and rules
+
+
+# unit: (truth, activation, intersect, iou) of rows in the tables published with the paper
+def test_the_score_of_counts():
+    rows = [(1000, 500, 300, 300 / 1200), (81_234, 40_021, 12_345, 12_345 / (81_234 + 40_021 - 12_345)), (7, 0, 0, 0.0)]
+    truth, activation, intersection, iou = np.array(rows).T
+    assert np.allclose(intersection_over_union(intersection, activation, truth), iou, atol=1e-12)
+
+
+def row(category, label, score, **best):
+    cells = {"category": category, "label": label, "score": str(score)}
+    for name, (word, iou) in best.items():
+        cells |= {f"{name}-label": word, f"{name}-iou": str(iou)}
+    return cells
+
+
+def test_unique_detectors_are_counted_as_the_published_figures_are():
+    rows = [
+        row("object", "dog", 0.10, object=("dog", 0.10), part=("leg", 0.05)),
+        row("object", "dog", 0.30, object=("dog", 0.30), part=("head", 0.02)),
+        row("part", "leg", 0.09, object=("cat", 0.06), part=("leg", 0.09)),
+        row("part", "leg", 0.04, object=("cow", 0.01), part=("leg", 0.04)),  # not above the threshold
+    ]
+    assert count_detectors(rows) == {"object": (2, 3), "part": (1, 2)}
+    assert count_detectors(rows, by="word") == {"object": (1, 2), "part": (1, 1)}
+    assert total(count_detectors(rows)).unique == 3
+    assert total(count_detectors(rows, by="word")).unique == 2
+    assert count_detectors(rows, 0.2) == {"object": (1, 1), "part": (0, 0)}
+
+
+def test_the_table_is_written_in_the_published_columns(tmp_path):
+    found = cx.dissect(small(), "conv2", Blots(10), cache=False, progress=False)
+    found.save(tmp_path / "table.csv")
+    with open(tmp_path / "table.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0])[:9] == ["unit", "category", "label", "score", "colour-label", "colour-truth",
+                                 "colour-activation", "colour-intersect", "colour-iou"]  # fmt: skip
+    assert [int(one["unit"]) for one in rows] == list(range(1, 8))
+    assert count_detectors(rows) == found.counts()
+    assert count_detectors(rows, by="word") == found.counts("word")
+    for one in rows:
+        for category in found.categories:
+            counts = [float(one[f"{category}-{name}"]) for name in ("intersect", "activation", "truth")]
+            assert float(intersection_over_union(*counts)) == pytest.approx(float(one[f"{category}-iou"]), abs=1e-12)
+        assert float(one["score"]) == max(float(one[f"{c}-iou"]) for c in found.categories)
+
+
+def test_pictures_show_where_a_unit_is_active():
+    data = Blots(10)
+    net = small()
+    found = cx.dissect(net, "conv1", data, quantile=0.1, k=2, cache=False, progress=False)
+    maps = as_maps(net.activations([image for image, _ in data.pairs], "conv1"), found.layer).numpy()
+    order = np.argsort(-maps[:, 3].max((1, 2)), kind="stable")[:2]
+    assert found.top_images[3].tolist() == order.tolist()
+    assert np.allclose(found.top_values[3], maps[order, 3].max((1, 2)))
+    shown = found.images(3, concept="object/dog")
+    for picture, n in zip(shown, order, strict=True):
+        outline = (picture == (255, 140, 0)).all(2)
+        bright = (picture == data.pairs[n][0]).all(2) & ~outline
+        active = maps[n, 3] > found.thresholds[3]  # conv1's centres are the pixels
+        assert np.array_equal(bright | outline, active | outline)
+    assert found.picture.shape[2] == 3
+    compared = cx.compare_dissections([found, found.with_threshold(0.5)])
+    assert [one["name"] for one in compared.table] == ["conv1", "conv1 (2)"]
+    assert compared.table[0]["unique"] == total(found.counts()).unique
+    assert compared.picture.shape[2] == 3
+
+
+# data sets of one's own
+
+
+def test_wrong_data_is_refused(refused):
+    class Wrong(Blots):
+        def concepts(self, index):
+            return self.pairs[index][0], self.masks
+
+    data = Wrong(2)
+    for masks, words in [
+        ({"car": np.ones(SIZE, bool)}, ("'car'", "category/name")),
+        ({"object/car": np.ones((10, 20), bool)}, ("10 x 20", "proportions")),
+        ({"object/car": np.ones(3)}, ("object/car", "(H, W)")),
+        ([1, 2], ("dict of masks",)),
+    ]:
+        data.masks = masks
+        refused(cx.ImageError, lambda: cx.dissect(small(), "conv1", data, cache=False, progress=False), *words)
+    data.masks = {}
+    refused(cx.SettingError, lambda: cx.dissect(small(), "conv1", data, cache=False, progress=False), "no mask")
+    refused(cx.SettingError, lambda: cx.dissect(small(), "conv1", [1, 2]), "concept_images")
+    refused(cx.SettingError, lambda: cx.dissect(small(), "conv1", Blots(2), cache="here"), "name=")
+    broken = small()
+    with torch.no_grad():
+        broken.module[0].weight[:] = float("nan")
+    refused(cx.LayerError, lambda: cx.dissect(broken, "conv1", Blots(2), cache=False, progress=False), "finite")
+
+
+def test_masks_follow_the_crop_of_the_image():
+    """A wide image is cropped to the network's input; a mask of half its size is too."""
+
+    class Wide:
+        def __len__(self):
+            return 1
+
+        def concepts(self, index):
+            mask = np.zeros((10, 30), bool)
+            mask[:, 12:18] = True  # the middle
+            return np.zeros((20, 60, 3), np.uint8), {"object/a": mask, "object/b": ~mask}
+
+    net = cx.Network(nn.Sequential(nn.Conv2d(3, 2, 1)), size=20)
+    found = cx.dissect(net, "conv1", Wide(), cache=False, progress=False)
+    assert dict(zip(found.concepts, found.truth.tolist(), strict=True)) == {"object/a": 240, "object/b": 160}
+    half = cx.dissect(net, "conv1", Wide(), reduce=2, cache=False, progress=False)
+    assert half.grid == (10, 10)
+    assert dict(zip(half.concepts, half.truth.tolist(), strict=True)) == {"object/a": 60, "object/b": 40}
+
+
+# kept passes
+
+PASS = """
+import sys
+import cnnexplore as cx
+import torch
+torch.set_num_threads(1)
+cx.dissect
+sys.modules["cnnexplore.units.dissect"]._BLOCK = 4
+found = cx.dissect(cx.load("lenet"), ["conv1", "conv2"], cx.world.dataset(48, 3, 32), null=sys.argv[2], batch=4,
+                   cache=sys.argv[1], progress=False)
+for one in found:
+    one.save(f"{sys.argv[1]}/{one.layer.name}.csv")
+"""
+
+
+def kill_test(folder, kills, null):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+    def start(place):
+        place.mkdir(exist_ok=True)
+        return subprocess.Popen([sys.executable, "-c", PASS, str(place), null], env=environment)
+
+    whole = folder / "whole"
+    assert start(whole).wait() == 0
+    once, killed, dice = folder / "killed", 0, random.Random(0)
+    for k in range(kills):
+        process = start(once)
+        aim = k * 12 // kills + 1  # blocks that are there when it is killed
+        while process.poll() is None and len(list(once.glob("*/[0-9]*.npz"))) < aim:
+            time.sleep(0.002)
+        time.sleep(dice.random() * 0.03)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            killed += 1
+        process.wait()
+    assert start(once).wait() == 0
+    assert killed >= kills // 2
+    for name in ("conv1.csv", "conv2.csv"):
+        assert (once / name).read_bytes() == (whole / name).read_bytes()
+    [ours], [theirs] = (list(place.glob("*/result.npz")) for place in (once, whole))
+    assert ours.read_bytes() == theirs.read_bytes()
+    assert sorted(path.name for path in ours.parent.iterdir()) == ["lock", "result.npz"]
+
+
+@pytest.mark.slow
+def test_a_pass_that_is_killed_ends_with_the_same_bytes(tmp_path):
+    kill_test(tmp_path, 3, "masks")
+
+
+@pytest.mark.long
+def test_fifty_kills(tmp_path):
+    kill_test(tmp_path, 50, "rotation")
+
+
+def test_a_kept_pass_is_not_computed_again(tmp_path, monkeypatch):
+    data = Blots(9)
+    found = cx.dissect(small(), "conv1", data, name="blots", cache=tmp_path, progress=False)
+    monkeypatch.setattr(Blots, "concepts", None)
+    again = cx.dissect(small(), "conv1", data, name="blots", cache=tmp_path, threshold=0.2, progress=False)
+    assert np.array_equal(again.intersection, found.intersection)
+    assert again.concepts == found.concepts
+    with pytest.raises(TypeError):
+        cx.dissect(small(seed=1), "conv1", data, name="blots", cache=tmp_path, progress=False)
+
+
+def test_a_damaged_block_is_computed_again(tmp_path, monkeypatch):
+    module = sys.modules["cnnexplore.units.dissect"]
+    monkeypatch.setattr(module, "_BLOCK", 4)
+    scenes = cx.world.dataset(12, 3, 32)
+    options = {"batch": 4, "progress": False}
+    expected = cx.dissect(cx.load("lenet"), "conv2", scenes, cache=False, **options)
+    monkeypatch.setattr(module, "_write_result", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        cx.dissect(cx.load("lenet"), "conv2", scenes, cache=tmp_path, **options)
+    blocks = sorted(tmp_path.glob("*/[0-9]*.npz"))
+    assert len(blocks) == 3
+    damaged = bytearray(blocks[1].read_bytes())
+    damaged[len(damaged) // 2] ^= 0xFF
+    blocks[1].write_bytes(damaged)
+    monkeypatch.undo()
+    monkeypatch.setattr(module, "_BLOCK", 4)
+    found = cx.dissect(cx.load("lenet"), "conv2", scenes, cache=tmp_path, **options)
+    assert np.array_equal(found.intersection, expected.intersection)
+
+
+def test_the_python_makes_it_again():
+    found = cx.dissect(cx.load("lenet"), ["conv1", "conv2"], cx.world.dataset(6, 3, 32), null="masks", quantile=0.01,
+                       cache=False, progress=False)[1]  # fmt: skip
+    again = eval(found.to_python(), {"cx": cx})
+    assert np.array_equal(found.intersection, again.intersection)
+    assert np.array_equal(found.null.iou, again.null.iou)
