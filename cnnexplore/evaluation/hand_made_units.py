@@ -64,24 +64,31 @@ class CodedScenes:
         """Tells these scenes from others."""
         return f"coded {self.scenes.n} {self.scenes.seed} {self.scenes.size}"
 
-    def network(self) -> tuple[Network, list[str]]:
+    def network(self, rotation: np.ndarray | None = None) -> tuple[Network, list[str]]:
         """A network with a unit for each concept that is active where the image shows it, and the units' concepts.
 
         The first layer measures how far a grey level is above and below the concept's; the second is positive where
-        both are small.
+        both are small. rotation: (units, units), of the second layer's units.
         """
         names = list(self.codes)
-        first, second = nn.Conv2d(3, 2 * len(names), 1), nn.Conv2d(2 * len(names), len(names), 1)
-        for weight in (first.weight, first.bias, second.weight, second.bias):
-            nn.init.zeros_(weight)
-        with torch.no_grad():
-            for unit, name in enumerate(names):
-                channel, level = self.codes[name]
-                for side, sign in enumerate((1.0, -1.0)):
-                    first.weight[2 * unit + side, channel] = sign
-                    first.bias[2 * unit + side] = -sign * level
-                    second.weight[unit, 2 * unit + side] = -1.0
-            second.bias.fill_(_MARGIN)
+        weights = np.zeros((2 * len(names), 3)), np.zeros((len(names), 2 * len(names)))
+        offsets = np.zeros(2 * len(names)), np.full(len(names), _MARGIN)
+        for unit, name in enumerate(names):
+            channel, level = self.codes[name]
+            for row, sign in ((2 * unit, 1.0), (2 * unit + 1, -1.0)):
+                weights[0][row, channel], offsets[0][row], weights[1][unit, row] = sign, -sign * level, -1.0
+        if rotation is not None:
+            weights, offsets = (weights[0], rotation @ weights[1]), (offsets[0], rotation @ offsets[1])
+        first, second = (_convolution(*one) for one in zip(weights, offsets, strict=True))
         module = nn.Sequential(first, nn.ReLU(), second, nn.ReLU()).eval()
         size = self.scenes.size
         return Network(module, size, Pixels("RGB", mean=(0.0, 0.0, 0.0)), name="hand-made"), names
+
+
+def _convolution(weight: np.ndarray, bias: np.ndarray) -> nn.Conv2d:
+    """A 1 x 1 convolution."""
+    found = nn.Conv2d(weight.shape[1], weight.shape[0], 1)
+    found.load_state_dict(
+        {"weight": torch.tensor(weight)[:, :, None, None].float(), "bias": torch.tensor(bias).float()}
+    )
+    return found

@@ -22,8 +22,10 @@ from ..errors import NetworkError, SettingError, brief, brief_list, brief_value
 from ..network import Network, crop_and_resize
 from ..network.arguments import network
 from ..results import writing
+from ..units import Dissection, random_rotation
 from . import measures
 from .groups import NO_GROUP
+from .hand_made_units import CodedScenes
 from .inversions import measure_inversions
 from .randomization import compare, edges
 
@@ -167,6 +169,7 @@ def _truth(name: str, value: Any) -> Any:
     dissections=optional(_methods),
     fields=optional(_sizes),
     inversions=optional(_methods),
+    words=optional(_methods),
     randomized=optional(_methods),
     truth=optional(_truth),
     n=whole(1, 1_000_000, "how many scenes"),
@@ -181,6 +184,7 @@ def score(
     dissections: Mapping[str, Method] | None = None,
     fields: Mapping[str, float | tuple[float, float]] | None = None,
     inversions: Mapping[str, Method] | None = None,
+    words: Mapping[str, Method] | None = None,
     randomized: Mapping[str, Method] | None = None,
     truth: Iterable[Truth] | None = None,
     n: int = 200,
@@ -204,6 +208,9 @@ def score(
         By name, ``f(net, images)``; returns masks (N, H, W) by concept.
     fields : mapping, optional
         By layer, the estimated size of its receptive field in pixels, or (rows, columns).
+    words : mapping, optional
+        By name, ``f(net, layer, dataset)``, such as ``partial(cx.dissect, quantile=0.5)``; returns a `Dissection`, or
+        a concept for each unit. Scored on units that were made by hand for one concept each, not on `net`.
     inversions : mapping, optional
         By name, ``f(net, image)``, which returns the `PreImage` of an inversion, such as
         ``partial(cx.invert, layer="pool5", method="learned")``.
@@ -250,14 +257,15 @@ def score(
         "dissections": dissections,
         "fields": fields,
         "inversions": inversions,
+        "words": words,
         "randomized": randomized,
         "truth": truth,
     }
-    words = [net.to_python(), *(["attributions"] if attributions else [])]
-    words += [f"{name}={name}" for name, value in given.items() if value is not None]
-    if not (attributions or topics or dissections or fields or inversions or randomized):
+    arguments = [net.to_python(), *(["attributions"] if attributions else [])]
+    arguments += [f"{name}={name}" for name, value in given.items() if value is not None]
+    if not (attributions or topics or dissections or fields or inversions or randomized or words):
         attributions = {"gradient": partial(attribute, method="gradient")}
-    card = ScoreCard(python=f"cx.score({', '.join([*words, f'n={n}', f'seed={seed}'])})")
+    card = ScoreCard(python=f"cx.score({', '.join([*arguments, f'n={n}', f'seed={seed}'])})")
     if attributions:
         images, what, total = (_scenes(net, n, seed), "scenes", n) if truth is None else (truth, "photographs", None)
         bar = tqdm(images, desc="attributions", unit="image", total=total, disable=not progress)
@@ -271,6 +279,8 @@ def score(
             name: ((measures.field_error(size, net.layers[name]), 0.0),) for name, size in fields.items()
         }
         card.append(ScoreTable("receptive fields", ("error in strides",), errors))
+    if words:
+        card.append(_words(words, n, seed, progress))
     if inversions:
         card.append(_inversions(net, inversions, n, seed, progress))
     if randomized:
@@ -411,6 +421,28 @@ def _dissections(net: Network, methods: Mapping[str, Method], n: int, seed: int,
         if values:
             rows[f"{name}, all"] = (_mean(values),)
     return ScoreTable("dissection", ("intersection over union",), rows, f"{n} scenes.")
+
+
+def _words(methods: Mapping[str, Method], n: int, seed: int, progress: bool) -> ScoreTable:
+    scenes = CodedScenes(n, seed)
+    net, names = scenes.network()
+    turned = scenes.network(random_rotation(len(names), seed=0))[0]
+    rows: dict[str, Row] = {}
+    bar = tqdm(total=2 * len(methods), desc="words", unit="network", disable=not progress)
+    for name, method in methods.items():
+        for suffix, one in (("", net), (", rotated units", turned)):
+            found = _call("words", name, method, one, "relu2", scenes)
+            given = [word.concept for word in found.words] if isinstance(found, Dissection) else found
+            if not isinstance(given, (list, tuple)) or len(given) != len(names):
+                raise SettingError(
+                    f"the words {brief_value(name)} are {brief_value(given)}; expected a concept for each of "
+                    f"{len(names)} units."
+                )
+            right = [float(word == truth) for word, truth in zip(given, names, strict=True)]
+            rows[f"{name}{suffix}"] = (_mean(right),)
+            bar.update()
+    bar.close()
+    return ScoreTable("words", ("named right",), rows, f"{len(names)} units that were made by hand; {n} scenes.")
 
 
 def _inversions(net: Network, methods: Mapping[str, Method], n: int, seed: int, progress: bool) -> ScoreTable:

@@ -19,11 +19,12 @@ from ..styles import complete, visualize_topic
 from ..zoo import DEFAULT, load
 from . import decoding2015, intraclass2015, inverting2015, lecture2017, preimage2016
 from .arguments import checked_options
+from .chart import Chart
 from .diagram import Diagram
 from .sheet import Cell, Sheet
 from .table import Table
 
-__all__ = ["Cell", "Diagram", "Sheet", "Table", "check", "figure", "find", "names", "settings"]
+__all__ = ["Cell", "Chart", "Diagram", "Sheet", "Table", "check", "figure", "find", "names", "settings"]
 
 PAPERS: dict[str, dict[str, Callable[..., Any]]] = {
     "decoding2015": decoding2015.FIGURES,
@@ -33,6 +34,7 @@ PAPERS: dict[str, dict[str, Callable[..., Any]]] = {
     "preimage2016": preimage2016.FIGURES,
 }
 _STYLED = ("intraclass2015.1", "intraclass2015.6")  # need a network that separates styles
+_WORLD = ("dissection", "unique-detectors", "axis-alignment", "training-detectors", "silenced")  # shown on the world
 
 
 def names() -> dict[str, str]:
@@ -51,7 +53,7 @@ def names() -> dict[str, str]:
 
 
 @checked(net=optional(network))
-def figure(name: str, net: Network | None = None, image: Any = None, **options: Any) -> Sheet | Diagram | Table:
+def figure(name: str, net: Network | None = None, image: Any = None, **options: Any) -> Sheet | Diagram | Table | Chart:
     """Make a figure or table of a paper.
 
     Parameters
@@ -69,7 +71,7 @@ def figure(name: str, net: Network | None = None, image: Any = None, **options: 
 
     Returns
     -------
-    Sheet, Diagram or Table
+    Sheet, Diagram, Table or Chart
         The figure with the results behind it.
 
     Raises
@@ -90,7 +92,8 @@ def figure(name: str, net: Network | None = None, image: Any = None, **options: 
     make = find(name)
     python = _to_python(name, net, image, options)
     if net is None:
-        net = load("worldnet-styles" if name in _STYLED else DEFAULT)
+        of_world = name in [f"lecture2017.{one}" for one in _WORLD]
+        net = load("worldnet-styles" if name in _STYLED else "worldnet" if of_world else DEFAULT)
     result = make(net, **options) if image is None else make(net, image, **options)
     return dataclasses.replace(result, python=python)
 

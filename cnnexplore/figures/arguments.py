@@ -114,13 +114,17 @@ OPTIONS: dict[str, Check] = {
     "stride": optional(_side),
     "rule": choice(RULES),
     "names": several(text("a name"), "a list of names", 100),
+    "n": whole(1, 1_000_000, "how many scenes"),
+    "per_class": whole(1, 100_000, "how many scenes of each class"),
+    "draws": _COUNT,
+    "powers": several(fraction("a power of the rotation"), "a list of powers, 0 to 1", 100),
 }
 """The check of each setting; a setting that is not here is checked by the function that uses it."""
 
 
 def checked_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a figure, each checked. Raises SettingError."""
-    empty = [name for name in ("seeds", "weights", "betas", "jitters", "names", "solvers") if name in options]
+    empty = [name for name in ("seeds", "weights", "betas", "jitters", "names", "solvers", "powers") if name in options]
     found = {name: OPTIONS[name](name, value) if name in OPTIONS else value for name, value in options.items()}
     for name in empty:
         if not found[name]:

@@ -178,3 +178,15 @@ def test_what_is_wrong_gets_a_sentence(net, refused):
     refused(cx.SettingError, lambda: cx.score(net, dissections=unknown, n=2), "object/dragon")
     with pytest.raises(KeyError, match="was not scored"):
         cx.score(net, n=1)["topics"]
+
+
+def test_words_of_hand_made_units():
+    card = cx.score(
+        cx.load("worldnet"), words={"dissect": partial(cx.dissect, quantile=0.5, cache=False, progress=False)}, n=40,
+        progress=False,
+    )  # fmt: skip
+    right = {name: row["named right"] for name, row in card["words"].items()}
+    assert right["dissect"] >= 0.9  # two concepts can have the same pixels
+    assert right["dissect, rotated units"] < 0.5
+    with pytest.raises(cx.SettingError, match="a concept for each"):
+        cx.score(cx.load("worldnet"), words={"none": lambda *_: []}, n=4, progress=False)

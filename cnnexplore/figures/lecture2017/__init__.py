@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .class_pixels import cams, class_model, minimal, occlusion, rules, saliency, saliency_segments
+from .dissection import axis_alignment, dissection, silenced, training_detectors, unique_detectors
 from .evolution import through_finetuning, through_training
 from .facets import facet_pictures
 from .filters_and_activations import activations, deeper_filters, filters, nearest, top9
@@ -17,4 +18,6 @@ FIGURES: dict[str, Callable[..., Any]] = {
     "saliency-segments": saliency_segments, "cams": cams, "occlusion": occlusion, "minimal": minimal,
     "inverters": inverters, "generator": generator, "fields": fields, "field-segments": field_segments,
     "facets": facet_pictures, "fine-tuning": through_finetuning,
+    "dissection": dissection, "unique-detectors": unique_detectors, "axis-alignment": axis_alignment,
+    "training-detectors": training_detectors, "silenced": silenced,
 }  # fmt: skip

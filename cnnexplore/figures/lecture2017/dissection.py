@@ -12,7 +12,6 @@ from ...drawing import printable
 from ...errors import SettingError
 from ...network import Network, has_class_units
 from ...units import Dissection, Interventions, compare_dissections, dissect
-from ...units.detectors import total
 from ...zoo import load
 from ..chart import Chart
 from ..sheet import Cell, Sheet
@@ -64,8 +63,8 @@ def unique_detectors(
 
 
 def axis_alignment(
-    net: Network, images: Any = None, layer: str | None = None, powers: Sequence[float] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
-    seed: int = 0, n: int = 300, progress: bool = False,
+    net: Network, images: Any = None, layer: str | None = None, seed: int = 0, n: int = 300, progress: bool = False,
+    powers: Sequence[float] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
 ) -> Chart:  # fmt: skip
     """Unique detectors of a layer whose units are rotated, by the power of the rotation."""
     name, scenes = _last(net, layer), _scenes(net, images, n)
@@ -107,7 +106,7 @@ def silenced(
     net: Network, images: Any = None, layer: str | None = None, n: int = 300, per_class: int = 20, draws: int = 10,
     seed: int = 0, progress: bool = False,
 ) -> Chart:  # fmt: skip
-    """What silencing the units whose word is a class does to its score, beside as many random units."""
+    """What silencing the units whose object is a class does to its score, beside as many random units."""
     if images is not None and not hasattr(images, "scene"):
         raise SettingError("images must be scenes of the world, cx.world.dataset(...); their classes name the units.")
     name, scenes = _last(net, layer), _scenes(net, images, n)
@@ -137,7 +136,7 @@ def silenced(
         figure = Figure(figsize=(5.6, 0.42 * len(rows) + 1.2), layout="constrained", dpi=110)
         axis = figure.subplots()
         for k, row in enumerate(rows):
-            axis.barh(k, row["named"], 0.55, color="#c2622d", label="units whose word is the class or its part" * (not k))
+            axis.barh(k, row["named"], 0.55, color="#c2622d", label="units whose object is the class" * (not k))
             axis.plot(row["random"], [k] * draws, "o", ms=3, color="#555555", alpha=0.7,
                       label="as many random units" * (not k))  # fmt: skip
         names = [printable(f"{row['class']} ({row['units']} units)") for row in rows]
@@ -154,15 +153,7 @@ def silenced(
 
 
 def units_about(found: Dissection, target: str) -> list[int]:
-    """The detectors whose best object or part is the class or a part of it."""
-    best = {category: found.best(category) for category in ("object", "part") if category in found.categories}
-    if "object" in best:
-        which, scores = best["object"]
-        return [u for u in range(len(found)) if found.concepts[which[u]] == f"object/{target}" and
-                scores[u] > found.threshold]  # fmt: skip
-    return []
-
-
-def detectors_in_sum(chart: Chart) -> list[int]:
-    """The unique detectors of each bar of a chart."""
-    return [total(one.counts()).unique for one in chart.data["result"].dissections.values()]
+    """The detectors whose best object is a class."""
+    which, scores = found.best("object")
+    names = [found.concepts[k] for k in which]
+    return [u for u, name in enumerate(names) if name == f"object/{target}" and scores[u] > found.threshold]
