@@ -72,16 +72,28 @@ def whole_scale(size: tuple[int, int], least: int = 200) -> int:
 
 def image_to_python(image: object) -> str:
     """The Python of an image argument: the path, a list of paths, or the name `image`."""
-    if isinstance(image, (list, tuple)) and image and all(isinstance(one, (str, os.PathLike)) for one in image):
-        return repr([os.fspath(one) for one in image])
-    return repr(os.fspath(image)) if isinstance(image, (str, os.PathLike)) else "image"
+    if isinstance(image, (list, tuple)) and image:
+        paths = [path_text(one) for one in image]
+        return "image" if None in paths else repr(paths)
+    return "image" if (text := path_text(image)) is None else repr(text)
 
 
 def images_to_python(images: object) -> str:
     """The Python of an argument for a data set, after a comma: a path, or the name `images`; nothing for None."""
     if images is None:
         return ""
-    return f", {os.fspath(images)!r}" if isinstance(images, (str, os.PathLike)) else ", images"
+    return ", images" if (text := path_text(images)) is None else f", {text!r}"
+
+
+def path_text(value: object) -> str | None:
+    """The text of a path, None for anything else."""
+    if not isinstance(value, (str, os.PathLike)):
+        return None
+    try:
+        text = os.fspath(value)
+    except Exception:  # the user's own type, which may raise anything; it is refused where the file is read
+        return None
+    return text if isinstance(text, str) else None
 
 
 def unit_to_python(unit: object, units: list[int]) -> str:

@@ -29,8 +29,8 @@ from ..decoding.unpooling import METHODS
 from ..errors import SettingError, brief_value
 from ..network import RULES
 from ..network.arguments import layer_name
-from ..preimage import solvers
 from ..preimage.arguments import PATCHES, RUN, M
+from ..preimage.solvers import solvers
 from ..representations.features import cache_place
 
 _COUNT = whole(1, 1000, "how many")

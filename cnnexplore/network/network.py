@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from ..arguments import checked, choice, instance, optional, plain_number, plain_pair, several, whole
-from ..errors import ExploreWarning, LayerNotFound, NetworkError, SettingError, brief_value
+from ..errors import ExploreWarning, ImageError, LayerNotFound, NetworkError, SettingError, brief_value
 from .graph import Operation
 from .images import crop_and_resize
 from .input_channels import default_pixels
@@ -297,6 +297,8 @@ class Network:
             (H, W, 3) uint8, or (N, H, W, 3) for N > 1; where the channels are no colours each is drawn in grey, side by
             side, so that H and W are multiples of the image's.
         """
+        if isinstance(x, torch.Tensor) and x.is_meta:
+            raise ImageError("x is a tensor on the meta device, which holds no numbers; expected one that does.")
         batch = x[None] if isinstance(x, torch.Tensor) and x.dim() == 3 else x
         pictures = self.pixels.decode(batch).cpu().numpy()
         return pictures if len(pictures) > 1 else pictures[0]

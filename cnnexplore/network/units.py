@@ -136,6 +136,9 @@ def _labelled_unit(net: Network, layer: Layer, label: str) -> int:
     raise SettingError(f"{brief_value(label)} is no class of {net.name} at {layer.name}; {hint}")
 
 
+_NO_LISTS = (str, bytes, bytearray, memoryview)  # sequences that are no list of units
+
+
 def _is_integer_array(values: np.ndarray | torch.Tensor) -> bool:
     if isinstance(values, np.ndarray):
         return values.dtype.kind in "iu" or not values.size
@@ -178,7 +181,7 @@ def resolve_units(net: Network, layer: Layer, unit: object = None) -> list[int]:
         unit = unit.tolist()
     if isinstance(unit, Sequence) and len(unit) > _MOST:
         raise SettingError(f"unit is {brief_value(unit)}; expected at most {_MOST} units.")
-    several = list(unit) if isinstance(unit, Sequence) and not isinstance(unit, str) else [unit]
+    several = list(unit) if isinstance(unit, Sequence) and not isinstance(unit, _NO_LISTS) else [unit]
     if not several:
         raise SettingError(f"an empty list of units was given; expected at least one unit of {layer.name}.")
     return [resolve_unit(net, layer, one) for one in several]

@@ -10,6 +10,8 @@ from typing import Any, Protocol, runtime_checkable
 from ..errors import SettingError
 from ..network import Network
 
+_MOST = 10_000  # pathways of a batch
+
 
 @runtime_checkable
 class PassModifier(Protocol):
@@ -54,6 +56,8 @@ class Pathways:
 
     def __init__(self, net: Network, layer: str, pathway: PassModifier | Sequence[PassModifier | None] | None) -> None:
         self.listed = isinstance(pathway, (list, tuple))
+        if isinstance(pathway, Sequence) and len(pathway) > _MOST:
+            raise SettingError(f"pathway has {len(pathway)} items; expected at most {_MOST} pathways.")
         self.each: list[PassModifier | None] = list(pathway) if isinstance(pathway, Sequence) else [pathway]
         for one in self.each:
             if one is not None and not isinstance(one, PassModifier):

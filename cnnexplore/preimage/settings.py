@@ -82,7 +82,7 @@ class Parameter:
             return None
         try:
             low, high = (self.check(value) for value in shown)
-        except (TypeError, ValueError):
+        except Exception:  # no pair; or the user's own type, which may raise anything
             low = high = 0
         if not low < high:
             raise SettingError(

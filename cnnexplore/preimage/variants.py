@@ -122,7 +122,7 @@ def variant_of(name: str) -> type[Variant]:
     """
     if isinstance(name, str) and name in _VARIANTS:
         return _VARIANTS[name]
-    base, _, weight = str(name).partition(":")
+    base, _, weight = (name if isinstance(name, str) else "").partition(":")
     try:
         variation = float(weight)
     except ValueError:

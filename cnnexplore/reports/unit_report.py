@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from ..data.concepts import concept_data
 from ..network import Layer, Network, resolve_unit, unit_name
 from ..network.arguments import layer_name, network
 from ..preimage.arguments import steps as run_steps
-from ..results import Result, images_to_python
+from ..results import Result, images_to_python, path_text
 from ..units import Dissection
 from ..zoo.history import checkpoints_of
 from .page import draw_page
@@ -112,10 +111,9 @@ def report_to_python(
 
 
 def _checkpoints_to_python(given: Any) -> str:
-    if isinstance(given, (str, os.PathLike)):
-        return repr(os.fspath(given))
-    plain = isinstance(given, (list, tuple)) and all(isinstance(one, (str, os.PathLike)) for one in given)
-    return repr([os.fspath(one) for one in given]) if plain else "checkpoints"
+    paths = [path_text(one) for one in given] if isinstance(given, (list, tuple)) else path_text(given)
+    plain = paths is not None and None not in paths
+    return repr(paths) if plain else "checkpoints"
 
 
 def _concepts_to_python(concepts: Any) -> str:
@@ -204,6 +202,7 @@ def ask(
     '5 x 5 pixels, from the weights alone'
     """
     report: Any = None
+    resolve_unit(net, net.layers[layer], unit)  # before its text is shown
     names = list(PARTS) if parts is None else list(parts)
     with tqdm(total=len(names), desc=f"{layer}, {unit}", unit="part", disable=not progress) as bar:
         stream = ask_stream(

@@ -196,11 +196,17 @@ class Features:
             Make them at most so many pixels high and wide.
         """
         side = optional(whole(1, 4096, "pixels"))("side", side)
+        chosen = self._checked("which", which)
+        if len(chosen) > _MOST_PICTURES:
+            raise SettingError(f"which has {len(chosen)} items; expected at most {_MOST_PICTURES} images at a time.")
         found = []
-        for k in np.arange(len(self))[self._checked("which", which)]:
+        for k in np.arange(len(self))[chosen]:
             picture = self.net.picture(self.net.pixels_of(self.image(k)))
             found.append(picture if side is None else drawing.thumbnail(picture, side))
         return np.stack(found) if found else np.zeros((0, 1, 1, 3), np.uint8)
+
+
+_MOST_PICTURES = 10_000  # of photographs at 227 x 227 they take 1.5 GB
 
 
 def cache_place(name: str, value: Any) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..arguments import path
 from ..errors import NetworkError, brief_value
 from ..network import Network
 from .catalogue import embedded, history_file, load
@@ -65,6 +66,8 @@ def checkpoints_of(source: Any) -> list[Checkpoint]:
     """
     if isinstance(source, Network):
         source = source.name
+    if isinstance(source, (str, os.PathLike)):
+        source = os.fspath(path("the name of a network, or a folder of weights files")("checkpoints", source))
     if isinstance(source, str) and history_file(source).is_file():
         names = {f"step {step}": f"{source}@{step}" for step in steps(history_file(source))}
         return [_of(label, name) for label, name in {**names, "trained": source}.items()]

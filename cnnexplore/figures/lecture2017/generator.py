@@ -7,6 +7,7 @@ from typing import Any
 
 from ...network import Network
 from ...preimage import maximize
+from ..parts import batch
 from ..sheet import Cell, Sheet
 
 
@@ -23,5 +24,5 @@ def generator(
         net, name, chosen, prior="generator", generator=generator, steps=steps, seed=seed, progress=progress
     )
     for title, results in (("pixels", plain), ("generator", made)):
-        rows.append([Cell(one.picture, f"{one.about}\n{title}, {one.response:.2f} M", result=one) for one in results])
+        rows.append([Cell(one.picture, f"{one.about}\n{title}, {one.response:.2f} M", result=one) for one in batch(results)])
     return Sheet(f"Units of {net.name}, {name}: in pixels, and through a generator", rows)

@@ -10,6 +10,7 @@ from ...evaluation import image_error
 from ...generators import find_inverter, layers_with_inverter
 from ...network import Network
 from ...preimage import invert
+from ..parts import single
 from ..sheet import Cell, Sheet
 from .arguments import image_list
 
@@ -26,8 +27,8 @@ def inverters(
     for image in pictures:
         row = [Cell(net.picture(net.pixels_of(image)), "original")]
         for name in chosen:
-            learned = invert(net, image, name, method="learned")
-            optimised = invert(net, image, name, steps=steps, refine=min(steps, 50), progress=progress)
+            learned = single(invert(net, image, name, method="learned"))
+            optimised = single(invert(net, image, name, steps=steps, refine=min(steps, 50), progress=progress))
             for what, found in (("learned", learned), ("optimised", optimised)):
                 pixels = image_error(net, image, found)
                 row.append(
