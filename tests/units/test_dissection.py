@@ -248,11 +248,22 @@ def test_rotations_are_uniform():
 # published rows and rules
 
 
-# unit: (truth, activation, intersect, iou) of rows in the tables published with the paper
-def test_the_score_of_counts():
-    rows = [(1000, 500, 300, 300 / 1200), (81_234, 40_021, 12_345, 12_345 / (81_234 + 40_021 - 12_345)), (7, 0, 0, 0.0)]
-    truth, activation, intersection, iou = np.array(rows).T
-    assert np.allclose(intersection_over_union(intersection, activation, truth), iou, atol=1e-12)
+# (truth, activation, intersect, iou) of the best concepts of units of AlexNet's conv5 (ImageNet), as they were published
+PUBLISHED = {
+    "wheel (unit 198)": (1540612, 1584597, 561458, 0.21899864690447707),
+    "dotted (unit 245)": (2987946, 1245241, 748427, 0.21477146202320962),
+    "banded (unit 105)": (2617645, 1995111, 587727, 0.14601807837906261),
+    "water (unit 31)": (5727011, 2738108, 1050204, 0.14163399040986985),
+    "cat (unit 223)": (4228548, 2026392, 677777, 0.12152719940227674),
+    "mountain_snowy-s (unit 87)": (1825967, 997699, 216113, 0.08287961932125637),
+    "red-c (unit 57)": (21346526, 3338500, 1799479, 0.078629494851051626),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_scores_follow_from_published_counts(name):
+    truth, activation, intersection, iou = PUBLISHED[name]
+    assert float(intersection_over_union(intersection, activation, truth)) == pytest.approx(iou, abs=1e-12)
 
 
 def row(category, label, score, **best):
