@@ -248,7 +248,7 @@ def test_rotations_are_uniform():
 # published rows and rules
 
 
-# (truth, activation, intersect, iou) of the best concepts of units of AlexNet's conv5 (ImageNet), as they were published
+# (truth, activation, intersect, iou) of units of AlexNet's conv5 (ImageNet), as published
 PUBLISHED = {
     "wheel (unit 198)": (1540612, 1584597, 561458, 0.21899864690447707),
     "dotted (unit 245)": (2987946, 1245241, 748427, 0.21477146202320962),
