@@ -31,7 +31,7 @@ def weight_moved(opened, page, key):
         if opened.execute("print(id(panel.run), panel.settings.gamma)") != before:
             break
         page.wait_for_timeout(100)
-    assert opened.execute("print(panel.wait(50), panel.runner.state)").split() == ["True", "finished"]
+    assert opened.execute("print(panel.wait(200), panel.runner.state)", seconds=250).split() == ["True", "finished"]
     opened.wait_state("d.state === 'finished'")
 
 
@@ -49,11 +49,11 @@ def test_switched_on_and_weighed(opened, page, photograph):
     slider.press("PageDown")
     opened.wait_state("d.state === 'finished'")  # perhaps still of the run before
     code = opened.copied()
-    assert opened.execute("print(panel.wait(50))").strip() == "True"
+    assert opened.execute("print(panel.wait(200))", seconds=250).strip() == "True"
     assert "patches=cx.PatchDatabase(" in code
     assert "gamma=" in code
     remake = code.replace("cx.load('photonet')", "net")
-    printed = opened.execute(f"r = {remake}\nprint(abs(r.picture.astype(int) - panel.picture).max())")
+    printed = opened.execute(f"r = {remake}\nprint(abs(r.picture.astype(int) - panel.picture).max())", seconds=400)
     assert printed.strip().splitlines()[-1] == "0", printed
     page.set_viewport_size({"width": 560, "height": 1000})
     photograph("patches-560")
