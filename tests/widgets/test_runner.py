@@ -13,7 +13,7 @@ import pytest
 from waiting import until
 
 import cnnexplore as cx
-from cnnexplore.widgets.live import runner as room
+from cnnexplore.widgets.live import kernel_runs
 from cnnexplore.widgets.live.runner import Runner
 from cnnexplore.widgets.live.task import Task
 from cnnexplore.widgets.live.workers import MOST
@@ -116,7 +116,7 @@ def test_the_same_key_takes_the_place_of_the_earlier_runner(runner, make):
 
 
 def test_runs_are_bounded_and_the_oldest_gives_way(runner, make):
-    crowd = [runner() for _ in range(room.MAX_RUNS + 1)]
+    crowd = [runner() for _ in range(kernel_runs.MAX_RUNS + 1)]
     for r in crowd:
         r.begin(make)
         until(lambda r=r: len(r.frames) > 0)

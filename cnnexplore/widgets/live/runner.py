@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-import atexit
 import itertools
 import threading
 import traceback
-import weakref
-from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 from ...errors import ExploreError
+from . import kernel_runs
 from .post import post, wait_for
-from .workers import MOST, Workers
+from .task import Drivable, release
 
-MAX_RUNS = MOST  # that go on at once in one kernel; one more stops the oldest
 _serial = itertools.count()
-_runners: weakref.WeakValueDictionary[str, Runner] = weakref.WeakValueDictionary()
-_registry_lock = threading.Lock()
-_workers = Workers()
-
-
-class Drivable(Protocol):
-    """What a Runner drives: a `Run` of `cnnexplore.preimage` or a `Task`."""
-
-    @property
-    def step(self) -> int: ...
-    @property
-    def total(self) -> int: ...
-    def frames(self) -> Iterator[Any]: ...
-    def pause(self) -> None: ...
-    def resume(self) -> None: ...
-    def stop(self) -> None: ...
 
 
 def _nothing(*arguments: object) -> None:
@@ -75,7 +57,7 @@ class Runner:
         self._lock = threading.RLock()
         self._generation = 0  # of what is posted: nothing is reported of an earlier run, or of one before `stop`
         self._drive_number = 0  # of the thread that drives now; an earlier one ends before its next step
-        self._driven = False  # whether that thread goes on, or will
+        self.drives = False  # whether that thread goes on, or will
         self._gives_way = 0  # the number of a drive that is to end, because there are too many
         self._turn = threading.Lock()  # held by the thread that drives the run: two at once would take the same step
         self._steps_left: int | None = None
@@ -83,7 +65,7 @@ class Runner:
         self._closed = False
         self._idle = threading.Event()
         self._idle.set()
-        _register(self)
+        kernel_runs.register(self)
 
     def _forget_callbacks(self) -> None:
         self.on_made: Callable[[Any], None] = _nothing
@@ -176,9 +158,7 @@ class Runner:
             self._forget_callbacks()
             self.stop()
             self._let_go()
-        with _registry_lock:
-            if _runners.get(self.key) is self:
-                del _runners[self.key]
+        kernel_runs.forget(self)
 
     @property
     def idle(self) -> bool:
@@ -210,22 +190,22 @@ class Runner:
                 return
             self._set_state("running")
             run.resume()
-            if not self._driven:
+            if not self.drives:
                 self._launch(lambda: run, False)
 
     def _launch(self, make: Callable[[], Drivable], paused: bool) -> None:
         self._drive_number += 1
-        self._driven = True
+        self.drives = True
         self._idle.clear()
-        _make_room(self)
+        kernel_runs.make_room(self)
         number, generation, turn = self._drive_number, self._generation, self._turn
-        _workers.submit(self, lambda: self._drive(make, paused, number, generation, turn))
+        kernel_runs.WORKERS.submit(self, lambda: self._drive(make, paused, number, generation, turn))
 
     def _end_drive(self) -> None:
         """Have the thread end before its next step."""
         self._drive_number += 1
-        self._driven = False
-        _workers.drop(self)
+        self.drives = False
+        kernel_runs.WORKERS.drop(self)
         if self.run is not None:
             self.run.stop()
 
@@ -234,9 +214,9 @@ class Runner:
         self._end_drive()
         run, turn = self.run, self._turn
         self.run, self._turn = None, threading.Lock()
-        _close(run, turn)
+        release(run, turn)
 
-    def _give_way(self) -> None:
+    def give_way(self) -> None:
         """Have the run stop soon. Without the lock: the caller may hold one that the thread of the loop waits for."""
         run, self._gives_way = self.run, self._drive_number
         if run is not None:
@@ -288,12 +268,12 @@ class Runner:
                         self._fail(error)
         with self._lock:
             if number == self._drive_number:
-                self._driven = False
+                self.drives = False
                 self._set_state("finished" if run is not None and run.step >= run.total else "stopped")
                 self._idle.set()
             left = run is not None and self.run is not run
         if left:
-            _close(run, turn)
+            release(run, turn)
 
     def _made(self, make: Callable[[], Drivable], paused: bool, number: int) -> Drivable | None:
         """The run, ready to be driven; None if it is not to be driven now."""
@@ -349,37 +329,3 @@ class Runner:
 
 def _traceback(error: Exception) -> str:
     return "".join(traceback.format_exception(type(error), error, error.__traceback__))
-
-
-def _register(runner: Runner) -> None:
-    with _registry_lock:
-        earlier = _runners.pop(runner.key, None)
-        _runners[runner.key] = runner
-    if earlier is not None:
-        earlier.stop()
-
-
-def _make_room(newcomer: Runner) -> None:
-    with _registry_lock:
-        _runners.pop(newcomer.key, None)
-        _runners[newcomer.key] = newcomer  # the youngest last
-        busy = [one for one in _runners.values() if one is not newcomer and one._driven]
-    for one in busy[: max(0, len(busy) - MAX_RUNS + 1)]:
-        one._give_way()
-
-
-def _close(run: Any, turn: threading.Lock) -> None:
-    """Release what a run holds, unless a thread drives it now, which then does so."""
-    if hasattr(run, "close") and turn.acquire(blocking=False):
-        try:
-            run.close()
-        finally:
-            turn.release()
-
-
-@atexit.register
-def _end_all() -> None:
-    """A thread that is inside PyTorch while Python ends would take the whole process down."""
-    for runner in list(_runners.values()):
-        runner.stop()
-    _workers.join(5)

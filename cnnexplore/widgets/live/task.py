@@ -1,10 +1,23 @@
-"""Task: a generator that a Runner can drive beside optimisations; it pauses, stops and goes on where it was."""
+"""What a Runner drives: optimisations, and a generator as a Task, which pauses, stops and goes on where it was."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Iterator
-from typing import Any
+from typing import Any, Protocol
+
+
+class Drivable(Protocol):
+    """What a Runner drives: a `Run` of `cnnexplore.preimage` or a `Task`."""
+
+    @property
+    def step(self) -> int: ...
+    @property
+    def total(self) -> int: ...
+    def frames(self) -> Iterator[Any]: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    def stop(self) -> None: ...
 
 
 class Pausable:
@@ -76,3 +89,15 @@ class Task(Pausable):
         """Close the generator; no thread drives it any more."""
         if isinstance(self._stream, Generator):
             self._stream.close()
+
+
+def release(run: Any, turn: threading.Lock) -> None:
+    """Close a run that holds something, unless a thread drives it now, which then does so.
+
+    turn: held by the thread that drives the run.
+    """
+    if hasattr(run, "close") and turn.acquire(blocking=False):
+        try:
+            run.close()
+        finally:
+            turn.release()
