@@ -28,7 +28,7 @@ extensions = [
     "mathtext_images",
     "api_tables",
 ]
-exclude_patterns = ["_build", "_extensions", "**/.ipynb_checkpoints"]
+exclude_patterns = ["_build", "_extensions", "**/.ipynb_checkpoints", "versions-table.md"]
 
 # Pages
 
