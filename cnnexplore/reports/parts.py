@@ -342,7 +342,7 @@ PARTS: dict[str, tuple[str, Make]] = {
     "effect": ("silenced: what the classes lose and gain", _effect),
     "word": ("its word: the concept that it detects", _word),
     "maximisation": ("what it wants: maximisation", _maximized),
-    "generator": ("what it wants: with a generator as prior", _generated),
+    "generator": ("what it wants, by a generator", _generated),
     "evolution": ("how it came to be in training", _evolution),
     "facets": ("facets: the kinds of images that it responds to", _facets),
 }

@@ -24,6 +24,8 @@ class PartView:
         What the part shows.
     side : int
         Screen pixels of a picture's longer side, about.
+    wide : int, optional
+        Screen pixels of all of it, in which its sentences are wrapped; None: as wide as the panel.
 
     Attributes
     ----------
@@ -33,7 +35,7 @@ class PartView:
         All of it.
     """
 
-    def __init__(self, title: str, side: int = 200):
+    def __init__(self, title: str, side: int = 200, wide: int | None = None):
         self.part: Part | None = None
         self._side = side
         self._title = w.HTML(f"<b>{escaped(title)}</b>")
@@ -41,7 +43,8 @@ class PartView:
         self._bars, self._note = w.HTML(), w.HTML()
         for one in (self.view, self._bars):
             one.layout.display = "none"
-        layout = w.Layout(display="none", max_width="100%", margin="6px 12px 0 0")
+        layout = w.Layout(display="none", max_width="100%", margin="6px 8px 0 0")
+        layout.width = None if wide is None else f"{wide}px"
         self.widget = w.VBox([self._title, self.view, self._bars, self._note], layout=layout)
 
     def clear(self) -> None:

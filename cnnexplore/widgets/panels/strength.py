@@ -73,7 +73,11 @@ class StrengthControl:
         self.slider.observe(lambda change: self._begin(), "value")
         self._bars, self._note = w.HTML(), w.HTML()
         self.widget = w.VBox([self._title, self.slider, self._bars, self._note], layout=w.Layout(display="none"))
-        self.widget.layout.margin = "6px 12px 0 0"
+        self.widget.layout.margin, self.widget.layout.width, self.widget.layout.max_width = (
+            "6px 8px 0 0",
+            "430px",
+            "100%",
+        )
 
     def look(self, net: Network, layer: str, unit: int, image: Any) -> None:
         """Show the scores of another image or unit.

@@ -32,7 +32,8 @@ from .task_panel import TaskPanel
 from .unit_gallery import captions
 
 _RULES = {"deconvnet": "deconvnet", "guided backprop": "guided_backprop", "gradient": "gradient"}
-_BESIDE = ("decoded filter", "maximisation")  # small pictures beside the image
+_WIDE = {"decoded filter": 210, "maximisation": 210, "generator": 210, "word": 430, "effect": 430}  # screen pixels
+_WANTED = ("maximisation", "generator", "word")  # beside each other
 _QUICK = ("decoded filter", "effect", "maximisation")  # computed for every unit that is looked at
 SLOW = tuple(name for name in PARTS if name not in (*_QUICK, "filter", "top patches", "projections", "receptive field"))
 _ROW = 720  # screen pixels of a row of patches, about, where one patch is no larger
@@ -143,7 +144,7 @@ class UnitPanel(TaskPanel):
         self.image = FrameView((8, 8), "image")
         self.filter = FrameView((8, 8), "filter")
         self.field_view = FrameView((8, 8), "receptive field")
-        self.views = {name: PartView(PARTS[name][0]) for name in (*_QUICK, *SLOW)}
+        self.views = {name: PartView(PARTS[name][0], wide=_WIDE.get(name)) for name in (*_QUICK, *SLOW)}
         self.views["evolution"] = EvolutionView(PARTS["evolution"][0])
         self.views["evolution"] = EvolutionView(PARTS["evolution"][0])
         self.maker = self._add_runner("parts")
@@ -163,14 +164,15 @@ class UnitPanel(TaskPanel):
             "page", "file-image-o", "save all that is known of the unit as one picture", self.save_page
         )
         layout = {"grid_gap": "12px", **WRAP}
-        beside = [self.views[name].widget for name in _BESIDE]
-        row = w.HBox([self.image, self.field_view, self.filter, *beside], layout=w.Layout(margin="8px 0 0 0", **layout))
+        pictures = [self.image, self.field_view, self.filter, self.views["decoded filter"].widget]
+        row = w.HBox(pictures, layout=w.Layout(margin="8px 0 0 0", **layout))
+        wanted = w.HBox([self.views[name].widget for name in _WANTED], layout=w.Layout(**layout))
         causes = w.HBox([self.strength.widget, self.views["effect"].widget], layout=w.Layout(**layout))
         more = w.HBox(
             [w.HTML("also:"), *self.switches.values(), self.page_button], layout=w.Layout(margin="8px 0 0 0", **layout)
         )
-        slow = [self.views[name].widget for name in SLOW]
-        rows = [self.kind, self.grid, row, self.patches, self.rule, self.projections, causes, more]
+        slow = [self.views[name].widget for name in SLOW if name not in _WANTED]
+        rows = [self.kind, self.grid, row, self.patches, self.rule, self.projections, more, wanted, causes]
         return [*rows, *slow, self.run_view]
 
     def _looked_at(self) -> tuple:
