@@ -15,6 +15,7 @@ def opened(folder, notebook):
     )
     opened = notebook("unit.ipynb")
     opened.run_all()
+    wait(opened)  # parts that arrive move what is below them
     opened.show()
     return opened
 
@@ -28,7 +29,6 @@ def wait(opened):
 
 
 def test_silenced_by_the_slider_and_named_by_the_button(opened, page, photograph):
-    wait(opened)
     page.get_by_text("unit 9 silenced").wait_for()
     slider = page.locator(".cx-panel .widget-hslider", has_text="strength").locator(".noUi-handle")
     slider.focus()
