@@ -20,6 +20,7 @@ from ..errors import SettingError, brief_value
 from ..network import Layer, Network, as_maps, resolve_unit, unit_name, upsample
 from ..results import FORMATS, Result, writing
 from .detectors import BY, Count, Word, count_detectors, intersection_over_union, total
+from .dissection_plot import plot_dissection
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -312,8 +313,6 @@ class Dissection(Result):
         most : int
             How many of the best detectors, each of another concept.
         """
-        from .dissection_plot import plot_dissection
-
         return plot_dissection(self, unit, most)
 
     def title_of(self, unit: int) -> str:

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from .dissection import Dissection
-
 COLOURS = {
     "object": "#3b6fb6", "part": "#67a9cf", "scene": "#1b9e77", "material": "#d8a03c", "texture": "#c2622d",
     "colour": "#8c5fa8", "color": "#8c5fa8",
@@ -23,8 +21,8 @@ COLOURS = {
 OTHER = "#7f7f7f"
 
 
-def plot_dissection(found: Dissection, unit: object = None, most: int = 8) -> Figure:
-    """A matplotlib figure of a dissection; unit, most: as `Dissection.plot` takes them."""
+def plot_dissection(found: Any, unit: object = None, most: int = 8) -> Figure:
+    """A matplotlib figure of a Dissection; unit, most: as `Dissection.plot` takes them."""
     from matplotlib.figure import Figure
 
     units = _different(found, most) if unit is None else resolve_units(found.net, found.layer, unit)
@@ -56,7 +54,7 @@ def plot_dissection(found: Dissection, unit: object = None, most: int = 8) -> Fi
     return figure
 
 
-def _different(found: Dissection, most: int) -> list[int]:
+def _different(found: Any, most: int) -> list[int]:
     """The best detectors, each of another concept; if there is none, the unit with the largest score."""
     units: dict[str, int] = {}
     for one in found.detectors:
@@ -66,7 +64,7 @@ def _different(found: Dissection, most: int) -> list[int]:
     return list(units.values())[:most]
 
 
-def draw_counts(axis: Axes, dissections: dict[str, Dissection], by: str = "category") -> None:
+def draw_counts(axis: Axes, dissections: dict[str, Any], by: str = "category") -> None:
     """Bars of unique detectors by category, one colour for each; a dissection called "null" is hatched."""
     from matplotlib.ticker import MaxNLocator
 

@@ -24,5 +24,6 @@ def generator(
         net, name, chosen, prior="generator", generator=generator, steps=steps, seed=seed, progress=progress
     )
     for title, results in (("pixels", plain), ("generator", made)):
-        rows.append([Cell(one.picture, f"{one.about}\n{title}, {one.response:.2f} M", result=one) for one in batch(results)])
+        found = batch(results)
+        rows.append([Cell(one.picture, f"{one.about}\n{title}, {one.response:.2f} M", result=one) for one in found])
     return Sheet(f"Units of {net.name}, {name}: in pixels, and through a generator", rows)
