@@ -35,13 +35,19 @@ def test_each_environment_has_a_column_that_stays(tmp_path):
 
 @pytest.fixture(scope="module")
 def documented():
-    return read_table(PAGE.read_text(encoding="utf-8"))[0]
+    return read_table(PAGE.read_text(encoding="utf-8"))
 
 
 @pytest.mark.slow
 def test_the_documented_table_has_every_environment(documented):
-    assert set(documented) == {f"{name}, Python {python}" for name in RESOLUTIONS for python in PYTHONS}
-    assert all(int(column["passed"]) > 1000 for column in documented.values())
+    columns, notes = documented
+    assert set(columns) == {f"{name}, Python {python}" for name in RESOLUTIONS for python in PYTHONS}
+    for title, column in columns.items():
+        if column["passed"] == "-":
+            assert notes[title], "why the tests have no numbers"
+        else:
+            assert int(column["passed"]) > 1000
+            assert int(column["failed"]) <= len(notes.get(title, []))
 
 
 @pytest.mark.slow
@@ -49,6 +55,6 @@ def test_the_lowest_versions_of_the_table_are_those_that_are_declared(documented
     """On the lowest Python: newer ones have no wheels for the lowest versions of everything."""
     ranges = "\n".join([*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]])
     declared = dict(re.findall(r"^([\w-]+)>=([\d.]+)", ranges.lower(), re.M))
-    lowest = documented[f"lowest, Python {PYTHONS[0]}"]
+    lowest = documented[0][f"lowest, Python {PYTHONS[0]}"]
     for name in SHOWN:
         assert f"{lowest[name]}.0.0.".startswith(f"{declared[name]}."), name
