@@ -512,7 +512,7 @@ CALLS: dict[str, Callable[[Things], tuple[Callable[..., Any], dict[str, Any]]]] 
     "digit": lambda t: (cx.digit, {"value": 3, "which": 0}),
     "digits": lambda t: (cx.digits, {"folder": None, "train": False}),
     "annotated": lambda t: (cx.annotated, {"folder": "annotated"}),
-    "Images": lambda t: (Images, {"source": OTHERS}),
+    "Images": lambda t: (lambda source: t.net.pixels_of(Images(source)[0]), {"source": OTHERS}),
     "figure": lambda t: (
         cx.figure,
         {"name": "preimage2016.1", "net": t.net, "image": IMAGE, "layer": "fc4", "steps": 1, "progress": False},

@@ -12,6 +12,7 @@ from cnnexplore.styles.masked_pass import relu_masks
 SIDE = 16
 IMAGE = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
 OTHERS = list(np.random.default_rng(1).integers(0, 256, (4, SIDE, SIDE, 3), dtype=np.uint8))
+CONCEPTS = cx.world.dataset(4, 1, SIDE)
 
 
 # What is done to a module, by public name; net: a Network that is not traced yet, folder: for files.
@@ -128,6 +129,14 @@ CALLS = {
         cx.figure("preimage2016.1", net, IMAGE, layer="fc", steps=1, progress=False),
         cx.figure("inverting2015.6", net, IMAGE, layers=["fc"], steps=1, progress=False),
     ],
+    "dissect": lambda net, folder: cx.dissect(net, "conv2", CONCEPTS, null="rotation", cache=False, progress=False),
+    "intervene": lambda net, folder: cx.intervene(net, OTHERS, "conv2", unit=[0, 1], progress=False),
+    "facets": lambda net, folder: cx.facets(net, "conv2", 1, OTHERS, k=2, steps=4, progress=False),
+    "evolution": lambda net, folder: cx.evolution([net], "conv2", 1, OTHERS, progress=False),
+    "finetune": lambda net, folder: cx.finetune(
+        net, [(image, k % 2) for k, image in enumerate(OTHERS)], epochs=1, batch=2, progress=False
+    ),
+    "unit_changes": lambda net, folder: cx.unit_changes(net, net, "conv2", OTHERS, most=1, k=1, progress=False),
     "score": lambda net, folder: (setattr(net, "labels", list(cx.world.CLASSES)), cx.score(net, n=2)),
 }  # fmt: skip
 PANELS = (
@@ -141,7 +150,9 @@ TAKE_NO_MODULE = {
     "DivergedError", "Layer", "Pixels", "load", "networks", "masks", "solvers", "photograph", "photographs", "digit",
     "scene", "world", "attribution_methods", "annotated", "UnitGrid", "digits", "PatchIndex",
     "Features", "Topic", "Topics", "TopicCurve", "Embedding", "Retrieved", "Completed", "Cone", "topics", "topic_curve",
-    "embed", "register_attribution",
+    "embed", "register_attribution", "ConceptImages", "Dissection", "DissectionComparison", "Evolution", "FacetCurve",
+    "Facets", "Finetuning", "Intervention", "SanityCheck", "UnitChanges", "UnitReport", "compare_dissections",
+    "concept_images", "inverters",
 }  # fmt: skip
 RUN_NOTHING = {"Network.to_python", "Network.dtype", "Network.device", "Network.picture", "Network.pixels_of"}
 

@@ -110,6 +110,15 @@ CALLS: dict[str, Callable[[str], Any]] = {
     "cone": lambda device: cx.cone(churches(device), pairs=5),
     "PatchDatabase": lambda device: patches(device).neighbours(scenes()[7], 2),
     "salient_part": lambda device: cx.salient_part(world(device), scenes()[7]),
+    "dissect": lambda device: cx.dissect(
+        world(device), ["conv3", "conv5"], cx.world.dataset(12, 1), cache=False, **QUIET
+    ),
+    "intervene": lambda device: cx.intervene(world(device), scenes(), "conv5", unit=[1, 5], **QUIET),
+    "evolution": lambda device: cx.evolution([world(device)], "conv3", [1, 5], scenes(), **QUIET),
+    "unit_changes": lambda device: cx.unit_changes(
+        cx.load("worldnet@100", device=device), cx.load("worldnet@1000", device=device), "conv2", scenes(), **QUIET
+    ),
+    "sanity_check": lambda device: cx.sanity_check(world(device), scenes()[:2], ["gradient"], **QUIET),
     "score": lambda device: dict(cx.score(world(device), n=2, **QUIET)["attributions"]),
 }
 RUNS: dict[str, Callable[[str], Any]] = {
@@ -124,6 +133,13 @@ RUNS: dict[str, Callable[[str], Any]] = {
     "maximize, pathway": lambda device: cx.maximize(
         world(device), "fc8", 1, M=1.0, pathway=cx.Pathway.location(3, 3), **QUICK
     ),
+    "invert, learned": lambda device: cx.invert(world(device), scenes()[7], "pool5", method="learned"),
+    "maximize, generator": lambda device: cx.maximize(world(device), "fc8", 1, M=1.0, prior="generator", **QUICK),
+    "facets": lambda device: cx.facets(world(device), "conv4", 3, scenes(), k=2, **QUICK),
+    "ask": lambda device: cx.ask(world(device), "conv4", 3, scenes(), parts=["top patches", "effect"], **QUIET),
+    "finetune": lambda device: cx.finetune(
+        world(device), cx.world.dataset(8, 1), layers="fc8", epochs=1, batch=4, **QUIET
+    ),
     "caricature": lambda device: cx.caricature(world(device), scenes()[7], "conv4", **QUICK),
     "topics": styles,
     "visualize_topic": lambda device: cx.visualize_topic(styles(device), 0, **QUICK),
@@ -134,12 +150,14 @@ RUNS: dict[str, Callable[[str], Any]] = {
 }
 OF_RUNS = {"Inversion", "Maximization", "Caricature", "Completion"}  # what invert, maximize, caricature, complete run
 RESULTS = {
-    "Attribution", "Completed", "Cone", "Decoding", "Embedding", "Features", "PreImage", "Retrieved", "Topic",
-    "TopicCurve", "Topics",
+    "Attribution", "Completed", "ConceptImages", "Cone", "Decoding", "Dissection", "DissectionComparison",
+    "Embedding", "Evolution", "FacetCurve", "Facets", "Features", "Finetuning", "Intervention", "PreImage",
+    "Retrieved", "SanityCheck", "Topic", "TopicCurve", "Topics", "UnitChanges", "UnitReport",
 }  # fmt: skip
 ON_NO_DEVICE = {
-    "Network", "Pixels", "Layer", "PatchIndex", "Pathway", "annotated", "attribution_methods", "digit", "digits",
-    "load", "masks", "networks", "photograph", "photographs", "register_attribution", "scene", "solvers", "world",
+    "Layer", "Network", "PatchIndex", "Pathway", "Pixels", "annotated", "attribution_methods",
+    "compare_dissections", "concept_images", "digit", "digits", "inverters", "load", "masks", "networks",
+    "photograph", "photographs", "register_attribution", "scene", "solvers", "world",
 }  # fmt: skip
 
 
