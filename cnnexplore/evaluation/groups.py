@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..arguments import checked, small_seed, whole
+from ..data.images import BATCH
 from ..network import Network, class_score_layer
 from ..network.arguments import network
 from ..units import Facets, facets
@@ -42,7 +43,9 @@ def facet_groups(net: Network, images: Any, k: int, seed: int = 0) -> np.ndarray
         If the network takes fewer than three of the images for the class.
     """
     scores = class_score_layer(net)
-    predicted = [int(net.activations(image, scores.name).flatten().argmax()) for image in images]
+    predicted: list[int] = []
+    for first in range(0, len(images), BATCH):
+        predicted += net.activations(list(images[first : first + BATCH]), scores.name).flatten(1).argmax(1).tolist()
     unit = int(np.bincount(predicted).argmax())
     found = facets(
         net, scores.name, unit, list(images), k=k, count=max(len(images), 3), method="none", seed=seed, progress=False

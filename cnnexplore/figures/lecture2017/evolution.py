@@ -36,23 +36,28 @@ def through_training(
 
 
 def through_finetuning(
-    net: Network, images: Any = None, layer: str | None = None, trained: str | None = None, epochs: int = 3,
-    concepts: Any = None, most: int = 4, k: int = 4, seed: int = 0, progress: bool = False,
+    net: Network, images: Any = None, layer: str | None = None, trained: str | None = None, epochs: int = 4,
+    rate: float = 0.05, batch: int = 16, concepts: Any = None, most: int = 4, k: int = 4, seed: int = 0,
+    progress: bool = False,
 ) -> Sheet:  # fmt: skip
     """The units that fine-tuning changed most: their strongest patches before and after, with their words.
 
-    images: labelled, by default 400 scenes of two classes of the world; layer: whose units are compared, by default the
-    last with a map; trained: the layer from which on weights are trained, None for all.
+    images: labelled, by default 200 scenes of the world, whose concepts are then the words; layer: whose units are
+    compared, by default the last convolution; trained: the layer from which on weights are trained, None for all.
     """
-    data = dataset(400, 1, net.size[0], ["boat", "fish"]) if images is None else images
-    made = finetune(net, data, layers=trained, epochs=epochs, seed=seed, progress=progress)
-    name = layer or [one.name for one in net.layers.values() if one.has_map][-1]
-    seen = dataset(200, HELD_OUT_SEED, net.size[0]) if images is None else images
-    found = unit_changes(made.before, made.net, name, seen, concepts=concepts, most=most, k=k, progress=progress)
+    data = dataset(200, 1, net.size[0]) if images is None else images
+    made = finetune(net, data, layers=trained, epochs=epochs, rate=rate, batch=batch, seed=seed, progress=progress)
+    maps = [one for one in net.layers.values() if one.has_map]
+    name = layer or ([one.name for one in maps if one.name.startswith("conv")] or [maps[-1].name])[-1]
+    seen = dataset(50, HELD_OUT_SEED, net.size[0]) if images is None else images
+    masks = seen if images is None and concepts is None else concepts
+    found = unit_changes(made.before, made.net, name, seen, concepts=masks, most=most, k=k, progress=progress)
     rows = []
     for unit in found.movers:
-        before = f"unit {unit}, change {found.change[unit]:.2f}\nbefore: {found.words_before[unit]}"
-        titles = [before, *[""] * (k - 1), f"\nafter: {found.words_after[unit]}", *[""] * (k - 1)]
+        words_of = ((found.words_before, found.scores_before), (found.words_after, found.scores_after))
+        before, after = (f"{words[unit]} {scores[unit]:.2f}" for words, scores in words_of)
+        first = f"unit {unit}, change {found.change[unit]:.2f}\nbefore: {before}"
+        titles = [first, *[""] * (k - 1), f"\nafter: {after}", *[""] * (k - 1)]
         pictures = [*found.top_before.patches(unit), *found.top_after.patches(unit)]
         rows.append([Cell(p, t, result=found) for p, t in zip(pictures, titles, strict=True)])
     title = f"Units of {name} of {net.name} that fine-tuning changed most; accuracy {made.accuracies[0]:.0%} before, "
