@@ -207,7 +207,7 @@ CALLS: dict[str, Callable[[Things], tuple[Callable[..., Any], dict[str, Any]]]] 
          "progress": False},
     ),
     "Maximization": lambda t: (
-        cx.Maximization, {"net": t.net, "layer": "conv2", "unit": [0, 1], **RUN, "M": 2.0, "images": None},
+        cx.Maximization, {"net": t.net, "layer": "conv2", "unit": [0, 1], **RUN, "M": None, "images": OTHERS},
     ),
     "Maximization.about": lambda t: (
         cx.Maximization(t.net, "conv2", [0, 1], M=1.0, steps=1).about, {"item": 1},
@@ -525,7 +525,7 @@ CALLS: dict[str, Callable[[Things], tuple[Callable[..., Any], dict[str, Any]]]] 
     "ask": lambda t: (
         cx.ask,
         {"net": t.net, "layer": "conv2", "unit": 1, "images": OTHERS, "concepts": None, "checkpoints": None,
-         "parts": ["filter", "maximisation"], "k": 2, "steps": 1, "seed": 0, "progress": False},
+         "parts": ["filter", "top patches"], "k": 2, "steps": 1, "seed": 0, "progress": False},
     ),
     "sanity_check": lambda t: (
         cx.sanity_check,

@@ -185,7 +185,7 @@ def computed(name: str, mask: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _whole(*values: object) -> bool:
-    return all(isinstance(one, (int, np.integer)) and not isinstance(one, bool) for one in values)
+    return all(isinstance(one, (int, np.integer)) and not isinstance(one, (bool, np.timedelta64)) for one in values)
 
 
 def _map(shape: tuple[int, ...], mask: object) -> tuple[int, int]:

@@ -195,13 +195,8 @@ def test_all_hand_made_units_are_named():
     named = sum(found.word(unit).concept == name for unit, name in enumerate(names))
     assert named >= 0.9 * len(names)
     assert found.detectors != []
-    scores = [np.mean([word.iou for word in found.words])]
-    for power in (0.3, 0.6, 1.0):
-        null = cx.dissect(net, "relu2", scenes, quantile=0.5, null="rotation", power=power, cache=False,
-                          progress=False).null  # fmt: skip
-        scores.append(np.mean([word.iou for word in null.words]))
-    assert scores == sorted(scores, reverse=True)
-    assert scores[-1] < 0.5
+    null = cx.dissect(net, "relu2", scenes, quantile=0.5, null="rotation", cache=False, progress=False).null
+    assert np.mean([word.iou for word in null.words]) < 0.5 < np.mean([word.iou for word in found.words])
 
 
 def test_null_masks_are_those_of_other_images():
