@@ -144,9 +144,10 @@ class UnitPanel(TaskPanel):
         self.image = FrameView((8, 8), "image")
         self.filter = FrameView((8, 8), "filter")
         self.field_view = FrameView((8, 8), "receptive field")
-        self.views = {name: PartView(PARTS[name][0], wide=_WIDE.get(name)) for name in (*_QUICK, *SLOW)}
-        self.views["evolution"] = EvolutionView(PARTS["evolution"][0])
-        self.views["evolution"] = EvolutionView(PARTS["evolution"][0])
+        self.views: dict[str, PartView] = {"evolution": EvolutionView(PARTS["evolution"][0])}
+        for name in (*_QUICK, *SLOW):
+            if name not in self.views:
+                self.views[name] = PartView(PARTS[name][0], wide=_WIDE.get(name))
         self.maker = self._add_runner("parts")
         self.maker.on_result, self.maker.on_state = self._show_part, self._maker_state
         self.maker.watch(self.patches)
