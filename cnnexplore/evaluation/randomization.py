@@ -141,15 +141,20 @@ class SanityCheck(Result):
         for axis, values, title in zip(axes, (self.rank, self.ssim), titles, strict=True):
             for k, (name, curve) in enumerate(zip(self.methods, values.mean(2), strict=True)):
                 style = ("-", "--", ":")[k // len(_COLOURS) % 3]
-                axis.plot(curve, style, marker="o", ms=3, color=_COLOURS[k % len(_COLOURS)], label=name, lw=1.6)
+                look = {"color": _COLOURS[k % len(_COLOURS)], "marker": "o", "ms": 3, "lw": 1.6}
+                axis.plot(curve, style, label=drawing.printable(name), **look)
             axis.axhline(0, color="0.75", lw=0.8)
             axis.set_title(title, fontsize=10)
             axis.set_ylim(min(-0.25, float(values.mean(2).min()) - 0.05), 1.05)
-            axis.set_xticks(range(len(ticks)), [drawing.printable(t) for t in ticks], rotation=40, ha="right", size=8)
+            names = [drawing.printable(t) for t in ticks]
+            axis.set_xticks(range(len(ticks)), names, rotation=40, ha="right", size=8, parse_math=False)
             axis.set_xlabel("weights that are random, from the scores down to this layer", fontsize=8)
             axis.spines[["top", "right"]].set_visible(False)
         axes[0].set_ylabel("similarity to the trained network's map", fontsize=9)
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=8)
+        handles = axes[0].get_legend_handles_labels()
+        legend = figure.legend(*handles, loc="outside right center", frameon=False, fontsize=8)
+        for text in legend.get_texts():
+            text.set_parse_math(False)
         name = drawing.printable(self.net.name)
         title = f"{name}: a map that explains the network must change with its weights (fall to 0)"
         if self.left_out:

@@ -85,7 +85,7 @@ class Recognition(Result):
                 if m == 0:
                     ax.set_title(drawing.printable(self.labels[k]), fontsize=8, parse_math=False)
             axes[m, 0].set_ylabel(f"{drawing.printable(name)}\n{one[name]:.0%}", fontsize=9, parse_math=False)
-        figure.suptitle(drawing.printable(f"recognised by {self.judge} (green frame)"), fontsize=10)
+        figure.suptitle(drawing.printable(f"recognised by {self.judge} (green frame)"), fontsize=10, parse_math=False)
         return figure
 
 

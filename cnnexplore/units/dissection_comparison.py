@@ -116,7 +116,9 @@ class DissectionComparison(Result):
         axis.set_ylabel("different concepts detected", fontsize=8)
         axis.margins(y=0.1)
         axis.spines[["top", "right"]].set_visible(False)
-        axis.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), reverse=True)
+        legend = axis.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5), reverse=True)
+        for text in legend.get_texts():
+            text.set_parse_math(False)
         threshold = next(iter(self.dissections.values())).threshold
         axis.set_title(f"Unique detectors (IoU > {threshold:g})", fontsize=9, loc="left")
         return figure

@@ -80,7 +80,8 @@ def draw_counts(axis: Axes, dissections: dict[str, Any], by: str = "category") -
                 style = {"facecolor": "none", "edgecolor": "#555555", "hatch": "////"}
             bar = axis.bar(k + (j - (len(dissections) - 1) / 2) * width, value, width * 0.92, **style)
             axis.bar_label(bar, fontsize=7)
-    axis.set_xticks(range(len(order)), [drawing.printable(one) for one in order], fontsize=7, rotation=30)
+    names = [drawing.printable(one) for one in order]
+    axis.set_xticks(range(len(order)), names, fontsize=7, rotation=30, parse_math=False)
     axis.tick_params(axis="y", labelsize=7)
     axis.yaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_ylabel("different concepts detected", fontsize=7)

@@ -1,5 +1,7 @@
 """The lecture's pictures on small networks: each cell holds the result of its method, computed here again."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -238,9 +240,20 @@ def test_fine_tuning_shows_the_most_changed_units():
     assert sheet.data["matrix"].sum() == 96
 
 
+ELSEWHERE = {  # files beside this one, and the pictures that they test
+    "dissection": ["dissection", "unique-detectors", "axis-alignment", "training-detectors", "silenced"],
+    "generators": ["inverters", "generator"],
+}
+
+
 def test_all_are_tested():
     known = {name.removeprefix("lecture2017.") for name in figures.names() if name.startswith("lecture2017.")}
-    assert known == {*MADE, "evolution", "facets", "fine-tuning"}
+    elsewhere = [name for names in ELSEWHERE.values() for name in names]
+    assert known == {*MADE, "evolution", "facets", "fine-tuning", *elsewhere}
+    for file, names in ELSEWHERE.items():
+        text = (Path(__file__).parent / f"test_lecture2017_{file}.py").read_text(encoding="utf-8")
+        for name in names:
+            assert f'"{name}"' in text or f'"lecture2017.{name}"' in text, f"{name} is not tested in {file}"
 
 
 def test_a_setting_that_a_picture_does_not_take(net, refused):

@@ -19,10 +19,13 @@ from matplotlib.text import Text
 
 import cnnexplore as cx
 from cnnexplore.decoding import compare
+from cnnexplore.evaluation import recognition
 from cnnexplore.evaluation.scorecard import ScoreCard, ScoreTable
 from cnnexplore.figures import Cell, Diagram, Sheet, Table
+from cnnexplore.figures.chart import Chart
 from cnnexplore.figures.diagram import Edge, Node
 from cnnexplore.results import Result
+from cnnexplore.units.number_of_facets import FacetCurve
 
 TAGS = {"span", "div", "b", "p", "table", "thead", "tbody", "tr", "th", "td", "br"}
 
@@ -170,6 +173,15 @@ def results(net, tmp_path, monkeypatch):
     table = Table(text, names, names, {(a, b): [0.5] for a in names for b in names}, python="x")
     many = list(marked.images().values())
     quiet = {"progress": False}
+    masks = marked.Concepts()
+    found = cx.dissect(net, layers[0], masks, k=1, quantile=0.3, cache=False, null="masks", **quiet)
+    labelled = str(tmp_path / "images")
+    further = cx.finetune(net, labelled, layers=layers[7], epochs=1, **quiet)
+    grouped = cx.facets(net, layers[0], 0, labelled, k=2, method="none", nearest=2, **quiet)
+    usual = net.labels[np.bincount(net.activations(cx.Images(labelled)[:32] , layers[-1]).argmax(1)).argmax()]
+    named = {text: lambda net, image, target: np.eye(32) for text in names}
+    pictured = {text: lambda net, label, seed: pictures[0] for text in names}
+    compared = cx.compare_dissections(dict.fromkeys(names, found))
     return [
         *(cx.attribute(net, image, target) for target in marked.LABELS),
         *(cx.maximize(net, layers[-1], label, steps=1, **quiet) for label in marked.LABELS),
@@ -193,6 +205,34 @@ def results(net, tmp_path, monkeypatch):
         Sheet(text, [[Cell(picture, one) for picture, one in zip(pictures, marked.TEXTS, strict=True)]], python="x"),
         Diagram(text, [layers[0], layers[3]], nodes, [Edge((layers[3], 0), (layers[0], 0), 0.5)], python="x"),
         table,
+        found,
+        compared,
+        Chart(text, compared.plot, {"table": compared.table}, python="x"),
+        cx.intervene(net, many, layers[0], unit=[0, 1], **quiet),
+        further,
+        *(cx.unit_changes(net, further.net, layers[0], labelled, concepts=one, k=1, **quiet) for one in (None, masks)),
+        cx.evolution(dict.fromkeys(names, net), layers[0], [0], labelled, filters=False, **quiet),
+        cx.evolution(dict.fromkeys(names[:2], net), layers[0], [0], many, concepts=masks, **quiet),
+        grouped,
+        FacetCurve([2, 3], np.array([0.5, 0.4]), np.array([0.9, 0.8])),
+        cx.facets(net, layers[-1], usual, labelled, k=1, method="none", **quiet),
+        cx.ask(
+            net,
+            layers[-1],
+            marked.MONEY,
+            many,
+            concepts=masks,
+            checkpoints=dict.fromkeys(names[:2], net),
+            k=1,
+            steps=1,
+            **quiet,
+        ),
+        cx.ask(
+            net, layers[0], 0, labelled, concepts=found, parts=["filter", "top patches", "word", "effect"], k=2, **quiet
+        ),
+        cx.sanity_check(net, many[:1], named, **quiet),
+        recognition(net, net, pictured, names[:2]),
+        cx.maximize(net, layers[-1], marked.IMAGE, prior="generator", generator=marked.inverter(net), steps=1, **quiet),
     ]
 
 

@@ -78,7 +78,8 @@ def axis_alignment(
     def plot() -> Any:
         figure = compared.plot()
         figure.axes[0].set_xlabel("power of the rotation: 0 the units, 1 a random basis", fontsize=8)
-        figure.axes[0].set_title(f"Axis alignment, {name} of {net.name}", fontsize=9, loc="left")
+        title = printable(f"Axis alignment, {name} of {net.name}")
+        figure.axes[0].set_title(title, fontsize=9, loc="left", parse_math=False)
         return figure
 
     return Chart("Axis alignment", plot, {"table": compared.table, "result": compared})
@@ -145,7 +146,8 @@ def silenced(
         axis.set_xlabel(f"change of the class's score, mean of {per_class} scenes of it", fontsize=8)
         axis.tick_params(axis="x", labelsize=8)
         axis.spines[["top", "right"]].set_visible(False)
-        axis.set_title(f"Silencing units of {name} of {net.name}", fontsize=9, loc="left", parse_math=False)
+        title = printable(f"Silencing units of {name} of {net.name}")
+        axis.set_title(title, fontsize=9, loc="left", parse_math=False)
         figure.legend(fontsize=8, frameon=False, loc="outside lower center", ncols=2)
         return figure
 
