@@ -43,10 +43,10 @@ def _class(name: str, value: Any) -> Any:
 
 
 def _units(name: str, value: Any) -> Any:
-    """How many units, or which ones."""
+    """How many units, or which ones: numbers, or labels where the layer is the class scores."""
     if plain_number(value) is not None:
         return whole(0, 100_000, "a unit, or a list of units")(name, value)
-    return several(whole(0, what="a unit"), "a unit, or a list of units")(name, value)
+    return several(_class, "a unit, or a list of units")(name, value)
 
 
 def _steps(name: str, value: Any) -> Any:
