@@ -179,9 +179,9 @@ def test_contradictions_are_refused(net, refused):
         cx.SettingError,
         lambda: cx.Inversion(net, IMAGE, "conv2", settings={"warmth": 1}, priors=[MeanColour()]),
         "'warmth'",
-        "'mean_level'",
+        "mean_level",
     )
-    refused(cx.SettingError, lambda: cx.invert(net, IMAGE, "conv2", settings={"mean_level": 1}), "'mean_level'")
+    refused(cx.SettingError, lambda: cx.invert(net, IMAGE, "conv2", settings={"mean_level": 1}), "mean_level")
     box = Settings(Values(Inversion.parameters_for()))
     refused(
         cx.SettingError, lambda: cx.Inversion(net, IMAGE, "conv2", settings=box, priors=[MeanColour()]), "'mean_weight'"
