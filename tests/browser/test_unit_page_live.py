@@ -14,6 +14,7 @@ def opened(folder, notebook):
         "panel = cx.UnitPanel(net, 'conv2', 9, scenes, concepts=scenes, k=4)\npanel",
     )
     opened = notebook("unit.ipynb")
+    opened.page.set_viewport_size({"width": 1400, "height": 2600})  # pictures outside the window are not sent
     opened.run_all()
     wait(opened)  # parts that arrive move what is below them
     opened.show()
@@ -43,7 +44,6 @@ def test_silenced_by_the_slider_and_named_by_the_button(opened, page, photograph
     page.locator(".cx-panel button", has_text="word").click()
     page.get_by_text("intersection over union").first.wait_for()
     wait(opened)
-    page.set_viewport_size({"width": 1400, "height": 1800})
     photograph("unit-page")
     with page.expect_download() as saved:
         page.locator(".cx-panel button", has_text="page").click()
