@@ -33,7 +33,7 @@ def escaped(text: object) -> str:
 
 def sentence(text: str, colour: str = MUTED) -> str:
     """The HTML of one escaped sentence in one of JupyterLab's colours."""
-    return f'<span style="line-height:1.3;color:var(--jp-{colour})">{escaped(text)}</span>'
+    return f'<span style="display:block;line-height:1.3;color:var(--jp-{colour})">{escaped(text)}</span>'
 
 
 def button(name: str, icon: str, tooltip: str, act: Callable[[], None], width: int | None = None) -> w.Button:
