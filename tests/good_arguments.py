@@ -524,7 +524,7 @@ CALLS: dict[str, Callable[[Things], tuple[Callable[..., Any], dict[str, Any]]]] 
     ),
     "ask": lambda t: (
         cx.ask,
-        {"net": t.net, "layer": "conv2", "unit": 1, "images": OTHERS, "concepts": None, "checkpoints": None,
+        {"net": t.net, "layer": "conv2", "unit": 1, "concepts": None, "checkpoints": None,
          "parts": ["filter", "top patches"], "k": 2, "steps": 1, "seed": 0, "progress": False},
     ),
     "sanity_check": lambda t: (
