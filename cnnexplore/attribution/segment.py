@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import SettingError, brief_value
+from ..errors import SettingError, brief, brief_value
 
 
 def grabcut(
@@ -57,8 +57,9 @@ def grabcut(
     try:
         import cv2
     except ImportError as error:
+        broken = "" if isinstance(error, ModuleNotFoundError) else f", and what is installed fails ({brief(error)})"
         raise SettingError(
-            'segmentation needs OpenCV; install it with: pip install "cnnexplore[segmentation]".'
+            f'segmentation needs OpenCV{broken}; install it with: pip install "cnnexplore[segmentation]".'
         ) from error
     from scipy.ndimage import gaussian_filter, label
 
