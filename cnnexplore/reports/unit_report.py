@@ -111,9 +111,10 @@ def report_to_python(
 
 
 def _checkpoints_to_python(given: Any) -> str:
-    paths = [path_text(one) for one in given] if isinstance(given, (list, tuple)) else path_text(given)
-    plain = paths is not None and None not in paths
-    return repr(paths) if plain else "checkpoints"
+    paths = [path_text(one) for one in (given if isinstance(given, (list, tuple)) else [given])]
+    if None in paths:
+        return "checkpoints"
+    return repr(paths if isinstance(given, (list, tuple)) else paths[0])
 
 
 def _concepts_to_python(concepts: Any) -> str:

@@ -327,9 +327,10 @@ def _source(net: Any) -> str:
     """The Python of the checkpoints; the name `checkpoints` for networks of the user's own."""
     if isinstance(net, Network):
         return repr(net.name)
-    paths = [path_text(one) for one in net] if isinstance(net, (list, tuple)) else path_text(net)
-    plain = paths is not None and None not in paths
-    return repr(paths) if plain else "checkpoints"
+    paths = [path_text(one) for one in (net if isinstance(net, (list, tuple)) else [net])]
+    if None in paths:
+        return "checkpoints"
+    return repr(paths if isinstance(net, (list, tuple)) else paths[0])
 
 
 @checked(**_CHECKS)

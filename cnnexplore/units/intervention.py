@@ -326,7 +326,10 @@ def _is_many(image: Any) -> bool:
     from pathlib import Path
 
     if isinstance(image, (str, os.PathLike)):
-        return Path(image).is_dir()
+        try:
+            return Path(image).is_dir()
+        except (OSError, ValueError):  # no name of a file; it is refused where the image is read
+            return False
     if isinstance(image, (np.ndarray, torch.Tensor, bytes, bytearray, memoryview)):
         return False
     return isinstance(image, Images) or (hasattr(image, "__getitem__") and hasattr(image, "__len__"))
