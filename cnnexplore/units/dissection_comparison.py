@@ -148,7 +148,7 @@ def _dissections(name: str, value: Any) -> dict[str, Dissection]:
     found: dict[str, Any] = {"": None}
     if isinstance(value, Mapping) and value and all(isinstance(key, str) for key in value):
         found = dict(value)
-    elif isinstance(value, Sequence) and not isinstance(value, str) and value:
+    elif isinstance(value, Sequence) and not isinstance(value, str) and 0 < len(value) <= 10_000:
         found = {str(k): one for k, one in enumerate(value)}
     if all(isinstance(one, Dissection) for one in found.values()):
         return found if isinstance(value, Mapping) else _named(list(found.values()))

@@ -245,6 +245,8 @@ def finetune(
         lr=rate, momentum=0.9, nesterov=True,
     )  # fmt: skip
     settings = _settings(started, chosen, labels, order[:kept], epochs, rate, decay, batch, seed)
+    if folder is not None and any(one.is_file() for one in (Path(folder), *Path(folder).parents)):
+        raise SettingError(f"{brief_value(str(folder))} is a file, or lies below one; expected a folder.")
     state = Path(folder) / "finetune.checkpoint" if folder is not None else None
     parts = {"module": module, "optimizer": optimizer}
     done = read_checkpoint(state, settings, parts) if state else {}
