@@ -72,10 +72,16 @@ def whole_scale(size: tuple[int, int], least: int = 200) -> int:
 
 def image_to_python(image: object) -> str:
     """The Python of an image argument: the path, a list of paths, or the name `image`."""
-    if isinstance(image, (list, tuple)) and image:
-        paths = [path_text(one) for one in image]
-        return "image" if None in paths else repr(paths)
-    return "image" if (text := path_text(image)) is None else repr(text)
+    return paths_to_python(image, "image")
+
+
+def paths_to_python(given: object, name: str) -> str:
+    """The Python of a path or a list of paths; the name for anything else."""
+    several = isinstance(given, (list, tuple))
+    paths = [path_text(one) for one in given] if isinstance(given, (list, tuple)) else [path_text(given)]
+    if not paths or None in paths:
+        return name
+    return repr(paths if several else paths[0])
 
 
 def images_to_python(images: object) -> str:

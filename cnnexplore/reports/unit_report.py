@@ -15,7 +15,7 @@ from ..data.concepts import concept_data
 from ..network import Layer, Network, resolve_unit, unit_name
 from ..network.arguments import layer_name, network
 from ..preimage.arguments import steps as run_steps
-from ..results import Result, images_to_python, path_text
+from ..results import Result, images_to_python, paths_to_python
 from ..units import Dissection
 from ..zoo.history import checkpoints_of
 from .page import draw_page
@@ -103,18 +103,11 @@ def report_to_python(
 ) -> str:
     """The call of `ask` that makes a report; the names `images` and `concepts` stand for what is no plain value."""
     options = [f"concepts={_concepts_to_python(concepts)}"] * (concepts is not None)
-    options += [f"checkpoints={_checkpoints_to_python(checkpoints)}"] * (checkpoints is not None)
+    options += [f"checkpoints={paths_to_python(checkpoints, 'checkpoints')}"] * (checkpoints is not None)
     options += [f"parts={parts}"] * (parts is not None) + [f"k={k}"] * (k != 9)
     options += [f"steps={steps}"] * (steps is not None) + [f"seed={seed}"] * (seed != 0)
     shown = repr(unit) + images_to_python(images)
     return f"cx.ask({', '.join([net.to_python(), repr(layer), shown, *options])})"
-
-
-def _checkpoints_to_python(given: Any) -> str:
-    paths = [path_text(one) for one in (given if isinstance(given, (list, tuple)) else [given])]
-    if None in paths:
-        return "checkpoints"
-    return repr(paths if isinstance(given, (list, tuple)) else paths[0])
 
 
 def _concepts_to_python(concepts: Any) -> str:

@@ -21,7 +21,7 @@ from ..decoding import decode
 from ..errors import LayerError, LayerNotFound, NetworkError
 from ..network import RULES, Layer, Network, as_maps, resolve_units, unit_name
 from ..network.arguments import layer_name
-from ..results import FORMATS, Result, images_to_python, path_text, unit_to_python, writing
+from ..results import FORMATS, Result, images_to_python, paths_to_python, unit_to_python, writing
 from ..zoo.history import Checkpoint, checkpoints_of
 from .dissect import dissect
 from .selectivity import ClassMeans
@@ -327,10 +327,7 @@ def _source(net: Any) -> str:
     """The Python of the checkpoints; the name `checkpoints` for networks of the user's own."""
     if isinstance(net, Network):
         return repr(net.name)
-    paths = [path_text(one) for one in (net if isinstance(net, (list, tuple)) else [net])]
-    if None in paths:
-        return "checkpoints"
-    return repr(paths if isinstance(net, (list, tuple)) else paths[0])
+    return paths_to_python(net, "checkpoints")
 
 
 @checked(**_CHECKS)
