@@ -74,6 +74,23 @@ def test_another_beginning_empties_it(grid):
         grid.put(5, tile(0, 12))
 
 
+def test_a_word_takes_the_place_of_a_thumbnail_and_a_thumbnail_that_of_a_word(grid):
+    grid.receive({"kind": "ready", "view": "a"})
+    grid.put([3, 4], np.stack([tile(1), tile(2)]))
+    grid.sent.clear()
+    grid.say([4, 9], "silent", "it responds to no image.")
+    assert grid.words == {"4": ["silent", "it responds to no image."], "9": ["silent", "it responds to no image."]}
+    assert [content["units"] for content, _ in grid.sent if content["kind"] == "gone"] == [[4]]
+    assert (grid.done, grid.picture(4)) == (3, None)
+    grid.put(9, tile(5))
+    assert list(grid.words) == ["4"]
+    assert grid.done == 3
+    with pytest.raises(IndexError, match="0 to 299"):
+        grid.say(300, "silent")
+    grid.reset(5, 8)
+    assert (grid.done, grid.words) == (0, {})
+
+
 def test_views_and_the_action_are_told(grid):
     seen = []
     grid.on_views, grid.on_action = seen.append, lambda: seen.append("action")

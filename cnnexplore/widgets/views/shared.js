@@ -60,6 +60,35 @@ export function cssVariable(element, name, fallback) {
 }
 
 /**
+ * Calls a function after the theme of the page has changed: what is painted in its colours is painted again.
+ * @param {() => void} act
+ * @returns {() => void} ends it
+ */
+export function onTheme(act) {
+  const changes = new MutationObserver(() => act());
+  changes.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name", "data-jp-theme-light"] });
+  return () => changes.disconnect();
+}
+
+/**
+ * A text that fits, with an ellipsis where its end is cut.
+ * @param {CanvasRenderingContext2D} pen
+ * @param {string} text
+ * @param {number} width pixels
+ * @returns {string}
+ */
+export function shortened(pen, text, width) {
+  if (pen.measureText(text).width <= width) return text;
+  let low = 0, high = text.length; // so many characters fit, so many do not
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (pen.measureText(`${text.slice(0, middle).trimEnd()}…`).width <= width) low = middle;
+    else high = middle;
+  }
+  return `${text.slice(0, low).trimEnd()}…`;
+}
+
+/**
  * The bytes of a message's buffer.
  * @param {DataView} buffer
  * @returns {Uint8Array}

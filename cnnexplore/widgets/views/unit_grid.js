@@ -1,11 +1,12 @@
 // Thumbnails of a layer's units. Sprite sheets hold all of them; one canvas paints the rows that are in sight.
-import { bytesOf, context, copyPixels, cssVariable, listen, make, newViewId, publish } from "./shared.js";
+import { bytesOf, context, copyPixels, cssVariable, listen, make, newViewId, onTheme, publish, shortened } from "./shared.js";
 
 /** @typedef {import("./shared.js").Model} Model */
 /** @typedef {import("./shared.js").Message} Message */
 
 const PAGE = 16; // a sheet holds PAGE x PAGE sprites
 const GAP = 4; // pixels between thumbnails
+const LABEL = 16; // height of a caption under a thumbnail
 const ACK_MS = 250; // sprites are acknowledged at most so often
 
 /**
@@ -26,7 +27,9 @@ function render({ model, el }) {
   const port = make("div", "cx-units-port", root);
   port.tabIndex = 0;
   port.setAttribute("role", "listbox");
-  port.setAttribute("aria-label", "units");
+  const option = make("div", "cx-units-option", port); // the selected thumbnail, for screen readers
+  option.id = `cx-option-${view}`;
+  option.setAttribute("role", "option");
   const content = make("div", "cx-units-tall", port);
   const canvas = make("canvas", "cx-units-canvas", content);
   const pen = context(canvas);
@@ -43,13 +46,25 @@ function render({ model, el }) {
   /** @type {Map<number, number>} */
   let indexOf = new Map(); // where a unit is in that order
   let resets = -1; // thumbnails of an earlier number are not drawn; those of a later one empty the grid
-  let side = 1, shown = 1, cell = 1, columns = 1, hovered = -1; // sizes in pixels; the unit under the mouse
+  let side = 1, shown = 1, cell = 1, tall = 1, columns = 1; // sizes in pixels: a cell is `cell` wide and `tall` high
+  let hovered = -1; // the unit under the mouse
   let frameRequest = 0, acknowledgedAt = 0, closed = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let ackTimer;
 
   /** @type {(unit: number) => string} */
   const captionOf = (unit) => model.get("captions")[unit] ?? `unit ${unit}`;
+
+  /**
+   * What stands in place of a thumbnail: a word and its reason.
+   * @type {(unit: number) => [string, string] | undefined}
+   */
+  const wordOf = (unit) => (model.get("words") ?? {})[unit];
+
+  const updateCell = () => {
+    cell = shown + GAP;
+    tall = cell + (model.get("labelled") ? LABEL : 0);
+  };
 
   /** @type {(unit: number) => { page: number, x: number, y: number }} */
   const spriteOf = (unit) => {
@@ -60,7 +75,7 @@ function render({ model, el }) {
   /** @type {(next: { resets: number, side: number, shown: number }) => void} */
   const clear = (next) => {
     ({ resets, side, shown } = next);
-    cell = shown + GAP;
+    updateCell();
     sheets = [];
     received = new Set();
   };
@@ -74,8 +89,8 @@ function render({ model, el }) {
 
   const updateLayout = () => {
     columns = Math.max(1, Math.floor((port.clientWidth - GAP) / cell));
-    content.style.height = `${Math.ceil(order.length / columns) * cell + GAP}px`;
-    port.style.maxHeight = `${Math.round(cell * model.get("rows") + GAP)}px`;
+    content.style.height = `${Math.ceil(order.length / columns) * tall + GAP}px`;
+    port.style.maxHeight = `${Math.round(tall * model.get("rows") + GAP)}px`;
     repaint();
   };
 
@@ -101,38 +116,58 @@ function render({ model, el }) {
     const empty = cssVariable(root, "--jp-layout-color2", "#eee");
     const ink = cssVariable(root, "--jp-ui-font-color2", "#555");
     const brand = cssVariable(root, "--jp-brand-color1", "#1976d2");
-    const first = Math.floor(top / cell) * columns;
-    const last = Math.min(order.length, Math.ceil((top + height) / cell) * columns);
+    const first = Math.floor(top / tall) * columns;
+    const last = Math.min(order.length, Math.ceil((top + height) / tall) * columns);
     /** @type {(x: number, y: number, colour: string, thickness: number) => void} */
     const frame = (x, y, colour, thickness) => {
       pen.strokeStyle = colour;
       pen.lineWidth = thickness;
       pen.strokeRect(x - thickness / 2, y - thickness / 2, shown + thickness, shown + thickness);
     };
+    const strong = cssVariable(root, "--jp-ui-font-color1", "#222"), labelled = model.get("labelled");
+    pen.font = `11px ${cssVariable(root, "--jp-ui-font-family", "sans-serif")}`;
+    pen.textAlign = "center";
+    pen.textBaseline = "middle";
     for (let k = first; k < last; k++) {
-      const unit = order[k], x = GAP + (k % columns) * cell, y = GAP + Math.floor(k / columns) * cell - top;
+      const unit = order[k], x = GAP + (k % columns) * cell, y = GAP + Math.floor(k / columns) * tall - top;
       if (received.has(unit)) {
         const sprite = spriteOf(unit);
         pen.drawImage(sheets[sprite.page], sprite.x, sprite.y, side, side, x, y, shown, shown);
       } else {
         pen.fillStyle = empty;
         pen.fillRect(x, y, shown, shown);
+        pen.fillStyle = ink;
+        const word = wordOf(unit);
+        if (word) pen.fillText(shortened(pen, word[0], shown - 4), x + shown / 2, y + shown / 2);
+      }
+      if (labelled) {
+        pen.fillStyle = unit === selected ? strong : ink;
+        pen.fillText(shortened(pen, captionOf(unit), shown), x + shown / 2, y + shown + LABEL / 2 + 2);
       }
       if (unit === selected) frame(x, y, brand, 3);
       else if (unit === hovered) frame(x, y, ink, 1);
     }
     canvas.dataset.frames = String(Number(canvas.dataset.frames ?? 0) + 1);
-    publish(root, { count: order.length, done: received.size, selected, columns, top });
+    publish(root, { count: order.length, done: received.size, selected, columns, top, cell, tall });
   }
 
   const updateText = () => {
-    const selected = model.get("selected"), count = model.get("count"), share = count ? received.size / count : 0;
+    const selected = model.get("selected"), count = model.get("count"), words = Object.keys(model.get("words") ?? {});
+    const done = received.size + words.filter((unit) => !received.has(Number(unit))).length;
+    const share = count ? done / count : 0, name = model.get("label") || "units", word = wordOf(selected)?.join(": ");
     title.textContent = selected >= 0 ? captionOf(selected) : "";
-    note.textContent = model.get("note");
+    note.textContent = [word, model.get("note")].filter(Boolean).join(" · ");
+    port.setAttribute("aria-label", `${name}, ${count}`);
+    option.textContent = selected >= 0 ? [captionOf(selected), word].filter(Boolean).join(", ") : "";
+    option.setAttribute("aria-selected", String(selected >= 0));
+    option.setAttribute("aria-setsize", String(count));
+    option.setAttribute("aria-posinset", String((indexOf.get(selected) ?? -1) + 1));
+    if (selected >= 0) port.setAttribute("aria-activedescendant", option.id);
+    else port.removeAttribute("aria-activedescendant");
     action.textContent = model.get("action");
     action.hidden = !model.get("action");
     progress.style.width = `${share < 1 ? 100 * share : 0}%`;
-    bar.title = `${received.size} of ${count}`;
+    bar.title = `${done} of ${count}`;
   };
 
   const acknowledge = () => {
@@ -164,13 +199,17 @@ function render({ model, el }) {
       if (performance.now() - acknowledgedAt > ACK_MS) acknowledge();
       else ackTimer ??= setTimeout(acknowledge, ACK_MS);
     }
-    if (content.kind !== "clear" && content.kind !== "sprites") return;
+    if (content.kind !== "clear" && content.kind !== "sprites" && content.kind !== "gone") return;
     if (content.resets > resets) { // in whatever order this, other messages and the traits of the change come
       clear(/** @type {any} */ (content));
       updateOrder();
     }
     if (content.kind === "sprites" && content.resets === resets) {
       store(content.units, bytesOf(buffers[0]));
+      repaint();
+    }
+    if (content.kind === "gone" && content.resets === resets) {
+      for (const unit of content.units) received.delete(unit);
       repaint();
     }
     updateText();
@@ -183,7 +222,7 @@ function render({ model, el }) {
     if (next.resets > resets) clear(next);
     else if (next.resets === resets) {
       shown = next.shown;
-      cell = shown + GAP;
+      updateCell();
     }
     updateOrder();
     updateText();
@@ -194,24 +233,29 @@ function render({ model, el }) {
     const at = port.getBoundingClientRect();
     const x = event.clientX - at.left - port.clientLeft - GAP;
     const y = event.clientY - at.top - port.clientTop + port.scrollTop - GAP;
-    const column = Math.floor(x / cell), k = Math.floor(y / cell) * columns + column;
+    const column = Math.floor(x / cell), k = Math.floor(y / tall) * columns + column;
     return x >= 0 && y >= 0 && column < columns && k < order.length ? order[k] : -1;
   };
 
   /** @type {(unit: number) => void} */
   const enlarge = (unit) => {
     hovered = unit;
-    lens.style.display = unit >= 0 && received.has(unit) ? "block" : "none";
+    const drawn = received.has(unit), word = wordOf(unit);
+    lens.style.display = unit >= 0 && (drawn || word) ? "block" : "none";
     repaint();
-    if (unit < 0 || !received.has(unit)) return;
-    const { page, x, y } = spriteOf(unit), times = Math.ceil(160 / side);
-    Object.assign(lensCanvas, { width: side, height: side });
-    context(lensCanvas).drawImage(sheets[page], x, y, side, side, 0, 0, side, side);
-    lensCanvas.style.width = lensCanvas.style.height = `${side * times}px`;
-    lensCaption.textContent = captionOf(unit);
+    if (unit < 0 || !(drawn || word)) return;
+    const times = Math.ceil(160 / side);
+    lensCanvas.style.display = drawn ? "block" : "none";
+    if (drawn) {
+      const { page, x, y } = spriteOf(unit);
+      Object.assign(lensCanvas, { width: side, height: side });
+      context(lensCanvas).drawImage(sheets[page], x, y, side, side, 0, 0, side, side);
+      lensCanvas.style.width = lensCanvas.style.height = `${side * times}px`;
+    }
+    lensCaption.textContent = [captionOf(unit), ...(drawn || !word ? [] : word)].join(": ");
     const at = port.getBoundingClientRect(), k = indexOf.get(unit) ?? 0, size = side * times + 16;
     const left = at.left + GAP + (k % columns) * cell;
-    const top = at.top + GAP + Math.floor(k / columns) * cell - port.scrollTop;
+    const top = at.top + GAP + Math.floor(k / columns) * tall - port.scrollTop;
     lens.style.left = `${left + shown + 8 + size > window.innerWidth ? left - size - 4 : left + shown + 8}px`;
     lens.style.top = `${Math.max(8, Math.min(top + shown / 2 - size / 2, window.innerHeight - size - 30))}px`;
   };
@@ -226,7 +270,7 @@ function render({ model, el }) {
   const scrollToSelected = () => {
     const k = indexOf.get(model.get("selected"));
     if (k === undefined) return;
-    const top = Math.floor(k / columns) * cell, bottom = top + cell + GAP;
+    const top = Math.floor(k / columns) * tall, bottom = top + tall + GAP;
     if (top < port.scrollTop) port.scrollTop = top;
     else if (bottom > port.scrollTop + port.clientHeight) port.scrollTop = bottom - port.clientHeight;
   };
@@ -242,6 +286,11 @@ function render({ model, el }) {
     const noSuchRow = Math.abs(steps[event.key]) === columns && (to < 0 || to > last);
     enlarge(-1);
     select(order[noSuchRow ? now : Math.min(Math.max(to, 0), last)]);
+  };
+
+  const updateNames = () => {
+    updateText();
+    repaint();
   };
 
   const updateSelected = () => {
@@ -270,11 +319,13 @@ function render({ model, el }) {
   port.addEventListener("keydown", pressKey);
   const sizes = new ResizeObserver(updateLayout);
   sizes.observe(port);
+  const stopTheme = onTheme(repaint);
   const stopListening = listen(
     model,
     {
       count: updateOrder, order: updateOrder, resets: updateSizes, shown: updateSizes, selected: updateSelected,
-      captions: updateText, note: updateText, action: updateText,
+      captions: updateNames, words: updateNames, labelled: updateSizes, rows: updateLayout, label: updateText,
+      note: updateText, action: updateText,
     },
     receive,
   );
@@ -283,6 +334,7 @@ function render({ model, el }) {
     closed = true;
     clearTimeout(ackTimer);
     sizes.disconnect();
+    stopTheme();
     lens.remove();
     stopListening();
     model.send({ kind: "gone", view });

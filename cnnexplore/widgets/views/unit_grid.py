@@ -50,6 +50,13 @@ class UnitGrid(View):
         Number of rows in sight; the rest is scrolled.
     selected : int
         The selected thumbnail, or -1.
+    labelled : bool
+        Whether a caption stands under each thumbnail, in one line, with an ellipsis where it is too long; the whole
+        is shown under the mouse.
+    label : str
+        What the thumbnails are, for screen readers: "units".
+    words : dict
+        For thumbnails that are words: the word and its reason, by number; `say` fills it.
     note : str
         Text beside the caption of the selected thumbnail.
     action : str
@@ -80,6 +87,9 @@ class UnitGrid(View):
     captions = traitlets.List(traitlets.Unicode()).tag(sync=True)
     order = traitlets.List(traitlets.Int()).tag(sync=True)
     selected = traitlets.Int(-1).tag(sync=True)
+    labelled = traitlets.Bool(False).tag(sync=True)
+    label = traitlets.Unicode("units").tag(sync=True)
+    words = traitlets.Dict().tag(sync=True)
     note = traitlets.Unicode("").tag(sync=True)
     resets = traitlets.Int(0).tag(sync=True)
     action = traitlets.Unicode("").tag(sync=True)
@@ -100,8 +110,8 @@ class UnitGrid(View):
 
     @property
     def done(self) -> int:
-        """Number of thumbnails that are filled in."""
-        return len(self._sprites)
+        """Number of thumbnails that are filled in, by a picture or a word."""
+        return len(self._sprites) + len(self.words)
 
     def put(self, index: int | Sequence[int], rgb: np.ndarray) -> None:
         """Fill in thumbnails.
@@ -123,11 +133,48 @@ class UnitGrid(View):
         self.open_views.expire()
         with self._lock:
             for k, picture in zip(indices, pictures, strict=True):
-                if not 0 <= k < self.count:
-                    raise IndexError(f"{k} is no place in a grid of {self.count}; expected 0 to {self.count - 1}.")
+                self._refuse_missing(k)
                 self._sprites[k] = fit_to_square(picture, self.side)
+            if self.words:
+                self._set_words(dict.fromkeys(indices))
             if len(self.open_views):
                 self._transfer(indices)
+
+    def say(self, index: int | Sequence[int], word: str, why: str = "") -> None:
+        """Put a word in the place of thumbnails that have no picture.
+
+        Parameters
+        ----------
+        index : int or sequence of int
+            Which one, or which.
+        word : str
+            One or two words, such as "silent".
+        why : str
+            The reason, a sentence; it is shown under the mouse and when the thumbnail is selected.
+
+        Raises
+        ------
+        IndexError
+            If the grid has no such thumbnail.
+        """
+        indices = [int(index)] if isinstance(index, (int, np.integer)) else [int(k) for k in index]
+        with self._lock:
+            for k in indices:
+                self._refuse_missing(k)
+            gone = [k for k in indices if self._sprites.pop(k, None) is not None]
+            if gone:
+                self.send({"kind": "gone", "units": gone, **self._sizes()})
+            self._set_words({k: [word, why] for k in indices})
+
+    def _refuse_missing(self, k: int) -> None:
+        if not 0 <= k < self.count:
+            raise IndexError(f"{k} is no place in a grid of {self.count}; expected 0 to {self.count - 1}.")
+
+    def _set_words(self, changes: dict[int, list[str] | None]) -> None:
+        words = {**self.words, **{str(k): word for k, word in changes.items()}}
+        words = {k: word for k, word in words.items() if word is not None}
+        if words != self.words:
+            self.words = words
 
     def picture(self, index: int) -> np.ndarray | None:
         """Return a thumbnail, (side, side, 3) uint8; None if it is not filled in.
@@ -167,7 +214,7 @@ class UnitGrid(View):
                 self.resets += 1
                 self.count, self.captions, self.order = count, list(captions), [int(k) for k in order]
                 self.side, self.shown = side, min(side, 64)
-                self.selected = -1
+                self.selected, self.words = -1, {}
             self.send({"kind": "clear", **self._sizes()})
 
     def probe(self) -> None:
