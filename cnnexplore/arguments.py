@@ -105,9 +105,9 @@ def whole(low: int, high: float = MOST, what: str = "a whole number") -> Check:
     return check
 
 
-def checked_integer(name: str, value: object, low: int, high: int | None = None, *, what: str) -> int:
-    """A whole number from `low` to `high` (None: no limit), checked in the middle of a function."""
-    return whole(low, math.inf if high is None else high, what)(name, value)
+def checked_integer(name: str, value: object, low: int, high: float = MOST, *, what: str) -> int:
+    """A whole number from `low` to `high`, checked in the middle of a function."""
+    return whole(low, high, what)(name, value)
 
 
 def number(low: float = -math.inf, high: float = math.inf, what: str = "a number", *, above: bool = False) -> Check:

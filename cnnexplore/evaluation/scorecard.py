@@ -18,7 +18,7 @@ from .. import world
 from ..arguments import checked, flag, optional, output, whole
 from ..arguments import seed as any_seed
 from ..attribution.attribute import attribute
-from ..errors import NetworkError, SettingError, brief, brief_list, brief_value
+from ..errors import ExploreError, NetworkError, SettingError, brief, brief_list, brief_value
 from ..network import Network, crop_and_resize
 from ..network.arguments import network
 from ..results import writing
@@ -156,10 +156,20 @@ def _truth(name: str, value: Any) -> Any:
     """What can be gone through, an image at a time."""
     try:
         if not isinstance(value, (str, bytes, Mapping)):
-            return iter(value)
+            return _items(name, iter(value))
     except Exception:  # nothing that can be gone through; or the user's own type
         pass
     raise SettingError(f"{name} is {brief_value(value)}; expected (image, target, mask) of each image.")
+
+
+def _items(name: str, iterator: Iterator[Any]) -> Iterator[Any]:
+    """The items of what a user gave; an error of its own is said to be that."""
+    try:
+        yield from iterator
+    except ExploreError:
+        raise
+    except Exception as error:
+        raise SettingError(f"an item of {name} cannot be read ({brief(error)}); mend what gives it.") from error
 
 
 @checked(

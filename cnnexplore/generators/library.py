@@ -207,7 +207,7 @@ def find_generator(net: Network, given: Inverter | str | None = None) -> Inverte
             files = [row.file for row in rows if row.file in mine]
         if not files:
             names = sorted({row.network for row in rows})
-            wanted = f"{given!r} has" if given is not None else f"{net.name} has"
+            wanted = f"{brief_value(given)} has" if given is not None else f"{net.name} has"
             raise NetworkError(
                 f"{wanted} no generator; there are those of {_listed(names)}, which any network of colour images can "
                 f"use, as in generator={(names or ['worldnet'])[0]!r}; or train one with cnnexplore train inverter "

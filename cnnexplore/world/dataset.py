@@ -12,7 +12,7 @@ import torch
 from ..arguments import several, text
 from ..errors import SettingError
 from .classes import CLASSES, STYLES
-from .plan import Plan, checked_choice, checked_int, class_index, plan_scene, style_index
+from .plan import MOST_SEED, Plan, checked_choice, checked_int, class_index, plan_scene, style_index
 from .random_stream import fold_seed, mix
 from .render import render
 from .scene import Scene, scene_of
@@ -30,7 +30,7 @@ class World(torch.utils.data.Dataset):
     n : int
         The number of scenes.
     seed : int
-        At least 0; different seeds give different scenes.
+        From 0, of at most 128 bits; different seeds give different scenes.
     size : int
         Height and width in pixels, 16 to 1024.
     names : sequence of str, optional
@@ -43,7 +43,7 @@ class World(torch.utils.data.Dataset):
     """
 
     def __init__(self, n: int, seed: int = 0, size: int = 96, names: Sequence[str] | None = None):
-        self.n, self.seed = checked_int(n, "number of scenes", 0, 100_000_000), checked_int(seed, "seed", 0)
+        self.n, self.seed = checked_int(n, "number of scenes", 0, 100_000_000), checked_int(seed, "seed", 0, MOST_SEED)
         self.size = checked_int(size, "size", 16, 1024)
         if names is not None:
             example = [names] if isinstance(names, str) and names in CLASSES else ["church"]
@@ -136,7 +136,7 @@ def dataset(n: int, seed: int = 0, size: int = 96, names: Sequence[str] | None =
     n : int
         The number of scenes.
     seed : int
-        At least 0; different seeds give different scenes.
+        From 0, of at most 128 bits; different seeds give different scenes.
     size : int
         Height and width in pixels, 16 to 1024.
     names : sequence of str, optional

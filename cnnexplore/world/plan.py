@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ..arguments import checked_integer, number, plain_number
+from ..arguments import MOST, checked_integer, number, plain_number
 from ..errors import SettingError, brief_value
 from .brush import Look
 from .classes import AXES, CLASSES, SPECS, STYLES
@@ -32,7 +32,10 @@ class Plan(NamedTuple):
     v: float
 
 
-def checked_int(value: Any, what: str, low: int, high: int | None = None) -> int:
+MOST_SEED = 2**128 - 1  # what numpy.random.SeedSequence makes
+
+
+def checked_int(value: Any, what: str, low: int, high: int = MOST) -> int:
     """The value as an int. Raises SettingError if it is none from low to high."""
     return checked_integer(f"the {what}", value, low, high, what="a whole number")
 
@@ -68,7 +71,7 @@ def style_index(bits: Any, count: Any) -> Any:
 
 def plan_scene(seed: int, name: str | None = None, style: str | None = None, size: int = 96, **axes: Any) -> Plan:
     """The plan of a scene; what is not given is drawn from the seed. Raises SettingError."""
-    seed, size = checked_int(seed, "seed", 0), checked_int(size, "size", 16, 1024)
+    seed, size = checked_int(seed, "seed", 0, MOST_SEED), checked_int(size, "size", 16, 1024)
     bits = fold_seed(seed)
     name = (
         CLASSES[class_index(bits, len(CLASSES))]

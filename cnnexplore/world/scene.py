@@ -177,7 +177,7 @@ def scene(seed: int, name: str | None = None, style: str | None = None, size: in
     Parameters
     ----------
     seed : int
-        At least 0.
+        From 0, of at most 128 bits.
     name : str, optional
         The class, one of `cx.world.CLASSES`.
     style : str, optional

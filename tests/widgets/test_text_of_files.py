@@ -85,6 +85,27 @@ def panel(keep, net, tmp_path, monkeypatch):
         "caricature": lambda: cx.CaricaturePanel(net, images, layers[3], steps=2),
         "attribution": lambda: cx.AttributionPanel(net, images, marked.FORMULA, "gradcam"),
         "units": lambda: cx.UnitPanel(net, layers[-1], images=list(images.values())),
+        "units with all parts": lambda: cx.UnitPanel(
+            net,
+            layers[0],
+            images=str(marked.folder(tmp_path / "images")),
+            k=2,
+            concepts=marked.Concepts(),
+            checkpoints=dict.fromkeys(marked.TEXTS[:3], net),
+            parts=["word", "generator", "evolution", "facets"],
+        ),
+        "a class with all parts": lambda: cx.UnitPanel(
+            net,
+            layers[-1],
+            marked.IMAGE,
+            list(images.values()),
+            k=2,
+            checkpoints=dict.fromkeys(marked.TEXTS[:3], net),
+            parts=["word", "generator", "evolution", "facets"],
+        ),
+        "generator": lambda: cx.MaximizePanel(
+            net, layers[-1], marked.IMAGE, steps=2, prior="generator", generator=marked.inverter(net)
+        ),
         "decoding": lambda: cx.DecodingPanel(net, images, layers[3]),
         "pathways": lambda: cx.PathwayPanel(net, marked.IMAGE, styles=masks, steps=2),
         "completion": lambda: cx.CompletionPanel(
@@ -102,6 +123,9 @@ NAMES = (
     "caricature",
     "attribution",
     "units",
+    "units with all parts",
+    "a class with all parts",
+    "generator",
     "decoding",
     "pathways",
     "completion",
@@ -126,6 +150,13 @@ def test_panels_show_names_as_text(panel, name):
             one.embedding_view.colour_box.value = colours
         assert "<img" not in one.embedding_view.legend.value  # it names the classes that are there
         one.pick(0)
+    if "parts" in name:
+        assert {view for view in one.views if view in one.parts} == set(one.views)
+        assert any(text in one.views["evolution"].moment.caption for text in marked.TEXTS)
+        one.views["evolution"].slider.value = 0
+        one.strength.slider.value = 2.0
+        assert one.wait(120)
+        one.save_page()
     if name == "decoding":
         assert "&lt;img" in one.detail.parts_title.value or "two" in one.detail.parts_title.value
     one.copy_python()
