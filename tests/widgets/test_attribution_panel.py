@@ -97,14 +97,46 @@ def test_target_image_and_settings_act_at_once(panel):
 def test_what_does_not_fit_is_a_sentence_and_the_rest_stays(panel, said):
     p = panel("lenet", method="cam")
     assert any("global average pooling" in content.get("text", "") for content, _ in said)
+    word, why = p.grid.words[str(p.methods.index("cam"))]
+    assert word == "does not fit"
+    assert why == p.failed["cam"]
+    assert np.array_equal(sent_pictures(p.overlay), p.net.picture(p.net.pixels_of(p.selection.value.image)))
+    assert why in p.overlay.caption
     p.method.value = "gradient"
     assert p.attribution.method == "gradient"
     p.target.value = "a cow"
     settled(p, lambda: set(p.failed) == set(p.methods))
     assert "'a cow' is no class" in p.failed["gradient"]
+    assert p.grid.words["0"][0] == "no map", "the word is not that of a method that does not fit"
     p.target.value = "3"
     settled(p, lambda: p.found.get("gradient") is not None)
     assert p.attribution.target == 3
+
+
+def test_the_panel_says_what_the_network_predicts_and_a_click_explains_another_class(panel):
+    p = panel("worldnet", cx.scene(7).image)
+    expected = p.net.predict(cx.scene(7).image, 3)
+    rows = p.predictions.widget.children[1:]
+    assert [row.description.rsplit(" ", 2)[0] for row in rows] == [label for label, _ in expected]
+    assert f"{expected[0][1]:.2%}" in rows[0].tooltip
+    assert [row.style.font_weight for row in rows] == ["bold", "", ""], "the predicted class is explained at first"
+    rows[1].click()
+    settled(p, lambda: p.found.get("gradient") is not None and p.attribution.about == expected[1][0])
+    assert p.target.value == expected[1][0]
+    assert [row.style.font_weight for row in rows] == ["", "bold", ""]
+    p.map.view.receive({"kind": "pick", "row": 0, "column": 0})
+    settled(p, lambda: "unit" in p.overlay.caption)
+    assert [row.style.font_weight for row in rows] == ["", "", ""], "a unit is explained, and no class"
+
+
+def test_a_shared_label_is_chosen_by_its_number(panel):
+    net = cx.load("lenet")
+    net.labels[:] = ["digit"] * 10
+    p = panel(net, cx.digit(3))
+    best = int(net.activations(cx.digit(3), net.scores.name).flatten().argmax())
+    p.predictions.widget.children[1].click()
+    settled(p, lambda: p.found.get("gradient") is not None)
+    assert p.target.value == str(best) == str(p.attribution.target)
 
 
 def test_another_network_starts_by_itself(panel):

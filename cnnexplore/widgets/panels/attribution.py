@@ -11,7 +11,7 @@ import numpy as np
 from ... import drawing
 from ...arguments import checked, fraction
 from ...attribution import Attribution, attribute_stream, attribution_methods, find_method
-from ...errors import ExploreError, SettingError
+from ...errors import ExploreError, LayerError, SettingError
 from ...network import Layer, Network, bottleneck_layers, resolve_unit
 from ...results import whole_scale
 from ...units import ActivationMaps, activation_maps
@@ -22,6 +22,7 @@ from ..views.map_view import MapView, nearest_position, receptive_box
 from ..views.unit_grid import UnitGrid
 from .base import NetworkLike
 from .method_controls import MethodControls
+from .predictions import Predictions, predicted
 from .task_panel import TaskPanel
 
 
@@ -95,12 +96,9 @@ class AttributionPanel(TaskPanel):
     def _build(self) -> list[w.Widget]:
         _, method, opacity = self._given
         net, names = self.net, [name.replace("_", " ") for name in self.methods]
-        label: int | str | None = self._target
-        if self._target is not None and self._target < len(net.labels):
-            name = net.labels[self._target]
-            label = name if net.labels.count(name) == 1 else self._target  # a shared label names no single class
+        label = None if self._target is None else self._name_of(self._target)
         self.target = w.Combobox(
-            value="" if label is None else str(label), options=net.labels, placeholder="the predicted class",
+            value=label or "", options=net.labels, placeholder="the predicted class",
             description="target", continuous_update=False, tooltip="a label or a number; empty: the predicted class",
             layout=w.Layout(width="290px"), style={"description_width": "44px"},
         )  # fmt: skip
@@ -123,7 +121,8 @@ class AttributionPanel(TaskPanel):
             layout=w.Layout(width="128px"), style={"description_width": "30px"},
         )  # fmt: skip
         self.method_controls = MethodControls(min(net.size), self._setting_moved)
-        self.grid = UnitGrid(len(names), 96, names, rows=1.1, shown=76)
+        self.grid = UnitGrid(len(names), 96, names, rows=2, shown=84, labelled=True, label="methods")
+        self.predictions = Predictions(lambda target: setattr(self.target, "value", self._name_of(target)))
         self.grid.selected = self.methods.index(method)
         self.target.observe(self._target_chosen, "value")
         self.method.observe(self._method_chosen, "value")
@@ -135,6 +134,7 @@ class AttributionPanel(TaskPanel):
         side = [self.map.widget, self.unit, self.method_controls.widget]
         return [
             w.HBox([self.target, self.method, self.opacity], layout=w.Layout(**WRAP)),
+            self.predictions.widget,
             w.HBox(
                 [pictures, w.VBox(side, layout=w.Layout(margin="0 0 0 14px", width="216px"))],
                 layout=w.Layout(margin="8px 0 0 0", **WRAP),
@@ -144,7 +144,13 @@ class AttributionPanel(TaskPanel):
         ]
 
     def _hidden_widgets(self) -> list[w.Widget]:
-        return self.method_controls.sliders
+        return self.method_controls.sliders + self.predictions.hidden_widgets
+
+    def _name_of(self, target: int) -> str:
+        """What names a class in the box of the target: its label, or its number where others have the same label."""
+        labels = self.net.labels
+        label = labels[target] if target < len(labels) else ""
+        return label if labels.count(label) == 1 else str(target)
 
     # what a person does
 
@@ -223,12 +229,13 @@ class AttributionPanel(TaskPanel):
 
         def steps() -> Iterator[tuple[str, Any, float]]:
             yield "maps", activation_maps(net, image, layer.name) if layer.has_map else None, 1.0
+            yield "predictions", predicted(net, image), 1.0
             for method in order:
                 try:
                     for found, share in attribute_stream(net, image, method=method, **explained, **options[method]):
                         yield method, found, share
                 except ExploreError as error:
-                    yield method, str(error), 1.0
+                    yield method, error, 1.0
 
         return steps(), 10_000
 
@@ -244,12 +251,16 @@ class AttributionPanel(TaskPanel):
         if what == "maps":
             self._show_maps(found)
             return
+        if what == "predictions":
+            self.predictions.show(found, self.net.scores.channels)
+            return
         place = self.methods.index(what)
-        if isinstance(found, str):
-            self.failed[what] = found
-            self.grid.put(place, np.full((8, 8, 3), 170, np.uint8))
+        if isinstance(found, ExploreError):
+            self.failed[what] = str(found)
+            self.grid.say(place, "does not fit" if isinstance(found, LayerError) else "no map", str(found))
         else:
             self.found[what] = found
+            self.predictions.mark(found.target if self.selection.value.unit is None else None)
             if share == 1:
                 self.grid.put(place, found.picture)
         if what == self.method.value:
@@ -289,8 +300,8 @@ class AttributionPanel(TaskPanel):
         a, name = self.found.get(method), method.replace("_", " ")
         if a is None:
             if method in self.failed:
-                self.overlay.caption, self.bar.value = f"{name}: does not fit", ""
-                self.overlay.draw(np.full((*self.net.size, 3), 170, np.uint8))
+                self.overlay.caption, self.bar.value = f"no map by {name}: {self.failed[method]}", ""
+                self.overlay.draw(self.net.picture(self.net.pixels_of(self.selection.value.image)))
                 self.run_view.set_status("failed", self.failed[method])
             return
         picture = a.overlay(self.opacity.value)
