@@ -92,8 +92,11 @@ class Origins:
         return tensor.untyped_storage()._cdata
 
     def knows(self, tensor: torch.Tensor) -> bool:
-        """Whether the storage of a tensor has entries, so that the tensor may depend on the image."""
-        return tensor.layout == torch.strided and self._key(tensor) in self._stored
+        """Whether the storage of a tensor has entries, so that the tensor may depend on the image.
+
+        A tensor without elements, such as the boxes of a detector that finds nothing, depends on nothing.
+        """
+        return tensor.layout == torch.strided and tensor.numel() > 0 and self._key(tensor) in self._stored
 
     def depends(self, tensor: torch.Tensor) -> bool:
         """Whether some element of a tensor depends on the image."""
@@ -130,7 +133,7 @@ class Origins:
         entries : torch.Tensor
             Entries of a shape that expands to that of the tensor.
         """
-        if tensor.layout != torch.strided:
+        if tensor.layout != torch.strided or not tensor.numel():
             return
         key = self._key(tensor)
         known = self._stored.get(key)

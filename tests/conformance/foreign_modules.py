@@ -388,11 +388,13 @@ ODD["torch.jit.script"] = (lambda: torch.jit.script(Base().eval()), 24)
 
 # One of each family; all of them with `python tests/conformance/conformance_table.py --all`.
 TORCHVISION = {
-    "alexnet": 64, "vgg11": 32, "squeezenet1_1": 64, "resnet18": 64, "densenet121": 32, "googlenet": 32,
+    "alexnet": 64, "vgg11": 32, "squeezenet1_1": 64, "resnet18": 64, "densenet121": 64, "googlenet": 64,
     "inception_v3": 96, "mobilenet_v2": 32, "mobilenet_v3_small": 32, "shufflenet_v2_x0_5": 32, "efficientnet_b0": 32,
-    "mnasnet0_5": 32, "regnet_y_400mf": 32, "convnext_tiny": 32, "vit_b_32": 224, "swin_t": 64, "swin_v2_t": 64,
-    "maxvit_t": 224, "fcn_resnet50": 64, "lraspp_mobilenet_v3_large": 64, "deeplabv3_mobilenet_v3_large": 64,
-    "fasterrcnn_mobilenet_v3_large_320_fpn": 64, "ssdlite320_mobilenet_v3_large": 64,
+    "efficientnet_v2_s": 64, "mnasnet0_5": 32, "regnet_x_400mf": 64, "regnet_y_400mf": 64, "resnext50_32x4d": 64,
+    "wide_resnet50_2": 64, "convnext_tiny": 32, "vit_b_32": 224, "swin_t": 64, "swin_v2_t": 64, "maxvit_t": 224,
+    "fcn_resnet50": 64, "lraspp_mobilenet_v3_large": 64, "deeplabv3_mobilenet_v3_large": 64,
+    "fasterrcnn_mobilenet_v3_large_320_fpn": 64, "ssdlite320_mobilenet_v3_large": 64, "fcos_resnet50_fpn": 64,
+    "retinanet_resnet50_fpn": 64, "ssd300_vgg16": 64, "maskrcnn_resnet50_fpn": 64, "keypointrcnn_resnet50_fpn": 64,
 }  # fmt: skip
 TIMM = {
     "resnet10t": 64, "regnetx_002": 64, "vit_tiny_patch16_224": 224, "swin_tiny_patch4_window7_224": 224,
@@ -410,7 +412,7 @@ HUGGING_FACE = {
     "ConvNext": ({"hidden_sizes": [16, 32], "depths": [2, 2], "num_stages": 2}, 64),
     "MobileNetV2": ({}, 64),
 }  # fmt: skip
-_NO_IMAGES = ("quantized", "raft", "r3d", "mc3", "r2plus1d", "s3d", "mvit", "swin3d", "keypoint")
+_NO_IMAGES = ("quantized", "raft", "r3d", "mc3", "r2plus1d", "s3d", "mvit", "swin3d")
 
 
 @dataclass

@@ -135,6 +135,38 @@ def test_a_module_that_returns_nothing_of_the_image_has_layers_but_no_scores():
         net.predict(IMAGE)
 
 
+class Detector(nn.Module):
+    """Describes the places of its map that are bright; where none is, its later layers are given nothing."""
+
+    def __init__(self, above):
+        super().__init__()
+        self.conv, self.describe, self.above = nn.Conv2d(3, 4, 3, 2), nn.Linear(4, 2), above
+
+    def forward(self, x):
+        maps = F.relu(self.conv(x))
+        found = maps.flatten(2).transpose(1, 2)[maps.amax(1).flatten(1) > self.above]
+        levels = [found[found[:, 0] > found[:, 1]], found[found[:, 0] <= found[:, 1]]]
+        return {"found": torch.cat([self.describe(level) for level in levels])}
+
+
+def test_a_detector_that_finds_nothing_has_layers():
+    torch.manual_seed(0)
+    module = Detector(1e9).eval()
+    net = cx.Network(module, size=24)
+    assert list(net.layers) == ["conv1", "relu1"]
+    with torch.no_grad():
+        assert torch.allclose(net.activations(IMAGE, "conv1"), module.conv(net.pixels_of([IMAGE])), atol=1e-5)
+    assert net.layers["relu1"].rf_size == (3, 3)
+    with pytest.raises(cx.NetworkError, match="no class scores"):
+        net.predict(IMAGE)
+
+
+def test_a_detector_that_finds_something_has_further_layers():
+    torch.manual_seed(0)
+    net = cx.Network(Detector(-1.0).eval(), size=24)
+    assert list(net.layers)[:4] == ["conv1", "relu1", "fc2", "fc3"]
+
+
 def test_names_do_not_decide_what_a_layer_is():
     class Attention(nn.Module):
         def __init__(self):
