@@ -117,7 +117,8 @@ def _from_array(array: np.ndarray, channels_first: bool, channels: int | None) -
     check_size("the image", array.shape[1], array.shape[0])
     if array.dtype == bool:
         array = array * np.uint8(255)
-    values = array.astype(np.float32)
+    with np.errstate(over="ignore"):  # what is too large for float32 is refused below
+        values = array.astype(np.float32)
     if not np.isfinite(values).all():
         raise ImageError("the image has values that are not finite (NaN or infinity); mend them first.")
     values *= 255.0 / _white(array, values)

@@ -327,6 +327,8 @@ def _opened(stack: ExitStack, run: dict[str, Any], data: ConceptData, name: str 
             return blocks
         except (FolderInUse, NoLocks):  # this pass works apart
             pass
+        except OSError as error:
+            raise blocks.unwritable(error) from error
     temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
     stack.callback(temporary.cleanup)
     return Blocks(Path(temporary.name))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -17,9 +18,10 @@ from typing import Any
 import numpy as np
 
 from ..data.concepts import LabelMaps
-from ..errors import SettingError, brief
+from ..errors import SettingError, brief, brief_value
 
 _RESULT = "result.npz"
+_PART = ".part-"  # how the names of files begin that are being written
 
 
 class Blocks:
@@ -33,12 +35,13 @@ class Blocks:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise self.unwritable(error) from error
 
-    def _unwritable(self, error: OSError) -> SettingError:
+    def unwritable(self, error: OSError) -> SettingError:
+        """What is raised where the folder cannot be written."""
         return SettingError(
-            f"{str(self.folder)!r} cannot be written ({brief(error)}); give another folder as cache=, or free some of "
-            "the disk."
+            f"{brief_value(str(self.folder))} cannot be written ({brief(error)}); give another folder as cache=, or "
+            "free some of the disk."
         )
 
     def _path(self, first: int) -> Path:
@@ -88,18 +91,23 @@ class Blocks:
             return arrays, _names(file["settings"])
 
     def _save(self, path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-        hidden = path.with_suffix(f".{os.getpid()}.part")
         try:
-            with open(hidden, "wb") as file:
-                np.savez(file, **dict(arrays))  # type: ignore[arg-type]  # no name is allow_pickle
-            os.replace(hidden, path)
+            handle, part = tempfile.mkstemp(dir=self.folder, prefix=_PART)
         except OSError as error:
-            hidden.unlink(missing_ok=True)
-            raise self._unwritable(error) from error
+            raise self.unwritable(error) from error
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.savez(file, **dict(arrays))  # type: ignore[arg-type]  # no name is allow_pickle
+            os.chmod(part, 0o644)  # a temporary file is readable for its owner only
+            os.replace(part, path)
+        except OSError as error:
+            raise self.unwritable(error) from error
+        finally:
+            Path(part).unlink(missing_ok=True)
 
     def clean(self) -> None:
         """Delete what killed processes left half written."""
-        for path in self.folder.glob("*.part"):
+        for path in self.folder.glob(f"{_PART}*"):
             path.unlink(missing_ok=True)
 
     def __iter__(self) -> Iterator[int]:

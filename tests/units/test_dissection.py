@@ -3,10 +3,12 @@
 import csv
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -451,6 +453,26 @@ def test_a_damaged_block_is_computed_again(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_BLOCK", 4)
     found = cx.dissect(cx.load("lenet"), "conv2", scenes, cache=tmp_path, **options)
     assert np.array_equal(found.intersection, expected.intersection)
+
+
+def test_a_folder_that_cannot_be_locked_is_a_sentence(tmp_path, refused):
+    options = {"name": "blots", "cache": tmp_path, "progress": False}
+    cx.dissect(small(), "conv1", Blots(3), **options)
+    (key,) = tmp_path.iterdir()
+    for name in ("result.npz", "lock"):
+        (key / name).unlink()
+    (key / "lock").mkdir()
+    refused(cx.SettingError, lambda: cx.dissect(small(), "conv1", Blots(3), **options), "cannot be written")
+
+
+def test_a_link_of_a_guessed_name_is_not_written_through(tmp_path, monkeypatch):
+    """In a folder that others may write: no name of a file that is being written can be guessed."""
+    made, options = [], {"name": "blots", "cache": tmp_path / "cache", "progress": False}
+    monkeypatch.setattr("os.replace", lambda part, path: made.append(Path(part).name) or os.rename(part, path))
+    for _ in range(2):
+        cx.dissect(small(), "conv1", Blots(3), **options)
+        shutil.rmtree(tmp_path / "cache")
+    assert len(made) == len(set(made)) == 4
 
 
 def test_the_python_makes_it_again():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import tempfile
+import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,9 +20,10 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 from tqdm.auto import tqdm
 
-from ...errors import WeightsError, brief
+from ...errors import WeightsError, brief, brief_value
 from ...network import Pixels
 from ...network.tensor_file import write_safetensors
+from ...results import writing
 from ..architectures.build import build
 
 Batches = Callable[[int], Iterable[tuple[torch.Tensor, torch.Tensor]]]
@@ -210,23 +213,36 @@ def save_checkpoint(path: Path, settings: str, parts: Mapping[str, Any], done: M
     """Write the state of a training; one that is there is replaced when all is written.
 
     settings: what the training must have to be resumed; parts: what has a state_dict; done: other tensors and numbers.
+    Raises SettingError, such as on a full disk.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # a killed write leaves the previous one
-    try:
-        with os.fdopen(handle, "wb") as file:
-            torch.save({"recipe": settings, **{name: one.state_dict() for name, one in parts.items()}, **done}, file)
-        os.replace(part, path)
-    except BaseException:
-        os.unlink(part)
-        raise
+    state = io.BytesIO()  # torch hides why a file cannot be written
+    torch.save({"recipe": settings, **{name: one.state_dict() for name, one in parts.items()}, **done}, state)
+    with writing(path):
+        handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # a killed write leaves the old one
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(state.getbuffer())
+            os.replace(part, path)
+        except BaseException:
+            os.unlink(part)
+            raise
 
 
 def read_checkpoint(path: Path, settings: str, parts: Mapping[str, Any]) -> dict[str, Any]:
-    """Load a checkpoint into its parts; returns all of it, or an empty dict if there is none. Raises WeightsError."""
+    """Load a checkpoint into its parts; returns all of it, or an empty dict if there is none.
+
+    Raises WeightsError for one that is damaged or of another training, and SettingError, now rather than after an
+    epoch, if none can be written.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path.parent).close()
     if not path.exists():
         return {}
     try:
+        with zipfile.ZipFile(path) as file:  # torch does not look at the checksums that it has written
+            if file.testzip() is not None:
+                raise ValueError("it is damaged")
         saved = torch.load(path, map_location="cpu", weights_only=True)
         if saved["recipe"] != settings:
             raise ValueError(f"it was made with {saved['recipe']}")
@@ -235,8 +251,8 @@ def read_checkpoint(path: Path, settings: str, parts: Mapping[str, Any]) -> dict
         return dict(saved)
     except Exception as error:
         raise WeightsError(
-            f"{path} is no checkpoint of this training ({brief(error)}); remove it to start again, or give the same "
-            "settings."
+            f"{brief_value(str(path))} is no checkpoint of this training ({brief(error)}); remove it to start again, "
+            "or give the same settings."
         ) from error
 
 

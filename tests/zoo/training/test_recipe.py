@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import cnnexplore as cx
-from cnnexplore.errors import WeightsError
+from cnnexplore.errors import SettingError, WeightsError
 from cnnexplore.zoo.architectures.alexnet import alexnet, photo_alexnet, world_alexnet
 from cnnexplore.zoo.training import recipe as training
 
@@ -94,6 +94,33 @@ def test_a_checkpoint_of_another_recipe_is_refused_and_kept(tmp_path):
     path.write_bytes(b"not a checkpoint")
     with pytest.raises(WeightsError, match="no checkpoint of this training"):
         trained(training.Recipe(1, 1), path)
+
+
+@pytest.mark.parametrize("place", [0.3, 0.5, 0.7])
+def test_a_checkpoint_with_a_changed_byte_is_refused(tmp_path, place):
+    path = tmp_path / "c.checkpoint"
+    trained(training.Recipe(1, 1), path)
+    data = bytearray(path.read_bytes())
+    data[int(place * len(data))] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(WeightsError, match="no checkpoint of this training"):
+        trained(training.Recipe(1, 1), path)
+
+
+def test_a_checkpoint_that_cannot_be_written_is_said_before_the_work(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    seen = []
+    with pytest.raises(SettingError, match="cannot be written"):
+        trained(training.Recipe(1, 1), tmp_path / "file" / "c.checkpoint", after_step=lambda *step: seen.append(step))
+    assert seen == []
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(training.os, "replace", full)
+    with pytest.raises(SettingError, match="No space left"):
+        trained(training.Recipe(1, 1), tmp_path / "c.checkpoint")
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"], "nothing half written stays"
 
 
 def test_after_step_is_called_before_the_first_step_and_after_each():
