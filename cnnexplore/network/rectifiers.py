@@ -90,6 +90,42 @@ def bend_rectifiers(net: Network, layer: str, rule: str, activations: torch.Tens
         )
 
 
+def pass_silent_rectifiers(activations: torch.Tensor, silent: torch.Tensor) -> None:
+    """Let a gradient through rectifiers that block all of it, in the images in which a unit does not respond.
+
+    A rectifier that passes nothing of an image's gradient back passes that part which raises its input. So the
+    gradient of a silent unit is that of what goes into its rectifier. All other gradients stay as they are.
+
+    Parameters
+    ----------
+    activations : torch.Tensor
+        (N, ...) a layer's activations, with a gradient that was not taken yet.
+    silent : torch.Tensor
+        (N,) bool, the images.
+    """
+
+    def let_through(node: Any) -> None:
+        clipped = getattr(node, "_saved_self", None) if _kind(node) in ("Hardtanh", "Clamp") else None
+        below = None if clipped is None else clipped <= 0
+
+        def hook(
+            back: tuple[torch.Tensor | None, ...], slopes: tuple[torch.Tensor | None, ...]
+        ) -> tuple[torch.Tensor | None, ...]:
+            passed, slope = back[0], slopes[0]
+            if passed is None or slope is None or len(passed) % len(silent):
+                return back
+            raising = slope.clamp(max=0) if below is None else slope.clamp(max=0) * below
+            blocked = silent & ~passed.reshape(len(silent), -1).any(1)
+            chosen = blocked.repeat_interleave(len(passed) // len(silent)).view(-1, *[1] * (passed.dim() - 1))
+            return (torch.where(chosen, raising, passed), *back[1:])
+
+        node.register_hook(hook)
+
+    for node in _nodes(activations.grad_fn):
+        if _is_rectifier(node):
+            let_through(node)
+
+
 def _positive(slopes: tuple[torch.Tensor | None, ...]) -> tuple[torch.Tensor | None, ...]:
     return tuple(None if one is None else one.clamp(min=0) for one in slopes)
 

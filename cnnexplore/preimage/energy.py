@@ -10,6 +10,7 @@ import torch
 
 from ..errors import SettingError
 from ..network import Network, Probe, derivative, pass_with_gradient
+from ..network.rectifiers import pass_silent_rectifiers
 from .canvas import Canvas, Offsets
 from .losses import Loss
 from .pathways import Pathways
@@ -40,6 +41,12 @@ class Energy:
     pathways : Pathways
         What the passes go through.
 
+    Attributes
+    ----------
+    watches : bool
+        Whether a unit without a response, behind a rectifier, follows the gradient of what goes into the rectifier; to
+        look for such units waits for a GPU.
+
     Raises
     ------
     SettingError
@@ -49,6 +56,7 @@ class Energy:
     def __init__(
         self, net: Network, layer: str, loss: Loss, priors: Sequence[Prior], scale: Scale, pathways: Pathways
     ) -> None:
+        self.watches = True
         self.net, self.loss, self.priors, self.scale, self.pathways = net, loss, priors, scale, pathways
         self.layer = net.layers[layer].name
         _ = self.probe  # what the network cannot do is said now
@@ -85,6 +93,8 @@ class Energy:
             found = pass_with_gradient(self.net, self.probe, fed, self.layer, context=self.pathways)
             activation = found[self.layer]
             loss, slope = self.loss(activation, values)
+            if self.watches and self.loss.metric_name == "response" and bool((silent := loss == 0).any()):
+                pass_silent_rectifiers(activation, silent)
             gradient = derivative(self.net, self.layer, activation, fed, slope)
         gradient = self.net.pixels.feed(gradient.to(x.dtype))
         return loss, gradient.contiguous()  # that of a sum is expanded and must not be written to

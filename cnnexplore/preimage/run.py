@@ -237,6 +237,7 @@ class Run(SteeredRun):
         self._set_border(0 if refining else max(int(values.jitter), 1) - 1)
         rate = self.variant.rate(self.step, values) * self.solver.unit(values, self.scale)
         rate *= self.solver.fine if refining else 1
+        self._energy.watches = self.canvas.device.type == "cpu" or self.step < 50 or self.step % 5 == 0
         seen: list[torch.Tensor] = []
 
         def evaluate(x: torch.Tensor) -> torch.Tensor:

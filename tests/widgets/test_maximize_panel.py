@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+import torch.nn as nn
 from waiting import until
 
 import cnnexplore as cx
@@ -134,6 +136,32 @@ def test_thumbnails_that_cannot_be_made_say_why_and_can_be_tried_again(panel, ne
     monkeypatch.undo()
     p.grid.on_action()
     until(lambda: p.grid.done >= 8)
+
+
+def silent_network(dead: int) -> cx.Network:
+    """A network whose last map is behind a relu; one of its units has a bias that nothing overcomes."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(1, 6, 5, 2), nn.ReLU(), nn.Flatten(), nn.Linear(6 * 6 * 6, 3)).eval()
+    with torch.no_grad():
+        module[0].bias[dead] = -1e6
+    return cx.Network(module, size=(16, 16), pixels=cx.Pixels(mean=(128,), std=(64,), order="grey"), labels=list("abc"))
+
+
+def test_a_unit_that_never_answers_is_said_to_be_silent_and_has_no_grey_thumbnail(panel):
+    net = silent_network(dead=4)
+    p = panel(net, "1", 4, steps=10)
+    until(lambda: p.gallery.runner.state == p.runner.state == "finished", 60)
+    until(lambda: p.grid.done == p.grid.count == 6)
+    assert list(p.grid.words) == ["4"]
+    assert p.grid.words["4"][0] == "silent"
+    assert p.grid.picture(4) is None
+    assert p.estimate.caption.startswith("unit 4 of relu1: silent; it responds neither")
+    for unit in (0, 1, 2, 3, 5):
+        assert len(np.unique(p.grid.picture(unit))) > 8, "a picture, and not one colour"
+    p.selectors.layer.value = "conv1"
+    until(lambda: p.grid.label == "units" and not p.grid.words)
+    p.selectors.layer.value = "relu1"
+    until(lambda: list(p.grid.words) == ["4"], 60)
 
 
 def test_nobody_looking_makes_no_thumbnails(panel, net):

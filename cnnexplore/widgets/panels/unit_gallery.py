@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,10 @@ _STEPS, _STEPS_FLAT = 40, 80  # of a thumbnail: enough to tell the units apart; 
 _SHOW = 12  # steps between two pictures of a batch on its way
 _ACTIONS = {"running": "pause", "paused": "go on", "stopped": "go on", "failed": "try again"}
 _SIDE = 128  # pixels of a thumbnail, at most
+SILENT = "silent", "it responds neither to the bundled images nor to the best picture that was found."
+UNANSWERED = "no picture", "no picture was found yet to which it responds; it responds to some of the bundled images."
+
+Thumbnail = np.ndarray | tuple[str, str]  # a picture, or SILENT or UNANSWERED
 
 
 class UnitGallery:
@@ -41,7 +45,7 @@ class UnitGallery:
     def __init__(self, grid: UnitGrid, runner: Runner, busy: Callable[[], bool]):
         self.grid, self.runner, self.busy = grid, runner, busy
         runner.on_frame, runner.on_state, runner.on_error = self._frame, self._state, self._error
-        self._kept: dict[tuple[Network, str], dict[int, np.ndarray]] = {}
+        self._kept: dict[tuple[Network, str], dict[int, Thumbnail]] = {}
         self._where: tuple[Network, str] | None = None
         self._making = False
         grid.on_action = self._toggle
@@ -65,8 +69,7 @@ class UnitGallery:
         order = by_interest(net, layer)
         self._side = thumbnail_side(unit_canvas(net, layer)[0])
         self.grid.reset(layer.channels, self._side, captions(net, layer), order)
-        if kept:
-            self.grid.put(list(kept), np.stack(list(kept.values())))
+        self._fill(kept)
         left = [unit for unit in order if unit not in kept]
         self._began, self._steps = time.monotonic(), 0
         self._making = bool(left) and make
@@ -79,7 +82,16 @@ class UnitGallery:
         """Show a better picture of a unit, from a live run."""
         if self._where == (net, layer):
             self._kept[self._where][unit] = fit_to_square(picture, self._side)
-            self.grid.put(unit, picture)
+            self._fill({unit: self._kept[self._where][unit]})
+
+    def _fill(self, thumbnails: Mapping[int, Thumbnail]) -> None:
+        """Show pictures, and the word for units without one."""
+        pictures = {unit: one for unit, one in thumbnails.items() if isinstance(one, np.ndarray)}
+        if pictures:
+            self.grid.put(list(pictures), np.stack(list(pictures.values())))
+        for words in (SILENT, UNANSWERED):
+            if units := [unit for unit, one in thumbnails.items() if one is words]:
+                self.grid.say(units, *words)
 
     def _frame(self, frame: Frame) -> None:
         """Keep the pictures of a batch now and then; in the thread of the loop, so that what shows them is posted."""
@@ -90,14 +102,21 @@ class UnitGallery:
             pictures = decoded_pictures(frame.x, run.net)
             pictures = pictures if pictures.ndim == 4 else pictures[None]
             fit = np.stack([fit_to_square(picture, self._side) for picture in pictures])
-            post(lambda: self._show_batch((run.net, run.layer.name), run.units, fit, last))
+            responded = best_responses(run.net, run.layer.name)
+            thumbnails: dict[int, Thumbnail] = {}
+            for unit, picture, data in zip(run.units, fit, frame.terms[1].tolist(), strict=True):
+                if data != 0:
+                    thumbnails[unit] = picture
+                elif last:
+                    thumbnails[unit] = UNANSWERED if responded[unit] > 0 else SILENT
+            post(lambda: self._show_batch((run.net, run.layer.name), thumbnails, last))
 
-    def _show_batch(self, where: tuple[Network, str], units: list[int], pictures: np.ndarray, last: bool) -> None:
+    def _show_batch(self, where: tuple[Network, str], thumbnails: Mapping[int, Thumbnail], last: bool) -> None:
         if where != self._where:
             return
-        self.grid.put(units, pictures)
+        self._fill(thumbnails)
         if last:
-            self._kept[where].update(zip(units, pictures, strict=True))
+            self._kept[where].update(thumbnails)
         self._update_note()
 
     def _state(self, state: str) -> None:
