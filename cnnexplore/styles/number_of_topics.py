@@ -14,7 +14,8 @@ from ..arguments import checked, instance, output, several, small_seed, whole
 from ..errors import SettingError
 from ..representations.features import Features
 from ..results import FORMATS, Result, writing
-from .topics import factorize, features_to_python, nonnegative
+from .factorization import factorize
+from .topics import features_to_python, nonnegative
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from ..arguments import array, checked, checked_integer, fraction, instance, num
 from ..errors import SettingError
 from ..representations.features import Features
 from ..results import Result
+from .factorization import factorize
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 THRESHOLD, DISTINCT = 0.3, 1.5
 # Masks for `complete`: through as few units as that, the filled object is not of the class for the whole network.
 _FILL_THRESHOLD, _FILL_DISTINCT = 0.1, 1.2
-_MAX_STEPS = 500  # of the factorisation
 _TILE = 96  # pixels of an image in a plot, at most
 
 
@@ -366,21 +365,6 @@ def nonnegative(features: ArrayLike) -> np.ndarray:
     if not np.isfinite(activations).all() or not activations.any():
         raise SettingError("the features are all zero or not finite; take another layer, such as a relu's.")
     return activations
-
-
-def factorize(activations: np.ndarray, k: int, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """weights (N, k), components (k, D) and the relative error, by coordinate descent from a deterministic start."""
-    if not activations.any():  # such as half of the images
-        return np.zeros((len(activations), k), np.float32), np.zeros((k, activations.shape[1]), np.float32), 0.0
-    from sklearn.decomposition import NMF
-    from sklearn.exceptions import ConvergenceWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # more steps would not change which topic is which
-        solver = NMF(k, init="nndsvd", random_state=seed, max_iter=_MAX_STEPS)
-        weights = solver.fit_transform(activations)
-    error = float(solver.reconstruction_err_ / np.linalg.norm(activations))
-    return weights.astype(np.float32), solver.components_.astype(np.float32), error
 
 
 def features_to_python(features: Features) -> str:

@@ -11,7 +11,7 @@ import cnnexplore as cx
 from cnnexplore.data import Images
 from cnnexplore.decoding import by_class, by_response, by_shape, class_means, contrast, groups, similarity
 from cnnexplore.representations.features import Features
-from cnnexplore.styles.topics import factorize
+from cnnexplore.styles.factorization import factorize
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 NET = cx.Network(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(16, 3)), size=4)
