@@ -79,12 +79,15 @@ class LabelMaps:
         (N + 1,) int, image n has the maps first[n] to first[n + 1] - 1.
     whole : np.ndarray
         (N, names) bool, the concepts that the whole of an image shows; they are in no map.
+    counts : np.ndarray
+        (N, names) int, pixels at which an image shows a concept.
     """
 
     names: list[str]
     maps: np.ndarray
     first: np.ndarray
     whole: np.ndarray
+    counts: np.ndarray
 
     def __len__(self) -> int:
         return len(self.whole)
@@ -94,7 +97,7 @@ class LabelMaps:
         spans = [np.arange(self.first[k], self.first[k + 1]) for k in which]
         first = np.cumsum([0, *map(len, spans)])
         chosen = np.concatenate([np.zeros(0, np.int64), *spans]).astype(np.int64)
-        return LabelMaps(self.names, self.maps[chosen], first, self.whole[which])
+        return LabelMaps(self.names, self.maps[chosen], first, self.whole[which], self.counts[which])
 
     def mask(self, image: int, concept: str) -> np.ndarray:
         """Where an image shows a concept, (h w,) bool."""
@@ -139,23 +142,23 @@ def labelled(pairs: list[tuple[Any, Mapping[str, Any]]], net: Network, grid: tup
     pictures: list[torch.Tensor] = []
     numbers: dict[str, int] = {}
     layers: list[np.ndarray] = []
-    first, whole = [0], []
+    first, counts = [0], []
     for image, masks in pairs:
         rgb = net.pixels.read(image)
         pictures.append(crop_and_resize(rgb, net.size))
-        found, covering = _numbered(masks, (rgb.shape[1], rgb.shape[2]), net.size, grid, numbers)
+        found, count = _numbered(masks, (rgb.shape[1], rgb.shape[2]), net.size, grid, numbers)
         layers += found
-        whole.append(covering)
+        counts.append(count)
         first.append(len(layers))
     if len(numbers) > _MOST:
         raise ImageError(f"{len(pairs)} images have {len(numbers)} concepts; expected at most {_MOST}.")
     kind = np.uint8 if len(numbers) < 256 else np.uint16
     maps = np.stack(layers).astype(kind) if layers else np.zeros((0, grid[0] * grid[1]), kind)
-    covers = np.zeros((len(pairs), len(numbers)), np.bool_)
-    for n, those in enumerate(whole):
-        covers[n, [k - 1 for k in those]] = True
+    pixels = np.zeros((len(pairs), len(numbers)), np.int64)
+    for n, count in enumerate(counts):
+        pixels[n, [k - 1 for k in count]] = list(count.values())
     x = net.pixels.encode(torch.stack(pictures)).to(net.device)
-    return x, LabelMaps(list(numbers), maps, np.array(first, np.int64), covers)
+    return x, LabelMaps(list(numbers), maps, np.array(first, np.int64), pixels == grid[0] * grid[1], pixels)
 
 
 def _numbered(
@@ -164,8 +167,8 @@ def _numbered(
     size: tuple[int, int],
     grid: tuple[int, int],
     numbers: dict[str, int],
-) -> tuple[list[np.ndarray], list[int]]:
-    """The masks of an image as numbered maps, (h w,) uint16 each, and the numbers of what covers all of it.
+) -> tuple[list[np.ndarray], dict[int, int]]:
+    """The masks of an image as numbered maps, (h w,) each, and the pixels of each number; what covers all is in no map.
 
     shape: of the image; size: of the network's input. numbers: of the concepts so far; new ones are added.
     """
@@ -173,14 +176,15 @@ def _numbered(
         raise ImageError(f"an image's masks are {brief_value(masks)}; expected a dict of masks by 'category/name'.")
     layers: list[np.ndarray] = []
     categories: list[str] = []
-    covering: list[int] = []
+    counts: dict[int, int] = {}
+    occupied: list[tuple[int, np.ndarray]] = []  # by layer, how many pixels have a number, and which
     samples: dict[tuple[int, int], tuple[np.ndarray, np.ndarray] | None] = {}
     for name, given in masks.items():
         category = category_of(name) if isinstance(name, str) else ""
         if not category or category == name:
             raise ImageError(f"a mask is named {brief_value(name)}; expected 'category/name', such as 'object/church'.")
         if given is True or given is np.True_:
-            covering.append(numbers.setdefault(name, len(numbers) + 1))
+            counts[numbers.setdefault(name, len(numbers) + 1)] = grid[0] * grid[1]
             continue
         mask = _mask(name, given, shape)
         if mask.shape not in samples:
@@ -193,18 +197,23 @@ def _numbered(
         if not count:
             continue
         number = numbers.setdefault(name, len(numbers) + 1)
+        counts[number] = count
         if count == flat.size:
-            covering.append(number)
             continue
-        for other, layer in zip(categories, layers, strict=True):
-            if other == category and not layer[flat].any():
+        kind = np.uint8 if number < 256 else np.uint16
+        coded = np.multiply(flat.view(np.uint8), min(number, _MOST), dtype=kind)
+        for k, other in enumerate(categories):
+            if other != category:
+                continue
+            union = occupied[k][1] | flat
+            if np.count_nonzero(union) == occupied[k][0] + count:
+                layers[k], occupied[k] = layers[k] | coded, (occupied[k][0] + count, union)
                 break
         else:
-            layer = np.zeros(flat.size, np.uint16)
-            layers.append(layer)
+            layers.append(coded)
+            occupied.append((count, flat))
             categories.append(category)
-        layer[flat] = min(number, _MOST)
-    return layers, covering
+    return layers, counts
 
 
 def _mask(name: str, given: Any, shape: tuple[int, int]) -> np.ndarray:
@@ -220,7 +229,8 @@ def _mask(name: str, given: Any, shape: tuple[int, int]) -> np.ndarray:
             f"the mask {brief_value(name)} has {mask.shape[0]} x {mask.shape[1]} pixels and its image {shape[0]} x "
             f"{shape[1]}; expected a mask of the image's proportions."
         )
-    return mask.astype(bool)
+    # Masks of Pillow are arrays of bool whose bytes are 255; here they are 1.
+    return (mask.view(np.uint8) if mask.dtype == bool else mask) != 0
 
 
 def _samples(

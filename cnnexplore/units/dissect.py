@@ -8,22 +8,17 @@ import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from tqdm.auto import tqdm
 
 from ..arguments import checked, choice, flag, fraction, number, optional, several, small_seed, text, whole
-from ..data.concepts import ConceptData, LabelMaps, concept_data, labelled_batches
+from ..data.concepts import ConceptData, concept_data
 from ..data.images import BATCH
-from ..errors import LayerError, SettingError, brief_value
-from ..network import Layer, Network, as_maps
+from ..errors import SettingError, brief_value
+from ..network import Layer, Network
 from ..network.arguments import layer_name, network
-from ..network.precision import full_precision
 from ..representations.digests import concepts_digest
 from ..representations.features import cache_folder, cache_place
 from ..representations.folder_lock import FolderInUse, NoLocks, lock_folder
@@ -31,42 +26,14 @@ from ..representations.network_digest import network_digest
 from ..results import value_to_python
 from .dissection import Dissection
 from .dissection_blocks import Blocks
+from .dissection_counts import write_result
+from .dissection_pass import run_pass, sites_of
 from .rotation import random_rotation
-from .tally import Grid, Tally, reduced
-from .thresholds import LowerBound, exact_thresholds, rank_of
+from .tally import reduced
 
-_VERSION = 1
+_VERSION = 2
 _BLOCK = 64  # images in a file, at least
 NULLS = ("rotation", "masks")
-
-
-@dataclass
-class _Site:
-    """A layer whose units are dissected, as they are or rotated."""
-
-    key: str
-    layer: Layer
-    basis: np.ndarray | None
-    grid: Grid
-    bound: LowerBound
-    rank: int
-    count: int  # activations of a unit
-
-    def maps(self, found: torch.Tensor) -> torch.Tensor:
-        """The maps as they are counted: float32, rotated, rows and columns in the order of their centres."""
-        maps = as_maps(found, self.layer).float() + 0.0  # -0.0 is 0.0
-        if not torch.isfinite(maps).all():
-            raise LayerError(
-                f"the activation of {self.layer.name!r} is not finite for one of the images; look at the weights."
-            )
-        if self.basis is not None:
-            with full_precision():
-                weights = torch.as_tensor(self.basis, dtype=maps.dtype, device=maps.device)
-                maps = torch.einsum("uc,nchw->nuhw", weights, maps)
-        for axis, order in enumerate(self.grid.orders):
-            if (np.diff(order) != 1).any():
-                maps = maps.index_select(axis + 2, torch.as_tensor(order, device=maps.device))
-        return maps
 
 
 def _layers(name: str, value: Any) -> Any:
@@ -286,9 +253,9 @@ def dissect_stream(
         blocks = _opened(stack, run, dataset, name, cache)
         kept = blocks.result()
         if kept is None:
-            sites = _sites(net, where, len(dataset), quantile, reduce, null, power, seed)
-            yield from _pass(net, dataset, sites, blocks, size, batch, k, progress)
-            _write_result(blocks, sites, size, len(dataset), null, seed, k)
+            sites = sites_of(net, where, len(dataset), quantile, reduce, null, power, seed)
+            yield from run_pass(net, dataset, sites, blocks, size, batch, k, progress)
+            write_result(blocks, sites, size, len(dataset), null, seed, k)
             kept = blocks.result()
             assert kept is not None  # it was written a moment ago
     arrays, words = kept
@@ -332,175 +299,6 @@ def _opened(stack: ExitStack, run: dict[str, Any], data: ConceptData, name: str 
     temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
     stack.callback(temporary.cleanup)
     return Blocks(Path(temporary.name))
-
-
-def _sites(
-    net: Network, layers: list[Layer], images: int, quantile: float, reduce: int, null: str | None, power: float,
-    seed: int,
-) -> list[_Site]:  # fmt: skip
-    sites = []
-    for j, layer in enumerate(layers):
-        bases: dict[str, np.ndarray | None] = {f"{j}": None}
-        if null == "rotation":
-            bases[f"{j}n"] = random_rotation(layer.channels, power, seed)
-        for key, basis in bases.items():
-            count = images * layer.size[0] * layer.size[1]
-            rank = rank_of(quantile, count)
-            grid = Grid(layer, layer.size, net.size, reduce)
-            sites.append(_Site(key, layer, basis, grid, LowerBound(layer.channels, rank), rank, count))
-    return sites
-
-
-def _pass(
-    net: Network, data: ConceptData, sites: list[_Site], blocks: Blocks, size: int, batch: int, k: int, progress: bool
-) -> Iterator[tuple[int, int]]:
-    """Run the network over the blocks that are missing; write them."""
-    count = len(data)
-    starts = list(range(0, count, size))
-    there = [first for first in starts if blocks.has(first)]
-    for site in sites:
-        for first in there:
-            bound = blocks.read(first, f"{site.key}_bound")[f"{site.key}_bound"]
-            site.bound.bound = np.maximum(site.bound.bound, bound)
-        for first in there:
-            unit, values = _kept(blocks, first, site)
-            keep = values > site.bound.bound[unit]
-            site.bound.count(unit[keep], values[keep])
-    missing = [first for first in starts if first not in there]
-    names = list(dict.fromkeys(site.layer.name for site in sites))
-    probe, done = net.probe(*names), sum(min(size, count - first) for first in there)
-    bar = {"desc": f"dissection, {', '.join(names)}", "unit": "image", "disable": not progress}
-    with tqdm(total=count, initial=done, **bar) as shown:
-        for first, x, labels in labelled_batches(data, net, size, missing, sites[0].grid.size):
-            found: dict[str, list[_Part]] = {site.key: [] for site in sites}
-            for low in range(0, len(x), batch):
-                with torch.no_grad():
-                    activations = probe(net.feed(x[low : low + batch]))
-                    for site in sites:
-                        found[site.key].append(_part(site, site.maps(activations[site.layer.name]), low))
-            arrays: dict[str, np.ndarray] = {}
-            for site in sites:
-                arrays |= {f"{site.key}_{name}": value for name, value in _block(found[site.key], first, k).items()}
-                arrays[f"{site.key}_bound"] = site.bound.bound
-            blocks.write(first, arrays, labels)
-            done += len(x)
-            shown.update(len(x))
-            yield done, count
-
-
-_Part = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-
-
-def _part(site: _Site, maps: torch.Tensor, first: int) -> _Part:
-    """Of a batch: indices and values of activations near what may be above the threshold; each map's extremes."""
-    site.bound.add(maps)
-    bound = torch.as_tensor(site.bound.bound, device=maps.device).view(1, -1, 1, 1)
-    near = F.max_pool2d(maps, 3, 1, 1) > bound
-    index = near.flatten().nonzero()[:, 0]
-    values = maps.flatten()[index].cpu().numpy()
-    extremes = maps.amax((2, 3)).cpu().numpy(), maps.amin((2, 3)).cpu().numpy()
-    return index.cpu().numpy() + first * maps[0].numel(), values, *extremes
-
-
-def _block(parts: list[_Part], first: int, k: int) -> dict[str, np.ndarray]:
-    index, values, most, least = (np.concatenate(column) for column in zip(*parts, strict=True))
-    kind = np.uint32 if index.size == 0 or index[-1] < 2**32 else np.uint64
-    order = np.argsort(-most, 0, kind="stable")[:k].T
-    return {
-        "index": index.astype(kind),
-        "values": values,
-        "top_values": np.take_along_axis(most.T, order, 1),
-        "top_images": (order + first).astype(np.int64),
-        "minimum": least.min(0),
-    }
-
-
-def _kept(blocks: Blocks, first: int, site: _Site) -> tuple[np.ndarray, np.ndarray]:
-    """Units and activations of a block."""
-    found = blocks.read(first, f"{site.key}_index", f"{site.key}_values")
-    cells = site.layer.size[0] * site.layer.size[1]
-    unit = (found[f"{site.key}_index"] // cells % site.layer.channels).astype(np.int64)
-    return unit, found[f"{site.key}_values"]
-
-
-def _write_result(
-    blocks: Blocks, sites: list[_Site], size: int, count: int, null: str | None, seed: int, k: int
-) -> None:
-    """Find the thresholds, count the pixels, write what the pass came to."""
-    starts = list(range(0, count, size))
-    for site in sites:
-        for first in starts:
-            bound = blocks.read(first, f"{site.key}_bound")[f"{site.key}_bound"]
-            site.bound.bound = np.maximum(site.bound.bound, bound)
-    arrays: dict[str, np.ndarray] = {}
-    words: dict[str, Any] = {}
-    tallies: list[tuple[str, _Site, bool, Tally]] = []
-    for site in sites:
-        read = lambda site=site: (_kept(blocks, first, site) for first in starts)  # noqa: E731
-        arrays[f"{site.key}_thresholds"] = exact_thresholds(site.bound.bound, site.rank, read)
-        tallies.append((site.key, site, False, Tally(site.layer.channels)))
-        if null == "masks":
-            tallies.append((f"{site.key}n", site, True, Tally(site.layer.channels)))
-    exceed = {site.key: np.zeros(site.layer.channels, np.int64) for site in sites}
-    tops: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
-    order = np.random.default_rng(seed).permutation(len(starts))
-    other = dict(zip(order.tolist(), np.roll(order, 1).tolist(), strict=True))
-    for b, first in enumerate(starts):
-        labels = blocks.labels(first)
-        shuffled = (
-            _others(labels, blocks.labels(starts[other[b]]), seed, b, len(starts) == 1) if null == "masks" else labels
-        )
-        for site in sites:
-            names = [f"{site.key}_{one}" for one in ("index", "values", "top_values", "top_images", "minimum")]
-            index, values, *top = blocks.read(first, *names).values()
-            index = index.astype(np.int64)
-            thresholds = arrays[f"{site.key}_thresholds"]
-            cells = site.layer.size[0] * site.layer.size[1]
-            unit = index // cells % site.layer.channels
-            exceed[site.key] += np.bincount(unit[values > thresholds[unit]], minlength=site.layer.channels)
-            tops[site.key] = _merged(tops.get(site.key), top, k)
-            for _, of, is_null, tally in tallies:
-                if of is site:
-                    tally.add((index, values), thresholds, site.grid, shuffled if is_null else labels)
-    for key, site, _, tally in tallies:
-        arrays[f"{key}_thresholds"] = arrays[f"{site.key}_thresholds"]
-        arrays[f"{key}_share"] = exceed[site.key] / site.count
-        arrays |= {
-            f"{key}_{name}": value
-            for name, value in zip(("top_values", "top_images", "minimum"), tops[site.key], strict=True)
-        }
-        concepts, categories = sorted(tally.concepts), sorted(tally.categories)
-        columns = [tally.concepts[one] for one in concepts]
-        arrays[f"{key}_intersection"] = tally.intersection[:, columns]
-        arrays[f"{key}_truth"] = tally.truth[columns]
-        arrays[f"{key}_activation"] = tally.activation[:, [tally.categories[one] for one in categories]]
-        words[key] = {"concepts": concepts, "categories": categories}
-    if not words["0"]["concepts"]:
-        raise SettingError("dataset has no mask with a pixel that the network sees; expected images with concepts.")
-    blocks.write_result(arrays, words)
-
-
-def _others(labels: LabelMaps, others: LabelMaps, seed: int, block: int, alone: bool) -> LabelMaps:
-    """For each image of a block the masks of another image, in random order.
-
-    others: those of another block; alone: whether it is the same block, since there is no other.
-    """
-    order = np.random.default_rng([seed, block]).permutation(len(others))
-    if alone:  # a cycle, so that no image keeps its masks
-        order = np.roll(order, 1)[np.argsort(order)]
-    return others.only(np.resize(order, len(labels)))
-
-
-def _merged(
-    known: tuple[np.ndarray, np.ndarray, np.ndarray] | None, found: Sequence[np.ndarray], k: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The largest activations of two blocks with their images, and the smallest activation."""
-    values, images, least = found
-    if known is not None:
-        values, images = np.concatenate([known[0], values], 1), np.concatenate([known[1], images], 1)
-        least = np.minimum(known[2], least)
-    order = np.argsort(-values, 1, kind="stable")[:, :k]
-    return np.take_along_axis(values, order, 1), np.take_along_axis(images, order, 1), least
 
 
 def _of(arrays: dict[str, np.ndarray], words: dict[str, Any], key: str) -> dict[str, Any]:

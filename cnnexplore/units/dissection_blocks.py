@@ -53,13 +53,16 @@ class Blocks:
 
     def write(self, first: int, arrays: Mapping[str, np.ndarray], labels: LabelMaps) -> None:
         """Write a block. Raises SettingError, such as on a full disk."""
-        packed = zlib.compress(labels.maps.tobytes(), 1)
+        flat = labels.maps.reshape(-1)
+        starts = np.append(np.zeros(min(len(flat), 1), np.intp), np.flatnonzero(flat[1:] != flat[:-1]) + 1)
         more = {
             "names": _text(labels.names),
-            "maps": np.frombuffer(packed, np.uint8),
-            "shape": np.array([*labels.maps.shape, labels.maps.itemsize]),
+            "runs": flat[starts],  # of equal numbers
+            "lengths": np.diff(np.append(starts, len(flat))).astype(np.uint32),
+            "shape": np.array(labels.maps.shape),
             "first": labels.first,
             "whole": labels.whole,
+            "counts": labels.counts,
         }
         self._save(self._path(first), {**arrays, **more})
 
@@ -70,10 +73,9 @@ class Blocks:
 
     def labels(self, first: int) -> LabelMaps:
         """The concepts' maps of a block."""
-        found = self.read(first, "names", "maps", "shape", "first", "whole")
-        rows, columns, size = found["shape"].tolist()
-        maps = np.frombuffer(zlib.decompress(found["maps"].tobytes()), np.uint8 if size == 1 else np.uint16)
-        return LabelMaps(_names(found["names"]), maps.reshape(rows, columns), found["first"], found["whole"])
+        found = self.read(first, "names", "runs", "lengths", "shape", "first", "whole", "counts")
+        maps = np.repeat(found["runs"], found["lengths"]).reshape(found["shape"])
+        return LabelMaps(_names(found["names"]), maps, found["first"], found["whole"], found["counts"])
 
     def write_result(self, arrays: Mapping[str, np.ndarray], settings: Mapping[str, Any]) -> None:
         """Write what the pass came to, and delete the blocks."""

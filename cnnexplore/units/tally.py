@@ -77,36 +77,41 @@ class Grid:
         near[:, :-1] |= over[:, 1:]
         near[:, :, :-1] |= near[:, :, 1:]
         which, row, column = near.nonzero()
-        sizes = self._count[0][row] * self._count[1][column]
+        rows, columns = self._count[0][row], self._count[1][column]
+        shape = rows * (self.size[1] + 1) + columns  # squares of one shape are interpolated together
         found = []
-        parts = np.searchsorted(np.cumsum(sizes), np.arange(0, int(sizes.sum()) + 1, _AT_ONCE)[1:]).tolist()
-        for a, b in zip([0, *parts], [*parts, len(sizes)], strict=True):
-            if b > a:
-                found.append(self._active(maps, threshold, which[a:b], row[a:b], column[a:b], sizes[a:b]))
+        for one in np.flatnonzero(np.bincount(shape)).tolist():
+            high, wide = divmod(one, self.size[1] + 1)
+            if not high * wide:
+                continue
+            same = np.flatnonzero(shape == one)
+            for part in np.split(same, range(_AT_ONCE // (high * wide) + 1, len(same), _AT_ONCE // (high * wide) + 1)):
+                found.append(self._active(maps, threshold, which[part], row[part], column[part], (high, wide)))
         if not found:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
         return np.concatenate([one for one, _ in found]), np.concatenate([one for _, one in found])
 
     def _active(
         self, maps: np.ndarray, threshold: np.ndarray, which: np.ndarray, row: np.ndarray, column: np.ndarray,
-        sizes: np.ndarray,
+        square: tuple[int, int],
     ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-        h, w = self.shape
-        square = np.repeat(np.arange(len(sizes)), sizes)
-        within = np.arange(len(square)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        width = self._count[1][column][square]
-        y = self._first[0][row][square] + within // width
-        x = self._first[1][column][square] + within % width
+        """The active pixels of squares of one shape, (rows, columns) of pixels."""
+        (h, w), (high, wide) = self.shape, square
         flat = maps.reshape(-1)
         corner = (which * h + row) * w + column
         below, right = np.where(row < h - 1, w, 0), np.where(column < w - 1, 1, 0)
-        a, b, c, d = (flat[at][square] for at in (corner, corner + right, corner + below, corner + below + right))
-        across, down = self._share[1][x], self._share[0][y]
+        a, b, c, d = (flat[at][:, None] for at in (corner, corner + right, corner + below, corner + below + right))
+        y, x = self._first[0][row], self._first[1][column]
+        across, down = self._share[1][x[:, None] + np.arange(wide)], self._share[0][y[:, None] + np.arange(high)]
         upper, lower = a + across * (b - a), c + across * (d - c)
         limit = threshold[which]
-        limit = (limit + _ROUNDING * np.abs(limit))[square]
-        keep = upper + down * (lower - upper) > limit
-        return which[square[keep]], y[keep] * self.size[1] + x[keep]
+        limit = limit + _ROUNDING * np.abs(limit)
+        value = down[:, :, None] * (lower - upper)[:, None]
+        value += upper[:, None]
+        active = np.flatnonzero(value > limit[:, None, None])
+        number, within = np.divmod(active, high * wide)
+        pixel = (np.arange(high)[:, None] * self.size[1] + np.arange(wide)).ravel()
+        return which[number], (y * self.size[1] + x)[number] + pixel[within]
 
 
 def reduced(size: tuple[int, int], reduce: int) -> tuple[int, int]:
@@ -148,75 +153,100 @@ class Tally:
         self.intersection, self.truth = np.zeros((self.units, 0), np.int64), np.zeros(0, np.int64)
         self.activation, self.active = np.zeros((self.units, 0), np.int64), np.zeros(self.units, np.int64)
 
-    def add(self, maps: SparseMaps, thresholds: np.ndarray, grid: Grid, labels: LabelMaps) -> None:
-        """Count the pixels of some images.
+    def add(self, found: Counts) -> None:
+        """Add the counts of some images."""
+        columns, carries = self._columns(found)
+        self.truth += np.bincount(columns, found.truth, len(self.concepts)).astype(np.int64)
+        self.active += found.active.sum(0)
+        self.activation += found.active.T @ carries
+        np.add.at(self.intersection.T, columns, found.intersection.T)
 
-        Parameters
-        ----------
-        maps : (np.ndarray, np.ndarray)
-            Their activations.
-        thresholds : np.ndarray
-            (units,).
-        grid : Grid
-            The pixels of an image.
-        labels : LabelMaps
-            The concepts in the images.
-        """
-        columns, carries = self._columns(labels)
-        width = len(self.concepts)
-        seen = np.bincount(labels.maps.ravel(), minlength=len(columns) + 1)[1:]
-        pixels = grid.size[0] * grid.size[1]
-        self.truth += np.bincount(columns, seen + pixels * labels.whole.sum(0), width).astype(np.int64)
-        pair, at = self._active_pixels(maps, thresholds, grid)
-        if not len(at):
-            return
-        image, unit = pair // self.units, pair % self.units
-        count = np.bincount(pair, minlength=len(labels) * self.units).reshape(len(labels), self.units)
-        self.active += count.sum(0)
-        self.activation += count.T @ carries
-        to_column = np.concatenate([[width], columns])  # of a number; that of 0 is left out
-        found = np.zeros(self.units * (width + 1), np.int64)
-        base, layers = labels.first[image], np.diff(labels.first)
-        for k in range(int(layers.max(initial=0))):
-            keep = slice(None) if (layers > k).all() else np.flatnonzero(layers[image] > k)
-            number = labels.maps[base[keep] + k, at[keep]]
-            found += np.bincount(unit[keep] * (width + 1) + to_column[number], minlength=len(found))
-        self.intersection += found.reshape(self.units, width + 1)[:, :width]
-        covered = np.zeros((self.units, width), np.int64)
-        np.add.at(covered.T, columns, (count.T @ labels.whole.astype(np.int64)).T)
-        self.intersection += covered
-
-    def _columns(self, labels: LabelMaps) -> tuple[np.ndarray, np.ndarray]:
+    def _columns(self, found: Counts) -> tuple[np.ndarray, np.ndarray]:
         """The column of each name, and (N, categories) whether an image carries a concept of a category."""
-        for name in labels.names:
+        for name in found.names:
             self.concepts.setdefault(name, len(self.concepts))
             self.categories.setdefault(category_of(name), len(self.categories))
         more = len(self.concepts) - len(self.truth)
         self.truth = np.pad(self.truth, (0, more))
         self.intersection = np.pad(self.intersection, ((0, 0), (0, more)))
         self.activation = np.pad(self.activation, ((0, 0), (0, len(self.categories) - self.activation.shape[1])))
-        columns = np.array([self.concepts[name] for name in labels.names], np.int64)
-        kinds = np.array([self.categories[category_of(name)] for name in labels.names], np.int64)
-        carries = np.zeros((len(labels), len(self.categories)), np.int64)
-        image, which = labels.whole.nonzero()
-        carries[image, kinds[which]] = 1
-        first = labels.maps.argmax(1) if labels.maps.size else np.zeros(0, np.int64)
-        some = labels.maps[np.arange(len(first)), first].astype(np.int64)  # all numbers of a map are of one category
-        of = np.repeat(np.arange(len(labels)), np.diff(labels.first))
-        carries[of, kinds[some - 1]] = 1
+        columns = np.array([self.concepts[name] for name in found.names], np.int64)
+        carries = np.zeros((len(found.carried), len(self.categories)), np.int64)
+        image, which = found.carried.nonzero()
+        carries[image, np.array([self.categories[category_of(name)] for name in found.names], np.int64)[which]] = 1
         return columns, carries
 
-    def _active_pixels(self, maps: SparseMaps, thresholds: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-        """The pixels that exceed the threshold: the number of the image and unit, and the pixel's number."""
-        index, values = maps
-        cells = grid.shape[0] * grid.shape[1]
-        pair = index // cells
-        over = np.zeros(int(pair.max(initial=-1)) + 1, bool)
-        over[pair[values > thresholds[pair % self.units]]] = True
-        pairs = np.flatnonzero(over)
-        place = np.cumsum(over) - 1
-        keep = over[pair]
-        dense = np.full((len(pairs), cells), -np.inf)
-        dense[place[pair[keep]], index[keep] % cells] = values[keep]
-        which, at = grid.active(dense.reshape(-1, *grid.shape), thresholds[pairs % self.units].astype(np.float64))
-        return pairs[which], at
+
+@dataclass(frozen=True)
+class Counts:
+    """Counts of pixels in some images, by concept as their `LabelMaps` number them.
+
+    Attributes
+    ----------
+    names : list of str
+        The concepts.
+    truth : np.ndarray
+        (names,) int, pixels at which a concept is seen.
+    carried : np.ndarray
+        (N, names) bool, the concepts that an image carries.
+    active : np.ndarray
+        (N, units) int, pixels at which a unit is active.
+    intersection : np.ndarray
+        (units, names) int, pixels at which a unit is active and a concept is seen.
+    """
+
+    names: list[str]
+    truth: np.ndarray
+    carried: np.ndarray
+    active: np.ndarray
+    intersection: np.ndarray
+
+
+def counted(maps: SparseMaps, thresholds: np.ndarray, grid: Grid, labels: LabelMaps) -> Counts:
+    """Count the pixels of some images.
+
+    Parameters
+    ----------
+    maps : (np.ndarray, np.ndarray)
+        Their activations.
+    thresholds : np.ndarray
+        (units,).
+    grid : Grid
+        The pixels of an image.
+    labels : LabelMaps
+        The concepts in the images.
+    """
+    units, count, width = len(thresholds), len(labels), len(labels.names) + 1
+    pixels = grid.size[0] * grid.size[1]
+    pairs, which, at = _active_pixels(maps, thresholds, grid)
+    image, unit = pairs // units, pairs % units
+    active = np.zeros((count, units), np.int64)
+    active[image, unit] = np.bincount(which, minlength=len(pairs))
+    found = np.zeros(units * width, np.int64)
+    flat, layers = labels.maps.reshape(-1), np.diff(labels.first)
+    if len(at):
+        place = (labels.first[image] * pixels)[which] + at
+        key, depth = (unit * width)[which], layers[image]
+        for k in range(int(layers.max(initial=0))):
+            if (depth > k).all():
+                found += np.bincount(key + flat[place + k * pixels], minlength=len(found))
+            else:
+                keep = np.flatnonzero((depth > k)[which])
+                found += np.bincount(key[keep] + flat[place[keep] + k * pixels], minlength=len(found))
+    intersection = found.reshape(units, width)[:, 1:] + active.T @ labels.whole.astype(np.int64)
+    return Counts(labels.names, labels.counts.sum(0), labels.counts > 0, active, intersection)
+
+
+def _active_pixels(maps: SparseMaps, thresholds: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The maps that exceed their threshold, by image and unit; of each active pixel its map and its number."""
+    index, values = maps
+    cells, units = grid.shape[0] * grid.shape[1], len(thresholds)
+    pair = index // cells
+    over = np.zeros(int(pair.max(initial=-1)) + 1, bool)
+    over[pair[values > thresholds[pair % units]]] = True
+    pairs = np.flatnonzero(over)
+    place = np.cumsum(over) - 1
+    keep = over[pair]
+    dense = np.full((len(pairs), cells), -np.inf)
+    dense[place[pair[keep]], index[keep] % cells] = values[keep]
+    return pairs, *grid.active(dense.reshape(-1, *grid.shape), thresholds[pairs % units].astype(np.float64))

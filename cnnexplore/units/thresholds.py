@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable, Iterable
 
 import numpy as np
-import torch
 
 _BITS = 12  # of a float32 in a bin: sign, exponent and three digits of the mantissa
 _BINS = 1 << _BITS
@@ -65,17 +64,23 @@ class LowerBound:
         self.rank = rank
         self.counts = np.zeros((units, _BINS), np.int64)
         self.bound = np.full(units, -np.inf, np.float32)
-
-    def add(self, maps: torch.Tensor) -> None:
-        """See some activations, (N, units, h, w) float32."""
-        bound = torch.as_tensor(self.bound, device=maps.device).view(1, -1, 1, 1)
-        n, unit, row, column = (maps >= bound).nonzero(as_tuple=True)
-        self.count(unit.cpu().numpy(), maps[n, unit, row, column].cpu().numpy())
+        self._new = 0  # activations that were counted since the bound was raised
 
     def count(self, units: np.ndarray, values: np.ndarray) -> None:
-        """Count activations, none of them below `bound`, and raise the bound."""
+        """Count activations. Those that are not above `bound` may be left out."""
         bins = _ordered(values) >> (32 - _BITS)
-        self.counts += np.bincount(units * _BINS + bins, minlength=self.counts.size).reshape(self.counts.shape)
+        place = units * _BINS + bins
+        if len(place) > self.counts.size // 8:
+            self.counts += np.bincount(place, minlength=self.counts.size).reshape(self.counts.shape)
+        else:
+            np.add.at(self.counts.reshape(-1), place, 1)
+        self._new += len(values)
+        if self._new >= self.rank * len(self.bound) // 16:
+            self._raise()
+
+    def _raise(self) -> None:
+        """Raise the bound."""
+        self._new = 0
         above = self.counts[:, ::-1].cumsum(1)
         reached = above[:, -1] >= self.rank
         place = _BINS - 1 - (above >= self.rank).argmax(1)
