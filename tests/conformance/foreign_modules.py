@@ -10,6 +10,7 @@ from importlib.util import find_spec
 import torch
 import torch.nn.functional as F
 from torch import nn
+from what_torch_can import SCRIPTS
 
 ODD: dict[str, tuple[Callable[[], nn.Module], int]] = {}
 
@@ -384,7 +385,8 @@ def _traced() -> nn.Module:
 ODD["torch.fx"] = (lambda: torch.fx.symbolic_trace(Base().eval()), 24)
 ODD["torch.export"] = (lambda: torch.export.export(Base().eval(), (torch.zeros(1, 3, 24, 24),)).module(), 24)
 ODD["torch.jit.trace"] = (_traced, 24)
-ODD["torch.jit.script"] = (lambda: torch.jit.script(Base().eval()), 24)
+if SCRIPTS:
+    ODD["torch.jit.script"] = (lambda: torch.jit.script(Base().eval()), 24)
 
 # One of each family; all of them with `python tests/conformance/conformance_table.py --all`.
 TORCHVISION = {
@@ -471,6 +473,8 @@ def _of_torchvision(name: str) -> nn.Module:
     options: dict[str, object] = {"weights": None}
     if name not in torchvision.models.list_models(torchvision.models):  # segmentation and detection
         options["weights_backbone"] = None
+    if name.endswith(("_fpn", "_fpn_v2")):
+        options |= {"min_size": 96, "max_size": 160}  # to which the detector resizes the image: 800 by default
     if name in ("googlenet", "inception_v3"):
         options["init_weights"] = False
     return torchvision.models.get_model(name, **options)

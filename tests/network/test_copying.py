@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import parametrizations, prune, spectral_norm, weight_norm
+from what_torch_can import COMPILES
 
 import cnnexplore as cx
 from cnnexplore.network.copying import weight_sharing_copy
@@ -522,6 +523,7 @@ def test_a_wrapped_forward_runs_the_copy(wrap):
     assert torch.allclose(got, truth(plain, x), rtol=1e-4, atol=1e-4)  # and follows the weights
 
 
+@pytest.mark.skipif(not COMPILES, reason="this torch cannot compile on this Python")
 def test_a_compiled_module_and_function():
     module = Net()
     plain = copy.deepcopy(module)
