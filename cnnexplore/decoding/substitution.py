@@ -49,10 +49,11 @@ def descend(layer: Operation, patch: Patch, method: str, name: str) -> Iterator[
 def _below(operation: Operation, patch: Patch, method: str, name: str) -> list[tuple[Operation, Patch]]:
     try:
         if operation.name not in RULES:
-            raise UnknownOperation(repr(operation.name))
+            written = operation.name == "assembled"
+            raise UnknownOperation("a tensor that is written part by part" if written else repr(operation.name))
         return RULES[operation.name](operation, patch, method)
     except UnknownOperation as error:
         raise LayerError(
             f"{name} cannot be decoded: it is computed with {error}, and substitution knows convolution, pooling, "
-            "linear layers, normalisation and element-wise functions; choose a layer before that."
+            "linear layers, normalisation and element-wise functions; only layers before that can be decoded."
         ) from None

@@ -18,6 +18,9 @@ from pathlib import Path
 import numpy as np
 import plain_torch
 import torch
+
+sys.path.append(str(Path(__file__).parents[1]))  # of what the tests share, when it runs as a script
+
 from foreign_modules import Case, cases
 
 import cnnexplore as cx

@@ -285,7 +285,20 @@ class Attention(nn.Module):
         return (y @ y.transpose(1, 2)).flatten(1)
 
 
+class Batched(nn.Module):
+    """Puts the image into a larger tensor, as detectors do."""
+
+    def forward(self, x):
+        y = x.new_zeros(len(x), 3, x.shape[2] + 2, x.shape[3] + 2)
+        y[:, :, 1:-1, 1:-1].copy_(x)
+        return y
+
+
 def test_what_cannot_be_decoded_gets_a_sentence(refused):
+    batched = network(Batched(), nn.Conv2d(3, 4, 3))
+    refused(
+        cx.LayerError, lambda: cx.decode(batched, list(batched.layers)[-1]), "a tensor that is written part by part"
+    )
     net = network(nn.Conv2d(3, 4, 3), Attention(), nn.Linear(16, 2))
     last = list(net.layers)[-1]
     refused(cx.LayerError, lambda: cx.decode(net, last), last, "a product of two computed maps", "cannot be decoded")
