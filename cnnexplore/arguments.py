@@ -254,19 +254,28 @@ def place(name: str, value: Any) -> tuple[int, int]:
 
 
 def array(
-    name: str, value: Any, what: str, most: int = 10_000_000, dtype: type[np.floating] = np.float32
+    name: str,
+    value: Any,
+    what: str,
+    most: int = 10_000_000,
+    dtype: type[np.floating] = np.float32,
+    bools: bool = True,
 ) -> np.ndarray:
-    """Finite numbers as an array, from a number, nested lists, an array or a tensor."""
+    """Finite numbers as an array, from a number, nested lists, an array or a tensor.
+
+    bools: whether True and False are 1 and 0, as in a mask.
+    """
     found = None
     try:
         if isinstance(value, torch.Tensor):
-            value = value.detach().cpu().double().numpy() if not value.is_complex() else None
+            value = value.detach().cpu()
+            value = (value.double() if value.is_floating_point() else value).numpy()
         if isinstance(value, (bool, int, float, list, tuple, range, np.ndarray, np.generic)):
             size = value.size if isinstance(value, np.ndarray) else len(value) if isinstance(value, Sequence) else 1
             found = np.asarray(value) if size <= most else None
     except Exception:  # nested lists of unequal length, or a tensor without numbers
         found = None
-    if found is None or found.dtype.kind not in "biuf" or found.size > most:
+    if found is None or found.dtype.kind not in ("biuf" if bools else "iuf") or found.size > most:
         raise SettingError(f"{name} is {brief_value(value)}; expected {what}.")
     with np.errstate(over="ignore"):
         found = found.astype(dtype)

@@ -16,6 +16,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from ..arguments import number, whole
 from ..errors import SettingError, WeightsError, brief, brief_value
+from ..network.precision import float32_by_default
 
 RESOLUTION = 96  # pixels a side that a decoder computes at most, before it resizes
 _WIDTHS = (4.0, 3.0, 2.0, 1.5, 1.0)  # channels before each of the last five up-convolutions, over the width
@@ -181,6 +182,7 @@ class Decoder(nn.Module):
         Whether batch normalisation follows each layer but the last, as during training; `folded` removes it.
     """
 
+    @float32_by_default()
     def __init__(self, plan: Plan, normalised: bool = False):
         super().__init__()
         self.plan = plan

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 
 from ..errors import LayerError, NetworkError
 from ..network import Layer, Network, Pixels, as_maps
+from ..network.precision import full_precision
 from .decoder import Decoder
 
 STATISTICS = ("mean", "deviation", "lower", "upper")
@@ -152,7 +153,7 @@ class Inverter:
             If it was trained for another network.
         """
         self.check_network(net)
-        with torch.no_grad():
+        with torch.no_grad(), full_precision():
             return self.to(net.device)(as_maps(activations, net.layers[self.layer])).to(torch.float32)
 
     def check_network(self, net: Network) -> None:

@@ -165,9 +165,10 @@ class Network:
 
     def _trace(self) -> tuple[Trace, dict[str, Operation]]:
         generator = torch.Generator().manual_seed(0)
-        rgb = torch.rand(2, self.pixels.channels, *self.size, generator=generator)  # dark and light, so unlike zeros
-        low, high = (torch.tensor(v).view(2, 1, 1, 1) for v in ((0.0, 60.0), (200.0, 255.0)))
-        mean = torch.tensor(self.pixels.mean).view(1, -1, 1, 1)
+        shape = (2, self.pixels.channels, *self.size)  # dark and light, so unlike zeros
+        rgb = torch.rand(shape, generator=generator, dtype=torch.float32)
+        low, high = (torch.tensor(v, dtype=torch.float32).view(2, 1, 1, 1) for v in ((0.0, 60.0), (200.0, 255.0)))
+        mean = torch.tensor(self.pixels.mean, dtype=torch.float32).view(1, -1, 1, 1)
         x = (rgb * (high - low) + low - mean).to(self.device)
         return trace(self.module, self.pixels.feed(x).to(self.dtype), self.name)
 

@@ -101,7 +101,15 @@ def _same_each_time() -> Callable[[], None]:
     return back
 
 
+def _float32_by_default() -> Callable[[], None]:
+    """Modules are made of float32."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    return lambda: torch.set_default_dtype(before)
+
+
 _NO_TF32, _SAME_EACH_TIME = _Flag(_no_tf32), _Flag(_same_each_time)
+_FLOAT32 = _Flag(_float32_by_default)
 
 
 @contextmanager
@@ -128,6 +136,16 @@ def full_precision() -> Iterator[None]:
     False
     """
     with _NO_TF32.held(), _SAME_EACH_TIME.held(), without_autocast():
+        yield
+
+
+@contextmanager
+def float32_by_default() -> Iterator[None]:
+    """Inside, modules are made of float32, whatever the default number type is; also a decorator of functions.
+
+    The default is that of the process: it is set while any thread is inside, and then as it was before.
+    """
+    with _FLOAT32.held():
         yield
 
 

@@ -82,6 +82,6 @@ PATCHES: dict[str, Check] = {
     "patches": optional(patches),
     "gamma": optional(_parameter(GAMMA)),
 }
-M = optional(number(0, what="the response that counts as 1, a positive number", above=True))
+M = optional(number(1e-20, 1e20, "the response that counts as 1, a positive number"))
 POSITION = optional(place)
 PROGRESS = {"progress": flag}

@@ -239,7 +239,7 @@ class GeneratorMaximization(SteeredRun):
         """Noise; drawn again where the unit does not answer to its image at all, from the units' own statistics."""
         plan, known = self.generator.decoder.plan, self.generator.statistics
         shape = (plan.channels, *plan.map)
-        code = torch.zeros(len(self.seeds), *shape, device=self.net.device)
+        code = torch.zeros(len(self.seeds), *shape, dtype=torch.float32, device=self.net.device)
         silent = list(range(len(self.seeds)))
         mean, deviation = (known[name].view(-1, 1, 1) for name in ("mean", "deviation"))
         for draw in range(_DRAWS):

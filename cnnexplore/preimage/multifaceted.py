@@ -239,7 +239,7 @@ class _Objective:
 
     def __init__(self, layer: Layer, unit: int, position: Pair, of_probability: bool):
         self.layer, self.unit, self.position, self.of_probability = layer, unit, position, of_probability
-        self.responses = torch.zeros(0)
+        self.responses = torch.zeros(0, dtype=torch.float32)
 
     def __call__(self, activations: torch.Tensor) -> torch.Tensor:
         scores = as_maps(activations, self.layer)[:, :, self.position[0], self.position[1]].float()
@@ -248,7 +248,7 @@ class _Objective:
 
 
 def _mean(net: Network) -> torch.Tensor:
-    return torch.tensor(net.pixels.mean, device=net.device).view(1, -1, 1, 1)
+    return torch.tensor(net.pixels.mean, dtype=torch.float32, device=net.device).view(1, -1, 1, 1)
 
 
 def _zoomed(image: torch.Tensor, zoom: float) -> torch.Tensor:
@@ -264,7 +264,7 @@ def _zoomed(image: torch.Tensor, zoom: float) -> torch.Tensor:
 def _inside(size: Pair, margin: int, device: torch.device) -> torch.Tensor:
     """1 where a crop may change, 0 in its margin, (H, W)."""
     margin = min(margin, (min(size) - 1) // 2)
-    inside = torch.zeros(size, device=device)
+    inside = torch.zeros(size, dtype=torch.float32, device=device)
     inside[margin : size[0] - margin, margin : size[1] - margin] = 1
     return inside
 

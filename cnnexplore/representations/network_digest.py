@@ -23,6 +23,7 @@ _PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.
 _LIBRARIES = frozenset({*sys.stdlib_module_names, "torch", "numpy"})
 _DEEPEST = 60  # objects within objects; what lies deeper is left out
 _IMAGES = 2
+_ANGLES = torch.tensor([1.0, 0.6180339887], dtype=torch.float32)  # of two projections, in each step
 _STEP = {torch.float64: 1e-4, torch.float32: 1e-4}  # rounding steps of what is computed; other types:
 _COARSE = 1e-2
 
@@ -77,7 +78,8 @@ def _responses_to_noise(net: Network, layers: list[str]) -> list:
     Empty for a network that draws at random: the first image is computed twice.
     """
     generator = torch.Generator().manual_seed(0)
-    noise = 255 * torch.rand(_IMAGES, net.pixels.channels, *net.size, generator=generator) - 127.5
+    shape = (_IMAGES, net.pixels.channels, *net.size)
+    noise = 255 * torch.rand(shape, generator=generator, dtype=torch.float32) - 127.5
     x = net.pixels.feed(torch.cat([noise, noise[:1]]).to(net.device)).to(net.dtype)
     with torch.no_grad():
         found = net.probe(*layers)(x)
@@ -85,7 +87,7 @@ def _responses_to_noise(net: Network, layers: list[str]) -> list:
     responses = []
     for activations in found.values():
         rows = activations.flatten(1).double().cpu()
-        angles = torch.arange(rows.shape[1], dtype=torch.float64)[:, None] * torch.tensor([1.0, 0.6180339887])
+        angles = torch.arange(rows.shape[1], dtype=torch.float64)[:, None] * _ANGLES
         length = rows.norm(dim=1, keepdim=True).clamp_min(1e-300)
         numbers = torch.cat([length.log(), rows @ angles.cos() / length], 1)
         if not numbers.isfinite().all():

@@ -13,6 +13,7 @@ from ..errors import ImageError, SettingError, brief_value
 from ..preimage.patch_prior import DEVIATION
 
 Norm = tuple[np.ndarray, np.ndarray]  # mean and standard deviation of each channel
+_FARTHEST = 1_000_000  # pixels of an origin
 _CHUNK = 1 << 25  # numbers of patches that are cut at once
 _SAMPLE = 1500  # patches that the principal components are computed from
 
@@ -206,9 +207,13 @@ class PatchIndex:
         if not len(self._inside):
             raise ImageError("there are no patches; give at least one position.")
         if origins is not None:
-            origins = array("origins", origins, f"{len(self.pictures)} x 2 positions").astype(int)
-            if origins.shape != (len(self.pictures), 2):
-                raise SettingError(f"origins has shape {origins.shape}; expected {len(self.pictures)} x 2 positions.")
+            origins = array("origins", origins, f"{len(self.pictures)} x 2 positions")
+            if origins.shape != (len(self.pictures), 2) or np.abs(origins).max() > _FARTHEST:
+                raise SettingError(
+                    f"origins is {brief_value(origins)}; expected {len(self.pictures)} x 2 positions in pixels, at "
+                    f"most {_FARTHEST} away."
+                )
+            origins = origins.astype(int)
         self.positions = self._inside + (0 if origins is None else origins[self._source])
         self.rerank = min(int(rerank), len(self))
         self._position_scale = np.float32(np.sqrt(position_cost * self._numbers / np.mean(np.square(self.size))))
@@ -236,9 +241,11 @@ class PatchIndex:
         original_colours : bool
             Give them in 0..255 as in their pictures. Default: normalised.
         """
-        indices = array("indices", indices, "numbers of patches", dtype=np.float64).astype(int)
-        if indices.ndim != 1 or indices.min(initial=0) < 0 or indices.max(initial=0) >= len(self):
+        indices = array("indices", indices, "numbers of patches", dtype=np.float64)
+        inside = (indices >= 0) & (indices < len(self)) & (indices % 1 == 0)
+        if indices.ndim != 1 or not inside.all():
             raise SettingError(f"indices has numbers that are none of patches; expected 0 to {len(self) - 1}.")
+        indices = indices.astype(int)
         out = np.empty((len(indices), *self.size, self.pictures[0].shape[-1]), np.float32)
         if not len(indices):
             return out

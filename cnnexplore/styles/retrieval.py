@@ -143,7 +143,8 @@ def _weights(topics: Topics, query: Any) -> np.ndarray:
     elif _is_weights(query):
         if len(query) != count:
             raise SettingError(f"the query has {len(query)} weights; expected {count}, one for each topic.")
-        weights = np.array([share("a weight of the query", weight) for weight in query], np.float32)
+        with np.errstate(over="ignore"):  # what is too large for float32 is refused below
+            weights = np.array([share("a weight of the query", weight) for weight in query], np.float32)
     else:
         activation = topics.features.net.activations(query, topics.features.layer.name)
         weights = topics.transform(activation.float().flatten(1).cpu().numpy()[:1])[0]

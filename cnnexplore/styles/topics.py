@@ -252,7 +252,9 @@ def topic_mask(component: np.ndarray, others: np.ndarray, threshold: float, dist
     distinct = number(0, what="how many times any other topic")("distinct", distinct)
     if not component.any():
         raise SettingError("the topic has no units: fewer topics describe these images as well; lower k.")
-    mask = (component > threshold * component.max()) & (component >= distinct * others)
+    with np.errstate(over="ignore"):  # infinite is larger than any
+        least = min(distinct, 1e30) * others
+    mask = (component > threshold * component.max()) & (component >= least)
     if not mask.any():
         raise SettingError(f"no unit is {distinct:g} times as strong as elsewhere; lower distinct or the threshold.")
     return mask

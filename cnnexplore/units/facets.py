@@ -537,7 +537,7 @@ def _maximized(made: Facets, start: torch.Tensor, steps: int | None, seed: int) 
 
 def _image(net: Network, x: torch.Tensor) -> np.ndarray:
     """An image in the network's units, (C, H, W), as one that it reads: (H, W, C) uint8, RGB where it has colours."""
-    mean = torch.tensor(net.pixels.mean, device=x.device).view(-1, 1, 1)
+    mean = torch.tensor(net.pixels.mean, dtype=torch.float32, device=x.device).view(-1, 1, 1)
     levels = (x + mean).round().clamp(0, 255).to(torch.uint8)
     levels = levels.flip(0) if net.pixels.order == "BGR" else levels
     image = levels.permute(1, 2, 0).cpu().numpy()

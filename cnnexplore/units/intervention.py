@@ -286,7 +286,7 @@ def intervene(
     if unit is None:
         raise SettingError("unit is None; expected the units to change, such as unit=[4, 7].")
     units = list(dict.fromkeys(resolve_units(net, where.layer, unit)))
-    values = array("value", value, "a number, or one for each unit").reshape(-1)
+    values = array("value", value, "a number, or one for each unit", bools=False).reshape(-1)
     if len(values) not in (1, len(units)):
         raise SettingError(f"value has {len(values)} numbers for {len(units)} units; expected one, or one for each.")
     before, after, classes = [], [], []
@@ -328,7 +328,7 @@ def _is_many(image: Any) -> bool:
     if isinstance(image, (str, os.PathLike)):
         try:
             return Path(image).is_dir()
-        except (OSError, ValueError):  # no name of a file; it is refused where the image is read
+        except Exception:  # no name of a file, or the user's own type; it is refused where the image is read
             return False
     if isinstance(image, (np.ndarray, torch.Tensor, bytes, bytearray, memoryview)):
         return False

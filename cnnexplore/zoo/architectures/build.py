@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from ...errors import NetworkError, WeightsError, brief_list, brief_value
+from ...network.precision import float32_by_default
 from . import torchvision_classifiers
 from .alexnet import caffe_alexnet, caffenet, photo_alexnet, world_alexnet
 from .lenet import lenet
@@ -45,7 +46,7 @@ def build(architecture: str, classes: int, tensors: Tensors | None = None) -> nn
     NetworkError
         If the architecture is unknown.
     """
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), float32_by_default():
         torch.manual_seed(0)
         if architecture in _BUILDERS:
             return _BUILDERS[architecture](classes, tensors or {})

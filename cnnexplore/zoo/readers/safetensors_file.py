@@ -84,7 +84,7 @@ def _check_runs(planned: torch.nn.Module, channels: int, size: int, file: str) -
     """Raise WeightsError unless a module on the meta device takes images of a size."""
     try:
         with torch.no_grad():
-            planned(torch.zeros(1, channels, size, size, device="meta"))
+            planned(torch.zeros(1, channels, size, size, dtype=torch.float32, device="meta"))
     except NotImplementedError:
         return  # an operation that only runs on numbers
     except Exception as error:
