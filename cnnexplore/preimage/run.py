@@ -56,7 +56,7 @@ class Run(SteeredRun):
     steps : int, optional
         How many steps; None for the solver's usual number.
     refine : int, optional
-        How many steps follow at a smaller rate, without jitter, from a reset solver; None for the solver's number.
+        How many steps follow at a smaller rate and without jitter; None for the solver's number.
     solver : str, optional
         One of `cnnexplore.solvers()`; None for the variant's.
     schedule : dict, optional
@@ -232,7 +232,9 @@ class Run(SteeredRun):
             self._applied = values
             self.solver.on_settings_changed()
         refining = self.step >= self.steps
-        if (refining and self.step == self.steps) or self.variant.resets_at(self.step):
+        if refining and self.step == self.steps:
+            self.solver.on_refinement()
+        if self.variant.resets_at(self.step):
             self.solver.reset()
         self._set_border(0 if refining else max(int(values.jitter), 1) - 1)
         rate = self.variant.rate(self.step, values) * self.solver.unit(values, self.scale)

@@ -84,6 +84,10 @@ class Solver(ABC):
     def reset(self) -> None:
         """Clear the memory."""
 
+    def on_refinement(self) -> None:
+        """Prepare for the refinement, which goes on at a smaller rate and without jitter."""
+        self.reset()
+
     @abstractmethod
     def state(self) -> dict[str, torch.Tensor]:
         """The tensors that continue this solver; those of the canvas's shape are resized with the canvas."""
@@ -211,6 +215,9 @@ class Spectral(Solver):
 
     def on_settings_changed(self) -> None:
         self.age = 0
+
+    def on_refinement(self) -> None:
+        self.age = 0  # without the second moments the first steps would be as long as those of a start from noise
 
     def reset(self) -> None:
         self.mean.zero_()

@@ -131,3 +131,13 @@ def test_it_is_below_algorithm_1_long_before(net, layer):
         return run.history["energy"][-1]
 
     assert energy("spectral", 100) < 1.02 * energy("adagrad", 300)
+
+
+def test_nothing_jumps_where_the_refinement_begins():
+    run = cx.Inversion(cx.load("worldnet", device="cpu"), cx.scene(7).image, "relu2", steps=60, refine=10)
+    for _ in run.frames():
+        pass
+    energy = run.records(0)["energy"][:, 0]
+    before = energy[50:60]
+    assert energy[60:].max() <= before.max() * 1.1, "the first steps without jitter are not longer than those before"
+    assert energy[-1] < before.min()
