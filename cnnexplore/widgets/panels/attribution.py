@@ -143,6 +143,9 @@ class AttributionPanel(TaskPanel):
             self.run_view,
         ]
 
+    def _shown_elsewhere(self) -> list[w.Widget]:
+        return [self.original]
+
     def _hidden_widgets(self) -> list[w.Widget]:
         return self.method_controls.sliders + self.predictions.hidden_widgets
 

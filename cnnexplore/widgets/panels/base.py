@@ -75,10 +75,11 @@ class Panel(ABC):
         self.save_button = button("save", "download", "save the picture as PNG, with its Python inside", self.save)
         self.python_box = w.Textarea(layout=w.Layout(width="98%", height="58px", display="none"))
         space = w.Box(layout=w.Layout(flex="1 1 0"))
-        top = w.HBox([*self.selectors.row, space, self.python_button, self.save_button], layout=w.Layout(**WRAP))
+        self.head = w.HBox([*self.selectors.row, space, self.python_button, self.save_button], layout=w.Layout(**WRAP))
         self.waiting = w.HTML(layout=w.Layout(display="none"))
-        rows = [top, self.python_box, *self._build(), self.waiting]
-        self.widget = w.VBox(rows, layout=w.Layout(max_width="900px"))
+        self.middle = w.VBox([self.python_box, *self._build(), self.waiting])
+        self.middle.add_class("cx-middle")
+        self.widget = w.VBox([self.head, self.middle], layout=w.Layout(max_width="900px"))
         self.widget.add_class("cx-panel")
         self.selection.observe(self._on_selection)
         on_close(self.widget, self.close)
@@ -129,6 +130,22 @@ class Panel(ABC):
     def _hidden_widgets(self) -> list[w.Widget]:
         """Widgets that may not be inside `self.widget` when the panel is closed."""
         return []
+
+    def _shown_elsewhere(self) -> list[w.Widget]:
+        """Widgets that a host shows for all its panels: the image, the units of the layer."""
+        return []
+
+    def embed(self) -> w.Widget:
+        """The panel without the row of selectors and without what its host shows itself, such as the explorer.
+
+        Returns
+        -------
+        ipywidgets.Widget
+            `self.middle`.
+        """
+        for widget in self._shown_elsewhere():
+            widget.layout.display = "none"
+        return self.middle
 
     # what is looked at
 
@@ -237,7 +254,7 @@ class Panel(ABC):
             follower.close()
         for runner in self._runners:
             runner.close()
-        for widget in {id(one): one for root in (self.widget, *self._hidden_widgets()) for one in _tree(root)}.values():
+        for widget in {id(one): one for root in (self.widget, *self._hidden_widgets()) for one in widgets_of(root)}.values():
             widget.close()
 
     def _ipython_display_(self) -> None:
@@ -250,11 +267,11 @@ class Panel(ABC):
             self.on_poster(self.poster())
 
 
-def _tree(widget: w.Widget) -> Iterator[w.Widget]:
+def widgets_of(widget: w.Widget) -> Iterator[w.Widget]:
     """A widget and all that it consists of, with layouts and styles."""
     for name in widget.keys:
         value = getattr(widget, name)
         for part in value if isinstance(value, (tuple, list)) else (value,):
             if isinstance(part, w.Widget):
-                yield from _tree(part)
+                yield from widgets_of(part)
     yield widget

@@ -193,6 +193,9 @@ class CompletionPanel(RunPanel):
     def _pick(self, row: int, column: int) -> None:
         """A click paints; it chooses no position."""
 
+    def _shown_elsewhere(self) -> list[w.Widget]:
+        return []  # its original is what one paints on
+
     def _saved_picture(self) -> np.ndarray:
         run = self.run
         if run is None:

@@ -205,6 +205,15 @@ class MaximizePanel(RunPanel):
         self.gallery = UnitGallery(self.grid, thumbnails, lambda: self.runner.state in ("loading", "running"))
         return [self.grid]
 
+    def _shown_elsewhere(self) -> list[w.Widget]:
+        return [self.grid]
+
+    def embed(self) -> w.Widget:
+        """The panel without the row of selectors and without its gallery, whose thumbnails are not made."""
+        self._thumbnails = False
+        self.gallery.runner.stop()
+        return super().embed()
+
     def _beside(self) -> list[w.Widget]:
         self.map = MapView(False, "field only", "show only the receptive field of the unit, at no position")
         self.map.on_choose = lambda position: self.selection.set(position=position)

@@ -178,6 +178,9 @@ class RunPanel(Panel):
         more = self._more_controls()
         return [*self.controls.sliders.values(), *patches, *more, self.controls.preset, w.HBox(starts), w.HBox(buttons)]
 
+    def _shown_elsewhere(self) -> list[w.Widget]:
+        return [] if self.original is None else [self.original]
+
     def _hidden_widgets(self) -> list[w.Widget]:
         pictures = self.run_pictures
         return [*pictures.views, pictures.learned, *([self.patches.view] if self.patches is not None else [])]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,19 @@ class UnitGallery:
         grid.on_action = self._toggle
         runner.watch(grid)
 
-    def show(self, net: Network, layer: Layer, make: bool = True) -> None:
+    def leave(self) -> None:
+        """Make no more pictures; the grid is used for something else until `show`."""
+        self.runner.stop()
+        self._where = None
+
+    def show(
+        self,
+        net: Network,
+        layer: Layer,
+        make: bool = True,
+        order: Sequence[int] | None = None,
+        names: Sequence[str] | None = None,
+    ) -> None:
         """Show the units of a layer.
 
         Parameters
@@ -60,15 +72,19 @@ class UnitGallery:
         layer : Layer
         make : bool
             Make the pictures that are missing.
+        order : sequence of int, optional
+            The units in the order in which they are made and shown (default: the most responsive first).
+        names : sequence of str, optional
+            A caption for each unit (default: the names of classes).
         """
         if self._where == (net, layer.name):
             return
         self.runner.stop()
         self._where = (net, layer.name)
         kept = self._kept.setdefault(self._where, {})
-        order = by_interest(net, layer)
+        order = by_interest(net, layer) if order is None else list(order)
         self._side = thumbnail_side(unit_canvas(net, layer)[0])
-        self.grid.reset(layer.channels, self._side, captions(net, layer), order)
+        self.grid.reset(layer.channels, self._side, captions(net, layer) if names is None else names, order)
         self._fill(kept)
         left = [unit for unit in order if unit not in kept]
         self._began, self._steps = time.monotonic(), 0

@@ -176,6 +176,9 @@ class UnitPanel(TaskPanel):
         rows = [self.kind, self.grid, row, self.patches, self.rule, self.projections, more, wanted, causes]
         return [*rows, *slow, self.run_view]
 
+    def _shown_elsewhere(self) -> list[w.Widget]:
+        return [self.kind, self.grid]
+
     def _looked_at(self) -> tuple:
         s, kind = self.selection.value, self.kind.value
         return s.net, s.layer, s.unit, self.rule.value, kind, self._image if kind == "maps" else None

@@ -167,7 +167,7 @@ function keepKeys(el) {
   let request = 0;
   const guard = () => {
     const roots = [el.closest(".cx-panel"), el.closest(".cx-explorer")];
-    if (!roots[0]) {
+    if (!roots.some(Boolean)) {
       request = requestAnimationFrame(guard);
       return;
     }

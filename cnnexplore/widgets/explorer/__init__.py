@@ -1,0 +1,6 @@
+"""The explorer: one network, image, layer and unit, and all questions about them, on one screen."""
+
+from .explorer import Explorer, explore
+from .questions import QUESTIONS
+
+__all__ = ["QUESTIONS", "Explorer", "explore"]

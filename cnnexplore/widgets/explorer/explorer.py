@@ -1,0 +1,341 @@
+"""Explorer: one network, image, layer and unit on one screen, and all questions about them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets as w
+import numpy as np
+import torch
+
+from ...arguments import checked, choice, optional
+from ...data import Images
+from ...errors import ExploreError
+from ...network import Network
+from ...zoo import DEFAULT, load
+from ..elements import WRAP, WRONG, button, sentence
+from ..live.notebook import cell_key, on_close, show_closed, show_with_png
+from ..live.runner import Runner
+from ..live.selection import Selection, SharedSelection, middle_layer
+from ..live.task import Task
+from ..panels.arguments import network
+from ..panels.base import NetworkLike, Panel, widgets_of
+from ..panels.images import ImageChoices, as_list
+from ..panels.selectors import Selectors
+from ..views.layer_strip import LayerStrip
+from ..views.run_view import RunView
+from .image_shelf import ImageShelf
+from .image_view import ImageView
+from .layer_units import LayerUnits
+from .questions import FOR_PATCHES, QUESTIONS, at_least
+from .responses import Responses, response_stream
+
+_MOST_ON_SHELF = 60  # images of a folder or a data set
+
+
+class Explorer:
+    """What is looked at is always on the screen, and each question is asked of it.
+
+    Above, the network, the images and the layers, drawn to scale. Below, the image with the network's predictions
+    beside the answer to a question: the middle of one of the panels. At the bottom, the units of the layer. A choice
+    anywhere is followed everywhere. A question's panel is made when it is first asked, and pauses while another one is
+    shown.
+
+    Parameters
+    ----------
+    net : Network or str or path, optional
+        A network, or what `load` takes (default: "photonet").
+    images : object, optional
+        An image, a list, a dict by name, a folder or a data set (default: the bundled images). From 9 images on, the
+        strongest patches of units are looked for in them; from 20 on, styles.
+    name : str
+        The first question, one of `QUESTIONS`.
+
+    Raises
+    ------
+    ImageError, NetworkError, WeightsError
+
+    Attributes
+    ----------
+    selection : SharedSelection
+        What is looked at.
+    panels : dict
+        The panels of the questions that were asked, by name.
+    """
+
+    @checked(net=optional(network), name=choice(QUESTIONS))
+    def __init__(self, net: NetworkLike = None, images: Any = None, name: str = "inversion"):
+        net = net if isinstance(net, Network) else load(DEFAULT if net is None else net)
+        on_shelf, self._images = shelf_and_all(images)
+        choices = ImageChoices(on_shelf, net)
+        image, python = choices[choices.first]
+        self.selection = SharedSelection()
+        self.selection.set(net=net, layer=middle_layer(net).name, image=image, image_python=python)
+        self.key, self.closed = cell_key(self), False
+        self._on_poster: Callable[[bytes], None] | None = None
+        self.panels: dict[str, Panel] = {}
+        self._shown = ""
+        self._runners: list[Runner] = []
+        self._message = RunView(quiet=True)
+        self._build(choices)
+        self.selection.observe(self._follow)
+        on_close(self.widget, self.close)
+        self.ask(name)
+        self._respond()
+
+    def _build(self, choices: ImageChoices) -> None:
+        s = self.selection.value
+        assert s.net is not None
+        self.selectors = Selectors(self.selection, None, self._message, "the layer that is looked at")
+        self.network = self.selectors.network
+        self.python_button = button("Python", "code", "copy the Python that makes this picture again", self._copy)
+        self.save_button = button("save", "download", "save the picture as PNG, with its Python inside", self._save)
+        space = w.Box(layout=w.Layout(flex="1 1 0"))
+        self.about = w.HTML()
+        head = w.HBox([self.network, self.about, space, self.python_button, self.save_button], layout=w.Layout(**WRAP))
+        self.shelf = ImageShelf(self.selection, choices, self._runner("images"), self._message.show_errors)
+        self.strip = LayerStrip(s.net, s.layer)
+        self.strip.observe(lambda change: self.selection.set(layer=change["new"]), "selected")
+        self.image = ImageView(self.selection)
+        self.units = LayerUnits(
+            self.selection, self._runner("units"), self._runner("wanted"), at_least(self._images, FOR_PATCHES), self._is_busy
+        )
+        self._responder = self._runner("responses")
+        self._responder.on_result = self._show_responses
+        self._responder.on_error = lambda text, trace: self._message.set_message(text)
+        self.questions = {
+            key: w.ToggleButton(description=one.label, tooltip=one.text, layout=w.Layout(width="auto"))
+            for key, one in QUESTIONS.items()
+        }
+        for key, one in self.questions.items():
+            one.observe(lambda change, key=key: self._pressed(key, change), "value")
+        row = w.HBox(list(self.questions.values()), layout=w.Layout(margin="8px 0 0 0", grid_gap="4px", **WRAP))
+        row.add_class("cx-questions")
+        self.question = w.HTML()
+        self._area = w.VBox(layout=w.Layout(flex="1 1 520px", min_width="0"))
+        stage = w.HBox([self.image.widget, self._area], layout=w.Layout(**WRAP))
+        parts = [head, self.shelf.widget, self.strip, row, self.question, stage, self.units.widget, self._message]
+        self.widget = w.VBox(parts, layout=w.Layout(max_width="1400px"))
+        self.widget.add_class("cx-explorer")
+        self._say_what_can_be_asked()
+
+    # what a person does
+
+    def ask(self, name: str) -> None:
+        """Show the answer to a question about what is selected.
+
+        Parameters
+        ----------
+        name : str
+            One of `QUESTIONS`.
+        """
+        one = QUESTIONS[name]
+        self.question.value = sentence(one.text)
+        for key, switch in self.questions.items():
+            switch.value = key == name
+        try:
+            panel = self._panel(name)
+        except ExploreError as error:  # the panel before stays the one whose picture and Python are used
+            if not self.panels:
+                raise
+            self._area.children = [w.HTML(sentence(str(error), WRONG))]
+            return
+        self._shown = name
+        self._area.children = [panel.middle]  # the one before loses its views, and pauses
+        self._pass_on_posters()
+        self._forward()
+
+    @property
+    def panel(self) -> Panel:
+        """The panel that is shown."""
+        return self.panels[self._shown]
+
+    @property
+    def picture(self) -> Any:
+        """The picture of the shown panel."""
+        return self.panel.picture
+
+    def to_python(self) -> str:
+        """The Python that makes the picture on the screen again."""
+        return self.panel.to_python()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until the shown panel has computed everything; see `Panel.wait`."""
+        return self.panel.wait(timeout)
+
+    def close(self) -> None:
+        """End all panels and threads and close the widgets; also when the cell is run again."""
+        if self.closed:
+            return
+        self.closed = True
+        self.selection.unobserve(self._follow)
+        self.selectors.close()
+        for panel in self.panels.values():
+            panel.selection.unobserve(self._followed_by_panel)
+            panel.close()
+        for runner in self._runners:
+            runner.close()
+        roots = (self.widget, *self.selectors.row)
+        for widget in {id(part): part for root in roots for part in widgets_of(root)}.values():
+            widget.close()
+
+    def _ipython_display_(self) -> None:
+        if self.closed:
+            return show_closed("explorer")
+        self._on_poster = show_with_png(self.widget, self.panel.poster())
+        self._pass_on_posters()
+
+    # what follows from a choice
+
+    def _panel(self, name: str) -> Panel:
+        if name not in self.panels:
+            shared = SharedSelection(self._for_panel(name))
+            panel = self.panels[name] = QUESTIONS[name].make(shared, self._images)
+            panel.embed()
+            panel.middle.layout.width = "100%"
+            shared.observe(self._followed_by_panel)
+            self._followed_by_panel(Selection(), shared.value)
+        return self.panels[name]
+
+    def _for_panel(self, name: str) -> Selection:
+        """The selection as the panel of a question takes it: perhaps of another layer, with units of its own."""
+        s = self.selection.value
+        return s.changed(layer=QUESTIONS[name].fit(s))
+
+    def _forward(self) -> None:
+        """Have the shown panel look at what is selected."""
+        if self._shown:
+            chosen = self._for_panel(self._shown)
+            fields = {name: getattr(chosen, name) for name in chosen.__dataclass_fields__}
+            self.panel.selection.set(**fields)
+
+    def _followed_by_panel(self, old: Selection, new: Selection) -> None:
+        """What was chosen in the shown panel is selected everywhere."""
+        if not self._shown or self.panel.selection.value is not new:
+            return
+        changes = {name: getattr(new, name) for name in new.differences(old)}
+        if new.layer == QUESTIONS[self._shown].fit(self.selection.value):
+            changes.pop("layer", None)
+            if new.layer != self.selection.value.layer:  # a unit of the panel's layer is none of the selected one
+                changes.pop("unit", None)
+                changes.pop("position", None)
+        self.selection.set(**changes)
+
+    def _follow(self, old: Selection, new: Selection) -> None:
+        """Show another selection everywhere."""
+        changed = new.differences(old)
+        assert new.net is not None
+        if {"net", "layer"} & changed:
+            self.strip.show(new.net, new.layer)
+        if "net" in changed:
+            self._say_what_can_be_asked()
+        with self._message.show_errors():
+            if {"net", "image"} & changed:
+                self.image.show(new)
+            if {"net", "image", "layer"} & changed:
+                self._respond()
+            self.image.follow()
+            self.units.follow()
+            self._forward()
+
+    def _respond(self) -> None:
+        selection = self.selection.value
+        self._responder.begin(lambda: Task(response_stream(selection), 2))
+
+    def _show_responses(self, found: Responses) -> None:
+        s = self.selection.value
+        if (found.net, found.layer) == (s.net, s.layer):
+            self.image.show_responses(found)
+            self.image.follow()
+            self.units.show(found)
+            self.units.follow()
+
+    def _pressed(self, key: str, change: dict) -> None:
+        if change["new"] and key != self._shown:
+            self.ask(key)
+        elif not change["new"] and key == self._shown:
+            self.questions[key].value = True  # one question is always asked
+
+    def _say_what_can_be_asked(self) -> None:
+        net = self.selection.value.net
+        assert net is not None
+        height, width = net.size
+        labels = f"{len(net.labels):,} classes, " if net.labels else ""
+        self.about.value = sentence(f"{labels}{height} x {width} px, {len(net.layers)} layers")
+        for key, one in QUESTIONS.items():
+            why = one.why_not(net)
+            self.questions[key].disabled = bool(why)
+            self.questions[key].tooltip = why or one.text
+
+    # the rest
+
+    def _copy(self) -> None:
+        self.panel.copy_python()
+
+    def _save(self) -> None:
+        self.panel.save()
+
+    def _runner(self, purpose: str) -> Runner:
+        runner = Runner(f"{self.key} {purpose}" if self.key else None)
+        self._runners.append(runner)
+        return runner
+
+    def _is_busy(self) -> bool:
+        return bool(self._shown) and self.panel.runner.state in ("loading", "running")
+
+    def _pass_on_posters(self) -> None:
+        """The static picture of the explorer is that of the shown panel."""
+        for panel in self.panels.values():
+            panel.on_poster = self._on_poster if panel is self.panel else None
+
+
+def shelf_and_all(images: Any) -> tuple[Any, Any]:
+    """What stands on the shelf of the images that were given, and all of them; None for none.
+
+    Parameters
+    ----------
+    images : object
+        An image, a list, a dict by name, a folder or a data set.
+    """
+    if images is None or isinstance(images, dict):
+        return images, None if images is None else list(images.values())
+    is_folder = isinstance(images, (str, os.PathLike)) and os.path.isdir(images)
+    is_one = isinstance(images, (str, os.PathLike, np.ndarray, torch.Tensor, list, tuple))
+    if is_folder or isinstance(images, Images) or (not is_one and hasattr(images, "__getitem__")):
+        source = images if isinstance(images, Images) else Images(images)
+        first = range(min(len(source), _MOST_ON_SHELF))
+        names = [os.path.basename(source.source[k]) if is_folder else f"image {k}" for k in first]
+        return {f"{name} ({k})" if name in names[:k] else name: source[k] for k, name in enumerate(names)}, source
+    return images, as_list(images)
+
+
+def explore(net: NetworkLike = None, images: Any = None) -> Explorer:
+    """The explorer of a network: its layers, its units, an image, and all questions about them, linked.
+
+    Parameters
+    ----------
+    net : Network or str or path, optional
+        A network, or what `load` takes (default: "photonet").
+    images : object, optional
+        An image, a list, a dict by name, a folder or a data set (default: the bundled images).
+
+    Returns
+    -------
+    Explorer
+        Shown when it is the last line of a cell.
+
+    Raises
+    ------
+    ImageError, NetworkError, WeightsError
+
+    Examples
+    --------
+    >>> import cnnexplore as cx
+    >>> explorer = cx.explore("lenet", cx.digit(3))
+    >>> explorer.selection.layer
+    'conv2'
+    >>> explorer.close()
+    """
+    return Explorer(net, images)

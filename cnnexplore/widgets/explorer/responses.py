@@ -1,0 +1,77 @@
+"""Responses: what the selected layer and the whole network answer to the selected image, in one task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...errors import ExploreError
+from ...network import Network, as_maps
+from ..live.selection import Selection
+
+_CLASSES = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Responses:
+    """A layer's responses to an image, and the predictions for it.
+
+    Attributes
+    ----------
+    net : Network
+    layer : str
+    values : ndarray
+        (U,), the largest activation of each unit.
+    maps : ndarray or None
+        (U, h, w), the maps of a layer that has some.
+    predictions : list of tuple or None
+        (number, label, probability) of the likeliest classes; [] where the network has no class scores; None while
+        they are not computed.
+    """
+
+    net: Network
+    layer: str
+    values: np.ndarray
+    maps: np.ndarray | None
+    predictions: list[tuple[int, str, float]] | None = None
+
+
+def response_stream(selection: Selection) -> Iterator[Responses]:
+    """The layer's responses, then those with the predictions.
+
+    Parameters
+    ----------
+    selection : Selection
+        Complete.
+    """
+    net = selection.net
+    assert net is not None
+    layer = net.layers[selection.layer]
+    found = net.activations(selection.image, layer.name)
+    maps, values = None, None
+    if layer.has_map:
+        maps = as_maps(found, layer)[0].float().cpu().numpy()
+        values = maps.max((1, 2))
+    else:
+        values = found[0].flatten().float().cpu().numpy()
+    yield Responses(net, layer.name, values, maps)
+    yield Responses(net, layer.name, values, maps, predictions_of(net, selection.image))
+
+
+def predictions_of(net: Network, image: object) -> list[tuple[int, str, float]]:
+    """(number, label, probability) of the likeliest classes of an image; [] where the network has no class scores.
+
+    Parameters
+    ----------
+    net : Network
+    image : image
+        One, as `Network.pixels_of` takes it.
+    """
+    try:
+        likeliest = net.predict(image, _CLASSES)
+    except ExploreError:
+        return []
+    order = net.activations(image, net.output.name).flatten().topk(len(likeliest)).indices.tolist()
+    return [(k, label, p) for k, (label, p) in zip(order, likeliest, strict=True)]
