@@ -1,40 +1,105 @@
-"""The explorer in a real JupyterLab."""
+"""The explorer in a real JupyterLab, driven as a person would."""
 
 from __future__ import annotations
 
+import re
+
 from lab import write_notebook
 
+MAKE = "explorer = cx.explore(cx.load('worldnet', device='cpu'), cx.scene(7, 'church').image)\nexplorer"
 
-def test_one_looks_at_the_same_thing_through_all_panels(folder, notebook, page, photograph):
-    make = "explorer = cx.explore(cx.load('worldnet', device='cpu'), cx.scene(7, 'church').image)\nexplorer"
+
+def opened_explorer(folder, notebook, page, make=MAKE):
     write_notebook(folder / "explorer.ipynb", "import cnnexplore as cx", make)
     opened = notebook("explorer.ipynb")
     opened.run_all()
-    opened.show()
-    page.get_by_text("what does a layer keep of an image?").wait_for()
+    page.locator(".cx-explorer .cx-strip").scroll_into_view_if_needed()
+    return opened
+
+
+def ask(page, question):
+    page.locator(".cx-questions button", has_text=question).click()
+
+
+def test_one_looks_at_the_same_thing_through_all_questions(folder, notebook, page, photograph):
+    opened = opened_explorer(folder, notebook, page)
+    tour = page.get_by_role("dialog", name="tour")
+    tour.get_by_role("button", name="next").click()
+    assert "layers of the network" in tour.inner_text()
+    tour.get_by_role("button", name="no tour").click()
     opened.wait_state("d.step > 5", 120)
     photograph("explorer-inversion")
-    page.get_by_role("button", name="attribution", exact=True).click()
-    page.get_by_text("which pixels count?").wait_for()
-    page.get_by_text("gradient of church").wait_for()
+    # a layer on the strip, by the mouse and by a key
+    strip = page.get_by_role("listbox", name="layers, in the order of computation")
+    strip.get_by_role("option", name=re.compile("^conv4 ")).click()
+    page.locator(".cx-answer", has_text="What does conv4 keep of the image?").wait_for()
+    strip.press("ArrowRight")
+    page.locator(".cx-answer", has_text="What does relu4 keep of the image?").wait_for()
+    page.locator(".cx-frame figcaption", has_text="what relu4 keeps").wait_for()
+    # a unit in the gallery, and what it wants
+    grid = opened.grid("g.count === 128 || g.done > 20", which=1)
+    page.locator(".cx-layer-units .cx-units-port").click(position={"x": 30, "y": 30})
+    selected = opened.grid("g.selected >= 0", which=1)["selected"]
+    assert grid["count"] > selected
+    page.get_by_label("over it").select_option("response of the unit")
+    page.locator(".cx-image figcaption", has_text=f"where unit {selected} of relu4 responds").wait_for()
+    ask(page, "What does it want?")
+    page.locator(".cx-answer figcaption", has_text=f"unit {selected} of relu4").first.wait_for()
+    photograph("explorer-maximization")
+    # a class among the predictions, and the pixels that it depends on
+    ask(page, "Which pixels count?")
+    page.locator(".cx-image .cx-class").nth(1).click()
+    second = page.locator(".cx-image .cx-class").nth(1).locator(".cx-class-name").inner_text()
+    page.locator(".cx-answer figcaption", has_text=f"gradient of {second}").wait_for()
     for _ in range(50):  # what is off the screen waits
         state = opened.execute("print(explorer.panels['inversion'].runner.state)").strip()
         if state in ("paused", "finished"):
             break
         page.wait_for_timeout(200)
     assert state in ("paused", "finished")
-    opened.wait_state("d.state === 'finished'", 120)
     photograph("explorer-attribution")
-    page.get_by_role("button", name="units", exact=True).click()
+    # by keys: the unit's page, then the path of a class
+    strip.press("5")
     page.get_by_text("px in effect").wait_for()
     photograph("explorer-units")
-    page.get_by_role("button", name="pathways", exact=True).click()
+    strip.press("8")
     page.get_by_text("drag the places that may pass").wait_for()
     opened.wait_state("d.step > 5", 120)
-    photograph("explorer-pathways")
     page.get_by_label("class", exact=True).select_option("clock")
-    page.get_by_role("button", name="completion", exact=True).click()
+    ask(page, "What belongs here?")
     page.locator(".cx-frame figcaption", has_text="clock, filled in").wait_for()
     photograph("explorer-completion")
-    assert opened.execute("print(len({p.selection.layer for p in explorer.panels.values()}))").strip() == "1"
-    assert opened.execute("print(explorer.panels['pathways'].runner.state)").strip() in ("paused", "finished")
+    assert opened.execute("print(len({p.selection.layer for p in explorer.panels.values()}))").strip() in "12"
+
+
+def test_the_copied_python_makes_the_same_picture_in_a_new_cell(folder, notebook, page):
+    opened = opened_explorer(folder, notebook, page)
+    page.get_by_role("button", name="no tour").click()
+    opened.wait_state("d.state === 'finished'", 240)
+    page.get_by_role("button", name="Python", exact=True).click()
+    page.wait_for_function("() => [...document.querySelectorAll('.cx-answer textarea')].some((t) => t.value)")
+    for _ in range(100):
+        python = page.evaluate("() => navigator.clipboard.readText()")
+        if python.startswith("cx."):
+            break
+        page.wait_for_timeout(100)
+    code = f"import numpy as np\nimage = cx.scene(7, 'church').image\nagain = {python}\n"
+    code += "print(np.array_equal(again.picture, explorer.picture))"
+    assert opened.execute(code, seconds=240).strip() == "True"
+
+
+def test_everything_in_it_has_a_name(folder, notebook, page):
+    opened = opened_explorer(folder, notebook, page)
+    opened.wait_state("d.step > 5", 120)
+    unnamed = page.evaluate(
+        """() => [...document.querySelectorAll(".cx-explorer :is(button, input, select, textarea, [tabindex='0'], [role])")]
+          .filter((node) => node.offsetParent)
+          .filter((node) => !(node.getAttribute("aria-label") || node.textContent.trim() || node.labels?.length
+            || node.title || node.getAttribute("aria-labelledby") || node.getAttribute("placeholder")))
+          .map((node) => node.outerHTML.slice(0, 200))"""
+    )
+    assert unnamed == []
+    page.locator(".cx-guide-open").click()
+    assert page.get_by_role("dialog", name="keys and words").is_visible()
+    page.keyboard.press("Escape")
+    assert not page.get_by_role("dialog", name="keys and words").is_visible()

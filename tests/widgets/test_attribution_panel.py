@@ -116,27 +116,27 @@ def test_what_does_not_fit_is_a_sentence_and_the_rest_stays(panel, said):
 def test_the_panel_says_what_the_network_predicts_and_a_click_explains_another_class(panel):
     p = panel("worldnet", cx.scene(7).image)
     expected = p.net.predict(cx.scene(7).image, 3)
-    rows = p.predictions.widget.children[1:]
-    assert [row.description.rsplit(" ", 2)[0] for row in rows] == [label for label, _ in expected]
-    assert f"{expected[0][1]:.2%}" in rows[0].tooltip
-    assert [row.style.font_weight for row in rows] == ["bold", "", ""], "the predicted class is explained at first"
-    rows[1].click()
+    rows = p.predictions.rows
+    assert [row["name"] for row in rows] == [label for label, _ in expected]
+    assert rows[0]["share"] == pytest.approx(expected[0][1])
+    assert p.predictions.selected == rows[0]["number"], "the predicted class is explained at first"
+    p.predictions.set_state({"selected": rows[1]["number"]})
     settled(p, lambda: p.found.get("gradient") is not None and p.attribution.about == expected[1][0])
     assert p.target.value == expected[1][0]
-    assert [row.style.font_weight for row in rows] == ["", "bold", ""]
+    assert p.predictions.selected == p.selection.value.target == rows[1]["number"]
     p.map.view.receive({"kind": "pick", "row": 0, "column": 0})
     settled(p, lambda: "unit" in p.overlay.caption)
-    assert [row.style.font_weight for row in rows] == ["", "", ""], "a unit is explained, and no class"
+    assert p.predictions.selected == -1, "a unit is explained, and no class"
 
 
 def test_a_shared_label_is_chosen_by_its_number(panel):
     net = cx.load("lenet")
     net.labels[:] = ["digit"] * 10
     p = panel(net, cx.digit(3))
-    best = int(net.activations(cx.digit(3), net.scores.name).flatten().argmax())
-    p.predictions.widget.children[1].click()
+    second = int(net.activations(cx.digit(3), net.scores.name).flatten().topk(2).indices[1])
+    p.predictions.set_state({"selected": second})
     settled(p, lambda: p.found.get("gradient") is not None)
-    assert p.target.value == str(best) == str(p.attribution.target)
+    assert p.target.value == str(second) == str(p.attribution.target)
 
 
 def test_another_network_starts_by_itself(panel):

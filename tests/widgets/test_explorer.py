@@ -1,4 +1,4 @@
-"""The explorer explore without a browser."""
+"""The explorer without a browser: one selection, followed everywhere."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from torch import nn
 from waiting import until
 
 import cnnexplore as cx
-from cnnexplore.widgets.explorer import PANELS, Explorer
+from cnnexplore.widgets.explorer import QUESTIONS, Explorer
+from cnnexplore.widgets.explorer import explorer as module
 
 
 @pytest.fixture
@@ -27,24 +28,92 @@ def explore():
 def test_explore_begins_with_the_default_network(explore):
     explorer = explore()
     assert explorer.selection.net.name == "photonet"
-    assert explorer.panel.selectors.image.value == "cat"
+    assert explorer.shelf.grid.captions[explorer.shelf.grid.selected] == "cat"
     assert list(explorer.panels) == ["inversion"]
+    assert explorer.questions["inversion"].value
 
 
-@pytest.mark.parametrize("name", [name for name in PANELS if name != "styles"])
-def test_each_panel_looks_at_what_the_one_before_looked_at(explore, name):
-    image = cx.digit(4)
-    explorer = explore("lenet", [image, cx.digit(5)])
+@pytest.mark.parametrize("name", [name for name in QUESTIONS if name != "styles"])
+def test_each_question_is_asked_of_what_is_selected(explore, name):
+    explorer = explore("lenet", [cx.digit(4), cx.digit(5)])
     assert explorer.panel.wait(60)
-    explorer.panel.selectors.layer.value = "conv2"
-    explorer.names.value = name
+    explorer.strip.set_state({"selected": "conv2"})
+    explorer.questions[name].value = True
+    assert [key for key, one in explorer.questions.items() if one.value] == [name]
     panel = explorer.panel
-    assert (panel.selection.net, panel.selection.layer) == (explorer.panels["inversion"].selection.net, "conv2")
-    if getattr(panel, "image_choices", None) is not None:
-        assert panel.selection.image is explorer.panels["inversion"].selection.image
-    assert explorer.widget.children[-1].children == (panel.widget,)
+    assert (panel.selection.net, panel.selection.layer) == (explorer.selection.net, "conv2")
+    assert panel.selection.image is explorer.selection.image
+    assert explorer._area.children == (panel.middle,)
     until(lambda: panel.runner.state == "finished", 120)
     assert "cx." in explorer.to_python()
+
+
+def test_a_choice_is_followed_everywhere(explore):
+    explorer = explore("lenet", [cx.digit(4), cx.digit(5)])
+    explorer.shelf.grid.set_state({"selected": 1})
+    assert np.array_equal(explorer.selection.image, cx.digit(5))
+    assert explorer.panel.selection.image is explorer.selection.image
+    explorer.strip.set_state({"selected": "conv1"})
+    assert explorer.panel.layer.name == "conv1"
+    until(lambda: explorer.units.grid.count == 20 and explorer.units.grid.done == 20)
+    net, image = explorer.selection.net, explorer.selection.image
+    answers = net.activations(image, "conv1")[0].amax((1, 2)).numpy()
+    assert explorer.units.grid.order == np.argsort(-answers, kind="stable").tolist()
+    best = explorer.units.grid.order[0]
+    assert explorer.units.grid.captions[best] == f"{best} · {answers[best]:.3g}"
+    until(lambda: len(explorer.image.classes.rows) > 0)
+    rows = [(row["name"], round(row["share"], 6)) for row in explorer.image.classes.rows]
+    assert rows == [(label, round(p, 6)) for label, p in net.predict(image)]
+    explorer.units.grid.set_state({"selected": 3})
+    explorer.image.view.receive({"kind": "pick", "row": 14, "column": 9})
+    s = explorer.selection.value
+    assert s.unit == 3 and s.position is not None
+    assert explorer.panel.selection.value.unit == 3
+    top, left, bottom, right = explorer.image.view.box
+    assert top <= 14 <= bottom and left <= 9 <= right
+
+
+def test_what_is_chosen_in_a_panel_is_selected(explore):
+    explorer = explore("lenet", cx.digit(4))
+    explorer.ask("maximization")
+    until(lambda: explorer.selection.value.unit is not None, 60)  # the panel chose the unit that responds most
+    assert explorer.units.grid.selected == explorer.selection.value.unit
+    explorer.panel.selection.set(layer="conv1", unit=2)
+    assert (explorer.strip.selected, explorer.selection.value.unit) == ("conv1", 2)
+
+
+def test_filters_are_those_of_the_layer_before_a_relu(explore):
+    explorer = explore("lenet", cx.digit(4))
+    explorer.strip.set_state({"selected": "pool2"})
+    explorer.ask("decoding")
+    assert explorer.panel.layer.name == "conv2"
+    assert explorer.selection.layer == "pool2", "the selection stays what was chosen"
+    assert "filters of conv2" in explorer.question.value
+    until(lambda: explorer.panel.runner.state == "finished", 60)
+    assert explorer.selection.layer == "pool2"
+
+
+def test_a_class_that_is_chosen_is_explained(explore):
+    explorer = explore("lenet", cx.digit(4))
+    until(lambda: len(explorer.image.classes.rows) > 1)
+    explorer.ask("attribution")
+    second = explorer.image.classes.rows[1]["number"]
+    explorer.image.classes.set_state({"selected": second})
+    until(lambda: "gradient" in explorer.panel.found and explorer.panel.attribution.target == second, 60)
+    assert explorer.selection.value.target == second
+
+
+@pytest.mark.parametrize("kind", ["strongest patch", "what they want", "filters"])
+def test_units_are_shown_by_what_one_asks_for(explore, kind):
+    explorer = explore("lenet", cx.digit(4))
+    explorer.strip.set_state({"selected": "conv1"})
+    until(lambda: explorer.units.grid.done == 20)
+    before = explorer.units.grid.picture(0).copy()
+    explorer.units.kind.value = kind
+    until(lambda: explorer.units.grid.done == 20, 120)
+    until(lambda: not np.array_equal(explorer.units.grid.picture(0), before))
+    explorer.units.order.value = "number"
+    assert explorer.units.grid.order == list(range(20))
 
 
 def test_a_panel_that_is_not_on_the_screen_stays_as_it_was(explore):
@@ -52,14 +121,13 @@ def test_a_panel_that_is_not_on_the_screen_stays_as_it_was(explore):
     first = explorer.panel
     assert first.wait(60)
     run, layer = first.runner.run, first.selection.layer
-    first.controls.sliders["C"].value = 3.0
-    explorer.names.value = "units"
+    explorer.ask("units")
     other = "pool1" if layer != "pool1" else "pool2"
-    explorer.panel.selectors.layer.value = other
+    explorer.strip.set_state({"selected": other})
     until(lambda: explorer.panel.runner.state == "finished" and explorer.panel.top.layer.name == other, 60)
     assert first.selection.layer == layer
-    assert first.runner.run.layer is run.layer
-    explorer.names.value = "inversion"
+    assert first.runner.run is run
+    explorer.ask("inversion")
     assert explorer.panel is first
     until(lambda: first.runner.run is not None and first.runner.run.layer.name == other, 60)
 
@@ -69,48 +137,45 @@ def test_what_cannot_be_shown_gets_a_sentence(explore, refused, monkeypatch):
     explorer = explore("lenet")
     first = explorer.panel
 
-    def cannot(net, images):
+    def cannot(selection, images):
         raise cx.NetworkError("this network has no <styles>.")
 
-    monkeypatch.setitem(PANELS, "units", (cannot, ""))
-    explorer.names.value = "units"
-    (sentence,) = explorer.widget.children[-1].children
+    monkeypatch.setitem(QUESTIONS, "units", module.QUESTIONS["units"].__class__("units", "units?", cannot))
+    explorer.questions["units"].value = True
+    (sentence,) = explorer._area.children
     assert "no &lt;styles&gt;." in sentence.value
     assert explorer.panel is first
-    explorer.names.value = "inversion"
-    assert explorer.widget.children[-1].children == (first.widget,)
+    explorer.questions["inversion"].value = True
+    assert explorer._area.children == (first.middle,)
 
 
-def test_a_network_without_fully_connected_layers_has_all_panels_but_one(explore, said):
-    module = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 4, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+def test_a_question_that_a_network_cannot_be_asked_says_why(explore):
+    net = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 4, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     photo = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
-    explorer = explore(cx.Network(module, size=24, labels=list("abcd"), name="pooled"), photo)
-    explorer.names.value = "pathways"
-    (sentence,) = explorer.widget.children[-1].children
-    assert "fully-connected" in sentence.value
-    explorer.names.value = "completion"
+    explorer = explore(cx.Network(net, size=24, labels=list("abcd"), name="pooled"), photo)
+    assert explorer.questions["pathways"].disabled
+    assert "fully-connected" in explorer.questions["pathways"].tooltip
+    explorer.questions["completion"].value = True
     until(lambda: explorer.panel.runner.state == "finished")
     assert "cx.complete(net, image, " in explorer.to_python()
-    explorer.panel.selectors.network.value = "lenet"
-    explorer.names.value = "pathways"
+    explorer.network.value = "lenet"
+    assert not explorer.questions["pathways"].disabled
+    explorer.questions["pathways"].value = True
     assert explorer.panel.selection.net.name == "lenet"
-    before = explorer.panels["inversion"].selection
-    explorer.panel.selection.set(net=before.net, layer=before.layer)
-    assert any("fully-connected" in content.get("text", "") for content, _ in said)
-    assert explorer.panel.runner.run is None or explorer.panel.runner.run.net.name == "lenet"
+    assert {layer["name"] for layer in explorer.strip.layers} <= set(cx.load("lenet").layers)
 
 
 def test_a_style_goes_along_to_where_it_is_looked_for(explore, tmp_path, monkeypatch):
     monkeypatch.setenv("CNNEXPLORE_CACHE", str(tmp_path))
     scenes = [cx.scene(seed, "boat").image for seed in range(24)]
     explorer = explore("worldnet-styles", scenes)
-    explorer.names.value = "styles"
+    explorer.ask("styles")
     styles = explorer.panel
     until(lambda: styles.topics is not None and styles.runner.run is not None, 120)
     styles.choose(1)
     name = styles.topic_controls.name
     for panel in ("pathways", "completion"):
-        explorer.names.value = panel
+        explorer.ask(panel)
         class_selector = explorer.panel.class_selector
         assert (class_selector.class_box.label, class_selector.style_box.label) == (name, "style 1")
         until(lambda: explorer.panel.runner.run is not None)
@@ -119,4 +184,35 @@ def test_a_style_goes_along_to_where_it_is_looked_for(explore, tmp_path, monkeyp
             way.masks(styles.selection.net).m7.numpy(),
             styles.chosen.mask(styles.topic_controls.threshold.value, styles.topic_controls.distinct.value),
         )
-    assert explorer.selection.layer == styles.selection.layer
+
+
+def test_images_of_a_folder_stand_on_the_shelf_and_are_searched_for_patches(explore, tmp_path):
+    from PIL import Image
+
+    for k in range(10):
+        Image.fromarray(cx.digit(k)).save(tmp_path / f"digit-{k}.png")
+    explorer = explore("lenet", tmp_path)
+    assert explorer.shelf.grid.captions[:2] == ["digit-0.png", "digit-1.png"]
+    explorer.ask("units")
+    until(lambda: explorer.panel.top is not None, 60)
+    assert len(explorer.panel.top.images) == 10
+
+
+def test_keys_ask_questions_and_pause(explore):
+    explorer = explore("lenet", cx.digit(4))
+    explorer.guide.receive({"kind": "question", "number": 2})
+    assert explorer._shown == "caricature"
+    until(lambda: explorer.panel.runner.state in ("running", "finished"))
+    explorer.guide.receive({"kind": "question", "number": 99})
+    explorer.guide.receive({"kind": "question"})
+    explorer.guide.receive({"kind": "pause"})
+    assert explorer._shown == "caricature"
+    until(lambda: explorer.panel.runner.state in ("paused", "finished"))
+
+
+def test_a_layer_that_is_none_of_the_network_is_ignored(explore):
+    explorer = explore("lenet", cx.digit(4))
+    before = explorer.selection.layer
+    for wrong in ("nothing", 3, None, ["conv1"]):
+        explorer.strip.set_state({"selected": wrong})
+    assert explorer.selection.layer == explorer.strip.selected == before

@@ -80,7 +80,7 @@ def test_a_cell_that_runs_again_closes_what_it_made(kernel):
 
 def test_a_cell_that_runs_again_closes_its_explorer(kernel):
     (first,) = kernel.run("a", explorer)
-    first.names.value = "attribution"
+    first.ask("attribution")
     (again,) = kernel.run("a", explorer)
     assert first.closed
     assert all(panel.closed for panel in first.panels.values())

@@ -140,8 +140,8 @@ def test_panels_show_names_as_text(panel, name):
     assert one.wait(120)
     check_widgets()
     if name == "explorer":
-        for other in one.names.options:
-            one.names.value = other
+        for other in one.questions:
+            one.ask(other)
             one.wait(120)
             check_widgets()
         return

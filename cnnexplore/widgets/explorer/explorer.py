@@ -15,7 +15,7 @@ from ...data import Images
 from ...errors import ExploreError
 from ...network import Network
 from ...zoo import DEFAULT, load
-from ..elements import WRAP, WRONG, button, sentence
+from ..elements import WRAP, WRONG, button, escaped, sentence
 from ..live.notebook import cell_key, on_close, show_closed, show_with_png
 from ..live.runner import Runner
 from ..live.selection import Selection, SharedSelection, middle_layer
@@ -24,6 +24,7 @@ from ..panels.arguments import network
 from ..panels.base import NetworkLike, Panel, widgets_of
 from ..panels.images import ImageChoices, as_list
 from ..panels.selectors import Selectors
+from ..views.explorer_guide import ExplorerGuide
 from ..views.layer_strip import LayerStrip
 from ..views.run_view import RunView
 from .image_shelf import ImageShelf
@@ -76,7 +77,7 @@ class Explorer:
         self.key, self.closed = cell_key(self), False
         self._on_poster: Callable[[bytes], None] | None = None
         self.panels: dict[str, Panel] = {}
-        self._shown = ""
+        self._shown, self._asked = "", ""  # the question whose panel is shown, and the one whose button is pressed
         self._runners: list[Runner] = []
         self._message = RunView(quiet=True)
         self._build(choices)
@@ -94,19 +95,28 @@ class Explorer:
         self.save_button = button("save", "download", "save the picture as PNG, with its Python inside", self._save)
         space = w.Box(layout=w.Layout(flex="1 1 0"))
         self.about = w.HTML()
-        head = w.HBox([self.network, self.about, space, self.python_button, self.save_button], layout=w.Layout(**WRAP))
+        self.guide = ExplorerGuide()
+        self.guide.on_question = self._key_pressed
+        self.guide.on_pause = self._pause_or_go_on
+        actions = [self.python_button, self.save_button, self.guide]
+        row = {**WRAP, "align_items": "center"}
+        head = w.HBox([self.network, self.about, space, *actions], layout=w.Layout(**row))
         self.shelf = ImageShelf(self.selection, choices, self._runner("images"), self._message.show_errors)
         self.strip = LayerStrip(s.net, s.layer)
         self.strip.observe(lambda change: self.selection.set(layer=change["new"]), "selected")
         self.image = ImageView(self.selection)
         self.units = LayerUnits(
-            self.selection, self._runner("units"), self._runner("wanted"), at_least(self._images, FOR_PATCHES), self._is_busy
+            self.selection,
+            self._runner("units"),
+            self._runner("wanted"),
+            at_least(self._images, FOR_PATCHES),
+            self._is_busy,
         )
         self._responder = self._runner("responses")
         self._responder.on_result = self._show_responses
         self._responder.on_error = lambda text, trace: self._message.set_message(text)
         self.questions = {
-            key: w.ToggleButton(description=one.label, tooltip=one.text, layout=w.Layout(width="auto"))
+            key: w.ToggleButton(description=one.label, tooltip=one.asked(s), layout=w.Layout(width="auto"))
             for key, one in QUESTIONS.items()
         }
         for key, one in self.questions.items():
@@ -114,9 +124,13 @@ class Explorer:
         row = w.HBox(list(self.questions.values()), layout=w.Layout(margin="8px 0 0 0", grid_gap="4px", **WRAP))
         row.add_class("cx-questions")
         self.question = w.HTML()
-        self._area = w.VBox(layout=w.Layout(flex="1 1 520px", min_width="0"))
-        stage = w.HBox([self.image.widget, self._area], layout=w.Layout(**WRAP))
-        parts = [head, self.shelf.widget, self.strip, row, self.question, stage, self.units.widget, self._message]
+        self._area = w.VBox(layout=w.Layout(width="100%", min_width="0"))
+        looked_at = w.VBox([self.image.widget, self.units.widget])
+        looked_at.add_class("cx-looked-at")
+        answer = w.VBox([self.question, self._area])
+        answer.add_class("cx-answer")
+        stage = w.HBox([looked_at, answer], layout=w.Layout(**WRAP))
+        parts = [head, self.shelf.widget, self.strip, row, stage, self._message]
         self.widget = w.VBox(parts, layout=w.Layout(max_width="1400px"))
         self.widget.add_class("cx-explorer")
         self._say_what_can_be_asked()
@@ -131,8 +145,8 @@ class Explorer:
         name : str
             One of `QUESTIONS`.
         """
-        one = QUESTIONS[name]
-        self.question.value = sentence(one.text)
+        self._say_question(name)
+        self._asked = name
         for key, switch in self.questions.items():
             switch.value = key == name
         try:
@@ -238,7 +252,13 @@ class Explorer:
                 self._respond()
             self.image.follow()
             self.units.follow()
+            if self._shown:
+                self._say_question(self._shown)
             self._forward()
+
+    def _say_question(self, name: str) -> None:
+        text = QUESTIONS[name].asked(self.selection.value)
+        self.question.value = f'<span style="font-weight:600">{escaped(text)}</span>'
 
     def _respond(self) -> None:
         selection = self.selection.value
@@ -253,10 +273,22 @@ class Explorer:
             self.units.follow()
 
     def _pressed(self, key: str, change: dict) -> None:
-        if change["new"] and key != self._shown:
+        if change["new"] and key != self._asked:
             self.ask(key)
-        elif not change["new"] and key == self._shown:
+        elif not change["new"] and key == self._asked:
             self.questions[key].value = True  # one question is always asked
+
+    def _key_pressed(self, number: int) -> None:
+        switch = list(self.questions.values())[number]
+        if not switch.disabled:
+            switch.value = True
+
+    def _pause_or_go_on(self) -> None:
+        runner = self.panel.runner
+        if runner.state == "running":
+            runner.pause()
+        else:
+            runner.resume()
 
     def _say_what_can_be_asked(self) -> None:
         net = self.selection.value.net
@@ -267,7 +299,7 @@ class Explorer:
         for key, one in QUESTIONS.items():
             why = one.why_not(net)
             self.questions[key].disabled = bool(why)
-            self.questions[key].tooltip = why or one.text
+            self.questions[key].tooltip = why or one.asked(self.selection.value)
 
     # the rest
 

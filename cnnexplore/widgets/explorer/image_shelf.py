@@ -33,7 +33,7 @@ class ImageShelf:
 
     def __init__(self, selection: SharedSelection, choices: ImageChoices, runner: Runner, on_wrong: Any):
         self.selection, self.choices, self.runner, self._on_wrong = selection, choices, runner, on_wrong
-        self.grid = UnitGrid(rows=1.05)
+        self.grid = UnitGrid(rows=1, labelled=True, label="images")
         self.grid.add_class("cx-shelf")
         self.grid.layout.flex = "1 1 300px"
         self.grid.on_select(self._chosen)
@@ -52,7 +52,7 @@ class ImageShelf:
         assert net is not None
         self._names = list(self.choices.names)
         chosen = self.grid.selected
-        self.grid.reset(len(self._names), _SIDE, self._names)
+        self.grid.reset(len(self._names), _SIDE, [name.removeprefix("scene: ") for name in self._names])
         self.grid.shown = _SHOWN
         self.grid.note = f"{len(self._names)} images"
         if chosen < 0 and self.choices.first in self._names:

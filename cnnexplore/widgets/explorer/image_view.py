@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import ipywidgets as w
 import numpy as np
 import torch
@@ -11,13 +9,14 @@ import torch
 from ... import drawing
 from ...network import Layer, Network, upsample
 from ...results import png, whole_scale
+from ..elements import WRAP
 from ..live.selection import Selection, SharedSelection
 from ..views.class_bars import ClassBars
 from ..views.frame_view import FrameView
 from ..views.map_view import nearest_position, receptive_box
 from .responses import Responses
 
-_PLAIN, _UNIT = "nothing", "activation of the unit"
+_PLAIN, _UNIT = "nothing", "response of the unit"
 
 
 class ImageView:
@@ -37,17 +36,20 @@ class ImageView:
         self.view.on_pick = self._picked
         tip = "what is drawn over the image"
         self.overlay = w.Dropdown(options=[_PLAIN, _UNIT], description="over it", tooltip=tip)
-        self.overlay.layout.width, self.overlay.style.description_width = "214px", "48px"
+        self.overlay.layout.width, self.overlay.style.description_width = "230px", "48px"
         self.opacity = w.FloatSlider(
             0.7, min=0, max=1, step=0.05, description="opacity", tooltip="of the map over the image", readout=False,
-            layout=w.Layout(width="214px", display="none"), style={"description_width": "48px"},
+            layout=w.Layout(width="230px", display="none"), style={"description_width": "48px"},
         )  # fmt: skip
         self.classes = ClassBars()
-        self.classes.observe(self._class_chosen, "selected")
+        self.classes.on_choose = self._class_chosen
         self.overlay.observe(lambda _: self._draw(), "value")
         self.opacity.observe(lambda _: self._draw(), "value")
-        parts = [self.view, self.overlay, self.opacity, self.classes]
-        self.widget = w.VBox(parts, layout=w.Layout(flex="0 0 auto", width="226px", margin="8px 14px 0 0"))
+        beside = w.VBox(
+            [self.overlay, self.opacity, self.classes], layout=w.Layout(flex="1 1 206px", max_width="300px")
+        )
+        self.widget = w.HBox([self.view, beside], layout=w.Layout(grid_gap="4px 14px", **WRAP))
+        self.widget.add_class("cx-image")
         self._picture: np.ndarray | None = None
         self._responses: Responses | None = None
         self.show(selection.value)
@@ -85,14 +87,13 @@ class ImageView:
         self._responses = found
         if found.predictions is not None:
             self.classes.layout.display = "" if found.predictions else "none"
-            self.classes.show(found.predictions, "the network predicts")
+            self.classes.show(found.predictions, f"of its {self._net.scores.channels:,} classes it predicts")
         self._draw()
 
     def follow(self) -> None:
         """Show another position, unit or class of the same image."""
         chosen = self.selection.value.target
-        known = {row["number"] for row in self.classes.rows}
-        self.classes.selected = chosen if chosen is not None and chosen in known else -1
+        self.classes.mark(chosen)
         self._draw()
 
     def _draw(self) -> None:
@@ -123,7 +124,5 @@ class ImageView:
         if self._layer.has_map:
             self.selection.set(position=nearest_position(self._layer, row, column))
 
-    def _class_chosen(self, change: Any) -> None:
-        chosen = None if change["new"] < 0 else change["new"]
-        if chosen != self.selection.value.target:
-            self.selection.set(target=chosen, unit=None)
+    def _class_chosen(self, number: int | None) -> None:
+        self.selection.set(target=number, unit=None, position=None)

@@ -49,15 +49,16 @@ class LayerUnits:
         self, selection: SharedSelection, runner: Runner, wants: Runner, images: Any, busy: Callable[[], bool]
     ):
         self.selection, self.runner, self.images = selection, runner, images
-        self.grid = UnitGrid(rows=2.15)
+        self.grid = UnitGrid(rows=4.3, labelled=True, label="units")
         self.grid.on_select(lambda unit: selection.set(unit=unit))
         self.gallery = UnitGallery(self.grid, wants, busy)
-        self.kind = dropdown([HERE], "shown as", "what the thumbnails show of a unit", 250)
-        self.order = dropdown([BY_RESPONSE, BY_NUMBER], "sorted by", "which units come first", 240)
+        self.kind = dropdown([HERE], "shown as", "what the thumbnails show of a unit", 280)
+        self.order = dropdown([BY_RESPONSE, BY_NUMBER], "sorted by", "which units come first", 270)
         self.kind.observe(lambda _: self._kind_chosen(), "value")
         self.order.observe(lambda _: self._sort(), "value")
-        row = w.HBox([self.kind, self.order], layout=w.Layout(**WRAP))
+        row = w.HBox([self.kind, self.order], layout=w.Layout(width="100%", **WRAP))
         self.widget = w.VBox([row, self.grid], layout=w.Layout(margin="8px 0 0 0"))
+        self.widget.add_class("cx-layer-units")
         runner.on_result, runner.on_error = self._show_result, self._error
         runner.on_step = self.grid.probe
         self.grid.on_views = self._watched

@@ -33,7 +33,7 @@ class Question:
     label : str
         A few words, for its button.
     text : str
-        The whole question.
+        The whole question; "{layer}" and "{unit}" stand for what is selected.
     make : callable
         Makes the panel that answers it, of a selection and of the images that were given to the explorer or None.
     check : callable
@@ -47,6 +47,17 @@ class Question:
     make: Callable[[SharedSelection, Any], Panel]
     check: Callable[[Network], object] = lambda net: None
     fit: Callable[[Selection], str] = lambda selection: selection.layer
+
+    def asked(self, selection: Selection) -> str:
+        """The whole question about what is selected.
+
+        Parameters
+        ----------
+        selection : Selection
+        """
+        layer = self.fit(selection)
+        unit = "a unit" if selection.unit is None else f"unit {selection.unit}"
+        return self.text.replace("{layer}", layer).replace("{unit}", f"{unit} of {layer}")
 
     def why_not(self, net: Network) -> str:
         """The sentence that says why a network cannot be asked; "" if it can.
@@ -93,17 +104,17 @@ def at_least(images: Any, least: int) -> Any:
 QUESTIONS: dict[str, Question] = {
     "inversion": Question(
         "What does it keep?",
-        "What does the layer keep of the image?",
+        "What does {layer} keep of the image?",
         lambda selection, images: InversionPanel(selection=selection),
     ),
     "maximization": Question(
-        "What does a unit want?",
-        "Which input maximizes the unit?",
+        "What does it want?",
+        "Which input maximizes {unit}?",
         lambda selection, images: MaximizePanel(selection=selection),
     ),
     "caricature": Question(
         "What does it exaggerate?",
-        "What does the layer see in the image, exaggerated?",
+        "What does {layer} see in the image, exaggerated?",
         lambda selection, images: CaricaturePanel(selection=selection),
     ),
     "attribution": Question(
@@ -113,12 +124,12 @@ QUESTIONS: dict[str, Question] = {
     ),
     "units": Question(
         "All about a unit",
-        "Which images does the unit respond to, what does it mean, and what does the network do without it?",
+        "Which images does {unit} respond to, what does it mean, and what does the network do without it?",
         lambda selection, images: UnitPanel(images=at_least(images, FOR_PATCHES), selection=selection),
     ),
     "decoding": Question(
         "What is it made of?",
-        "What are the filters of the layer, in pixels?",
+        "What are the filters of {layer}, in pixels?",
         lambda selection, images: DecodingPanel(selection=selection),
         fit=layer_with_filters,
     ),

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...errors import ExploreError
 from ...network import Network, as_maps
 from ..live.selection import Selection
+from ..panels.predictions import Predicted, predicted
 
 _CLASSES = 5
 
@@ -26,16 +26,15 @@ class Responses:
         (U,), the largest activation of each unit.
     maps : ndarray or None
         (U, h, w), the maps of a layer that has some.
-    predictions : list of tuple or None
-        (number, label, probability) of the likeliest classes; [] where the network has no class scores; None while
-        they are not computed.
+    predictions : list of Predicted or None
+        The likeliest classes; [] where the network has no class scores; None while they are not computed.
     """
 
     net: Network
     layer: str
     values: np.ndarray
     maps: np.ndarray | None
-    predictions: list[tuple[int, str, float]] | None = None
+    predictions: list[Predicted] | None = None
 
 
 def response_stream(selection: Selection) -> Iterator[Responses]:
@@ -57,21 +56,4 @@ def response_stream(selection: Selection) -> Iterator[Responses]:
     else:
         values = found[0].flatten().float().cpu().numpy()
     yield Responses(net, layer.name, values, maps)
-    yield Responses(net, layer.name, values, maps, predictions_of(net, selection.image))
-
-
-def predictions_of(net: Network, image: object) -> list[tuple[int, str, float]]:
-    """(number, label, probability) of the likeliest classes of an image; [] where the network has no class scores.
-
-    Parameters
-    ----------
-    net : Network
-    image : image
-        One, as `Network.pixels_of` takes it.
-    """
-    try:
-        likeliest = net.predict(image, _CLASSES)
-    except ExploreError:
-        return []
-    order = net.activations(image, net.output.name).flatten().topk(len(likeliest)).indices.tolist()
-    return [(k, label, p) for k, (label, p) in zip(order, likeliest, strict=True)]
+    yield Responses(net, layer.name, values, maps, predicted(net, selection.image, _CLASSES))

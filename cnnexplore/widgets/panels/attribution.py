@@ -17,12 +17,13 @@ from ...results import whole_scale
 from ...units import ActivationMaps, activation_maps
 from ..elements import WRAP, colour_bar
 from ..live.selection import Selection, SharedSelection
+from ..views.class_bars import ClassBars
 from ..views.frame_view import FrameView, side_by_side
 from ..views.map_view import MapView, nearest_position, receptive_box
 from ..views.unit_grid import UnitGrid
 from .base import NetworkLike
 from .method_controls import MethodControls
-from .predictions import Predictions, predicted
+from .predictions import predicted
 from .task_panel import TaskPanel
 
 
@@ -122,7 +123,8 @@ class AttributionPanel(TaskPanel):
         )  # fmt: skip
         self.method_controls = MethodControls(min(net.size), self._setting_moved)
         self.grid = UnitGrid(len(names), 96, names, rows=2, shown=84, labelled=True, label="methods")
-        self.predictions = Predictions(lambda target: setattr(self.target, "value", self._name_of(target)))
+        self.predictions = ClassBars(layout=w.Layout(width="206px"))
+        self.predictions.on_choose = self._class_chosen
         self.grid.selected = self.methods.index(method)
         self.target.observe(self._target_chosen, "value")
         self.method.observe(self._method_chosen, "value")
@@ -131,10 +133,9 @@ class AttributionPanel(TaskPanel):
         self.grid.on_select(lambda k: setattr(self.method, "value", self.methods[k]))
         self.method_controls.show(method)
         pictures = w.HBox([self.original, w.VBox([self.overlay, self.bar])], layout=w.Layout(grid_gap="10px", **WRAP))
-        side = [self.map.widget, self.unit, self.method_controls.widget]
+        side = [self.predictions, self.map.widget, self.unit, self.method_controls.widget]
         return [
             w.HBox([self.target, self.method, self.opacity], layout=w.Layout(**WRAP)),
-            self.predictions.widget,
             w.HBox(
                 [pictures, w.VBox(side, layout=w.Layout(margin="0 0 0 14px", width="216px"))],
                 layout=w.Layout(margin="8px 0 0 0", **WRAP),
@@ -144,10 +145,10 @@ class AttributionPanel(TaskPanel):
         ]
 
     def _shown_elsewhere(self) -> list[w.Widget]:
-        return [self.original]
+        return [self.original, self.predictions]
 
     def _hidden_widgets(self) -> list[w.Widget]:
-        return self.method_controls.sliders + self.predictions.hidden_widgets
+        return self.method_controls.sliders
 
     def _name_of(self, target: int) -> str:
         """What names a class in the box of the target: its label, or its number where others have the same label."""
@@ -162,7 +163,13 @@ class AttributionPanel(TaskPanel):
         self.failed.clear()
         self._begin()
 
+    def _class_chosen(self, number: int | None) -> None:
+        """A bar that is pressed: its class is explained, and no longer a unit."""
+        self.selection.set(target=number, unit=None, position=None)
+
     def _target_chosen(self, change: dict) -> None:
+        number = self._explained_class
+        self.selection.set(target=number)
         if self._begun is not None and self._begun[0] is self.net:  # else the network has changed, and all begins anew
             self._restart()
 
@@ -204,6 +211,15 @@ class AttributionPanel(TaskPanel):
         s = self.selection.value
         return s.net, id(s.image), s.layer, s.unit, s.position
 
+    @property
+    def _explained_class(self) -> int | None:
+        """The number of the class in the box; None for the predicted one, or for what names no class."""
+        typed = self.target.value.strip()
+        try:
+            return resolve_unit(self.net, self.net.scores, int(typed) if typed.isdigit() else typed) if typed else None
+        except ExploreError:
+            return None
+
     def _explained(self) -> dict[str, Any]:
         """What is explained, as `attribute` takes it."""
         s = self.selection.value
@@ -215,6 +231,8 @@ class AttributionPanel(TaskPanel):
         return {"target": int(typed) if typed.isdigit() and typed not in self.net.labels else typed}
 
     def _selected(self, old: Selection, new: Selection) -> None:
+        if new.net is old.net and new.target != self._explained_class:
+            self.target.value = "" if new.target is None else self._name_of(new.target)  # which begins anew
         if self._begun == self._looked_at():
             return
         if self._begun is not None and self._begun[0] is not new.net:
@@ -255,7 +273,7 @@ class AttributionPanel(TaskPanel):
             self._show_maps(found)
             return
         if what == "predictions":
-            self.predictions.show(found, self.net.scores.channels)
+            self.predictions.show(found, f"of its {self.net.scores.channels:,} classes it predicts")
             return
         place = self.methods.index(what)
         if isinstance(found, ExploreError):
@@ -263,7 +281,8 @@ class AttributionPanel(TaskPanel):
             self.grid.say(place, "does not fit" if isinstance(found, LayerError) else "no map", str(found))
         else:
             self.found[what] = found
-            self.predictions.mark(found.target if self.selection.value.unit is None else None)
+            explained = found.target if self.selection.value.unit is None else None
+            self.predictions.mark(explained)
             if share == 1:
                 self.grid.put(place, found.picture)
         if what == self.method.value:

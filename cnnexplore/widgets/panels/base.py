@@ -254,7 +254,9 @@ class Panel(ABC):
             follower.close()
         for runner in self._runners:
             runner.close()
-        for widget in {id(one): one for root in (self.widget, *self._hidden_widgets()) for one in widgets_of(root)}.values():
+        for widget in {
+            id(one): one for root in (self.widget, *self._hidden_widgets()) for one in widgets_of(root)
+        }.values():
             widget.close()
 
     def _ipython_display_(self) -> None:

@@ -119,9 +119,9 @@ class InversionPanel(RunPanel):
         self.patches = PatchControls(self.settings, patches, gamma, self.net.size)
 
     def _more_controls(self) -> list[w.Widget]:
-        self.start_from = w.Dropdown(options=[("noise", None), ("the learned inversion", "learned")])
+        self.start_from = w.Dropdown(options=[("noise", ""), ("the learned inversion", "learned")])
         self.start_from.description = "start"
-        self.start_from.value = self._given_init
+        self.start_from.value = self._given_init or ""
         self.start_from.layout.width, self.start_from.style.description_width = "304px", "52px"
         self.start_from.tooltip = "what the optimisation begins with; a layer without a learned inverter has noise only"
         self.start_from.observe(lambda _: self._begin(), "value")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import traitlets
@@ -27,6 +27,8 @@ class ClassBars(View):
         The number of the chosen class, or -1.
     title : str
         The line above.
+    on_choose : callable
+        Called with the number of a class that a person chooses, or with None for no class any more.
     """
 
     _files = "class_bars"
@@ -37,6 +39,7 @@ class ClassBars(View):
 
     def __init__(self, **traits: Any):
         super().__init__(**traits)
+        self.on_choose: Callable[[int | None], object] = lambda number: None
 
     def show(self, classes: Sequence[tuple[int, str, float]], title: str) -> None:
         """Show the predictions of another image.
@@ -50,6 +53,23 @@ class ClassBars(View):
         with self.hold_sync():
             self.title = title
             self.rows = [{"number": int(k), "name": name, "share": float(p)} for k, name, p in classes]
+
+    def mark(self, number: int | None) -> None:
+        """Mark a class as chosen, if it is among those that are shown.
+
+        Parameters
+        ----------
+        number : int or None
+        """
+        known = {row["number"] for row in self.rows}
+        self.selected = number if number is not None and number in known else -1
+
+    def set_state(self, sync_data: Mapping[str, Any]) -> None:
+        """Take the class that a person chose."""
+        before = self.selected
+        super().set_state(sync_data)
+        if self.selected != before:
+            self.on_choose(None if self.selected < 0 else self.selected)
 
     def _check(self, name: str, value: object) -> object:
         numbers = {-1, *(row["number"] for row in self.rows)}

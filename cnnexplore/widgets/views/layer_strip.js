@@ -101,13 +101,11 @@ function render({ model, el }) {
     bar.setAttribute("aria-selected", String(chosen));
     const side = Math.max(...layer.size), share = Math.log2(side + 1) / Math.log2(largest + 1);
     bar.style.height = `${Math.round(LOWEST + (TALLEST - LOWEST) * share)}px`;
-    bar.style.width = `${Math.round(6 + 2.8 * Math.log2(layer.units + 1))}px`;
     bar.style.background = COLOURS[layer.kind] ?? COLOURS.other;
     if (block.length > 1) {
       bar.classList.add("cx-strip-folded");
-      bar.style.minWidth = "16px";
       make("span", "cx-strip-count", bar).textContent = String(block.length);
-    }
+    } else make("span", "cx-strip-name", bar).textContent = layer.name;
     bar.addEventListener("mouseenter", () => say(block));
     bar.addEventListener("mouseleave", () => say(undefined));
     bar.addEventListener("click", () => {
@@ -147,8 +145,23 @@ function render({ model, el }) {
       entry.append(kind);
     }
     names.replaceChildren(...all.map(({ name }) => Object.assign(document.createElement("option"), { value: name })));
-    find.hidden = all.length < 20;
+    find.hidden = all.length < 12;
+    layOut();
     showChosen();
+  };
+
+  const layOut = () => { // the blocks fill the width, within limits
+    const stages = bars.children.length, gaps = 8 * stages + nodes.length + 6;
+    const wide = blocks.map((block) => 6 + 2.8 * Math.log2(block[block.length - 1].units + 1));
+    const all = wide.reduce((sum, one) => sum + one, 0), room = bars.clientWidth - gaps;
+    const scale = Math.min(2.2, Math.max(0.1, room / all));
+    nodes.forEach((node, k) => {
+      node.style.width = `${Math.max(blocks[k].length > 1 ? 17 : 5, Math.floor(scale * wide[k]))}px`;
+    });
+    // a name is shown where the whole of it has room
+    for (const name of bars.querySelectorAll(".cx-strip-name")) {
+      if (name instanceof HTMLElement) name.style.visibility = name.scrollWidth > name.clientWidth ? "hidden" : "";
+    }
   };
 
   const showChosen = () => {
@@ -193,7 +206,12 @@ function render({ model, el }) {
   });
   const stopListening = listen(model, { layers: draw, selected: changed }, () => {});
   draw();
-  return stopListening;
+  const sizes = new ResizeObserver(layOut);
+  sizes.observe(bars);
+  return () => {
+    sizes.disconnect();
+    stopListening();
+  };
 }
 
 export default { render };
