@@ -92,7 +92,7 @@ def test_everything_in_it_has_a_name(folder, notebook, page):
     opened = opened_explorer(folder, notebook, page)
     opened.wait_state("d.step > 5", 120)
     unnamed = page.evaluate(
-        """() => [...document.querySelectorAll(".cx-explorer :is(button, input, select, textarea, [tabindex='0'], [role])")]
+        """() => [...document.querySelectorAll(".cx-explorer :is(button, input, select, textarea, [tabindex='0'])")]
           .filter((node) => node.offsetParent)
           .filter((node) => !(node.getAttribute("aria-label") || node.textContent.trim() || node.labels?.length
             || node.title || node.getAttribute("aria-labelledby") || node.getAttribute("placeholder")))

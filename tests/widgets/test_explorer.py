@@ -67,10 +67,12 @@ def test_a_choice_is_followed_everywhere(explore):
     explorer.units.grid.set_state({"selected": 3})
     explorer.image.view.receive({"kind": "pick", "row": 14, "column": 9})
     s = explorer.selection.value
-    assert s.unit == 3 and s.position is not None
+    assert s.unit == 3
+    assert s.position is not None
     assert explorer.panel.selection.value.unit == 3
     top, left, bottom, right = explorer.image.view.box
-    assert top <= 14 <= bottom and left <= 9 <= right
+    assert top <= 14 <= bottom
+    assert left <= 9 <= right
 
 
 def test_what_is_chosen_in_a_panel_is_selected(explore):

@@ -105,13 +105,8 @@ class Explorer:
         self.strip = LayerStrip(s.net, s.layer)
         self.strip.observe(lambda change: self.selection.set(layer=change["new"]), "selected")
         self.image = ImageView(self.selection)
-        self.units = LayerUnits(
-            self.selection,
-            self._runner("units"),
-            self._runner("wanted"),
-            at_least(self._images, FOR_PATCHES),
-            self._is_busy,
-        )
+        searched = at_least(self._images, FOR_PATCHES)
+        self.units = LayerUnits(self.selection, self._runner("units"), self._runner("wanted"), searched, self._is_busy)
         self._responder = self._runner("responses")
         self._responder.on_result = self._show_responses
         self._responder.on_error = lambda text, trace: self._message.set_message(text)

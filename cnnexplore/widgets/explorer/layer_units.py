@@ -28,7 +28,7 @@ _SHOWN = 56  # pixels on the screen
 
 
 class LayerUnits:
-    """A grid of a layer's units: by their maps of the image, strongest patches, pictures that maximize them, or filters.
+    """A layer's units in a grid: their maps of the image, strongest patches, pictures that maximize them, or filters.
 
     They are sorted by their response to the selected image, or by number. The thumbnails in sight are made first.
 
