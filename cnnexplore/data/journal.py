@@ -39,6 +39,8 @@ class Journal:
     def __init__(self, path: str | os.PathLike[str], run: Mapping[str, object]):
         self.path = Path(path)
         try:
+            if self.path.exists() and not self.path.is_file():
+                raise OSError("it is no file")  # a pipe would be waited for
             data = self.path.read_bytes() if self.path.exists() else b""
         except OSError as error:
             raise SettingError(

@@ -119,8 +119,13 @@ class Blocks:
 def _intact(path: Path) -> bool:
     """Whether a file is there whose parts have their checksums."""
     try:
-        with zipfile.ZipFile(path) as file:
-            return file.testzip() is None
+        if not path.is_file():  # a pipe would be waited for
+            return False
+        with open(path, "rb") as file:
+            if file.read(4) != b"PK\x03\x04":  # numpy reads no archive with something before it, unlike zipfile
+                return False
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
     except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error):
         return False
 

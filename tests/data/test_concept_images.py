@@ -1,6 +1,7 @@
 """Folders with masks are read value by value: Broden's layout as the test writes it, index masks, polygons."""
 
 import csv
+import os
 
 import numpy as np
 import pytest
@@ -115,6 +116,38 @@ def test_what_is_wrong_in_broden_is_said(broden, refused):
     (broden / "index.csv").write_text("picture,object\na,1\n")
     refused(cx.ImageError, lambda: cx.concept_images(broden), "no column 'image'")
     refused(cx.ImageError, lambda: cx.concept_images(broden / "images"), "neither index.csv, masks/ nor labels/")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("index.csv", "image,object\n", "no image"),
+        ("index.csv", "image,../../object\na.png,1\n", "category"),
+        ("index.csv", "image\na.png\n", "category none"),
+        ("label.csv", "number,name,category\ninf,a,object\n", "number is expected"),
+        ("label.csv", "number,name,category\n1.5,a,object\n", "number of a label"),
+        ("label.csv", "number,name,category\n\0,a,object\n", "label.csv"),
+        ("c_object.csv", "number,coverage\n1,nan\n", "number is expected"),
+    ],
+)
+def test_tables_that_are_wrong(broden, refused, name, text, says):
+    (broden / name).write_text(text)
+    refused(cx.ImageError, lambda: cx.concept_images(broden), says)
+
+
+def test_a_row_that_is_wrong(broden, refused):
+    (broden / "index.csv").write_text("image,object\n,2\na.png," + 5000 * "9" + "\n")
+    data = cx.concept_images(broden)
+    refused(cx.ImageError, lambda: data[0], "below images/")
+    refused(cx.ImageError, lambda: data.concepts(1), "number")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_pipe_is_not_waited_for(broden, refused):
+    for name in ("label.csv", "index.csv"):
+        (broden / name).unlink()
+        os.mkfifo(broden / name)
+        refused(cx.ImageError, lambda: cx.concept_images(broden), "cannot be read")
 
 
 def test_index_masks(tmp_path, refused):

@@ -1,6 +1,9 @@
 """The journal: what was written whole is read back, what was torn or changed is not, another run's is refused."""
 
 import json
+import os
+
+import pytest
 
 import cnnexplore as cx
 from cnnexplore.data.journal import Journal
@@ -122,3 +125,9 @@ def test_reading_writes_nothing(tmp_path):
     assert path.read_bytes() == before
     path.write_bytes(before + b"\n[1, " + b"[" * 100_000)  # deeper than json reads
     assert Journal(path, RUN).records == RECORDS
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_pipe_is_not_waited_for(tmp_path, refused):
+    os.mkfifo(tmp_path / "j")
+    refused(cx.SettingError, lambda: Journal(tmp_path / "j", RUN), "no file")

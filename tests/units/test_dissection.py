@@ -493,6 +493,7 @@ def test_a_damaged_block_is_computed_again(tmp_path, monkeypatch):
     damaged = bytearray(blocks[1].read_bytes())
     damaged[len(damaged) // 2] ^= 0xFF
     blocks[1].write_bytes(damaged)
+    blocks[2].write_bytes(b"before" + blocks[2].read_bytes())
     monkeypatch.undo()
     monkeypatch.setattr(module, "_BLOCK", 4)
     found = cx.dissect(cx.load("lenet"), "conv2", scenes, cache=tmp_path, **options)

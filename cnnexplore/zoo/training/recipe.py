@@ -240,6 +240,8 @@ def read_checkpoint(path: Path, settings: str, parts: Mapping[str, Any]) -> dict
     if not path.exists():
         return {}
     try:
+        if not path.is_file():
+            raise ValueError("it is no file")  # a pipe would be waited for
         with zipfile.ZipFile(path) as file:  # torch does not look at the checksums that it has written
             if file.testzip() is not None:
                 raise ValueError("it is damaged")

@@ -184,6 +184,72 @@ def cache():
     return [(content, on_bytes(name)) for name, content in whole.items()]
 
 
+def changed_alone(where, read):
+    """Cases in which one file of a folder is changed and the others are whole."""
+    whole = {path.relative_to(where): path.read_bytes() for path in sorted(where.rglob("*")) if path.is_file()}
+
+    def on_bytes(changed):
+        def read_all(data):
+            for name, content in (whole | {changed: data}).items():
+                (where / name).write_bytes(content)
+            return read(where)
+
+        return read_all
+
+    return [(content, on_bytes(name)) for name, content in whole.items() if content]
+
+
+def concept_folders():
+    """Broden's layout, and masks of class numbers."""
+    broden, masks = folder / "broden", folder / "masked"
+    for parent in (broden / "images", masks / "images", masks / "masks"):
+        parent.mkdir(parents=True)
+    numbers = np.arange(64, dtype=np.uint8).reshape(8, 8) % 3
+    Image.fromarray(np.stack([numbers, 0 * numbers, 0 * numbers], -1)).save(broden / "images" / "m.png")
+    Image.fromarray(numbers).save(masks / "masks" / "a.png")
+    for parent in (broden, masks):
+        (parent / "images" / "a.png").write_bytes(encoded("PNG"))
+    table = "image,split,ih,iw,sh,sw,object,scene\na.png,train,20,30,8,8,m.png;m.png,2\na.png,val,20,30,8,8,,1;0\n"
+    (broden / "index.csv").write_text(table)
+    (broden / "label.csv").write_text("number,name,category\n0,-,\n1,car,object(1);scene(2)\n2,street,scene(3)\n")
+    (broden / "c_object.csv").write_text("code,number,name,coverage\n1,1,car,0.5\n2,2,street,7\n")
+    (masks / "classes.txt").write_text("sky\ncar\nvoid\n")
+
+    def read(where):
+        data = cx.concept_images(where)
+        return [data.concepts(k) for k in range(len(data))], data.digest(), data.to_python()
+
+    return changed_alone(broden, read) + changed_alone(masks, read)
+
+
+def inverter():
+    from cnnexplore.generators import Decoder, Inverter, plan_for, weights_digest
+    from cnnexplore.generators.inverter_file import read_inverter, write_inverter
+
+    net = cx.load("lenet", device="cpu")
+    decoder = Decoder(plan_for(10, (1, 1), (1, 28, 28), width=2, hidden=3, slope=0.3)).eval()
+    statistics = {name: torch.ones(10) * k for k, name in enumerate(("lower", "mean", "deviation", "upper"))}
+    made = Inverter(decoder, net.name, weights_digest(net), "conv4", "adversarial", net.pixels, statistics)
+    write_inverter(made, folder / "whole.safetensors")
+    return [((folder / "whole.safetensors").read_bytes(), file("a.safetensors", read_inverter))]
+
+
+def dissection():
+    """What a pass of dissection keeps; the numbers must be right again, whichever file is changed."""
+    scenes, net = cx.world.dataset(4, 1, 28), cx.load("lenet", device="cpu")
+
+    def numbers(where):
+        return cx.dissect(net, "conv1", scenes, cache=where, batch=2, progress=False).intersection
+
+    expected = numbers(folder / "kept")
+
+    def read(where):
+        if not np.array_equal(numbers(where), expected):
+            raise AssertionError("other numbers")
+
+    return changed_alone(folder / "kept", read)
+
+
 def journal(data):
     return Journal(folder / "run.jsonl", {"seed": 1}).records
 
@@ -226,6 +292,9 @@ KINDS = {
             ("JPEG", "CMYK"),
         )
     ],
+    "concept folders": concept_folders,
+    "inverter": inverter,
+    "dissection": dissection,
     "annotations": lambda: [(b"0 0.1 0.1 0.5 0.1 0.5 0.5\n1 0.2 0.2 0.9 0.2 0.4 0.8\n", annotated)],
     "pixels": lambda: [(PIXELS.to_json().encode(), lambda data: cx.Pixels.from_json(data.decode("utf-8", "replace")))],
     "journal": lambda: [(lines(), file("run.jsonl", journal))],

@@ -1,5 +1,7 @@
 """The training of the embedded AlexNets: folding, attacks, resuming from a checkpoint."""
 
+import os
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -105,6 +107,13 @@ def test_a_checkpoint_with_a_changed_byte_is_refused(tmp_path, place):
     path.write_bytes(data)
     with pytest.raises(WeightsError, match="no checkpoint of this training"):
         trained(training.Recipe(1, 1), path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "c.checkpoint")
+    with pytest.raises(WeightsError, match="no file"):
+        trained(training.Recipe(1, 1), tmp_path / "c.checkpoint")
 
 
 def test_a_checkpoint_that_cannot_be_written_is_said_before_the_work(tmp_path, monkeypatch):
