@@ -1,6 +1,6 @@
-// Pictures in a row. They are drawn as they arrive, and not at all while they are out of sight; the view tells the
+// Pictures in a row. They are drawn as they arrive, and not at all while their panel is out of sight; the view tells the
 // kernel which frame it has drawn.
-import { bytesOf, context, copyPixels, listen, make, newViewId } from "./shared.js";
+import { bytesOf, context, copyPixels, listen, make, newViewId, watchPanel } from "./shared.js";
 
 /** @typedef {import("./shared.js").Model} Model */
 /** @typedef {import("./shared.js").Message} Message */
@@ -53,7 +53,7 @@ function render({ model, el }) {
   let drawn = 0, acknowledged = 0, acknowledgedAt = 0; // frame numbers; the time of the last acknowledgement
   let asked = 0; // the number of the last message that only asks for an answer
   let live = false, closed = false;
-  let inView = true, visible = true, hiddenSince = 0;
+  let visible = true, hiddenSince = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   /** @type {Drag | null} */
@@ -245,27 +245,26 @@ function render({ model, el }) {
     }
   }
 
-  const updateVisibility = () => {
-    const now = inView && document.visibilityState === "visible", before = visible;
-    visible = now;
-    if (before && !now) hiddenSince = performance.now();
-    if (before || !now) return;
+  /** @type {(inSight: boolean) => void} */
+  const updateVisibility = (inSight) => {
+    visible = inSight;
+    if (!visible) {
+      hiddenSince = performance.now();
+      return;
+    }
     if (pending) requestAnimationFrame(draw);
     answer();
     if (performance.now() - hiddenSince > RETURN_MS) model.send({ kind: "ready", view });
   };
-  const intersections = new IntersectionObserver((entries) => {
-    inView = entries[entries.length - 1].isIntersecting;
-    updateVisibility();
-  });
+  /** @type {(away: boolean) => void} */
+  const leave = (away) => model.send({ kind: away ? "gone" : "ready", view }); // the run pauses, and goes on
 
   arrange(1, model.get("width"), model.get("height"));
   updateSize();
   updateCaption();
   updateBox();
   drawPoster();
-  intersections.observe(row);
-  document.addEventListener("visibilitychange", updateVisibility);
+  const stopWatching = watchPanel(el, updateVisibility, leave);
   const scale = () => { updateSize(); updateBox(); };
   const changes = { scale, columns: updateSize, caption: updateCaption, box: updateBox, poster: drawPoster };
   const stopListening = listen(model, changes, receive);
@@ -273,8 +272,7 @@ function render({ model, el }) {
   return () => {
     closed = true;
     clearTimeout(timer);
-    intersections.disconnect();
-    document.removeEventListener("visibilitychange", updateVisibility);
+    stopWatching();
     stopListening();
     model.send({ kind: "gone", view });
   };

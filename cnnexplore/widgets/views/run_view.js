@@ -1,5 +1,5 @@
 // The progress of a run: its metric and step, a scrub bar, the energy terms on a log scale, one line of status.
-import { bytesOf, context, cssVariable, listen, make, publish } from "./shared.js";
+import { bytesOf, context, cssVariable, listen, make, onTheme, publish } from "./shared.js";
 
 /** @typedef {import("./shared.js").Model} Model */
 /** @typedef {import("./shared.js").Message} Message */
@@ -304,12 +304,14 @@ function render({ model, el }) {
   const stopGuarding = keepKeys(el);
   const sizes = new ResizeObserver(() => repaint(50));
   sizes.observe(chart);
+  const stopTheme = onTheme(() => repaint());
   updateText();
   const stopListening = listen(model, {}, receive);
   model.send({ kind: "ready" });
   return () => {
     sizes.disconnect();
     stopGuarding();
+    stopTheme();
     clearTimeout(paintTimer);
     stopListening();
   };

@@ -70,6 +70,50 @@ export function onTheme(act) {
   return () => changes.disconnect();
 }
 
+const AWAY_MS = 1500; // a panel that is hidden for longer is closed as far as the kernel knows
+
+/**
+ * Says whether any of a panel is in sight, and whether its tab is hidden: the page's, or JupyterLab's.
+ * @param {HTMLElement} el an element of the panel, which may not be part of the page yet
+ * @param {(inSight: boolean) => void} onSight called when it comes into sight or leaves it
+ * @param {(away: boolean) => void} onAway called when its tab has been hidden for a moment, and when it is shown again
+ * @returns {() => void} ends it
+ */
+export function watchPanel(el, onSight, onAway) {
+  let intersects = true, laidOut = true, inSight = true, away = false, request = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  const update = () => {
+    const shown = document.visibilityState === "visible", before = inSight;
+    clearTimeout(timer);
+    if (shown && laidOut) {
+      if (away) onAway(away = false);
+    } else if (!away) timer = setTimeout(() => onAway(away = true), AWAY_MS);
+    inSight = shown && intersects;
+    if (inSight !== before) onSight(inSight);
+  };
+  const intersections = new IntersectionObserver((entries) => {
+    const last = entries[entries.length - 1];
+    intersects = last.isIntersecting;
+    laidOut = intersects || last.boundingClientRect.width > 0; // a panel in a hidden tab has no size
+    update();
+  });
+  let tries = 0;
+  const begin = () => {
+    const panel = el.closest(".cx-explorer") ?? el.closest(".cx-panel");
+    if (panel || tries++ > 60) intersections.observe(panel ?? el);
+    else request = requestAnimationFrame(begin);
+  };
+  begin();
+  document.addEventListener("visibilitychange", update);
+  return () => {
+    clearTimeout(timer);
+    cancelAnimationFrame(request);
+    intersections.disconnect();
+    document.removeEventListener("visibilitychange", update);
+  };
+}
+
 /**
  * A text that fits, with an ellipsis where its end is cut.
  * @param {CanvasRenderingContext2D} pen

@@ -1,5 +1,5 @@
 // Thumbnails of a layer's units. Sprite sheets hold all of them; one canvas paints the rows that are in sight.
-import { bytesOf, context, copyPixels, cssVariable, listen, make, newViewId, onTheme, publish, shortened } from "./shared.js";
+import { bytesOf, context, copyPixels, cssVariable, listen, make, newViewId, onTheme, publish, shortened, watchPanel } from "./shared.js";
 
 /** @typedef {import("./shared.js").Model} Model */
 /** @typedef {import("./shared.js").Message} Message */
@@ -320,6 +320,7 @@ function render({ model, el }) {
   const sizes = new ResizeObserver(updateLayout);
   sizes.observe(port);
   const stopTheme = onTheme(repaint);
+  const stopWatching = watchPanel(el, () => {}, (away) => model.send({ kind: away ? "gone" : "ready", view }));
   const stopListening = listen(
     model,
     {
@@ -335,6 +336,7 @@ function render({ model, el }) {
     clearTimeout(ackTimer);
     sizes.disconnect();
     stopTheme();
+    stopWatching();
     lens.remove();
     stopListening();
     model.send({ kind: "gone", view });
