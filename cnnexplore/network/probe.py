@@ -182,6 +182,12 @@ class Probe:
                 f"{layer.name} has no activations of its own for each image: the module mixes images there, or their "
                 "number does not tell the number of rows; choose another layer."
             )
+        rows = output.shape[image.axis] if image.per_image > 1 else 0
+        if rows and rows != image.per_image * self._images:
+            raise LayerError(
+                f"{layer.name} has {rows} rows of activations for {self._images} images, and had {image.per_image} for "
+                "the image with which layers were listed: their number depends on the image; choose another layer."
+            )
         found = image.first(output, self._images)
         if len(found) != self._images:
             raise LayerError(

@@ -391,7 +391,7 @@ if SCRIPTS:
 # One of each family; all of them with `python tests/conformance/conformance_table.py --all`.
 TORCHVISION = {
     "alexnet": 64, "vgg11": 32, "squeezenet1_1": 64, "resnet18": 64, "densenet121": 64, "googlenet": 64,
-    "inception_v3": 96, "mobilenet_v2": 32, "mobilenet_v3_small": 32, "shufflenet_v2_x0_5": 32, "efficientnet_b0": 32,
+    "inception_v3": 128, "mobilenet_v2": 32, "mobilenet_v3_small": 32, "shufflenet_v2_x0_5": 32, "efficientnet_b0": 32,
     "efficientnet_v2_s": 64, "mnasnet0_5": 32, "regnet_x_400mf": 64, "regnet_y_400mf": 64, "resnext50_32x4d": 64,
     "wide_resnet50_2": 64, "convnext_tiny": 32, "vit_b_32": 224, "swin_t": 64, "swin_v2_t": 64, "maxvit_t": 224,
     "fcn_resnet50": 64, "lraspp_mobilenet_v3_large": 64, "deeplabv3_mobilenet_v3_large": 64,

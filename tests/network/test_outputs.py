@@ -167,6 +167,32 @@ def test_a_detector_that_finds_something_has_further_layers():
     assert list(net.layers)[:4] == ["conv1", "relu1", "fc2", "fc3"]
 
 
+class Regions(nn.Module):
+    """Describes as many places of each image as it is bright, those of all images along the first axis."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.describe, self.end = nn.Conv2d(3, 4, 3, 2), nn.Linear(4, 2), nn.Linear(4, 3)
+
+    def forward(self, x):
+        maps = F.relu(self.conv(x))
+        found = [one.flatten(1).T[: 3 + int(image.mean() > 200)] for one, image in zip(maps, x, strict=True)]
+        self.describe(torch.cat(found))
+        return self.end(maps.mean((2, 3)))
+
+
+def test_rows_whose_number_depends_on_the_image_are_refused():
+    torch.manual_seed(0)
+    net = cx.Network(Regions().eval(), size=24, pixels=cx.Pixels("RGB", (0.0,) * 3))
+    dark, bright = np.full((24, 24, 3), 20, np.uint8), np.full((24, 24, 3), 220, np.uint8)
+    listed = net.activations([dark, dark], "fc2")
+    assert listed.shape[0] == 2
+    for images, rows in ((bright, 4), ([bright, dark], 7)):
+        with pytest.raises(cx.LayerError, match=f"fc2 has {rows} rows .* depends on the image"):
+            net.activations(images, "fc2")
+    assert net.activations([bright, dark], "fc3").shape == (2, 3)
+
+
 def test_names_do_not_decide_what_a_layer_is():
     class Attention(nn.Module):
         def __init__(self):
