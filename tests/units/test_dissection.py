@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from layouts import OTHERS, Plain, network
 from literal_dissection import literal_dissection
 from PIL import Image
+from published_detectors import published_rows
 from torch import nn
 
 import cnnexplore as cx
@@ -289,6 +290,16 @@ PUBLISHED = {
 def test_published_scores_follow_from_published_counts(name):
     truth, activation, intersection, iou = PUBLISHED[name]
     assert float(intersection_over_union(intersection, activation, truth)) == pytest.approx(iou, abs=1e-12)
+
+
+def test_published_unique_detectors_follow_from_published_rows():
+    """61 unique detectors of AlexNet's conv5, by category as in the published chart; 50 by the units' words alone."""
+    rows = published_rows()
+    counts = count_detectors(rows)
+    unique = {"object": 21, "part": 8, "scene": 4, "material": 1, "texture": 23, "color": 4}
+    assert {category: count.unique for category, count in counts.items()} == unique
+    assert total(counts).unique == 61
+    assert total(count_detectors(rows, by="word")) == (50, 97)
 
 
 def row(category, label, score, **best):
