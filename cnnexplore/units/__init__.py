@@ -5,8 +5,10 @@ from .discrepancy import DiscrepancyMaps, discrepancy_maps
 from .dissect import dissect, dissect_stream
 from .dissection import Dissection
 from .dissection_comparison import DissectionComparison, compare_dissections
-from .evolution import Evolution, evolution, evolution_stream
-from .facets import Facets, facet_stream, facets
+from .evolution import evolution, evolution_stream
+from .evolution_result import Evolution
+from .facet_result import Facets
+from .facets import facet_stream, facets
 from .filters import Filters, filters
 from .intervention import Intervention, Interventions, intervene
 from .maps import ActivationMaps, activation_maps
