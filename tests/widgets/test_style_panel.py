@@ -159,6 +159,23 @@ def test_ten_thousand_points_are_drawn_by_webgl():
     assert scatter.widget.data[0].marker.color[0] == "#999999"
 
 
+def test_a_ring_that_is_asked_for_while_points_are_made(monkeypatch):
+    from cnnexplore.widgets.views.scatter import Scatter
+
+    scatter = Scatter()
+    create = scatter._create_traces
+
+    def as_another_thread_asks(count):
+        create(count)
+        scatter.ring(1)
+
+    monkeypatch.setattr(scatter, "_create_traces", as_another_thread_asks)
+    scatter.show([[0, 0], [1, 2], [3, 4]], [0, 0, 0])
+    assert (scatter.widget.data[1].x[0], scatter.widget.data[1].y[0]) == (1, 2)
+    scatter.ring(None)
+    assert len(scatter.widget.data[1].x) == 0
+
+
 def test_the_advice_for_activations_that_are_too_large_helps(keep, scenes):
     net = cx.load("worldnet-styles", device="cpu")
     with torch.no_grad():

@@ -46,6 +46,7 @@ class Scatter:
         self.on_pick: Callable[[int], object] = lambda k: None
         self.on_lasso: Callable[[list[int]], object] = lambda indices: None
         self._count = 0
+        self._places = np.zeros((2, 0), np.float32)
         self._colours: np.ndarray | None = None
         hidden_axis = {"visible": False, "zeroline": False, "showgrid": False}
         self.widget = _Figure(
@@ -69,7 +70,7 @@ class Scatter:
         colours : sequence of int
             For each the index of its colour in COLOURS, repeated from the start; -1 for grey.
         """
-        x, y = np.asarray(points, np.float32).T
+        x, y = self._places = np.asarray(points, np.float32).T
         if len(x) != self._count:
             self._create_traces(len(x))
         with self.widget.batch_update():
@@ -113,7 +114,8 @@ class Scatter:
             The point; None for no ring.
         """
         if self._count:
-            x, y = ([], []) if index is None else ([self._points.x[index]], [self._points.y[index]])
+            # the places, not what plotly's points have: another thread may be making those
+            x, y = self._places[:, [] if index is None else [index]]
             with self.widget.batch_update():
                 self._ring.x, self._ring.y = x, y
 
