@@ -37,9 +37,9 @@ def test_one_looks_at_the_same_thing_through_all_questions(folder, notebook, pag
     page.locator(".cx-answer", has_text="What does relu4 keep of the image?").wait_for()
     page.locator(".cx-frame figcaption", has_text="what relu4 keeps").wait_for()
     # a unit in the gallery, and what it wants
-    grid = opened.grid("g.count === 128 || g.done > 20", which=1)
+    grid = opened.grid("g.count === 128 || g.done > 20", which=2)
     page.locator(".cx-layer-units .cx-units-port").click(position={"x": 30, "y": 30})
-    selected = opened.grid("g.selected >= 0", which=1)["selected"]
+    selected = opened.grid("g.selected >= 0", which=2)["selected"]
     assert grid["count"] > selected
     page.get_by_label("over it").select_option("response of the unit")
     page.locator(".cx-image figcaption", has_text=f"where unit {selected} of relu4 responds").wait_for()

@@ -95,6 +95,20 @@ def test_filters_are_those_of_the_layer_before_a_relu(explore):
     assert explorer.selection.layer == "pool2"
 
 
+def test_the_layers_show_what_they_keep_while_nothing_else_runs(explore):
+    explorer = explore("lenet", cx.digit(4))
+    assert explorer.kept.layers[0] == next(iter(explorer.selection.net.layers))
+    until(lambda: explorer.kept.grid.done == len(explorer.kept.layers), 120)
+    net, x = explorer.selection.net, cx.digit(4)
+    first = explorer.kept.layers[0]
+    run = cx.invert(net, x, first, steps=30, refine=0, progress=False)
+    from cnnexplore.widgets.views.unit_grid import fit_to_square
+
+    assert np.array_equal(explorer.kept.grid.picture(0), fit_to_square(run.picture, 96))
+    explorer.kept.grid.set_state({"selected": 0})
+    assert explorer.selection.layer == first
+
+
 def test_a_class_that_is_chosen_is_explained(explore):
     explorer = explore("lenet", cx.digit(4))
     until(lambda: len(explorer.image.classes.rows) > 1)

@@ -13,7 +13,7 @@ import torch
 from ...arguments import checked, choice, optional
 from ...data import Images
 from ...errors import ExploreError
-from ...network import Network
+from ...network import Network, scores_if_any
 from ...zoo import DEFAULT, load
 from ..elements import WRAP, WRONG, button, escaped, sentence
 from ..live.notebook import cell_key, on_close, show_closed, show_with_png
@@ -29,6 +29,7 @@ from ..views.layer_strip import LayerStrip
 from ..views.run_view import RunView
 from .image_shelf import ImageShelf
 from .image_view import ImageView
+from .kept_by_layer import KeptByLayer
 from .layer_units import LayerUnits
 from .questions import FOR_PATCHES, QUESTIONS, at_least
 from .responses import Responses, response_stream
@@ -85,6 +86,7 @@ class Explorer:
         on_close(self.widget, self.close)
         self.ask(name)
         self._respond()
+        self.kept.show(self.selection.value)
 
     def _build(self, choices: ImageChoices) -> None:
         s = self.selection.value
@@ -107,6 +109,7 @@ class Explorer:
         self.image = ImageView(self.selection)
         searched = at_least(self._images, FOR_PATCHES)
         self.units = LayerUnits(self.selection, self._runner("units"), self._runner("wanted"), searched, self._is_busy)
+        self.kept = KeptByLayer(self.selection, self._runner("kept"), self._works)
         self._responder = self._runner("responses")
         self._responder.on_result = self._show_responses
         self._responder.on_error = lambda text, trace: self._message.set_message(text)
@@ -125,7 +128,7 @@ class Explorer:
         answer = w.VBox([self.question, self._area])
         answer.add_class("cx-answer")
         stage = w.HBox([looked_at, answer], layout=w.Layout(**WRAP))
-        parts = [head, self.shelf.widget, self.strip, row, stage, self._message]
+        parts = [head, self.shelf.widget, self.strip, self.kept.grid, row, stage, self._message]
         self.widget = w.VBox(parts, layout=w.Layout(max_width="1400px"))
         self.widget.add_class("cx-explorer")
         self._say_what_can_be_asked()
@@ -245,6 +248,9 @@ class Explorer:
                 self.image.show(new)
             if {"net", "image", "layer"} & changed:
                 self._respond()
+            if {"net", "image"} & changed:
+                self.kept.show(new)
+            self.kept.follow(new)
             self.image.follow()
             self.units.follow()
             if self._shown:
@@ -289,8 +295,9 @@ class Explorer:
         net = self.selection.value.net
         assert net is not None
         height, width = net.size
-        labels = f"{len(net.labels):,} classes, " if net.labels else ""
-        self.about.value = sentence(f"{labels}{height} x {width} px, {len(net.layers)} layers")
+        scores = scores_if_any(net)
+        classes = f"{scores.channels:,} classes, " if scores is not None else ""
+        self.about.value = sentence(f"{classes}{height} x {width} px, {len(net.layers)} layers")
         for key, one in QUESTIONS.items():
             why = one.why_not(net)
             self.questions[key].disabled = bool(why)
@@ -311,6 +318,11 @@ class Explorer:
 
     def _is_busy(self) -> bool:
         return bool(self._shown) and self.panel.runner.state in ("loading", "running")
+
+    def _works(self) -> bool:
+        """Whether anything goes on that a person waits for."""
+        others = [one for one in self._runners if one is not self.kept.runner]
+        return any(one.state in ("loading", "running") for one in others) or (bool(self._shown) and self.panel.works)
 
     def _pass_on_posters(self) -> None:
         """The static picture of the explorer is that of the shown panel."""

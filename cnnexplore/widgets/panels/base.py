@@ -200,6 +200,11 @@ class Panel(ABC):
 
     # what a person does
 
+    @property
+    def works(self) -> bool:
+        """Whether any of the panel's threads goes on."""
+        return any(runner.state in ("loading", "running") for runner in self._runners)
+
     def wait(self, timeout: float | None = None) -> bool:
         """Block until everything is computed and shown; an interrupt only ends the waiting.
 

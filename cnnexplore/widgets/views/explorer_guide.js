@@ -1,4 +1,4 @@
-// The explorer's keys, a page of keys and words behind "?", and a tour of five steps that is offered once.
+// The explorer's keys, a page of keys and words behind "?", and a tour of six steps that is offered once.
 import { make, publish } from "./shared.js";
 
 /** @typedef {import("./shared.js").Model} Model */
@@ -9,6 +9,8 @@ const TOUR = [ // a part of the explorer, and what it is for
   [".cx-shelf", "These are the images. Click one to look at it, or add your own."],
   [".cx-strip", "These are the layers of the network, in order. The height is the size of a layer's map, the width is "
     + "the number of its units. Click one, or use the arrow keys."],
+  [".cx-kept", "These pictures show what some layers keep of the image: details are lost with depth. They come when "
+    + "nothing else runs. Click one to look at its layer."],
   [".cx-questions", "These are questions about the layer, a unit or the image. Each has its own settings, which act "
     + "at once."],
   [".cx-image", "This is the image, and what the network predicts for it. Click a place in it, or a class."],
