@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
 import pytest
 from lab import CHROMIUM_FLAGS, Notebook, Server, find_chromium
+from PIL import Image
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 
@@ -81,3 +83,30 @@ def photograph(page):
         return path
 
     return shoot
+
+
+@pytest.fixture
+def film(page):
+    """Takes pictures of one element while a person would watch, and keeps them as an animation in artifacts/."""
+    frames: list[Image.Image] = []
+    names: list[str] = []
+
+    def shoot(
+        name: str, selector: str, count: int = 1, pause: float = 0.35, width: int = 800, height: int = 640
+    ) -> None:
+        names[:] = [name]
+        for _ in range(count):
+            picture = Image.open(io.BytesIO(page.locator(selector).first.screenshot())).convert("RGB")
+            picture = picture.resize((width, round(picture.height * width / picture.width)), Image.Resampling.LANCZOS)
+            sheet = Image.new("RGB", (width, height), picture.getpixel((width - 1, 0)))
+            sheet.paste(picture, (0, 0))
+            frames.append(sheet)
+            page.wait_for_timeout(1000 * pause)
+
+    yield shoot
+    if frames:
+        ARTIFACTS.mkdir(exist_ok=True)
+        few = [frame.quantize(128, dither=Image.Dither.NONE) for frame in frames]
+        few[0].save(
+            ARTIFACTS / f"{names[0]}.gif", save_all=True, append_images=few[1:], duration=400, loop=0, optimize=True
+        )

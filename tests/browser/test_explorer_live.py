@@ -21,12 +21,14 @@ def ask(page, question):
     page.locator(".cx-questions button", has_text=question).click()
 
 
-def test_one_looks_at_the_same_thing_through_all_questions(folder, notebook, page, photograph):
+def test_one_looks_at_the_same_thing_through_all_questions(folder, notebook, page, photograph, film):
     opened = opened_explorer(folder, notebook, page)
     tour = page.get_by_role("dialog", name="tour")
     tour.get_by_role("button", name="next").click()
     assert "layers of the network" in tour.inner_text()
     tour.get_by_role("button", name="no tour").click()
+    opened.wait_state("d.step > 1", 120)
+    film("explorer", ".cx-explorer", 6)
     opened.wait_state("d.step > 5", 120)
     photograph("explorer-inversion")
     # a layer on the strip, by the mouse and by a key
@@ -36,6 +38,7 @@ def test_one_looks_at_the_same_thing_through_all_questions(folder, notebook, pag
     strip.press("ArrowRight")
     page.locator(".cx-answer", has_text="What does relu4 keep of the image?").wait_for()
     page.locator(".cx-frame figcaption", has_text="what relu4 keeps").wait_for()
+    film("explorer", ".cx-explorer", 6)
     # a unit in the gallery, and what it wants
     grid = opened.grid("g.count === 128 || g.done > 20", which=2)
     page.locator(".cx-layer-units .cx-units-port").click(position={"x": 30, "y": 30})
@@ -43,14 +46,17 @@ def test_one_looks_at_the_same_thing_through_all_questions(folder, notebook, pag
     assert grid["count"] > selected
     page.get_by_label("over it").select_option("response of the unit")
     page.locator(".cx-image figcaption", has_text=f"where unit {selected} of relu4 responds").wait_for()
+    film("explorer", ".cx-explorer", 2)
     ask(page, "What does it want?")
     page.locator(".cx-answer figcaption", has_text=f"unit {selected} of relu4").first.wait_for()
+    film("explorer", ".cx-explorer", 6)
     photograph("explorer-maximization")
     # a class among the predictions, and the pixels that it depends on
     ask(page, "Which pixels count?")
     page.locator(".cx-image .cx-class").nth(1).click()
     second = page.locator(".cx-image .cx-class").nth(1).locator(".cx-class-name").inner_text()
     page.locator(".cx-answer figcaption", has_text=f"gradient of {second}").wait_for()
+    film("explorer", ".cx-explorer", 5)
     for _ in range(50):  # what is off the screen waits
         state = opened.execute("print(explorer.panels['inversion'].runner.state)").strip()
         if state in ("paused", "finished"):

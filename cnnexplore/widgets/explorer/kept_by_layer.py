@@ -21,6 +21,7 @@ _MOST = 12  # layers
 _STEPS = 30  # of an inversion: enough to see what is lost
 _SIDE, _SHOWN = 96, 56  # pixels of a thumbnail, and on the screen
 _WAIT = 0.2  # seconds
+_LONGEST = 10  # characters of a caption
 
 
 class KeptByLayer:
@@ -58,7 +59,7 @@ class KeptByLayer:
         assert net is not None
         self._of = selection
         self.layers = spread(net)
-        self.grid.reset(len(self.layers), _SIDE, self.layers)
+        self.grid.reset(len(self.layers), _SIDE, [_end(name) for name in self.layers])
         self.grid.shown, self.grid.note = _SHOWN, "what layers keep of the image"
         self.follow(selection)
         layers = list(self.layers)
@@ -106,3 +107,8 @@ def spread(net: Network) -> list[str]:
     found = [layer["name"] for layer in strip_layers(net, "") if layer["kind"] != "normalisation"]
     places = np.linspace(0, len(found) - 1, min(_MOST, len(found))).round().astype(int)
     return [found[k] for k in dict.fromkeys(places.tolist())]
+
+
+def _end(name: str) -> str:
+    """A layer's name, or the end of a long one: that is where the names of a network's layers differ."""
+    return name if len(name) <= _LONGEST else f"…{name[1 - _LONGEST :]}"

@@ -116,7 +116,8 @@ class LayerUnits:
         layer = self._layer(found)
         classes = has_class_units(found.net, layer)
         return [
-            f"{unit_name(found.net, layer, k) if classes else k} · {value:.3g}" for k, value in enumerate(found.values)
+            f"{unit_name(found.net, layer, k) if classes else k} · {brief_number(value)}"
+            for k, value in enumerate(found.values.tolist())
         ]
 
     def _sort(self) -> None:
@@ -194,3 +195,15 @@ class LayerUnits:
 
     def _error(self, sentence: str, trace: str) -> None:
         self.grid.note = sentence
+
+
+def brief_number(value: float) -> str:
+    """A number in few characters: 0.123, 4.86, 531, 2.4k.
+
+    Parameters
+    ----------
+    value : float
+    """
+    if not 1000 <= abs(value) < 1e6:
+        return f"{value:.3g}"
+    return f"{value / 1000:.1f}k" if abs(value) < 10_000 else f"{value / 1000:.0f}k"

@@ -19,7 +19,7 @@ const TALLEST = 72, LOWEST = 12; // pixels
 /** @type {Record<string, string>} */
 const COLOURS = { // of Okabe and Ito
   "convolution": "#0072b2", "activation": "#e69f00", "normalisation": "#999999", "pooling": "#009e73",
-  "linear": "#cc79a7", "attention": "#d55e00", "sum or concatenation": "#56b4e9", "other": "#6b6b6b",
+  "linear": "#cc79a7", "attention": "#d55e00", "sum or concatenation": "#56b4e9", "block": "#4d6a8a", "other": "#6b6b6b",
 };
 
 /**

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import torch.nn
 import traitlets
 
 from ...network import Layer, Network
@@ -96,9 +97,11 @@ def strip_layers(net: Network, chosen: str) -> list[dict[str, Any]]:
 
 
 def kind_of(layer: Layer) -> str:
-    """The kind of a layer in words of the legend, or "other"."""
+    """The kind of a layer in words of the legend; "block" for what several operations compute, else "other"."""
     kind = layer.kind.lower()
-    return next((word for word, pattern in _KINDS.items() if re.search(pattern, kind)), "other")
+    word = next((word for word, pattern in _KINDS.items() if re.search(pattern, kind)), "other")
+    is_module = layer.kind[:1].isupper() and not hasattr(torch.nn, layer.kind)
+    return "block" if word == "other" and is_module else word
 
 
 def block_of(name: str) -> str:
