@@ -101,7 +101,7 @@ def film(page):
             sheet = Image.new("RGB", (width, height), picture.getpixel((width - 1, 0)))
             sheet.paste(picture, (0, 0))
             frames.append(sheet)
-            page.wait_for_timeout(1000 * pause)
+            page.wait_for_timeout(350)
 
     yield shoot
     if frames:
