@@ -92,7 +92,7 @@ def film(page):
     names: list[str] = []
 
     def shoot(
-        name: str, selector: str, count: int = 1, pause: float = 0.35, width: int = 800, height: int = 640
+        name: str, selector: str, count: int = 1, pause: float = 0.35, width: int = 820, height: int = 640
     ) -> None:
         names[:] = [name]
         for _ in range(count):

@@ -22,7 +22,9 @@ def ask(page, question):
 
 
 def test_one_looks_at_the_same_thing_through_all_questions(folder, notebook, page, photograph, film):
+    page.set_viewport_size({"width": 1500, "height": 1240})
     opened = opened_explorer(folder, notebook, page)
+    page.evaluate("() => jupyterapp.shell.collapseLeft()")
     tour = page.get_by_role("dialog", name="tour")
     tour.get_by_role("button", name="next").click()
     assert "layers of the network" in tour.inner_text()
