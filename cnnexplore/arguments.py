@@ -300,6 +300,14 @@ def path(what: str) -> Check:
     return check
 
 
+def is_folder(value: Any) -> bool:
+    """Whether a value is the path of a folder; what cannot be a path is none."""
+    try:
+        return isinstance(value, (str, os.PathLike)) and Path(value).is_dir()
+    except Exception:  # no name of a file, or the user's own type
+        return False
+
+
 def output(suffixes: Collection[str]) -> Check:
     """The path of a file to write: with one of some suffixes, in a folder that exists."""
     known = sorted(suffixes)

@@ -11,9 +11,11 @@ import torch
 from torch import nn
 
 import cnnexplore as cx
-from cnnexplore import preimage, units
+from cnnexplore import evaluation, preimage, reports, units
 from cnnexplore.attribution import AttributionMethod, attribute_stream, unregister_attribution
 from cnnexplore.data import Images
+from cnnexplore.generators import read_inverter
+from cnnexplore.network import read_image
 from cnnexplore.preimage import Phase
 from cnnexplore.widgets.live.selection import SharedSelection
 
@@ -21,6 +23,7 @@ SIDE = 16
 IMAGE = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
 OTHERS = list(np.random.default_rng(1).integers(0, 256, (6, SIDE, SIDE, 3), dtype=np.uint8))
 
+NOISE, SQUARE = np.random.default_rng(2).normal(size=(SIDE, SIDE)), np.eye(SIDE, dtype=bool)
 CONCEPTS = cx.world.dataset(5, 1, SIDE)
 
 
@@ -527,6 +530,31 @@ CALLS: dict[str, Callable[[Things], tuple[Callable[..., Any], dict[str, Any]]]] 
         {"net": t.net, "layer": "conv2", "unit": 1, "concepts": None, "checkpoints": None,
          "parts": ["filter", "top patches"], "k": 2, "steps": 1, "seed": 0, "progress": False},
     ),
+    "average_precision": lambda t: (evaluation.average_precision, {"attribution": NOISE, "mask": SQUARE}),
+    "mass_in_mask": lambda t: (evaluation.mass_in_mask, {"attribution": NOISE, "mask": SQUARE}),
+    "pointing": lambda t: (evaluation.pointing, {"attribution": NOISE, "mask": SQUARE}),
+    "iou": lambda t: (evaluation.iou, {"predicted": SQUARE, "truth": SQUARE}),
+    "rand_index": lambda t: (evaluation.rand_index, {"found": [0, 1, 1], "truth": [0, 1, 0]}),
+    "purity": lambda t: (evaluation.purity, {"found": [0, 1, 1], "truth": [0, 1, 0]}),
+    "rank_correlation": lambda t: (evaluation.rank_correlation, {"one": NOISE, "other": NOISE}),
+    "structural_similarity": lambda t: (evaluation.structural_similarity, {"one": NOISE, "other": NOISE}),
+    "recognition": lambda t: (
+        evaluation.recognition,
+        {"net": t.net, "judge": t.net, "methods": {"same": lambda *a: IMAGE}, "labels": ["bee"], "seeds": [0]},
+    ),
+    "GeneratorMaximization": lambda t: (
+        preimage.GeneratorMaximization,
+        {"net": t.world, "layer": "fc8", "unit": 1, "direction": None, "position": None, "generator": "worldnet",
+         "steps": 1, "seed": 0, "M": None, "images": OTHERS[:1], "schedule": {0: {"decay": 0.9}},
+         "settings": {"code_rate": 0.5}},
+    ),
+    "ask_stream": lambda t: (
+        reports.ask_stream,
+        {"net": t.net, "layer": "conv2", "unit": 1, "concepts": None, "checkpoints": None,
+         "parts": ["top patches"], "k": 2, "steps": 1, "seed": 0},
+    ),
+    "read_image": lambda t: (read_image, {"image": IMAGE}),
+    "read_inverter": lambda t: (read_inverter, {"path": cx.inverters()[0].file}),
     "sanity_check": lambda t: (
         cx.sanity_check,
         {"net": t.net, "images": OTHERS[:2], "methods": ["gradient"], "seed": 1, "progress": False},

@@ -5,19 +5,26 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..arguments import array
 from ..errors import SettingError, brief_value
 from ..network import Layer
 
 
+def mask_of(mask: ArrayLike) -> np.ndarray:
+    """A mask as an array of booleans; what is no number is refused. Raises SettingError."""
+    if isinstance(mask, np.ndarray) and mask.dtype == bool:
+        return mask
+    return array("a mask", mask, "booleans, (H, W)") != 0
+
+
 def _map_and_mask(attribution: ArrayLike, mask: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    attribution, mask = np.asarray(attribution, np.float64), np.asarray(mask, bool)
+    attribution = array("an attribution", attribution, "a finite map (H, W)", dtype=np.float64)
+    mask = mask_of(mask)
     if attribution.shape != mask.shape or mask.ndim != 2:
         raise SettingError(
             f"an attribution of shape {attribution.shape} was scored against a mask of shape {mask.shape}; "
             "expected two arrays (H, W) of one size."
         )
-    if not np.isfinite(attribution).all():
-        raise SettingError("an attribution has values that are not finite; expected a finite map (H, W).")
     if mask.all() or not mask.any():
         raise SettingError("a mask covers nothing or all of the picture; expected an object and what is around it.")
     return attribution, mask
@@ -131,16 +138,30 @@ def iou(predicted: ArrayLike, truth: ArrayLike) -> float:
     ----------
     Bau et al., Network dissection, 2017, equation 2.
     """
-    predicted, truth = np.asarray(predicted, bool), np.asarray(truth, bool)
+    predicted, truth = mask_of(predicted), mask_of(truth)
     if predicted.shape != truth.shape:
         raise SettingError(f"masks of shapes {predicted.shape} and {truth.shape} were compared; expected one shape.")
     union = np.count_nonzero(predicted | truth)
     return float(np.count_nonzero(predicted & truth) / union) if union else 0.0
 
 
+def _groups(value: ArrayLike) -> np.ndarray:
+    """Whole numbers, or names, as an array."""
+    try:
+        if isinstance(value, (list, tuple, np.ndarray)) and len(value) and all(isinstance(one, str) for one in value):
+            return np.asarray(value, str)
+    except TypeError:  # an array of no dimension
+        pass
+    what = "a whole number or a name for each image"
+    found = array("a grouping", value, what, dtype=np.float64)
+    if (found % 1 != 0).any() or np.abs(found).max(initial=0) > 1e9:
+        raise SettingError(f"a grouping has numbers that are not whole; expected {what}.")
+    return found.astype(int)
+
+
 def groupings(found: ArrayLike, truth: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Two groupings as arrays, (N,). Raises SettingError if the lengths differ."""
-    found, truth = np.asarray(found), np.asarray(truth)
+    found, truth = _groups(found), _groups(truth)
     if found.shape != truth.shape or found.ndim != 1 or not len(found):
         raise SettingError(
             f"a grouping of shape {found.shape} was compared with labels of shape {truth.shape}; expected one number "
@@ -221,8 +242,8 @@ def field_error(estimate: ArrayLike, layer: Layer) -> float:
     SettingError
         If the estimate is not positive.
     """
-    sides = np.broadcast_to(np.asarray(estimate, np.float64), 2)
-    if not (np.isfinite(sides).all() and (sides > 0).all()):
+    sides = array("a receptive field", estimate, "a positive size in pixels, or (rows, columns)", dtype=np.float64)
+    if sides.shape not in ((), (1,), (2,)) or not (sides > 0).all():
         raise SettingError(
             f"a receptive field of {brief_value(estimate)} was estimated; expected a positive size in pixels."
         )

@@ -13,7 +13,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from .. import drawing
-from ..arguments import checked, flag, optional, output
+from ..arguments import array, checked, flag, optional, output
 from ..arguments import seed as any_seed
 from ..attribution import attribute, attribution_methods
 from ..decoding import decode
@@ -87,7 +87,7 @@ def structural_similarity(one: Any, other: Any) -> float:
 
 
 def _two(one: Any, other: Any) -> tuple[np.ndarray, np.ndarray]:
-    a, b = (np.abs(np.asarray(values, np.float64)) for values in (one, other))
+    a, b = (np.abs(array("a map", values, "a finite map (H, W)", dtype=np.float64)) for values in (one, other))
     if a.shape != b.shape or a.ndim != 2 or min(a.shape) < 3:
         raise SettingError(f"maps of shapes {a.shape} and {b.shape} were compared; expected two maps (H, W) of a size.")
     return a, b

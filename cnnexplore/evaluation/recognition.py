@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import drawing
-from ..errors import NetworkError, SettingError
+from ..arguments import checked, optional, several, text
+from ..arguments import seed as any_seed
+from ..errors import ImageError, NetworkError, SettingError, brief_value
 from ..network import Network
+from ..network.arguments import network
 from ..results import Result
+from .methods import call_method, methods_by_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -113,7 +117,9 @@ def ranks_of(judge: Network, pictures: Sequence[np.ndarray], labels: Sequence[st
     """
     unknown = [label for label in labels if label not in judge.labels]
     if unknown:
-        raise NetworkError(f"{judge.name} has no class {unknown[0]!r}; expected a network with the same classes.")
+        raise NetworkError(
+            f"{judge.name} has no class {brief_value(unknown[0])}; expected a network with the same classes."
+        )
     if len(pictures) != len(labels):
         raise SettingError(f"{len(pictures)} pictures and {len(labels)} labels were given; expected one for each.")
     found = []
@@ -123,6 +129,21 @@ def ranks_of(judge: Network, pictures: Sequence[np.ndarray], labels: Sequence[st
     return np.array(found, dtype=np.int64)
 
 
+def _seeds(name: str, value: Any) -> list[int]:
+    """One or more seeds."""
+    found = several(any_seed, "a list of seeds", 10_000)(name, value)
+    if not found:
+        raise SettingError(f"{name} is {brief_value(value)}; expected at least one seed.")
+    return found
+
+
+@checked(
+    net=network,
+    judge=network,
+    methods=methods_by_name,
+    labels=optional(several(text("a class"), "a list of classes")),
+    seeds=_seeds,
+)
 def recognition(
     net: Network,
     judge: Network,
@@ -154,6 +175,10 @@ def recognition(
     ------
     NetworkError
         If there is no class that both networks have.
+    SettingError
+        If a method fails, or there is none.
+    ImageError
+        If a method returns no picture.
 
     Examples
     --------
@@ -170,9 +195,22 @@ def recognition(
         raise NetworkError(f"{net.name} and {judge.name} have no class in common; expected networks of the same data.")
     wanted = [(label, seed) for seed in seeds for label in shared]
     pictures, ranks = [], []
-    for method in methods.values():
-        made = [method(net, label, seed) for label, seed in wanted]
-        pictures.append([np.asarray(getattr(one, "picture", one)) for one in made])
+    if not methods:
+        raise SettingError("methods is empty; expected at least one function, by name.")
+    for name, method in methods.items():
+        made = [call_method("method", name, method, net, label, seed) for label, seed in wanted]
+        pictures.append([_picture(name, one) for one in made])
         ranks.append(ranks_of(judge, pictures[-1], [label for label, _ in wanted]))
     python = f"recognition({net.to_python()}, {judge.to_python()}, methods)"
     return Recognition(judge.name, list(methods), [label for label, _ in wanted], np.array(ranks), pictures, python)
+
+
+def _picture(name: str, made: Any) -> np.ndarray:
+    """The picture that a method returned. Raises ImageError."""
+    picture = getattr(made, "picture", made)
+    if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8:
+        raise ImageError(
+            f"the method {brief_value(name)} returned {brief_value(made)}; expected a result with a picture, or an "
+            "array (H, W, 3) of uint8."
+        )
+    return picture

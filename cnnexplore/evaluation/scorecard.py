@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -27,10 +27,10 @@ from . import measures
 from .groups import NO_GROUP
 from .hand_made_units import CodedScenes
 from .inversions import measure_inversions
+from .methods import Method, call_method, methods_by_name
 from .randomization import compare, edges
 
 Row = tuple[tuple[float, float], ...]  # (mean, standard error) by column
-Method = Callable[..., Any]
 Truth = tuple[np.ndarray, int, np.ndarray]  # image, target, mask
 
 
@@ -138,13 +138,6 @@ class ScoreCard(list[ScoreTable]):
         return self.python
 
 
-def _methods(name: str, value: Any) -> Mapping[str, Method]:
-    """Functions by name."""
-    if isinstance(value, Mapping) and all(isinstance(k, str) and callable(v) for k, v in value.items()):
-        return value
-    raise SettingError(f"{name} is {brief_value(value)}; expected functions by name, such as {{'mine': function}}.")
-
-
 def _sizes(name: str, value: Any) -> Mapping[str, Any]:
     """Sizes by the name of a layer."""
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
@@ -174,13 +167,13 @@ def _items(name: str, iterator: Iterator[Any]) -> Iterator[Any]:
 
 @checked(
     net=network,
-    attributions=optional(_methods),
-    topics=optional(_methods),
-    dissections=optional(_methods),
+    attributions=optional(methods_by_name),
+    topics=optional(methods_by_name),
+    dissections=optional(methods_by_name),
     fields=optional(_sizes),
-    inversions=optional(_methods),
-    words=optional(_methods),
-    randomized=optional(_methods),
+    inversions=optional(methods_by_name),
+    words=optional(methods_by_name),
+    randomized=optional(methods_by_name),
     truth=optional(_truth),
     n=whole(1, 1_000_000, "how many scenes"),
     seed=any_seed,
@@ -318,7 +311,7 @@ def crop_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     SettingError
         If the mask has no two dimensions.
     """
-    mask = np.asarray(mask, bool)
+    mask = measures.mask_of(mask)
     if mask.ndim != 2:
         raise SettingError(f"a mask of shape {mask.shape} was given; expected (H, W), as the image.")
     return crop_and_resize(torch.from_numpy(mask)[None].float() * 255, size)[0].numpy() > 127
@@ -328,14 +321,6 @@ def _mean(values: Sequence[float]) -> tuple[float, float]:
     """The mean and its standard error."""
     array = np.asarray(values, np.float64)
     return float(array.mean()), float(array.std(ddof=1) / np.sqrt(len(array))) if len(array) > 1 else 0.0
-
-
-def _call(kind: str, name: str, method: Method, *args: Any) -> Any:
-    """What a method returns; an error of its own says which method it was."""
-    try:
-        return method(*args)
-    except Exception as error:
-        raise SettingError(f"the {kind} {brief_value(name)} failed on a picture ({brief(error)}); mend it.") from error
 
 
 def _scenes(net: Network, n: int, seed: int) -> Iterator[Truth]:
@@ -367,7 +352,7 @@ def _attributions(net: Network, methods: Mapping[str, Method], truth: Iterable[T
         mask = crop_mask(whole_mask, net.size)
         areas.append(mask.mean())
         for name, method in {**methods, **baselines}.items():
-            result = _call("attribution", name, method, net, image, target)
+            result = call_method("attribution", name, method, net, image, target)
             result = getattr(result, "map", result)
             scores = (measures.pointing, measures.mass_in_mask, measures.average_precision)
             found.setdefault(name, []).append(tuple(float(f(result, mask)) for f in scores))
@@ -395,7 +380,7 @@ def _topics(net: Network, methods: Mapping[str, Method], n: int, seed: int, prog
             values = []
             for name in classes:
                 images = np.stack([scenes[name].scene(k).image for k in range(n)])
-                groups = _call("topics", method_name, method, net, images, len(world.STYLES[name]))
+                groups = call_method("topics", method_name, method, net, images, len(world.STYLES[name]))
                 groups, truth = measures.groupings(groups, scenes[name].styles)
                 in_group = groups != NO_GROUP
                 if not in_group.any():
@@ -419,7 +404,10 @@ def _dissections(net: Network, methods: Mapping[str, Method], n: int, seed: int,
     rows: dict[str, Row] = {}
     for name, method in tqdm(methods.items(), desc="dissections", unit="method", disable=not progress):
         values = []
-        for concept, predicted in _call("dissection", name, method, net, images).items():
+        found = call_method("dissection", name, method, net, images)
+        if not isinstance(found, Mapping):
+            raise SettingError(f"the dissection {brief_value(name)} returned {brief_value(found)}; expected a dict.")
+        for concept, predicted in found.items():
             if concept not in known:
                 raise SettingError(
                     f"the dissection {brief_value(name)} returned {brief_value(concept)}, which is no concept of "
@@ -441,7 +429,7 @@ def _words(methods: Mapping[str, Method], n: int, seed: int, progress: bool) -> 
     bar = tqdm(total=2 * len(methods), desc="words", unit="network", disable=not progress)
     for name, method in methods.items():
         for suffix, one in (("", net), (", rotated units", turned)):
-            found = _call("words", name, method, one, "relu2", scenes)
+            found = call_method("words", name, method, one, "relu2", scenes)
             given = [word.concept for word in found.words] if isinstance(found, Dissection) else found
             if not isinstance(given, (list, tuple)) or len(given) != len(names):
                 raise SettingError(
@@ -457,7 +445,7 @@ def _words(methods: Mapping[str, Method], n: int, seed: int, progress: bool) -> 
 
 def _inversions(net: Network, methods: Mapping[str, Method], n: int, seed: int, progress: bool) -> ScoreTable:
     images = tqdm(_scenes(net, n, seed), desc="inversions", unit="scene", total=n, disable=not progress)
-    wrapped = {name: partial(_call, "inversion", name, method) for name, method in methods.items()}
+    wrapped = {name: partial(call_method, "inversion", name, method) for name, method in methods.items()}
     found = measure_inversions(net, wrapped, (image for image, _, _ in images))
     rows: dict[str, Row] = {name: tuple(_mean(column) for column in values.T) for name, values in found.items()}
     note = f"{n} scenes; relative errors, 1 for an image of the mean colour and for an activation of zero."

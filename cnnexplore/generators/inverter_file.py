@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
+from ..arguments import checked
+from ..arguments import path as a_path
 from ..errors import WeightsError, brief, brief_value
 from ..network import Pixels
 from ..network.tensor_file import read_safetensors, write_safetensors
@@ -48,12 +51,13 @@ def write_inverter(inverter: Inverter, out: Path) -> None:
     write_safetensors({name: value.cpu() for name, value in tensors.items()}, out, metadata)
 
 
-def read_inverter(path: Path) -> Inverter:
+@checked(path=a_path("the path of a file that cnnexplore train inverter wrote"))
+def read_inverter(path: str | os.PathLike[str]) -> Inverter:
     """Read an inverter.
 
     Parameters
     ----------
-    path : Path
+    path : str or os.PathLike
         A file that `cnnexplore train inverter` wrote.
 
     Returns
@@ -66,6 +70,7 @@ def read_inverter(path: Path) -> Inverter:
     WeightsError
         If the file is missing, damaged or something else.
     """
+    path = Path(path)
     if not path.is_file():
         raise WeightsError(f"there is no inverter file {brief_value(str(path))}; check the path.")
     tensors, metadata = read_safetensors(path)

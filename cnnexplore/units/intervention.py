@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import torch
 from tqdm.auto import tqdm
 
 from .. import drawing
-from ..arguments import array, checked, choice, flag, whole
+from ..arguments import array, checked, choice, flag, is_folder, whole
 from ..data.images import BATCH, Images
 from ..errors import LayerError, SettingError
 from ..network import Layer, Network, as_maps, class_score_layer, from_maps, layers_behind, resolve_unit, resolve_units
@@ -322,14 +323,8 @@ def _batches(net: Network, image: Any, batch: int, progress: bool) -> Any:
 
 def _is_many(image: Any) -> bool:
     """Whether an argument is a data set, a folder or a list rather than one image."""
-    import os
-    from pathlib import Path
-
     if isinstance(image, (str, os.PathLike)):
-        try:
-            return Path(image).is_dir()
-        except Exception:  # no name of a file, or the user's own type; it is refused where the image is read
-            return False
+        return is_folder(image)
     if isinstance(image, (np.ndarray, torch.Tensor, bytes, bytearray, memoryview)):
         return False
     return isinstance(image, Images) or (hasattr(image, "__getitem__") and hasattr(image, "__len__"))

@@ -12,7 +12,7 @@ import torch
 from tqdm.auto import tqdm
 
 from .. import drawing
-from ..arguments import checked, checked_integer, choice, flag, optional, whole
+from ..arguments import checked, choice, flag, optional, whole
 from ..data.images import BATCH, Images
 from ..errors import SettingError, brief_value
 from ..network import RULES, Layer, Network, as_maps, resolve_unit, resolve_units, unit_gradient, unit_name
@@ -22,6 +22,8 @@ from ..results import Result, images_to_python, unit_to_python
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_HOW_MANY = whole(1, what="how many images to keep")
+_AT_A_TIME = whole(1, 10_000, "how many images to compute at a time")
 _OUTSIDE = 128  # grey of a patch where it leaves the image
 Box = tuple[int, int, int, int]
 
@@ -230,7 +232,7 @@ def _cut_one(pictures: np.ndarray, boxes: list[Box]) -> np.ndarray:
     return np.stack(out)
 
 
-@checked(net=network, layer=layer_name, progress=flag)
+@checked(net=network, layer=layer_name, k=_HOW_MANY, batch=_AT_A_TIME, progress=flag)
 def top_patches(
     net: Network,
     layer: str,
@@ -295,7 +297,7 @@ def top_patches(
     return replace(found, python=python)
 
 
-@checked(net=network, layer=layer_name)
+@checked(net=network, layer=layer_name, k=_HOW_MANY, batch=_AT_A_TIME)
 def top_stream(
     net: Network, layer: str, unit: object = None, images: object = None, *, k: int = 9, batch: int = BATCH
 ) -> Iterator[TopPatches]:
@@ -341,11 +343,9 @@ def top_stream(
     where = net.layers[layer]
     source = Images.of(net, images)
     units = resolve_units(net, where, unit)
-    kept = checked_integer("k", k, 1, what="how many images to keep")
-    size = checked_integer("batch", batch, 1, high=10_000, what="how many images to compute at a time")
     chosen = torch.tensor(units, device=net.device)
     probe, best = net.probe(where.name), None
-    for first, x in source.batches(net, size):
+    for first, x in source.batches(net, batch):
         with torch.no_grad():
             maps = as_maps(probe(net.feed(x))[where.name], where)
             columns = maps.shape[3]
@@ -353,7 +353,7 @@ def top_stream(
                 maps = maps[:, chosen]
             peaks, flat = maps.flatten(2).float().max(2)  # numpy has no bfloat16
             numbers = torch.arange(first, first + len(x), device=peaks.device)
-            best = _largest(best, (peaks.T, numbers.expand(len(units), -1), flat.T), kept)
+            best = _largest(best, (peaks.T, numbers.expand(len(units), -1), flat.T), k)
         values, indices, places = (one.cpu().numpy() for one in best)
         positions = np.stack([places // columns, places % columns], -1)
         yield TopPatches(values, indices, positions, units, where, net, source, first + len(x))

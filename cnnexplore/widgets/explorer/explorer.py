@@ -10,7 +10,7 @@ import ipywidgets as w
 import numpy as np
 import torch
 
-from ...arguments import checked, choice, optional
+from ...arguments import checked, choice, is_folder, optional
 from ...data import Images
 from ...errors import ExploreError
 from ...network import Network, scores_if_any
@@ -340,12 +340,12 @@ def shelf_and_all(images: Any) -> tuple[Any, Any]:
     """
     if images is None or isinstance(images, dict):
         return images, None if images is None else list(images.values())
-    is_folder = isinstance(images, (str, os.PathLike)) and os.path.isdir(images)
+    from_folder = is_folder(images)
     is_one = isinstance(images, (str, os.PathLike, np.ndarray, torch.Tensor, list, tuple))
-    if is_folder or isinstance(images, Images) or (not is_one and hasattr(images, "__getitem__")):
+    if from_folder or isinstance(images, Images) or (not is_one and hasattr(images, "__getitem__")):
         source = images if isinstance(images, Images) else Images(images)
         first = range(min(len(source), _MOST_ON_SHELF))
-        names = [os.path.basename(source.source[k]) if is_folder else f"image {k}" for k in first]
+        names = [os.path.basename(source.source[k]) if from_folder else f"image {k}" for k in first]
         return {f"{name} ({k})" if name in names[:k] else name: source[k] for k, name in enumerate(names)}, source
     return images, as_list(images)
 
