@@ -59,6 +59,12 @@ def test_the_generator_is_a_prior_with_settings_of_its_own(maximization):
     assert "prior='generator'" in line
     assert np.array_equal(eval(line, {"cx": cx}).picture, maximization.picture)
     controls = maximization.generator
+    assert {name: round(slider.value, 6) for name, slider in controls.sliders.items()} == {
+        p.name: round(p.default, 6) for p in GeneratorMaximization.parameters
+    }
+    decay = controls.sliders["decay"]
+    assert format(decay.value, decay.readout_format) == "0.990"
+    assert decay.step <= 0.01  # the browser rounds to steps
     assert controls.sliders["decay"].layout.display == ""
     assert maximization.controls.sliders["C"].disabled
     controls.sliders["decay"].value = 0.9  # a run that has ended begins again

@@ -50,6 +50,7 @@ class GeneratorControls:
         self.source.tooltip = "whose generator: another network's images are shown to this one"
         now = settings.snapshot()
         self.sliders = {p.name: slider_of(p, now[p.name]) for p in GeneratorMaximization.parameters}
+        self.sliders["decay"].step, self.sliders["decay"].readout_format = 0.001, ".3f"  # the usual one is 0.99
         for p in GeneratorMaximization.parameters:
             self.sliders[p.name].observe(partial(self._moved, p), "value")
         self.row = w.VBox([w.HBox([self.switch, self.source]), *self.sliders.values()])

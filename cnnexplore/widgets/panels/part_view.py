@@ -38,7 +38,7 @@ class PartView:
     def __init__(self, title: str, side: int = 200, wide: int | None = None):
         self.part: Part | None = None
         self._side = side
-        self._title = w.HTML(f"<b>{escaped(title)}</b>")
+        self._title = w.HTML(f'<b style="display:block;line-height:1.3">{escaped(title)}</b>')
         self.view = FrameView((8, 8), "")
         self._bars, self._note = w.HTML(), w.HTML()
         for one in (self.view, self._bars):
