@@ -70,7 +70,7 @@ def test_a_layer_is_chosen(opened, benchmark, report):
     def choose():
         k = next(places) + 1
         name = opened.page.locator(f".cx-strip-bar >> nth={k - 1}").get_attribute("aria-label").split(" ")[0]
-        bars = [".cx-strip-bar[id$='-%d']" % (k - 1), ".cx-answer .cx-frame", f"what {name} keeps"]
+        bars = [f".cx-strip-bar[id$='-{k - 1}']", ".cx-answer .cx-frame", f"what {name} keeps"]
         times.append(opened.page.evaluate(WAIT, bars))
         opened.page.wait_for_timeout(1500)
 
