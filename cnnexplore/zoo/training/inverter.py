@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from ... import world
 from ...data import Images
-from ...errors import SettingError
+from ...errors import SettingError, brief, brief_value
 from ...generators.decoder import Decoder, Plan, folded, plan_for
 from ...generators.inverter import Inverter, shape_of, weights_digest
 from ...generators.inverter_file import write_inverter
@@ -77,6 +77,19 @@ class Recipe:
         return ", ".join(f"{name} {value:g}" if name != "loss" else value for name, value in asdict(self).items())
 
 
+def _stored(data: str) -> np.ndarray:
+    """The array of a .npy file. Raises SettingError."""
+    try:
+        if not Path(data).is_file():  # a pipe would be waited for
+            raise OSError("no file")
+        return np.load(data, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise SettingError(
+            f"{brief_value(data)} cannot be read ({brief(error)}); expected a folder with images or a .npy file of "
+            "them."
+        ) from error
+
+
 def training_images(net: Network, data: str | None, images: int, seed: int, mirror: bool | None = None) -> np.ndarray:
     """The images that a decoder is trained and measured on, the last `HELD_OUT` for the measurement.
 
@@ -101,11 +114,11 @@ def training_images(net: Network, data: str | None, images: int, seed: int, mirr
     Raises
     ------
     SettingError
-        If there are too few images.
+        If there are too few images, or the file holds none.
     """
     scenes: Any
     if data is not None and data.endswith(".npy"):
-        stored = np.load(data, mmap_mode="r", allow_pickle=False)
+        stored = _stored(data)
         if stored.dtype != np.uint8 or stored.ndim != 4:
             raise SettingError(f"{data} holds {stored.dtype} of {stored.shape}; expected N x C x H x W of uint8.")
         scenes, mirror = [torch.from_numpy(np.array(one)) for one in stored[:images]], bool(mirror)

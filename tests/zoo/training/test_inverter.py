@@ -137,3 +137,11 @@ def test_images_of_the_world_and_of_a_folder(tmp_path):
         training.training_images(net, str(tmp_path), 20, 0)
     with pytest.raises(SettingError, match="give --data FOLDER"):
         training.training_images(small_network(["tench"]), None, 40, 0)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no array", b"\x93NUMPY\x01\x00\x10\x00{'descr': '|O'}"])
+def test_a_file_that_holds_no_images_is_refused(tmp_path, content):
+    if content is not None:
+        (tmp_path / "a.npy").write_bytes(content)
+    with pytest.raises(SettingError, match=r"cannot be read .*expected a folder"):
+        training.training_images(small_network(), str(tmp_path / "a.npy"), 40, 0)
