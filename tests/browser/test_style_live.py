@@ -53,7 +53,7 @@ def test_a_look_a_click_and_a_lasso(opened, page, photograph):
     page.wait_for_timeout(300)
     page.mouse.click(*point(page, other))
     caption(page, "m7 of topic 1:")
-    caption(page, "church through topic 1")
+    caption(page, "church; only the units of topic 1 pass")
     opened.wait_state("d.state === 'finished' && d.step === 60")
     shared = said(opened, "panel.selection.image_python")  # of that point, or of one that lies over it
     number = int(shared.removeprefix("images[").removesuffix("][0]"))
@@ -76,10 +76,10 @@ def test_a_look_a_click_and_a_lasso(opened, page, photograph):
 
 def test_another_class_and_the_code_that_remakes_it(opened, page, photograph):
     page.locator(".cx-panel select:visible").nth(1).select_option("boat")
-    caption(page, "boat through topic 0")
+    caption(page, "boat; only the units of topic 0 pass")
     opened.wait_state("d.state === 'finished' && d.step === 60")
     page.get_by_role("button", name="topic 2").click()
-    caption(page, "boat through topic 2")
+    caption(page, "boat; only the units of topic 2 pass")
     opened.wait_state("d.state === 'finished' && d.step === 60")
     code = opened.copied()
     assert "pathway=cx.Pathway(m7=" in code

@@ -191,7 +191,7 @@ def test_bad_numbers_and_uploads_get_a_sentence(panel, said):
     p.selectors.upload.value = (uploaded("y.png", picture.getvalue()),)
     assert p.selectors.image.value == "y.png"
     until(lambda: p.runner.run is not None and p.runner.run.step > 2)
-    assert "'y.png'" in p.to_python()
+    assert "'y-" in p.to_python()
 
 
 @pytest.mark.parametrize("wrong", [{"layer": "conv9"}, {"image": "nowhere.png"}, {"C": -1}, {"beta": 7}])

@@ -52,7 +52,7 @@ def test_a_topic_has_images_a_mask_and_a_picture_whose_code_remakes_it(panel, ne
         list(class_and_scale(p.features, p.topics.images(0, None), mask)[:1]),
         class_and_scale(p.features, p.topics.images(0, None), mask)[1],
     )
-    assert p.estimate.caption == "church through topic 0"
+    assert p.estimate.caption == "church; only the units of topic 0 pass"
     assert "# topic 0 of cx.topics(cx.features(cx.load('worldnet-styles'), images).of('church'), 3)" in p.to_python()
     assert np.array_equal(eval(p.to_python(), {"cx": cx}).picture, p.picture)
     alone = cx.visualize_topic(p.topics, 0, steps=3, progress=False)
@@ -63,14 +63,14 @@ def test_a_topic_has_images_a_mask_and_a_picture_whose_code_remakes_it(panel, ne
 def test_another_topic_another_mask_another_class(panel):
     p = panel("church")
     p.topic_controls.buttons[2].click()
-    until(lambda: p.estimate.caption == "church through topic 2" and p.runner.state == "finished")
+    until(lambda: p.estimate.caption == "church; only the units of topic 2 pass" and p.runner.state == "finished")
     first = p.runner.run
     p.topic_controls.distinct.value = 0.0
     until(lambda: p.runner.run is not None and p.runner.run is not first and p.runner.state == "finished")
     assert p.mask_view.caption == f"m7 of topic 2: {p.topics.mask(2, THRESHOLD).sum()} of 256 units open"
     p.topic_controls.threshold.value, p.topic_controls.distinct.value = 0.3, 1.0
     p.topic_controls.class_box.value = "boat"
-    until(lambda: p.estimate.caption == "boat through topic 2" and p.runner.state == "finished")
+    until(lambda: p.estimate.caption == "boat; only the units of topic 2 pass" and p.runner.state == "finished")
     p.topic_controls.k_box.value = 2
     until(lambda: p.topics is not None and len(p.topics) == 2 and "topic 0" in p.estimate.caption)
     p.topic_controls.class_box.value = "all classes"
@@ -89,7 +89,9 @@ def test_points_are_picked_encircled_and_painted(panel):
     assert p.embedding_view.picture.caption.endswith("topic 1")
     assert len(p.embedding_view.scatter.widget.data[1].x) == 1
     p.encircle([0, 3, 4])
-    until(lambda: p.estimate.caption == "church through 3 images by hand" and p.runner.state == "finished")
+    until(
+        lambda: p.estimate.caption == "church; only the units of 3 images by hand pass" and p.runner.state == "finished"
+    )
     assert np.array_equal(eval(p.to_python(), {"cx": cx}).picture, p.picture)
     assert p.grid.count == 3
     p.encircle(list(range(len(p.features))))  # nothing is left to be told from

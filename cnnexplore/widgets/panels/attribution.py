@@ -22,9 +22,12 @@ from ..views.frame_view import FrameView, side_by_side
 from ..views.map_view import MapView, nearest_position, receptive_box
 from ..views.unit_grid import UnitGrid
 from .base import NetworkLike
+from .image_python import image_python
 from .method_controls import MethodControls
 from .predictions import predicted
 from .task_panel import TaskPanel
+
+OPACITY = 0.7  # of the map over the image, unless another is chosen
 
 
 class AttributionPanel(TaskPanel):
@@ -73,7 +76,7 @@ class AttributionPanel(TaskPanel):
         method: str = "gradient",
         *,
         layer: str | None = None,
-        opacity: float = 0.7,
+        opacity: float = OPACITY,
         selection: SharedSelection | None = None,
     ):
         find_method(method)
@@ -355,5 +358,8 @@ class AttributionPanel(TaskPanel):
 
     def to_python(self) -> str:
         """The line of Python that makes the attribution again. Raises SettingError if it is not computed yet."""
-        python, image = self.attribution.to_python(), self.selection.value.image_python
-        return python if f", {image}, " in python else python.replace(", image", f", {image}", 1)
+        python, image = self.attribution.to_python(), image_python(self.selection.value)
+        if f", {image}, " not in python:
+            python = python.replace(", image", f", {image}", 1)
+        opacity = round(self.opacity.value, 4)
+        return python if opacity == OPACITY else f"{python}  # on the screen: .overlay({opacity})"

@@ -24,6 +24,7 @@ from ..live.subshells import why_controls_wait
 from ..views.run_view import RunView
 from .arguments import LOOKED_AT
 from .class_selector import ClassSelector
+from .image_python import keep_upload
 from .images import ImageChoices
 from .selectors import Selectors
 
@@ -227,11 +228,27 @@ class Panel(ABC):
                 return True
 
     def copy_python(self) -> None:
-        """Put the Python of the picture on the clipboard and show it."""
+        """Put the Python of the picture on the clipboard and show it; if it is shown already, hide it.
+
+        An uploaded image is written into the working folder, from which the Python reads it.
+        """
+        kept = None
         with self.run_view.show_errors():
             text = self.to_python()
+            if self.python_box.value == text and self.python_box.layout.display != "none":
+                return self.hide_python()
+            try:
+                kept = keep_upload(self.selection.value)
+            except OSError as error:
+                raise SettingError(f"the uploaded image cannot be saved beside the notebook: {error}.") from error
             self.python_box.value, self.python_box.layout.display = text, ""
             self.run_view.copy(text)
+        if kept:
+            self.run_view.set_message(f"the uploaded image was saved as {kept}; the copied line reads it from there.")
+
+    def hide_python(self) -> None:
+        """Hide the Python that was shown, as when the picture changes."""
+        self.python_box.layout.display = "none"
 
     def save(self) -> None:
         """Have the browser save the picture as a PNG with its Python inside."""

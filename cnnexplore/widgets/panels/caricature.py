@@ -10,6 +10,7 @@ from ...network import Layer
 from ...preimage import Caricature, Run, Values, paper_jitter
 from ..live.selection import SharedSelection
 from .base import NetworkLike
+from .image_python import image_python
 from .run_panel import RunPanel
 
 
@@ -88,7 +89,7 @@ class CaricaturePanel(RunPanel):
         return partial(Caricature, self.net, s.image, s.layer, **self._options())
 
     def _run_to_python(self, run: Caricature, step: int | None) -> str:
-        return run.to_python(self.selection.value.image_python, step=step)
+        return run.to_python(image_python(self.selection.value), step=step)
 
     def _caption(self, run: Caricature) -> str:
         return f"what {run.layer.name} sees in it, exaggerated"

@@ -201,7 +201,7 @@ def caption_through(name: str, pathways: list[str]) -> str:
     pathways = [one for one in pathways if one]
     if len(pathways) > 1:
         return f"{name}; one row each: {', '.join(pathways)}"
-    return f"{name} through {pathways[0]}" if pathways else name
+    return f"{name}; only the units of {pathways[0]} pass" if pathways else name
 
 
 def each_with_each(pathways: list, seeds: int | list[int]) -> tuple[Any, Any, int]:

@@ -20,10 +20,11 @@ from ..live.selection import Selection, SharedSelection
 from ..views.mask_painter import MaskPainter
 from .base import NetworkLike
 from .class_selector import ClassSelector, caption_through, each_with_each
+from .image_python import image_python
 from .run_panel import RunPanel
 from .run_pictures import picture_row
 
-_ANY_CLASS = "as the rest suggests"
+_ANY_CLASS = "the class it predicts"
 
 
 class CompletionPanel(RunPanel):
@@ -144,7 +145,7 @@ class CompletionPanel(RunPanel):
             super()._begin(paused)
 
     def _run_to_python(self, run: Completion, step: int | None) -> str:
-        return run.to_python(self.selection.value.image_python, step=step)
+        return run.to_python(image_python(self.selection.value), step=step)
 
     def _caption(self, run: Completion) -> str:
         return caption_through(f"{run.class_name}, filled in", self.class_selector.names)

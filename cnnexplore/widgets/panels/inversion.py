@@ -7,8 +7,9 @@ from typing import Any
 
 import ipywidgets as w
 import numpy as np
+import torch
+import torch.nn.functional as F
 
-from ... import drawing
 from ...arguments import checked, choice, optional
 from ...generators import has_inverter
 from ...network import Layer
@@ -18,6 +19,7 @@ from ..live.selection import Selection, SharedSelection
 from ..views.map_view import MapView, receptive_box
 from .arguments import PATCHES, PRIORS, read_first
 from .base import NetworkLike
+from .image_python import image_python
 from .patch_controls import PatchControls
 from .run_panel import RunPanel
 
@@ -149,7 +151,7 @@ class InversionPanel(RunPanel):
         return make
 
     def _run_to_python(self, run: Inversion, step: int | None) -> str:
-        return run.to_python(self.selection.value.image_python, step=step)
+        return run.to_python(image_python(self.selection.value), step=step)
 
     def _caption(self, run: Inversion) -> str:
         part = "" if run.mask is None else " in the window" if self._window else " under the mask"
@@ -190,13 +192,14 @@ class InversionPanel(RunPanel):
         counts = None if weight is None else weight.expand_as(run.loss.reference)[0].amax(0).cpu().numpy()
         rows, columns = run.layer.size
         window = self._window
-        caption = f"{run.layer.name}'s map; drag a window"
+        caption = f"{rows} x {columns} positions of {run.layer.name}, bright where it responds: drag a window"
         if window is not None:
             top, left, bottom, right = window
-            caption = f"{bottom - top} x {right - left} of {rows} x {columns} positions count"
+            caption = f"only {bottom - top} x {right - left} of {rows} x {columns} positions count"
             self.run_pictures.set_box(receptive_box(run.layer, window))
             self.original.caption = "original; the box is what the window sees"
-        picture = _fade_masked(drawing.heat(activation.abs().mean(0).cpu().numpy()), counts)
+        original = run.net.picture(run.net.pixels_of(self.selection.value.image))
+        picture = _fade_masked(_mosaic(original, activation.abs().mean(0).cpu().numpy()), counts)
         self.map.show(run.layer, picture, window, caption)
 
     def _pick(self, row: int, column: int) -> None:
@@ -204,6 +207,14 @@ class InversionPanel(RunPanel):
         if self._window is None:
             self.map.mark(self.selection.value.position)
             self.map.back.layout.visibility = "hidden"  # nothing was masked
+
+
+def _mosaic(image: np.ndarray, strength: np.ndarray) -> np.ndarray:
+    """An image (H, W, 3) in as many cells as strength (h, w) has, brighter where that is larger, (h, w, 3) uint8."""
+    pixels = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float()
+    cells = F.interpolate(pixels, strength.shape, mode="area")[0].permute(1, 2, 0).numpy()
+    share = strength / max(float(strength.max()), 1e-12)
+    return (cells * (0.35 + 0.65 * share[..., None])).round().astype(np.uint8)
 
 
 def _fade_masked(picture: np.ndarray, counts: np.ndarray | None) -> np.ndarray:

@@ -98,8 +98,8 @@ class MaximizePanel(RunPanel):
     scales_C = True
     weighed = "unit"
     loading = "computing the responses of the units …"
-    metric_unit = " M"
-    metric_help = "the unit's response, in units of its largest one (M) to the bundled images"
+    metric_unit = " × the best image's"
+    metric_help = "the unit's response over its largest response to the bundled images (M in the paper)"
 
     @checked(**PATCHES, **PRIORS, thumbnails=flag, prior=optional(choice(("generator",))))
     def __init__(
@@ -229,9 +229,10 @@ class MaximizePanel(RunPanel):
         self.selection.set(unit=unit)
         self.gallery.show(run.net, run.layer, self._thumbnails)
         self.grid.selected = unit
-        caption = f"{run.layer.name}'s map; click to place the unit"
+        rows, columns = run.layer.size
+        caption = f"the {rows} x {columns} positions of {run.layer.name}: click one, and the unit is placed there"
         if run.position is not None:
-            caption = f"at ({run.position[0]}, {run.position[1]}) of {run.layer.name}'s map"
+            caption = f"the unit is at ({run.position[0]}, {run.position[1]}) of {rows} x {columns} positions"
             self.estimate.box = receptive_box(run.layer, run.position)
         self.map.show(run.layer, None, run.position, caption)
 

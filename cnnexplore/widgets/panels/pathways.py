@@ -171,8 +171,8 @@ class PathwayPanel(RunPanel):
         choices = [("off", 0), ("1 network", 1), ("2 networks", 2), ("4 networks", 4)]
         tip = "random halves of fc6 and fc7: the networks that dropout trains together"
         self.ensembles = dropdown(choices, "dropout", tip, 170, ensembles)
-        self.relus = w.Checkbox(value=relu, description="keep relus", indent=False, layout=w.Layout(width="100px"))
-        self.relus.tooltip = "a mask only closes units; else an open unit passes whatever its sign (equation 4)"
+        self.relus = w.Checkbox(value=relu, description="keep the relus", indent=False, layout=w.Layout(width="120px"))
+        self.relus.tooltip = "on: a mask only closes units; off: an open unit also passes negative values (equation 4)"
         for box in (self.ensembles, self.relus):
             box.observe(lambda change: self._begin(), "value")
         self._offer_masks()

@@ -340,6 +340,8 @@ class RunPanel(Panel):
             self._update_poster()
             if self._copies:
                 self.copy_python()
+        if state in ("loading", "running"):
+            self.hide_python()
         self.run_status.set_state(state, self.run.step if self.run is not None else 0)
         if state == "paused":  # by a look back, perhaps after one more step
             self._say_step_shown()

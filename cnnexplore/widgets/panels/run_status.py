@@ -41,7 +41,7 @@ class RunStatus:
             "loading": self.loading,
             "running": "running",
             "paused": f"paused at step {step}; start goes on",
-            "stopped": f"stopped at step {step}: another panel took over; start goes on",
+            "stopped": f"stopped at step {step}, because the cell was run again; start goes on",
             "finished": f"finished after {step} steps; move a control and it begins again",
         }
         if state == "running":

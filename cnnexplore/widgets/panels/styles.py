@@ -158,7 +158,7 @@ class StylePanel(RunPanel):
         return f"{run.to_python(step=step)}  # {self.chosen.python}"
 
     def _caption(self, run: Any) -> str:
-        return f"{unit_name(run.net, run.net.scores, run.units[0])} through {self.chosen.name}"
+        return f"{unit_name(run.net, run.net.scores, run.units[0])}; only the units of {self.chosen.name} pass"
 
     # what is on the screen
 

@@ -61,9 +61,11 @@ class TaskPanel(Panel):
     def _state(self, state: str) -> None:
         texts = {
             "loading": "computing …",
-            "paused": "paused until a view is open",
-            "stopped": "stopped: another panel took over; change anything and it goes on",
+            "paused": "paused while the panel is hidden",
+            "stopped": "stopped, because the cell was run again; a change of a control starts it again",
         }
+        if state in ("loading", "running"):
+            self.hide_python()
         if state in texts or state == "finished":
             self.run_view.set_status(state, self._finished() if state == "finished" else texts[state])
         if state in ("finished", "paused", "stopped"):

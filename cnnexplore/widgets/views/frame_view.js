@@ -60,6 +60,8 @@ function render({ model, el }) {
   let drag = null;
   /** @type {Stroke | null} */
   let stroke = null;
+  /** @type {{ canvas: HTMLCanvasElement, mark: HTMLElement, at: Position } | null} */
+  let cursor = null; // where the arrow keys are
 
   const updateSize = () => {
     const scale = model.get("scale");
@@ -69,11 +71,17 @@ function render({ model, el }) {
     }
     const width = tiles[0].canvas.width * scale + 10; // a batch takes one row, or two where one would be too wide
     const columns = tiles.length * width <= 720 ? tiles.length : Math.ceil(tiles.length / 2);
+    figure.classList.toggle("cx-cells", Boolean(model.get("cells")) && scale > 2);
+    figure.style.setProperty("--cx-cell", `${scale}px`);
     row.style.maxWidth = `${width * (model.get("columns") || columns)}px`;
   };
 
   const updateCaption = () => {
     caption.textContent = model.get("caption");
+    for (const [k, { canvas }] of tiles.entries()) {
+      const which = tiles.length > 1 ? `, picture ${k + 1} of ${tiles.length}` : "";
+      canvas.setAttribute("aria-label", `${model.get("caption") || "picture"}${which}`);
+    }
   };
 
   const updateBox = () => { // top, left, bottom, right in pixel centres, all included; cut at the picture's edge
@@ -220,6 +228,50 @@ function render({ model, el }) {
     model.send({ kind: "pick", view, row, column, item: tiles.findIndex((tile) => tile.canvas === canvas) });
   };
 
+  const hideCursor = () => {
+    cursor?.mark.remove();
+    cursor = null;
+  };
+
+  /**
+   * The arrow keys move a cursor over the picture, with Shift by more pixels; Enter does there what a click does.
+   * @type {(event: KeyboardEvent, canvas: HTMLCanvasElement) => void}
+   */
+  const pressKey = (event, canvas) => {
+    /** @type {Record<string, Position>} */
+    const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+    const { width, height } = canvas, scale = model.get("scale"), step = steps[event.key];
+    if (step) {
+      if (cursor?.canvas !== canvas) {
+        hideCursor();
+        const mark = make("div", "cx-cursor", /** @type {Node} */ (canvas.parentNode));
+        cursor = { canvas, mark, at: [Math.floor(height / 2), Math.floor(width / 2)] };
+      } else {
+        const by = model.get("cells") ? 1 : event.shiftKey ? 8 : 2;
+        cursor.at = [
+          Math.min(Math.max(cursor.at[0] + by * step[0], 0), height - 1),
+          Math.min(Math.max(cursor.at[1] + by * step[1], 0), width - 1),
+        ];
+      }
+      const side = Math.max(scale, 7), [row, column] = cursor.at;
+      Object.assign(cursor.mark.style, {
+        left: `${(column + 0.5) * scale - side / 2}px`, top: `${(row + 0.5) * scale - side / 2}px`,
+        width: `${side}px`, height: `${side}px`,
+      });
+      const where = `row ${row}, column ${column}`;
+      canvas.setAttribute("aria-label", `${model.get("caption") || "picture"}; ${where}; Enter chooses it`);
+    } else if ((event.key === "Enter" || event.key === " ") && cursor?.canvas === canvas) {
+      const [row, column] = cursor.at;
+      if (model.get("brush")) {
+        const brush = model.get("brush"), erases = model.get("erases");
+        model.send({ kind: "stroke", view, cells: [[row, column]], brush, erases });
+      } else if (model.get("windows")) model.send({ kind: "window", view, window: [row, column, row + 1, column + 1] });
+      else model.send({ kind: "pick", view, row, column, item: tiles.findIndex((tile) => tile.canvas === canvas) });
+    } else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+
   /** @type {(count: number, width: number, height: number) => void} */
   function arrange(count, width, height) {
     let changed = tiles.length !== count;
@@ -231,6 +283,10 @@ function render({ model, el }) {
       canvas.addEventListener("pointermove", (event) => move(event, canvas));
       canvas.addEventListener("pointerup", release);
       canvas.addEventListener("pointercancel", cancel);
+      canvas.tabIndex = 0;
+      canvas.setAttribute("role", "img");
+      canvas.addEventListener("keydown", (event) => pressKey(event, canvas));
+      canvas.addEventListener("blur", hideCursor);
       tiles.push({ frame, canvas, box, pen: context(canvas), image: null });
     }
     for (const { canvas } of tiles) {
@@ -242,6 +298,7 @@ function render({ model, el }) {
     if (changed) {
       updateSize();
       updateBox();
+      updateCaption();
     }
   }
 
@@ -266,7 +323,7 @@ function render({ model, el }) {
   drawPoster();
   const stopWatching = watchPanel(el, updateVisibility, leave);
   const scale = () => { updateSize(); updateBox(); };
-  const changes = { scale, columns: updateSize, caption: updateCaption, box: updateBox, poster: drawPoster };
+  const changes = { scale, columns: updateSize, cells: updateSize, caption: updateCaption, box: updateBox, poster: drawPoster };
   const stopListening = listen(model, changes, receive);
   model.send({ kind: "ready", view });
   return () => {

@@ -47,6 +47,8 @@ class FrameView(View):
         Width in pixels of the brush that the mouse draws with; 0 for none.
     erases : bool
         Whether the brush removes.
+    cells : bool
+        Whether lines are drawn between the pixels, which then are positions of a map.
     columns : int
         Number of pictures in a row; 0 for as many as there is room for.
     poster : bytes
@@ -74,6 +76,7 @@ class FrameView(View):
     windows = traitlets.Bool(False).tag(sync=True)
     brush = traitlets.Int(0).tag(sync=True)
     erases = traitlets.Bool(False).tag(sync=True)
+    cells = traitlets.Bool(False).tag(sync=True)
     columns = traitlets.Int(0).tag(sync=True)
     poster = traitlets.Bytes(b"").tag(sync=True)
 

@@ -40,7 +40,7 @@ class MapView:
 
     def __init__(self, windows: bool, nothing: str, tooltip: str):
         self.on_choose: Callable[[tuple[int, ...] | None], object] = lambda choice: None
-        self.view = FrameView((1, 1), windows=windows)
+        self.view = FrameView((1, 1), windows=windows, cells=True)
         self.view.on_pick = lambda row, column: self.on_choose((row, column))
         self.view.on_window = lambda *window: self.on_choose(window)
         self.back = w.Button(
@@ -69,7 +69,7 @@ class MapView:
             return
         if (self.view.height, self.view.width) != layer.size:
             self.view.resize(layer.size, scale=max(1, _LONGER_SIDE // max(rows, columns)))
-        self.view.draw(_checkerboard(rows, columns) if picture is None else picture)
+        self.view.draw(np.full((rows, columns, 3), 190, np.uint8) if picture is None else picture)
         self.view.caption = caption
         self.mark(choice)
 
@@ -123,9 +123,3 @@ def _window_of(choice: tuple[int, ...]) -> tuple[int, int, int, int]:
         return row, column, row + 1, column + 1
     top, left, bottom, right = choice
     return top, left, bottom, right
-
-
-def _checkerboard(rows: int, columns: int) -> np.ndarray:
-    """A plain map with cells that can be told apart, (rows, columns, 3) uint8."""
-    odd = np.add.outer(np.arange(rows), np.arange(columns)) % 2
-    return np.where(odd[..., None], 150, 170).astype(np.uint8).repeat(3, 2)

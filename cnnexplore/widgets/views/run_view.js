@@ -1,5 +1,5 @@
 // The progress of a run: its metric and step, a scrub bar, the energy terms on a log scale, one line of status.
-import { bytesOf, context, cssVariable, listen, make, onTheme, publish } from "./shared.js";
+import { bytesOf, context, cssVariable, listen, make, nameControls, onTheme, publish } from "./shared.js";
 
 /** @typedef {import("./shared.js").Model} Model */
 /** @typedef {import("./shared.js").Message} Message */
@@ -165,6 +165,8 @@ function download(name, png) {
  */
 function keepKeys(el) {
   let request = 0;
+  /** @type {(() => void)[]} */
+  const stopNaming = [];
   const guard = () => {
     const roots = [el.closest(".cx-panel"), el.closest(".cx-explorer")];
     if (!roots.some(Boolean)) {
@@ -172,7 +174,9 @@ function keepKeys(el) {
       return;
     }
     for (const root of roots) {
-      if (!(root instanceof HTMLElement) || root.dataset.keepsKeys) continue;
+      if (!(root instanceof HTMLElement)) continue;
+      stopNaming.push(nameControls(root));
+      if (root.dataset.keepsKeys) continue;
       root.dataset.keepsKeys = "true";
       root.addEventListener("focusin", ({ target }) => { // JupyterLab asks the element that has the focus
         if (target instanceof Element) target.setAttribute("data-lm-suppress-shortcuts", "true");
@@ -183,7 +187,10 @@ function keepKeys(el) {
     }
   };
   guard();
-  return () => cancelAnimationFrame(request);
+  return () => {
+    cancelAnimationFrame(request);
+    stopNaming.forEach((stop) => stop());
+  };
 }
 
 /**

@@ -70,6 +70,38 @@ export function onTheme(act) {
   return () => changes.disconnect();
 }
 
+/**
+ * Gives each control of a panel that has no name its label, or its tooltip, for screen readers; also those made later.
+ * @param {HTMLElement} root the panel
+ * @returns {() => void} ends it
+ */
+export function nameControls(root) {
+  const update = () => {
+    for (const control of root.querySelectorAll("select, input, textarea, button, [role=slider], .noUi-handle")) {
+      if (control.getAttribute("aria-label") || (control.matches("button") && control.textContent?.trim())) continue;
+      const widget = control.closest(".jupyter-widgets");
+      const label = widget?.querySelector(".widget-label")?.textContent?.trim();
+      const title = control.getAttribute("title") || widget?.getAttribute("title")
+        || widget?.querySelector("[title]")?.getAttribute("title") || control.getAttribute("placeholder");
+      const name = [label, title].filter(Boolean).join(": ");
+      if (name) control.setAttribute("aria-label", name);
+    }
+  };
+  let request = 0;
+  const changes = new MutationObserver(() => {
+    request ||= requestAnimationFrame(() => {
+      request = 0;
+      update();
+    });
+  });
+  changes.observe(root, { childList: true, subtree: true });
+  update();
+  return () => {
+    cancelAnimationFrame(request);
+    changes.disconnect();
+  };
+}
+
 const AWAY_MS = 1500; // a panel that is hidden for longer is closed as far as the kernel knows
 
 /**
