@@ -214,6 +214,18 @@ def test_images_of_a_folder_stand_on_the_shelf_and_are_searched_for_patches(expl
     assert len(explorer.panel.top.images) == 10
 
 
+def test_thumbnails_are_as_the_network_takes_the_images(explore, refused):
+    explorer = explore("lenet", [cx.digit(4), np.zeros((9, 9, 3), np.uint8)])
+    until(lambda: explorer.shelf.grid.done == explorer.shelf.grid.count)
+    image, grey = explorer.selection.image, explorer.shelf.grid.picture(5)
+    explorer.network.value = "worldnet"
+    until(lambda: explorer.shelf.grid.done == explorer.shelf.grid.count)
+    assert explorer.selection.image is image, "another network looks at the same image"
+    assert explorer.shelf.grid.selected == 0
+    assert not np.array_equal(explorer.shelf.grid.picture(5), grey)
+    refused(cx.SettingError, lambda: explorer.ask("nothing"), "nothing")
+
+
 def test_keys_ask_questions_and_pause(explore):
     explorer = explore("lenet", cx.digit(4))
     explorer.guide.receive({"kind": "question", "number": 2})

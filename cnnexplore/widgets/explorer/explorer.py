@@ -135,6 +135,7 @@ class Explorer:
 
     # what a person does
 
+    @checked(name=choice(QUESTIONS))
     def ask(self, name: str) -> None:
         """Show the answer to a question about what is selected.
 
@@ -142,6 +143,11 @@ class Explorer:
         ----------
         name : str
             One of `QUESTIONS`.
+
+        Raises
+        ------
+        SettingError
+            For another name.
         """
         self._say_question(name)
         self._asked = name
@@ -243,6 +249,7 @@ class Explorer:
             self.strip.show(new.net, new.layer)
         if "net" in changed:
             self._say_what_can_be_asked()
+            self.shelf.begin()  # its thumbnails are as the network takes them
         with self._message.show_errors():
             if {"net", "image"} & changed:
                 self.image.show(new)

@@ -8,6 +8,7 @@ from typing import Any
 import ipywidgets as w
 import numpy as np
 
+from ...errors import ExploreError
 from ...network import Network
 from ..live.runner import Runner
 from ..live.selection import SharedSelection
@@ -44,34 +45,53 @@ class ImageShelf:
         runner.on_result = self._show_result
         runner.watch(self.grid)
         self._names: list[str] = []
+        self._quiet = False  # the thumbnail that is marked shows the selected image, and does not select it
         self.begin()
 
     def begin(self) -> None:
         """Offer the images that there are now."""
         net = self.selection.value.net
         assert net is not None
-        self._names = list(self.choices.names)
-        chosen = self.grid.selected
+        marked, self._names = self._marked, list(self.choices.names)
         self.grid.reset(len(self._names), _SIDE, [name.removeprefix("scene: ") for name in self._names])
         self.grid.shown = _SHOWN
         self.grid.note = f"{len(self._names)} images"
-        if chosen < 0 and self.choices.first in self._names:
-            chosen = self._names.index(self.choices.first)
-        if 0 <= chosen < len(self._names):
-            self.grid.selected = chosen
+        self._mark(marked)
         names = list(self._names)
         self.runner.begin(lambda: Task(self._pictures(net, names), len(names)))
 
-    def _pictures(self, net: Network, names: list[str]) -> Iterator[tuple[list[str], int, np.ndarray | None]]:
-        for k, name in enumerate(names):
-            yield names, k, net.picture(net.pixels_of(self.choices[name][0]))
+    @property
+    def _marked(self) -> str:
+        """The name of the marked image; the first one at first."""
+        marked = self.grid.selected
+        return self._names[marked] if 0 <= marked < len(self._names) else self.choices.first
 
-    def _show_result(self, result: tuple[list[str], int, np.ndarray]) -> None:
-        names, k, picture = result
-        if names == self._names:
-            self.grid.put(k, picture)
+    def _mark(self, name: str) -> None:
+        self._quiet = True
+        try:
+            self.grid.selected = self._names.index(name) if name in self._names else -1
+        finally:
+            self._quiet = False
+
+    def _pictures(self, net: Network, names: list[str]) -> Iterator[tuple[list[str], int, np.ndarray | ExploreError]]:
+        for k, name in enumerate(names):
+            try:
+                yield names, k, net.picture(net.pixels_of(self.choices[name][0]))
+            except ExploreError as error:
+                yield names, k, error
+
+    def _show_result(self, result: tuple[list[str], int, np.ndarray | ExploreError]) -> None:
+        names, k, found = result
+        if names != self._names:
+            return
+        if isinstance(found, ExploreError):
+            self.grid.say(k, "does not fit", str(found))
+        else:
+            self.grid.put(k, found)
 
     def _chosen(self, k: int) -> None:
+        if self._quiet:
+            return
         with self._on_wrong():
             image, python = self.choices[self._names[k]]
             self.selection.set(image=image, image_python=python)

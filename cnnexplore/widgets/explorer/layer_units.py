@@ -85,7 +85,7 @@ class LayerUnits:
         try:
             if list(self.kind.options) != offered:
                 self.kind.options = offered
-            self.kind.value = self._wanted if self._wanted in offered else WANTS
+            self.kind.value = self._wanted if self._wanted in offered else PATCHES
         finally:
             self._quiet = False
         self._make()
