@@ -94,3 +94,20 @@ def test_the_copied_python_makes_the_same_picture_in_a_new_cell(folder, notebook
     code = f"import numpy as np\nimage = cx.scene(7, 'church').image\nagain = {python}\n"
     code += "print(np.array_equal(again.picture, explorer.picture))"
     assert opened.execute(code, seconds=240).strip() == "True"
+
+
+def test_everything_in_it_has_a_name(folder, notebook, page):
+    opened = opened_explorer(folder, notebook, page)
+    opened.wait_state("d.step > 5", 120)
+    unnamed = page.evaluate(
+        """() => [...document.querySelectorAll(".cx-explorer :is(button, input, select, textarea, [tabindex='0'])")]
+          .filter((node) => node.offsetParent)
+          .filter((node) => !(node.getAttribute("aria-label") || node.textContent.trim() || node.labels?.length
+            || node.title || node.getAttribute("aria-labelledby") || node.getAttribute("placeholder")))
+          .map((node) => node.outerHTML.slice(0, 200))"""
+    )
+    assert unnamed == []
+    page.locator(".cx-guide-open").click()
+    assert page.get_by_role("dialog", name="keys and words").is_visible()
+    page.keyboard.press("Escape")
+    assert not page.get_by_role("dialog", name="keys and words").is_visible()
