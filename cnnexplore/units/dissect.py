@@ -243,14 +243,14 @@ def dissect_stream(
     where = [net.layers[one] for one in dict.fromkeys([layer] if isinstance(layer, str) else layer)]
     size = batch * max(1, -(-_BLOCK // batch))
     run = {
-        "version": _VERSION, "network": network_digest(net, [one.name for one in where]), "count": len(dataset),
+        "version": _VERSION, "count": len(dataset),
         "layers": [one.path for one in where], "quantile": quantile, "reduce": reduce, "k": k, "block": size,
         "null": null and (null, seed, power if null == "rotation" else 1.0), "batch": batch,
     }  # fmt: skip
     settings = {"quantile": quantile, "threshold": threshold, "null": null, "power": power, "reduce": reduce, "k": k,
                 "seed": seed, "name": name}  # fmt: skip
     with ExitStack() as stack:
-        blocks = _opened(stack, run, dataset, name, cache)
+        blocks = _opened(stack, net, where, run, dataset, name, cache)
         kept = blocks.result()
         if kept is None:
             sites = sites_of(net, where, len(dataset), quantile, reduce, null, power, seed)
@@ -275,7 +275,10 @@ def dissect_stream(
     yield found[0] if single else found
 
 
-def _opened(stack: ExitStack, run: dict[str, Any], data: ConceptData, name: str | None, cache: Any) -> Blocks:
+def _opened(
+    stack: ExitStack, net: Network, layers: list[Layer], run: dict[str, Any], data: ConceptData, name: str | None,
+    cache: Any,
+) -> Blocks:  # fmt: skip
     """The folder of a pass: the kept one, or one that is deleted at the end."""
     digest = None if cache is False else concepts_digest(data, name)
     if digest is None and cache not in (None, False, True):
@@ -284,7 +287,8 @@ def _opened(stack: ExitStack, run: dict[str, Any], data: ConceptData, name: str 
             "not recognised the next time; give it a name=, or cache=False."
         )
     if digest is not None:
-        key = hashlib.blake2b(repr(sorted({**run, "data": digest}.items())).encode(), digest_size=16).hexdigest()
+        run = {**run, "data": digest, "network": network_digest(net, [one.name for one in layers])}
+        key = hashlib.blake2b(repr(sorted(run.items())).encode(), digest_size=16).hexdigest()
         blocks = Blocks(cache_folder(cache, "dissections") / key)
         if blocks.result() is not None:
             return blocks
