@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,12 +11,13 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from ..errors import ExploreError
+from ..errors import ExploreError, ExploreWarning
 from .copying import weight_sharing_copy
 from .guard import WritesWeights, again_with_own_weights
 from .pixels import Pixels
 
 _USUAL = (3, 1)  # tried first
+_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of pixels of 0 to 1
 _MOST_TRIES = 12
 _MOST = 1 << 20
 _FEW = 64  # channels for which memory is taken; more are one channel, seen several times
@@ -116,6 +118,9 @@ def _first_weights(module: nn.Module, x: torch.Tensor) -> tuple[int, int] | None
 def default_pixels(module: nn.Module, size: tuple[int, int]) -> Pixels:
     """The pixel convention of a module of which nothing was said: grey, RGB, or as many channels as it takes.
 
+    A module of timm says itself what its weights expect. All of torchvision's classifiers are trained with the mean and
+    std of ImageNet; a warning says that they are taken.
+
     Parameters
     ----------
     module : nn.Module
@@ -129,4 +134,31 @@ def default_pixels(module: nn.Module, size: tuple[int, int]) -> Pixels:
         RGB if the module does not show how many channels it takes.
     """
     channels = input_channels(module, size)
+    if channels == 3:
+        declared = _declared(module)
+        if declared is not None:
+            return declared
+        if type(module).__module__.startswith("torchvision.models."):
+            warnings.warn(
+                f"pixels= was not given for {type(module).__name__}: the mean and std of torchvision's weights are "
+                "taken; give pixels=cx.Pixels(...) where it was trained with others.",
+                ExploreWarning,
+                stacklevel=2,
+            )
+            return _of_shares(_IMAGENET_MEAN, _IMAGENET_STD)
     return Pixels() if channels is None or channels > 1024 else Pixels.for_channels(channels)
+
+
+def _declared(module: nn.Module) -> Pixels | None:
+    """The convention that a module of timm names; None for any other."""
+    given = getattr(module, "pretrained_cfg", None)
+    mean, std = (given.get(name) for name in ("mean", "std")) if isinstance(given, dict) else (None, None)
+    try:
+        return _of_shares(mean, std) if len(mean) == len(std) == 3 else None  # type: ignore[arg-type]
+    except (TypeError, ValueError, ExploreError):
+        return None
+
+
+def _of_shares(mean: Sequence[float], std: Sequence[float]) -> Pixels:
+    """RGB with a mean and std that are given for pixels of 0 to 1."""
+    return Pixels("RGB", tuple(255 * float(m) for m in mean), tuple(255 * float(s) for s in std))

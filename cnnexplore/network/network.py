@@ -68,8 +68,9 @@ class Network:
     size : int or tuple of int
         (rows, columns) of its input, or the side of a square.
     pixels : Pixels, optional
-        Its pixel convention; by default that of the channels that its first convolution takes: of three, RGB with
-        ImageNet's mean and a std of 1; of one, grey; of another number, a mean of 128 each.
+        Its pixel convention; by default what a module of timm says, ImageNet's mean and std for one of torchvision,
+        with a warning, and else that of the channels that its first convolution takes: of three, RGB with ImageNet's
+        mean and a std of 1; of one, grey; of another number, a mean of 128 each.
     labels : sequence of str, optional
         The names of its classes.
     name : str

@@ -113,3 +113,26 @@ def test_a_grey_network_reads_an_image_in_colour():
     luma = torch.from_numpy(image @ np.array([0.299, 0.587, 0.114])).float()[None, None]
     found = cx.Network(module, size=9).activations(image, "relu1")
     assert torch.allclose(found, module(luma - 128), rtol=1e-4, atol=1e-3)
+
+
+def test_a_module_of_torchvision_gets_the_pixels_of_its_weights_and_says_so():
+    with pytest.warns(cx.ExploreWarning, match="torchvision's weights"):
+        net = cx.Network(models.squeezenet1_1(), size=64)
+    assert net.pixels.std == pytest.approx((58.395, 57.12, 57.375))
+    assert net.pixels.mean == pytest.approx((123.675, 116.28, 103.53))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        given = cx.Network(models.squeezenet1_1(), size=64, pixels=cx.Pixels("RGB"))
+        own = cx.Network(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), size=16)
+    assert given.pixels.std == own.pixels.std == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "wrong", [None, {}, {"mean": (0.5, 0.5, 0.5)}, {"mean": 3, "std": 4}, {"mean": "abc", "std": "abc"}]
+)
+def test_a_module_that_names_its_pixels_is_taken_at_its_word(wrong):
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    module.pretrained_cfg = {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.5, 1.0)}
+    assert cx.Network(module, size=16).pixels == cx.Pixels("RGB", (127.5,) * 3, (63.75, 127.5, 255.0))
+    module.pretrained_cfg = wrong
+    assert cx.Network(module, size=16).pixels.std == (1, 1, 1)
