@@ -17,12 +17,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from tqdm.std import tqdm
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 
@@ -56,6 +58,7 @@ def kill_and_resume(source: str, folder: Path, kills: int, product: str = "**/*"
 
 def _trials(work: Callable[[Path], None], folder: Path, kills: int, product: str) -> None:
     chance, done, states = random.Random(0), 0, set()
+    tqdm.set_lock(threading.RLock())  # its own is shared by forks: one killed under it would stop all others
     _import_what_it_imports(work, folder)
     start = time.monotonic()
     status, whole = _ended(_begun(work, folder / "whole")), _files(folder / "whole", product)
