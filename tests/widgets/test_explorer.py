@@ -79,9 +79,10 @@ def test_what_is_chosen_in_a_panel_is_selected(explore):
     explorer = explore("lenet", cx.digit(4))
     explorer.ask("maximization")
     until(lambda: explorer.selection.value.unit is not None, 60)  # the panel chose the unit that responds most
-    assert explorer.units.grid.selected == explorer.selection.value.unit
+    until(lambda: explorer.units.grid.selected == explorer.selection.value.unit)
+    assert explorer.panel.wait(60)
     explorer.panel.selection.set(layer="conv1", unit=2)
-    assert (explorer.strip.selected, explorer.selection.value.unit) == ("conv1", 2)
+    until(lambda: (explorer.strip.selected, explorer.selection.value.unit) == ("conv1", 2))
 
 
 def test_filters_are_those_of_the_layer_before_a_relu(explore):
