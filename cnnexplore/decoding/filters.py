@@ -32,8 +32,8 @@ class Decoding(Result):
     Attributes
     ----------
     filters : np.ndarray
-        (U, 3 or 1, h, w) float32, in RGB order. A filter's convolution with an image (in the network's units) estimates
-        the unit's responses; biases are left out.
+        (U, 3 or 1, h, w) float32, in RGB order. A filter's convolution with an image, as the module takes it (centred
+        and divided by the std of `Network.pixels`), estimates the unit's responses; biases are left out.
     units : list of int
         The units.
     layer : Layer

@@ -339,8 +339,7 @@ def decode(s: Subject) -> None:
     assert np.isfinite(np.asarray(found.picture)).all()
     part = s.module.get_submodule(first.site[1]) if first.site[0] == "module" else None
     if isinstance(part, torch.nn.Conv2d) and part.in_channels == s.net.pixels.channels:
-        std = torch.tensor(s.net.pixels.std).view(-1, 1, 1)
-        close(found.filters[0], part.weight[0].float() / std, s.tolerance)
+        close(found.filters[0], part.weight[0].float(), s.tolerance)  # over what the module takes, x / std
 
 
 def top_patches(s: Subject) -> None:
