@@ -94,17 +94,19 @@ def test_another_layer_image_seed_or_network_starts_afresh_and_keeps_the_setting
 
 def test_what_a_preset_sets_follows_the_layer_and_what_a_person_sets_stays(panel):
     p = panel("lenet", layer="conv1", steps=50_000)
+    assert p.controls.preset.value == "the paper's for this layer"
     for layer in ("conv3", "conv1", "pool2"):
         p.selectors.layer.value = layer
         assert p.settings.C == paper_C(p.layer, p.net.size) == p.controls.sliders["C"].value
         assert p.settings.jitter == paper_jitter(p.layer)
+        assert p.controls.preset.value == "the paper's for this layer"
     p.controls.preset.value = "closer to the activation (C × 10)"
     p.selectors.layer.value = "conv1"
     assert 10 * paper_C(p.layer, p.net.size) == p.settings.C
     p.controls.sliders["C"].value = 3000 * 1.5
     p.selectors.layer.value = "pool2"
     assert p.settings.C == 4500
-    assert p.controls.preset.value == "as set"
+    assert p.controls.preset.value == "settings of one's own"
 
 
 def test_a_refusal_stays_while_the_run_writes_its_pace_until_something_succeeds(panel):

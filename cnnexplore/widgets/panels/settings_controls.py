@@ -21,6 +21,8 @@ HELP = {
     "seeds": "how many pictures grow side by side, each from its own noise",
 }
 
+_OWN = "settings of one's own"
+
 
 class SettingsControls:
     """A slider for each declared parameter, and presets; each acts as soon as it is moved.
@@ -42,25 +44,26 @@ class SettingsControls:
         self.on_change: Callable[[], None] = lambda: None
         self._layer: Layer | None = None
         self._size = (1, 1)
-        self._quiet = False
+        self._quiet = self._of_preset = False
         now = settings.snapshot()
         shown = [p for p in settings.parameters if p.name not in _UNSHOWN]
         self.sliders = {p.name: slider_of(p, now[p.name]) for p in shown}
         for p in shown:
             self.sliders[p.name].observe(partial(self._moved, p), "value")
         self._presets = {name.format(weighed): changes for name, changes in _PRESETS.items()}
-        self.preset = w.Dropdown(options=["as set", *self._presets], description="preset", layout=_wide())
+        self.preset = w.Dropdown(options=[_OWN, *self._presets], description="preset", layout=_wide())
         self.preset.tooltip, self.preset.style.description_width = "settings that go well together", _LABEL
         self.preset.observe(self._chosen, "value")
 
     def set_layer(self, layer: Layer, size: tuple[int, int]) -> None:
         """The layer and the input size that the presets are for."""
         self._layer, self._size = layer, size
+        self._name_preset()
 
     @property
     def of_preset(self) -> bool:
-        """Whether the settings are those of the preset that was chosen."""
-        return self.preset.value != "as set"
+        """Whether the settings are those of a preset that was chosen; one that they happen to be does not count."""
+        return self._of_preset
 
     def show(self, values: Values) -> None:
         """Move the sliders to where settings are."""
@@ -71,6 +74,24 @@ class SettingsControls:
                 if not isinstance(slider, w.FloatLogSlider):
                     slider.max = max(slider.max, value)
                 slider.value = value
+        finally:
+            self._quiet = False
+        self._name_preset()
+
+    def _name_preset(self) -> None:
+        """Name the preset that the settings are; the chosen one if several are the same."""
+        if self._layer is None:
+            return
+        usual, now = self.usual(self._layer, self._size), self.settings.snapshot()
+        published = {name: usual[name] for name in self.sliders}
+        same = [
+            name
+            for name, changes in self._presets.items()
+            if all(now[k] == value for k, value in (published | changes(usual)).items())
+        ]
+        self._quiet = True
+        try:
+            self.preset.value = self.preset.value if self.preset.value in same else next(iter(same), _OWN)
         finally:
             self._quiet = False
 
@@ -87,14 +108,14 @@ class SettingsControls:
         if value == now:
             return
         self.settings.update(**{parameter.name: value})
-        self._quiet = True
-        self.preset.value = "as set"
-        self._quiet = False
+        self._of_preset = False
+        self._name_preset()
         self.on_change()
 
     def _chosen(self, change: dict) -> None:
-        if self._quiet or change["new"] == "as set" or self._layer is None:
+        if self._quiet or change["new"] == _OWN or self._layer is None:
             return
+        self._of_preset = True
         usual = self.usual(self._layer, self._size)
         published = {name: usual[name] for name in self.sliders}
         self.settings.update(**published | self._presets[change["new"]](usual))
