@@ -306,9 +306,7 @@ class Explorer:
         classes = f"{scores.channels:,} classes, " if scores is not None else ""
         self.about.value = sentence(f"{classes}{height} x {width} px, {len(net.layers)} layers")
         mean, std = (" ".join(f"{v:.4g}" for v in values) for values in (net.pixels.mean, net.pixels.std))
-        self.about.tooltip = (
-            f"It is given pixels of 0 to 255 in the order {net.pixels.order}, minus {mean}, over {std}."
-        )
+        self.about.tooltip = f"It is given {net.pixels.order}, 0 to 255, minus {mean}, over {std}."
         for key, one in QUESTIONS.items():
             why = one.why_not(net)
             self.questions[key].disabled = bool(why)
