@@ -72,6 +72,7 @@ function render({ model, el }) {
   tip.setAttribute("aria-label", "tour");
   const tipText = make("p", "", tip);
   const next = make("button", "cx-guide-button", tip);
+  next.textContent = "next";
   const end = make("button", "cx-guide-button", tip);
   end.textContent = "no tour";
 

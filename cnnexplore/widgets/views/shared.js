@@ -79,7 +79,8 @@ export function nameControls(root) {
   const update = () => {
     for (const control of root.querySelectorAll("select, input, textarea, button, [role=slider], .noUi-handle")) {
       if (control.getAttribute("aria-label") || (control.matches("button") && control.textContent?.trim())) continue;
-      const widget = control.closest(".jupyter-widgets");
+      const found = control.closest(".jupyter-widgets"); // a box holds other controls, whose names are not this one's
+      const widget = found?.classList.contains("widget-box") ? null : found;
       const label = widget?.querySelector(".widget-label")?.textContent?.trim();
       const title = control.getAttribute("title") || widget?.getAttribute("title")
         || widget?.querySelector("[title]")?.getAttribute("title") || control.getAttribute("placeholder");
