@@ -78,14 +78,20 @@ export function onTheme(act) {
 export function nameControls(root) {
   const update = () => {
     for (const control of root.querySelectorAll("select, input, textarea, button, [role=slider], .noUi-handle")) {
-      if (control.getAttribute("aria-label") || (control.matches("button") && control.textContent?.trim())) continue;
+      if (control.matches("button") && control.textContent?.trim()) { // its text is its name, also where it came late
+        if (/** @type {HTMLElement} */ (control).dataset.cxNamed) control.removeAttribute("aria-label");
+        continue;
+      }
+      if (control.getAttribute("aria-label")) continue;
       const found = control.closest(".jupyter-widgets"); // a box holds other controls, whose names are not this one's
       const widget = found?.classList.contains("widget-box") ? null : found;
       const label = widget?.querySelector(".widget-label")?.textContent?.trim();
       const title = control.getAttribute("title") || widget?.getAttribute("title")
         || widget?.querySelector("[title]")?.getAttribute("title") || control.getAttribute("placeholder");
       const name = [label, title].filter(Boolean).join(": ");
-      if (name) control.setAttribute("aria-label", name);
+      if (!name) continue;
+      control.setAttribute("aria-label", name);
+      /** @type {HTMLElement} */ (control).dataset.cxNamed = "true";
     }
   };
   let request = 0;
