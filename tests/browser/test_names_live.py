@@ -1,4 +1,4 @@
-"""What a screen reader is told: every control and picture of a panel has a name."""
+"""What a screen reader reads: every control and picture of a panel has a name."""
 
 from __future__ import annotations
 

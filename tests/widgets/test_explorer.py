@@ -227,6 +227,25 @@ def test_thumbnails_are_as_the_network_takes_the_images(explore, refused):
     refused(cx.SettingError, lambda: explorer.ask("nothing"), "nothing")
 
 
+def test_a_module_with_two_outputs_is_explored_without_predictions(explore):
+    class TwoHeads(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.one, self.two = nn.Conv2d(3, 6, 3), nn.Conv2d(6, 4, 1), nn.Conv2d(6, 2, 1)
+
+        def forward(self, x):
+            x = self.body(x)
+            return self.one(x), self.two(x)
+
+    photo = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
+    explorer = explore(cx.Network(TwoHeads(), size=24, name="two"), photo)
+    until(lambda: explorer.units.grid.count > 0 and explorer.units.grid.done == explorer.units.grid.count)
+    until(lambda: explorer.image._responses is not None and explorer.image._responses.predictions is not None)
+    assert explorer.image.classes.rows == []
+    assert explorer.questions["completion"].disabled
+    assert explorer.panel.wait(60)
+
+
 def test_keys_ask_questions_and_pause(explore):
     explorer = explore("lenet", cx.digit(4))
     explorer.guide.receive({"kind": "question", "number": 2})

@@ -214,7 +214,6 @@ class Explorer:
             panel.embed()
             panel.middle.layout.width = "100%"
             shared.observe(self._followed_by_panel)
-            self._followed_by_panel(Selection(), shared.value)
         return self.panels[name]
 
     def _for_panel(self, name: str) -> Selection:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from ... import drawing
-from ...network import Layer, Network, upsample
+from ...network import Layer, Network, scores_if_any, upsample
 from ...results import png, whole_scale
 from ..elements import WRAP
 from ..live.selection import Selection, SharedSelection
@@ -87,7 +87,9 @@ class ImageView:
         self._responses = found
         if found.predictions is not None:
             self.classes.layout.display = "" if found.predictions else "none"
-            self.classes.show(found.predictions, f"of its {self._net.scores.channels:,} classes it predicts")
+            known = scores_if_any(self._net)
+            count = "" if known is None else f"of its {known.channels:,} classes "
+            self.classes.show(found.predictions, f"{count}it predicts")
         self._draw()
 
     def follow(self) -> None:

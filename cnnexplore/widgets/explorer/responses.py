@@ -48,12 +48,7 @@ def response_stream(selection: Selection) -> Iterator[Responses]:
     net = selection.net
     assert net is not None
     layer = net.layers[selection.layer]
-    found = net.activations(selection.image, layer.name)
-    maps, values = None, None
-    if layer.has_map:
-        maps = as_maps(found, layer)[0].float().cpu().numpy()
-        values = maps.max((1, 2))
-    else:
-        values = found[0].flatten().float().cpu().numpy()
+    found = as_maps(net.activations(selection.image, layer.name), layer)[0].float().cpu().numpy()
+    values, maps = found.max((1, 2)), found if layer.has_map else None
     yield Responses(net, layer.name, values, maps)
     yield Responses(net, layer.name, values, maps, predicted(net, selection.image, _CLASSES))
