@@ -245,6 +245,17 @@ class Notebook:
         )
         return self.state()
 
+    def paused_step(self) -> int:
+        """Presses "pause" and returns the step at which the run rests: at most the one under way is still taken."""
+        self.page.locator(".cx-panel button", has_text="pause").first.click()
+        asked = step = self.wait_state("d.state === 'paused'")["step"]
+        while True:
+            self.page.wait_for_timeout(1500)
+            before, step = step, self.state()["step"]
+            assert step <= asked + 1, f"it was asked to wait at step {asked} and is at {step}"
+            if step == before:
+                return step
+
     def grid(self, test: str = "true", which: int = 0, timeout: float = 60) -> dict:
         """Waits until a JavaScript condition on a unit grid's `g` (count, done, selected, columns, top) holds."""
         state = f"JSON.parse(document.querySelectorAll('.cx-units')[{which}]?.dataset.state ?? 'null')"

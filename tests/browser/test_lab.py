@@ -118,14 +118,9 @@ def test_sliders_act_while_a_cell_is_busy(long_run, page):
 
 def test_pause_step_scrub_and_go_on(long_run, page, photograph):
     long_run.wait_state("d.step > 40")
-    button(page, "pause").click()
-    long_run.wait_state("d.state === 'paused'")
-    page.wait_for_timeout(700)  # the step that was under way has ended
-    paused = long_run.state()
-    page.wait_for_timeout(700)
-    assert long_run.state()["step"] == paused["step"]
+    step = long_run.paused_step()
     button(page, "step").click()
-    long_run.wait_state(f"d.step === {paused['step'] + 1} && d.state === 'paused'")
+    long_run.wait_state(f"d.step === {step + 1} && d.state === 'paused'")
     newest = np.array(long_run.pixels())
     bar = page.locator(".cx-scrub").bounding_box()
     page.mouse.click(bar["x"] + bar["width"] * 0.1, bar["y"] + bar["height"] / 2)
@@ -134,16 +129,14 @@ def test_pause_step_scrub_and_go_on(long_run, page, photograph):
     assert "looking back at step" in page.locator(".cx-sentence").inner_text()
     photograph("inversion-looking-back")
     button(page, "start").click()
-    long_run.wait_state(f"d.step > {paused['step'] + 5} && d.state === 'running'")
+    long_run.wait_state(f"d.step > {step + 5} && d.state === 'running'")
 
 
 def test_the_copied_code_remakes_the_picture(long_run, page):
     long_run.wait_state("d.step > 10")
     drag(page, "C", -30)
     long_run.wait_state("d.marks.length > 0")
-    button(page, "pause").click()
-    long_run.wait_state("d.state === 'paused'")
-    page.wait_for_timeout(500)  # the step that was under way has ended
+    long_run.paused_step()
     button(page, "Python").click()
     page.wait_for_timeout(500)
     code = page.evaluate("() => navigator.clipboard.readText()")
@@ -158,9 +151,7 @@ def test_the_copied_code_remakes_the_picture(long_run, page):
 def test_save_gives_a_png_with_the_code_inside(long_run, page, tmp_path):
     from PIL import Image
 
-    button(page, "pause").click()
-    long_run.wait_state("d.state === 'paused'")
-    page.wait_for_timeout(500)  # the step that was under way has ended
+    long_run.paused_step()
     with page.expect_download() as download:
         button(page, "save").click()
     download.value.save_as(tmp_path / "saved.png")
