@@ -33,6 +33,7 @@ _ROOMS = {
     "cnnexplore.evaluation": ("SanityCheck", "sanity_check", "score"),
     "cnnexplore.reports": ("UnitReport", "ask"),
     "cnnexplore.figures": ("figure",),
+    "cnnexplore.saved": ("SavedPicture", "from_picture"),
     "cnnexplore.widgets": (
         "InversionPanel", "MaximizePanel", "CaricaturePanel", "DecodingPanel", "AttributionPanel", "StylePanel",
         "PathwayPanel", "CompletionPanel", "UnitPanel", "UnitGrid", "explore",

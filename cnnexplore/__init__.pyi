@@ -48,6 +48,8 @@ from .representations import Features as Features
 from .representations import embed as embed
 from .representations import features as features
 from .representations import neighbours as neighbours
+from .saved import SavedPicture as SavedPicture
+from .saved import from_picture as from_picture
 from .styles import Completed as Completed
 from .styles import Completion as Completion
 from .styles import Cone as Cone

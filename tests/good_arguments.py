@@ -17,6 +17,7 @@ from cnnexplore.data import Images
 from cnnexplore.generators import read_inverter
 from cnnexplore.network import read_image
 from cnnexplore.preimage import Phase
+from cnnexplore.results import png
 from cnnexplore.widgets.live.selection import SharedSelection
 
 SIDE = 16
@@ -554,6 +555,8 @@ CALLS: dict[str, Callable[[Things], tuple[Callable[..., Any], dict[str, Any]]]] 
          "parts": ["top patches"], "k": 2, "steps": 1, "seed": 0},
     ),
     "read_image": lambda t: (read_image, {"image": IMAGE}),
+    "from_picture": lambda t: (cx.from_picture, {"path": png(IMAGE, "cx.digit(3)")}),
+    "SavedPicture.make": lambda t: (cx.SavedPicture(IMAGE, "cx.digit(3)").make, {"progress": False}),
     "read_inverter": lambda t: (read_inverter, {"path": cx.inverters()[0].file}),
     "sanity_check": lambda t: (
         cx.sanity_check,

@@ -191,6 +191,7 @@ def test_all_wrong_values(name, things):
 ELSEWHERE = {  # results, which the package makes; lists without arguments
     "Attribution", "Completed", "ConceptImages", "Cone", "Decoding", "DissectionComparison", "Embedding",
     "Evolution", "FacetCurve", "Facets", "Features", "Finetuning", "Layer", "PreImage", "Retrieved", "SanityCheck",
+    "SavedPicture",
     "Topic", "TopicCurve", "Topics", "UnitChanges", "UnitReport", "attribution_methods", "inverters", "masks",
     "networks", "photographs", "solvers", "world",
 }  # fmt: skip

@@ -152,12 +152,12 @@ OF_RUNS = {"Inversion", "Maximization", "Caricature", "Completion"}  # what inve
 RESULTS = {
     "Attribution", "Completed", "ConceptImages", "Cone", "Decoding", "Dissection", "DissectionComparison",
     "Embedding", "Evolution", "FacetCurve", "Facets", "Features", "Finetuning", "Intervention", "PreImage",
-    "Retrieved", "SanityCheck", "Topic", "TopicCurve", "Topics", "UnitChanges", "UnitReport",
+    "Retrieved", "SanityCheck", "SavedPicture", "Topic", "TopicCurve", "Topics", "UnitChanges", "UnitReport",
 }  # fmt: skip
 ON_NO_DEVICE = {
     "Layer", "Network", "PatchIndex", "Pathway", "Pixels", "annotated", "attribution_methods",
-    "compare_dissections", "concept_images", "digit", "digits", "inverters", "load", "masks", "networks",
-    "photograph", "photographs", "register_attribution", "scene", "solvers", "world",
+    "compare_dissections", "concept_images", "digit", "digits", "from_picture", "inverters", "load", "masks",
+    "networks", "photograph", "photographs", "register_attribution", "scene", "solvers", "world",
 }  # fmt: skip
 
 

@@ -237,6 +237,7 @@ def results(net, tmp_path, monkeypatch):
         Sheet(text, [[Cell(picture, one) for picture, one in zip(pictures, marked.TEXTS, strict=True)]], python="x"),
         Diagram(text, [layers[0], layers[3]], nodes, [Edge((layers[3], 0), (layers[0], 0), 0.5)], python="x"),
         table,
+        cx.SavedPicture(pictures[0], f"cx.digit({text!r})"),
         found,
         compared,
         Chart(text, compared.plot, {"table": compared.table}, python="x"),
