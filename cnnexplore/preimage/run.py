@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import torch
 
+from ..arguments import checked, several, whole
 from ..arguments import seeds as checked_seeds
-from ..arguments import several, whole
 from ..errors import DivergedError, SettingError, brief_value
 from ..network import Network
 from ..network.precision import full_precision, repeatable
@@ -262,6 +262,33 @@ class Run(SteeredRun):
         self._rows.append(terms)
         self.step += 1
         return Frame(self.step, self.total, values, self.x, terms, self)
+
+    @property
+    def applied(self) -> Values:
+        """The settings of the last step."""
+        return self._applied
+
+    @checked(steps=whole(1, MOST_STEPS, "how many more steps, a whole number"))
+    def lengthen(self, steps: int) -> None:
+        """Have at least some steps of refinement follow, also after the end; `frames` then goes on.
+
+        The refinement goes to the lowest energy of the settings of now. It does not use the jitter.
+
+        Parameters
+        ----------
+        steps : int
+            How many, from the step of now on.
+
+        Examples
+        --------
+        >>> run = cx.Inversion(cx.load("lenet"), cx.digit(3), "conv2", steps=3, refine=0)
+        >>> first = run.finish(progress=False)
+        >>> run.settings.update(C=20)
+        >>> run.lengthen(2)
+        >>> run.finish(progress=False).python[-52:]
+        "steps=3, seed=0, refine=2, schedule={3: {'C': 20}})"
+        """
+        self.refine = max(self.refine, self.step + steps - self.steps)
 
     def _set_border(self, border: int) -> None:
         if border != self._canvas.border:

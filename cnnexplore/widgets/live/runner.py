@@ -268,6 +268,9 @@ class Runner:
                         self._fail(error)
         with self._lock:
             if number == self._drive_number:
+                if run is not None and run.step < run.total and not self._unwanted(number):
+                    self._launch(lambda: run, False)  # it was lengthened while its last step was reported
+                    return
                 self.drives = False
                 self._set_state("finished" if run is not None and run.step >= run.total else "stopped")
                 self._idle.set()

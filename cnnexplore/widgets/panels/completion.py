@@ -22,7 +22,6 @@ from .base import NetworkLike
 from .class_selector import ClassSelector, caption_through, each_with_each
 from .image_python import image_python
 from .run_panel import RunPanel
-from .run_pictures import picture_row
 
 _ANY_CLASS = "the class it predicts"
 
@@ -197,13 +196,19 @@ class CompletionPanel(RunPanel):
     def _shown_elsewhere(self) -> list[w.Widget]:
         return []  # its original is what one paints on
 
-    def _saved_picture(self) -> np.ndarray:
-        run = self.run
+    @property
+    def picture(self) -> np.ndarray:
+        """The photograph in its own size with the estimate in the mask, (H, W, 3) uint8; (N, H, W, 3) for several."""
+        shown, run = super().picture, self.run
         if run is None:
-            raise SettingError("there is no run yet; press start.")
-        shown = self.picture
+            return shown
         made = [run.masked.paste(one) for one in ([shown] if shown.ndim == 3 else shown)]
-        return made[0] if shown.ndim == 3 else picture_row(np.stack(made))
+        return made[0] if shown.ndim == 3 else np.stack(made)
+
+    def _saved_picture(self) -> np.ndarray:
+        if self.run is None:
+            raise SettingError("there is no run yet; press start.")
+        return super()._saved_picture()
 
     def _file_name(self) -> str:
         return f"{self.net.name}-completed.png"

@@ -25,6 +25,9 @@ from .run_pictures import RunPictures, picture_row
 from .run_status import RunStatus
 from .settings_controls import SettingsControls, StartControls
 
+# From 100 steps of refinement on, the energy after a change of C or beta is as low as that of a run from noise.
+_MORE_STEPS = 100
+
 
 class RunPanel(Panel):
     """An optimisation: its pictures, its settings as sliders that act at once, a chart of its energy, a scrub bar.
@@ -168,7 +171,7 @@ class RunPanel(Panel):
 
     def _settings_rows(self) -> list[w.Widget]:
         buttons = [
-            button("start", "play", "go on; from the beginning if the run has ended", self.start),
+            button("start", "play", "go on, also after the end", self.start),
             button("pause", "pause", "wait before the next step", self.pause, 78),
             button("step", "step-forward", "one step, then wait", self.step, 68),
             button("reset", "undo", self.again, self.reset),
@@ -198,20 +201,22 @@ class RunPanel(Panel):
         return self.run_pictures.original
 
     def start(self) -> None:
-        """Go on with the run, or begin again if it has ended."""
+        """Go on with the run, also after its end; begin again if it has none."""
         self.run_pictures.shown = None
-        if self.run is None or self.run.step >= self.run.total:
+        if self.run is None or (self._has_ended and not isinstance(self.run, Run)):
             self._begin()
         else:
-            self.runner.resume()
+            self._go_on()
 
     def pause(self) -> None:
         """Wait before the next step."""
         self.runner.pause()
 
     def step(self) -> None:
-        """Take one step, then wait."""
+        """Take one step, also after the end, then wait."""
         self.run_pictures.shown = None
+        if self._has_ended and isinstance(self.run, Run):
+            self.run.lengthen(1)
         self.runner.step()
 
     def reset(self) -> None:
@@ -304,10 +309,30 @@ class RunPanel(Panel):
         self.controls.show(self.settings.snapshot())
 
     def _settings_moved(self) -> None:
-        if self.runner.state == "finished" or (self.run is not None and self.run.step >= self.run.total):
-            self._begin()
-        elif self.runner.state == "failed":
+        """Have a setting act on a run that is at its end, or failed; one that goes on reads it before its next step."""
+        run = self.run
+        if self.runner.state == "failed":
             self.start()
+        elif not isinstance(run, Run):
+            if self._has_ended:
+                self._begin()
+        elif run.step >= run.steps and self.settings.snapshot().jitter != run.applied.jitter:
+            self._begin()  # the refinement does not use it
+        elif self._has_ended:
+            self.run_pictures.shown = None
+            self._go_on()
+        elif run.step >= run.steps:
+            run.lengthen(_MORE_STEPS)
+
+    @property
+    def _has_ended(self) -> bool:
+        """Whether the run took its last step."""
+        return self.run is not None and self.run.step >= self.run.total
+
+    def _go_on(self) -> None:
+        if self._has_ended:
+            self.run.lengthen(_MORE_STEPS)
+        self.runner.resume()
 
     # the run
 
