@@ -36,7 +36,7 @@ _ROOMS = {
     "cnnexplore.saved": ("SavedPicture", "from_picture"),
     "cnnexplore.widgets": (
         "InversionPanel", "MaximizePanel", "CaricaturePanel", "DecodingPanel", "AttributionPanel", "StylePanel",
-        "PathwayPanel", "CompletionPanel", "UnitPanel", "UnitGrid", "explore",
+        "PathwayPanel", "CompletionPanel", "UnitPanel", "UnitGrid", "Exercise", "explore",
     ),
 }  # fmt: skip
 _HOME = {name: room for room, names in _ROOMS.items() for name in names} | {"world": "cnnexplore"}

@@ -91,6 +91,7 @@ from .widgets import AttributionPanel as AttributionPanel
 from .widgets import CaricaturePanel as CaricaturePanel
 from .widgets import CompletionPanel as CompletionPanel
 from .widgets import DecodingPanel as DecodingPanel
+from .widgets import Exercise as Exercise
 from .widgets import InversionPanel as InversionPanel
 from .widgets import MaximizePanel as MaximizePanel
 from .widgets import PathwayPanel as PathwayPanel

@@ -7,9 +7,9 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from .dispatch_mode import DispatchMode
 from .layers import Layer
 from .network import Network
 
@@ -92,7 +92,7 @@ class Node:
         self.inputs = tuple(inputs)
 
 
-class DataFlow(TorchDispatchMode):
+class DataFlow(DispatchMode):
     """Records which results of a pass are computed from which others, also where no gradient flows.
 
     Memory is what has a node, not the tensor: a view reads all of it, and what is written in place, also through a

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils._pytree import tree_leaves, tree_map
 
@@ -339,7 +340,7 @@ def _attention(origins: Origins, name: str, call: Call) -> torch.Tensor | None:
     own = origins.combine(query, [-1])
     fields = origins.fields(compress(own))
     wide = origins.fields(compress(origins.merge(*(one.expand(own.shape) for one in [own, *seen]))))
-    shape = torch.broadcast_shapes(fields.shape, wide.shape)
+    shape = np.broadcast_shapes(fields.shape, wide.shape)
     fields = fields.expand(shape).clone()
     for column in (1, 2, 5, 6):
         fields[..., column] = wide[..., column]

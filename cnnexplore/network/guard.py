@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..errors import NetworkError
+from .dispatch_mode import DispatchMode
 
 Result = TypeVar("Result")
 
@@ -109,7 +109,7 @@ def unguard(copied: nn.Module) -> None:
             held["forward"] = own
 
 
-class _Guard(TorchDispatchMode):
+class _Guard(DispatchMode):
     def __init__(self, module: nn.Module, outside: Iterable[nn.Module], shares: bool):
         super().__init__()
         self.module = module

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ..errors import ExploreError, ExploreWarning
 from .copying import weight_sharing_copy
+from .dispatch_mode import DispatchMode
 from .guard import WritesWeights, again_with_own_weights
 from .pixels import Pixels
 
@@ -27,7 +27,7 @@ class _Reached(BaseException):
     """Raised at the first operation with weights; no Exception, so that no module catches it."""
 
 
-class _FirstWeights(TorchDispatchMode):
+class _FirstWeights(DispatchMode):
     """Ends the pass at the first convolution or product of the image with a matrix of weights, before it is computed.
 
     found: the channels that it is given and those that its weights take.

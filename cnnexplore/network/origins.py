@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 # Columns of the table: per axis (rows, then columns) the centre, the first and last pixel seen, and the stride; then
@@ -217,7 +218,7 @@ class Origins:
 
     def merge(self, *entries: torch.Tensor) -> torch.Tensor:
         """What depends on several tensors element by element, with broadcasting."""
-        shape = torch.broadcast_shapes(*(one.shape for one in entries))
+        shape = np.broadcast_shapes(*(one.shape for one in entries))
         small = [compress(one.expand(shape)) for one in entries]
         if all(one.shape == small[0].shape and torch.equal(one, small[0]) for one in small[1:]):
             return small[0].expand(shape)
@@ -265,7 +266,7 @@ class Origins:
         left, right = self.fields(compress(self.combine(left, [-1]))), self.fields(compress(self.combine(right, [-2])))
         if max(left[..., 0].numel(), 1) * max(right[..., 0].numel(), 1) > _MOST_PAIRS:
             right = self.fields(self.combine(self.add(right), range(right.dim() - 1)))
-        shape = torch.broadcast_shapes(left.shape, right.shape)
+        shape = np.broadcast_shapes(left.shape, right.shape)
         left, right = left.expand(shape).clone(), right.expand(shape)
         for a_axis in (0, 1):
             left[..., LOW[a_axis]] = torch.minimum(left[..., LOW[a_axis]], right[..., LOW[a_axis]])

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ..errors import ExploreError, NetworkError
 from .checkpointing import run_without_checkpoints
 from .copying import weight_sharing_copy
+from .dispatch_mode import DispatchMode
 from .geometry import operation_name, propagate
 from .graph import Operation, Tape
 from .guard import again_with_own_weights
@@ -193,7 +193,7 @@ class _Sample:
                     yield ImageAxis(axis, n, minor=True), alternate
 
 
-class _Propagation(TorchDispatchMode):
+class _Propagation(DispatchMode):
     """Finds which part of the image each tensor depends on, through every ATen operation."""
 
     def __init__(self, recorder: _Recorder):

@@ -1,6 +1,6 @@
 """The live layer: one panel for each method, the explorer of all of them, and the views that they draw on."""
 
-from .explorer import explore
+from .explorer import Exercise, explore
 from .panels.attribution import AttributionPanel
 from .panels.caricature import CaricaturePanel
 from .panels.completion import CompletionPanel
@@ -17,6 +17,7 @@ __all__ = [
     "CaricaturePanel",
     "CompletionPanel",
     "DecodingPanel",
+    "Exercise",
     "InversionPanel",
     "MaximizePanel",
     "PathwayPanel",

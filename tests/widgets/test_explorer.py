@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 from torch import nn
 from waiting import until
 
@@ -264,3 +267,99 @@ def test_a_layer_that_is_none_of_the_network_is_ignored(explore):
     for wrong in ("nothing", 3, None, ["conv1"]):
         explorer.strip.set_state({"selected": wrong})
     assert explorer.selection.layer == explorer.strip.selected == before
+
+
+def test_a_pinned_picture_is_shown_again_with_its_settings(explore, monkeypatch):
+    explorer = explore("lenet", [cx.digit(4), cx.digit(5)])
+    explorer.panel.controls.sliders["C"].value = 30
+    assert explorer.wait(60)
+    pinned, python, C = explorer.picture, explorer.to_python(), explorer.panel.settings.C
+    explorer.pin()
+    pin = explorer.pins.pinned[0]
+    assert pin.caption == f"What does {explorer.selection.layer} keep of the image?, {explorer.panel.number}"
+    assert explorer.panel.number == f"relative error {explorer.panel.run.history['error'][-1]:.3g}"
+    assert (pin.python, pin.question) == (python, "inversion")
+    assert np.array_equal(pin.picture, pinned)
+    explorer.shelf.grid.set_state({"selected": 1})
+    explorer.strip.set_state({"selected": "conv1"})
+    explorer.ask("caricature")
+    assert explorer.pins.grid.selected == -1, "something else is shown"
+    explorer.pins.grid.set_state({"selected": 0})
+    assert (explorer._shown, explorer.selection.layer) == ("inversion", pin.selection.layer)
+    assert explorer.selection.image is pin.selection.image
+    assert explorer.panel.settings.C == C
+    assert explorer.wait(60)
+    made = eval(explorer.to_python(), {"cx": cx, "image": cx.digit(4)}).picture
+    assert np.array_equal(explorer.picture, made)
+    explorer.pin()
+    files = []
+    monkeypatch.setattr(explorer.pins, "_download", lambda name, png: files.append((name, png)))
+    explorer.pins.sheet_button.click()
+    text = Image.open(io.BytesIO(files[0][1])).text["cnnexplore"]
+    assert text.splitlines() == [one.python for one in explorer.pins.pinned]
+    explorer.pins.grid.receive({"kind": "action"})
+    assert len(explorer.pins.pinned) == 1
+    explorer.pins.remove(0)
+    assert explorer.pins.widget.layout.display == "none"
+
+
+def test_nothing_is_pinned_before_there_is_a_picture(explore):
+    explorer = explore("lenet", cx.digit(4))
+    explorer.panel.runner.stop()
+    explorer.panel.runner.run = None
+    explorer.pin()
+    assert not explorer.pins.pinned
+    assert explorer._message.message.startswith("there is no picture to pin: ")
+
+
+def test_the_status_and_the_message_of_the_shown_panel_stand_at_the_foot(explore):
+    explorer = explore("lenet", cx.digit(4))
+    assert explorer.wait(60)
+    until(lambda: explorer._message.status["text"].startswith("finished after"))
+    first = explorer.panel
+    first.run_view.set_message("refused")
+    assert explorer._message.message == "refused"
+    explorer._message.receive({"kind": "dismiss"})
+    assert (explorer._message.message, first.run_view.message) == ("", "")
+    explorer.ask("caricature")
+    before = explorer._message.status
+    first.run_view.set_status("failed", "of the panel that is not shown")
+    assert explorer._message.status is before
+    assert "cx-reports-elsewhere" not in first.run_view._dom_classes
+
+
+def test_an_exercise_is_asked_checked_and_noted(explore, refused):
+    exercise = cx.Exercise(
+        "Which layer?", lambda s: s.layer == "conv1" or ("" if s.unit else "Not the layer."), hint="The first <b>.",
+        ask="caricature", locked=["C"],
+    )  # fmt: skip
+    explorer = explore("lenet", cx.digit(4), exercise=exercise)
+    assert explorer._shown == "caricature"
+    assert explorer.panel.controls.sliders["C"].disabled
+    row = explorer.exercise
+    row.hint_button.click()
+    assert "The first &lt;b&gt;." in row.said.value
+    row.check_button.click()
+    assert "Not the layer." in row.said.value
+    explorer.selection.set(unit=3)
+    row.check_button.click()
+    explorer.strip.set_state({"selected": "conv1"})
+    row.check_button.click()
+    assert "Right." in row.said.value
+    assert [(one.selection.layer, one.right) for one in row.attempts] == [
+        ("conv2", False),
+        ("conv2", False),
+        ("conv1", True),
+    ]
+    refused(cx.SettingError, lambda: cx.Exercise(""), "text is ''")
+    refused(cx.SettingError, lambda: cx.Exercise("Which?", 3), "check is 3")
+    refused(cx.SettingError, lambda: cx.Exercise("Which?", ask="nothing"), "ask is 'nothing'")
+    refused(cx.SettingError, lambda: cx.Exercise("Which?", locked="C"), "locked is 'C'")
+    refused(cx.SettingError, lambda: cx.explore("lenet", exercise="Which?"), "expected a cx.Exercise")
+
+
+def test_a_check_that_fails_says_so(explore):
+    explorer = explore("lenet", cx.digit(4), exercise=cx.Exercise("Which?", lambda s: s.nothing))
+    explorer.exercise.check_button.click()
+    assert "the check failed: AttributeError" in explorer.exercise.said.value
+    assert not explorer.exercise.attempts

@@ -142,15 +142,6 @@ def test_the_step_that_ends_after_a_look_back_does_not_take_its_number(panel, sa
     assert statuses[-1]["text"].startswith(f"looking back at step {shown} of ")
 
 
-def test_after_the_end_a_moved_slider_begins_again(panel):
-    p = panel("lenet", steps=10)
-    assert p.wait(60)
-    first = p.runner.run
-    p.controls.sliders["C"].value = 10
-    until(lambda: p.runner.run not in (None, first) and p.runner.state == "finished")
-    assert p.runner.run.first.C == 10
-
-
 def test_looking_back_shows_an_earlier_frame_and_its_code(panel):
     p = panel("lenet", steps=40)
     assert p.wait(60)
@@ -350,7 +341,9 @@ def test_the_python_of_a_run_that_is_being_made_comes_when_it_ends(keep, said, m
 
     monkeypatch.setattr(panel, "_make", slowly)
     said.clear()
-    panel.controls.sliders["C"].value *= 10  # the run has ended: another one begins
+    panel.settings.update(C=10 * panel.settings.C)
+    panel.reset()
+    panel.start()
     panel.copy_python()
     with pytest.raises(cx.SettingError, match="is being made; wait a moment"):
         panel.to_python()

@@ -12,7 +12,7 @@ import torch
 
 from ...arguments import checked, choice, is_folder, optional
 from ...data import Images
-from ...errors import ExploreError
+from ...errors import ExploreError, SettingError
 from ...network import Network, scores_if_any
 from ...zoo import DEFAULT, load
 from ..elements import WRAP, WRONG, button, escaped, sentence
@@ -23,14 +23,18 @@ from ..live.task import Task
 from ..panels.arguments import network
 from ..panels.base import NetworkLike, Panel, widgets_of
 from ..panels.images import ImageChoices, as_list
+from ..panels.run_panel import RunPanel
+from ..panels.run_pictures import picture_row
 from ..panels.selectors import Selectors
 from ..views.explorer_guide import ExplorerGuide
 from ..views.layer_strip import LayerStrip
 from ..views.run_view import RunView
+from .exercise import Exercise, ExerciseRow, exercise_argument
 from .image_shelf import ImageShelf
 from .image_view import ImageView
 from .kept_by_layer import KeptByLayer
 from .layer_units import LayerUnits
+from .pins import Pin, Pins
 from .questions import FOR_PATCHES, QUESTIONS, at_least
 from .responses import Responses, response_stream
 
@@ -54,6 +58,8 @@ class Explorer:
         strongest patches of units are looked for in them; from 20 on, styles.
     name : str
         The first question, one of `QUESTIONS`.
+    exercise : Exercise, optional
+        A question to a student, shown above.
 
     Raises
     ------
@@ -65,10 +71,21 @@ class Explorer:
         What is looked at.
     panels : dict
         The panels of the questions that were asked, by name.
+    pins : Pins
+        The pictures that were pinned.
+    exercise : ExerciseRow or None
+        What the student is asked, with the attempts.
     """
 
-    @checked(net=optional(network), name=choice(QUESTIONS))
-    def __init__(self, net: NetworkLike = None, images: Any = None, name: str = "inversion"):
+    @checked(net=optional(network), name=choice(QUESTIONS), exercise=optional(exercise_argument))
+    def __init__(
+        self,
+        net: NetworkLike = None,
+        images: Any = None,
+        name: str = "inversion",
+        *,
+        exercise: Exercise | None = None,
+    ):
         net = net if isinstance(net, Network) else load(DEFAULT if net is None else net)
         on_shelf, self._images = shelf_and_all(images)
         choices = ImageChoices(on_shelf, net)
@@ -81,10 +98,11 @@ class Explorer:
         self._shown, self._asked = "", ""  # the question whose panel is shown, and the one whose button is pressed
         self._runners: list[Runner] = []
         self._message = RunView(quiet=True)
+        self.exercise = None if exercise is None else ExerciseRow(exercise, lambda: self.selection.value)
         self._build(choices)
         self.selection.observe(self._follow)
         on_close(self.widget, self.close)
-        self.ask(name)
+        self.ask(name if exercise is None or exercise.ask is None else exercise.ask)
         self._respond()
         self.kept.show(self.selection.value)
 
@@ -97,10 +115,14 @@ class Explorer:
         self.save_button = button("save", "download", "save the picture as PNG, with its Python inside", self._save)
         space = w.Box(layout=w.Layout(flex="1 1 0"))
         self.about = w.HTML()
+        self.pin_button = button(
+            "pin", "thumb-tack", "keep this picture, to compare it and to come back to it", self.pin
+        )
+        self.pins = Pins(self.restore, self._message.download)
         self.guide = ExplorerGuide()
         self.guide.on_question = self._key_pressed
         self.guide.on_pause = self._pause_or_go_on
-        actions = [self.python_button, self.save_button, self.guide]
+        actions = [self.pin_button, self.python_button, self.save_button, self.guide]
         row = {**WRAP, "align_items": "center"}
         head = w.HBox([self.network, self.about, space, *actions], layout=w.Layout(**row))
         self.shelf = ImageShelf(self.selection, choices, self._runner("images"), self._message.show_errors)
@@ -128,7 +150,9 @@ class Explorer:
         answer = w.VBox([self.question, self._area])
         answer.add_class("cx-answer")
         stage = w.HBox([looked_at, answer], layout=w.Layout(**WRAP))
-        parts = [head, self.shelf.widget, self.strip, self.kept.grid, row, stage, self._message]
+        above = [] if self.exercise is None else [self.exercise.widget]
+        looked_for = [head, self.shelf.widget, self.strip, self.kept.grid]
+        parts = [*above, *looked_for, row, stage, self.pins.widget, self._message]
         self.widget = w.VBox(parts, layout=w.Layout(max_width="1400px"))
         self.widget.add_class("cx-explorer")
         self._say_what_can_be_asked()
@@ -160,10 +184,40 @@ class Explorer:
                 raise
             self._area.children = [w.HTML(sentence(str(error), WRONG))]
             return
+        if self._shown:
+            self.panel.run_view.report_to(None)
         self._shown = name
+        panel.run_view.report_to(self._message)
         self._area.children = [panel.middle]  # the one before loses its views, and pauses
         self._pass_on_posters()
         self._forward()
+
+    def pin(self) -> None:
+        """Keep the picture on the screen, with what is selected and the settings; a click on it shows it again."""
+        with self._message.show_errors():
+            panel, question = self.panel, QUESTIONS[self._shown]
+            try:
+                python = panel.to_python()
+            except SettingError as error:
+                raise SettingError(f"there is no picture to pin: {error}") from error
+            caption = ", ".join(text for text in (question.asked(panel.selection.value), panel.number) if text)
+            settings = dict(panel.settings.snapshot()) if isinstance(panel, RunPanel) else {}
+            picture = picture_row(np.asarray(panel.picture))
+            self.pins.add(Pin(picture, caption, python, self._shown, self.selection.value, settings))
+
+    def restore(self, pin: Pin) -> None:
+        """Select what was selected when a picture was pinned, and make the picture again.
+
+        Parameters
+        ----------
+        pin : Pin
+        """
+        with self._message.show_errors():
+            chosen = pin.selection
+            self.selection.set(**{name: getattr(chosen, name) for name in chosen.__dataclass_fields__})
+            self.ask(pin.question)
+            if pin.settings and isinstance(self.panel, RunPanel):
+                self.panel.use_settings(pin.settings)
 
     @property
     def panel(self) -> Panel:
@@ -213,6 +267,9 @@ class Explorer:
             panel = self.panels[name] = QUESTIONS[name].make(shared, self._images)
             panel.embed()
             panel.middle.layout.width = "100%"
+            if self.exercise is not None and isinstance(panel, RunPanel):
+                for setting in self.exercise.exercise.locked:
+                    panel.controls.lock(setting)
             shared.observe(self._followed_by_panel)
         return self.panels[name]
 
@@ -244,6 +301,7 @@ class Explorer:
         """Show another selection everywhere."""
         changed = new.differences(old)
         assert new.net is not None
+        self.pins.leave()
         if {"net", "layer"} & changed:
             self.strip.show(new.net, new.layer)
         if "net" in changed:
@@ -358,7 +416,7 @@ def shelf_and_all(images: Any) -> tuple[Any, Any]:
     return images, as_list(images)
 
 
-def explore(net: NetworkLike = None, images: Any = None) -> Explorer:
+def explore(net: NetworkLike = None, images: Any = None, *, exercise: Exercise | None = None) -> Explorer:
     """The explorer of a network: its layers, its units, an image, and all questions about them, linked.
 
     Parameters
@@ -367,6 +425,8 @@ def explore(net: NetworkLike = None, images: Any = None) -> Explorer:
         A network, or what `load` takes (default: "photonet").
     images : object, optional
         An image, a list, a dict by name, a folder or a data set (default: the bundled images).
+    exercise : Exercise, optional
+        A question to a student, shown above, with a hint and a check of what is selected.
 
     Returns
     -------
@@ -376,6 +436,8 @@ def explore(net: NetworkLike = None, images: Any = None) -> Explorer:
     Raises
     ------
     ImageError, NetworkError, WeightsError
+    SettingError
+        If the exercise is none.
 
     Examples
     --------
@@ -385,4 +447,4 @@ def explore(net: NetworkLike = None, images: Any = None) -> Explorer:
     'conv2'
     >>> explorer.close()
     """
-    return Explorer(net, images)
+    return Explorer(net, images, exercise=exercise)

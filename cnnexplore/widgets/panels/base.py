@@ -108,6 +108,11 @@ class Panel(ABC):
     def picture(self) -> np.ndarray:
         """The picture on the screen, (H, W, 3) uint8; (N, H, W, 3) where several stand beside each other."""
 
+    @property
+    def number(self) -> str:
+        """The number that judges the picture, in words: "relative error 0.064"; "" where there is none."""
+        return ""
+
     @abstractmethod
     def _selected(self, old: Selection, new: Selection) -> None:
         """Follow another selection; an ExploreError becomes a status line."""

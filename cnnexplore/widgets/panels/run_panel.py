@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ipywidgets as w
@@ -273,6 +273,29 @@ class RunPanel(Panel):
     def picture(self) -> np.ndarray:
         """The estimate on the screen, (H, W, 3) uint8; (N, H, W, 3) for several seeds."""
         return self.run_pictures.picture
+
+    @property
+    def number(self) -> str:
+        """The number that judges the picture, in words: "relative error 0.064"; "" before the first step."""
+        shown = self.run_pictures.shown
+        if self.run is None or not (step := self.run.step if shown is None else shown):
+            return ""
+        name = self.run.loss.metric_name
+        value = float(self.run.records(step - 1)[name][0].mean())
+        return f"{'relative error' if name == 'error' else name} {value:.3g}{self.metric_unit}"
+
+    def use_settings(self, values: Mapping[str, float]) -> None:
+        """Begin again with settings; those that the panel does not have are left out.
+
+        Parameters
+        ----------
+        values : dict
+            Settings by name.
+        """
+        own = self.settings.snapshot()
+        self.settings.update(**{name: value for name, value in values.items() if name in own})
+        self.controls.show(self.settings.snapshot())
+        self._begin()
 
     def poster(self) -> bytes:
         """A PNG of the original and the estimates in a row, for where no kernel runs."""

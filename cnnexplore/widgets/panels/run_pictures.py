@@ -49,6 +49,7 @@ class RunPictures:
             self.views.insert(0, self.original)
         layout = w.Layout(flex_flow="row wrap", align_items="flex-start", grid_gap="10px", margin="8px 14px 0 0")
         self.widget = w.HBox(self.views, layout=layout)
+        self.widget.add_class("cx-pictures")
 
     def record(self, run: SteeredRun) -> None:
         """Keep the first picture of another run; call it in the thread of the loop, before the first step."""

@@ -42,7 +42,7 @@ class RunStatus:
             "running": "running",
             "paused": f"paused at step {step}; start goes on",
             "stopped": f"stopped at step {step}, because the cell was run again; start goes on",
-            "finished": f"finished after {step} steps; a setting that is moved, or start, goes on from here; reset begins again",
+            "finished": f"finished after {step} steps; move a setting, or start, to go on; reset begins again",
         }
         if state == "running":
             self.begin(step)

@@ -65,6 +65,18 @@ class SettingsControls:
         """Whether the settings are those of a preset that was chosen; one that they happen to be does not count."""
         return self._of_preset
 
+    def lock(self, name: str) -> None:
+        """Have a setting moved by presets only.
+
+        Parameters
+        ----------
+        name : str
+            Of the setting; one that has no slider is left out.
+        """
+        if name in self.sliders:
+            self.sliders[name].disabled = True
+            self.sliders[name].tooltip = f"{name} is fixed in this exercise"
+
     def show(self, values: Values) -> None:
         """Move the sliders to where settings are."""
         self._quiet = True

@@ -54,6 +54,30 @@ class RunView(View):
         self._sent = 0  # steps that the browser has
         self.status: dict[str, Any] = {"kind": "status", "state": "idle", "text": "", "trace": "", "live": True}
         self.message = ""
+        self._host: RunView | None = None
+        self._guest: RunView | None = None
+
+    def report_to(self, host: RunView | None) -> None:
+        """Show the status line and the message in another view, such as the one at the foot of the explorer.
+
+        Parameters
+        ----------
+        host : RunView or None
+            None: here again.
+        """
+        if self._host is not None:
+            self._host._guest = None
+            self.remove_class("cx-reports-elsewhere")
+        self._host = host
+        if host is not None:
+            host._guest = self
+            self.add_class("cx-reports-elsewhere")
+            host.set_status(**self._status_of_now)
+            host.set_message(self.message)
+
+    @property
+    def _status_of_now(self) -> dict[str, Any]:
+        return {name: value for name, value in self.status.items() if name != "kind"}
 
     def set_run(self, run: SteeredRun) -> None:
         """Show another run from its first step.
@@ -80,6 +104,8 @@ class RunView(View):
         first, self._sent = self._sent, run.step
         if text:
             self.status["text"] = text
+            if self._host is not None:
+                self._host.set_status(**self._status_of_now)
         content = {"kind": "trace", "total": run.total, "marks": _marks(run), "text": text}
         self.send(content, buffers=[_rows(run, first)])
 
@@ -101,6 +127,8 @@ class RunView(View):
         """
         self.status = {"kind": "status", "state": state, "text": text, "trace": trace, "live": live, "step": step}
         self.send(self.status)
+        if self._host is not None:
+            self._host.set_status(**self._status_of_now)
 
     def set_message(self, text: str) -> None:
         """Show a sentence beside the status line until another one, "", or a click on its cross takes its place.
@@ -113,6 +141,8 @@ class RunView(View):
         if text or self.message:
             self.message = text
             self.send({"kind": "message", "text": text})
+        if self._host is not None:
+            self._host.set_message(text)
 
     @contextmanager
     def show_errors(self) -> Iterator[None]:
@@ -152,8 +182,13 @@ class RunView(View):
         if message.kind == "scrub" and self._run is not None:
             return partial(self.on_scrub, message.integer("step", 0, self._run.total))
         if message.kind == "dismiss":
-            return partial(self.set_message, "")
+            return self._dismiss
         return self._send_all if message.kind == "ready" else None
+
+    def _dismiss(self) -> None:
+        if self._guest is not None:
+            self._guest.set_message("")
+        self.set_message("")
 
     def _send_all(self) -> None:
         if self._run is not None:
