@@ -1,4 +1,4 @@
-"""The command line: cnnexplore lab, networks, figure, train."""
+"""The command line: cnnexplore lab, course, networks, figure, train."""
 
 from __future__ import annotations
 
@@ -39,14 +39,43 @@ def lab(folder: Path, copy_only: bool, jupyter_options: tuple[str, ...]) -> None
     A notebook that you changed is never overwritten. Further options are passed to JupyterLab, for example
     --no-browser --port 8890.
     """
-    from . import lab as course
+    from . import lab as notebooks
 
     words = {"new": "copied", "updated": "updated", "kept": "yours, kept"}
-    for name, outcome in course.copy_notebooks(folder).items():
+    for name, outcome in notebooks.copy_notebooks(folder).items():
         if outcome in words:
             click.echo(f"{words[outcome]:<12} {folder / name}")
     if not copy_only:
-        raise SystemExit(course.open_jupyter(folder.resolve(), list(jupyter_options)))
+        raise SystemExit(notebooks.open_jupyter(folder.resolve(), list(jupyter_options)))
+
+
+@cli.command()
+@click.option(
+    "--edition",
+    type=click.Choice(["student", "teacher", "nbgrader"]),
+    default="student",
+    show_default=True,
+    help="Without answers; with answers and hints for marking; or for nbgrader, which makes and grades the copies.",
+)
+@click.option(
+    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder to write the notebooks to."
+)
+@click.option(
+    "--lab", "labs", multiple=True, type=click.IntRange(0), help="Number of a lab; may be repeated.  [default: all]"
+)
+@click.option(
+    "--run", is_flag=True, help="Run each notebook, so that it holds its pictures; up to two minutes for a lab."
+)
+def course(edition: str, out: Path, labs: tuple[int, ...], run: bool) -> None:
+    """Write the labs as a course: for students, for the teacher, or for nbgrader.
+
+    A file that is there already is never overwritten.
+    """
+    from . import lab
+    from .course import editions
+
+    for path, outcome in editions.make(edition, out, lab.bundled_notebooks() / "labs", list(labs) or None, run):
+        click.echo(f"{'written' if outcome == 'new' else 'there, kept':<12} {path}")
 
 
 @cli.command()

@@ -1,4 +1,4 @@
-"""The course: notebooks copied into a user's folder, where changed ones are never overwritten."""
+"""Notebooks copied into a user's folder, where changed ones are never overwritten; labs without their solutions."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from .course import editions
+from .course.notebook import read, text
 from .errors import ExploreError, brief_value
 
 _FOLDERS = ("labs", "figures")  # of the shipped notebooks, those that are copied: the documentation stays behind
@@ -19,7 +21,7 @@ _RECORD = ".cnnexplore.json"  # digests of the copies, which show whether a note
 
 
 def bundled_notebooks() -> Path:
-    """The folder of the notebooks that come with the package, installed or in a checkout."""
+    """The folder of the notebooks that come with the package, installed or in a checkout; labs with solutions."""
     here = Path(__file__).parent
     for folder in (here / "notebooks", here.parent / "notebooks"):
         if folder.is_dir():
@@ -41,7 +43,7 @@ def copy_notebooks(folder: Path) -> dict[str, str]:
             if not file.is_file() or any(part.startswith(".") for part in file.relative_to(source).parts):
                 continue
             name = file.relative_to(source).as_posix()
-            target, content = folder / name, file.read_bytes()
+            target, content = folder / name, _for_students(file)
             if not target.exists():
                 report[name] = "new"
             elif _digest(target.read_bytes()) == _digest(content):
@@ -57,6 +59,13 @@ def copy_notebooks(folder: Path) -> dict[str, str]:
     except OSError as error:
         raise ExploreError(f"{brief_value(str(folder))} cannot be written ({error}); name another folder.") from error
     return report
+
+
+def _for_students(file: Path) -> bytes:
+    """What a user gets of a shipped file: a lab without its solutions, anything else as it is."""
+    if file.suffix == ".ipynb" and file.parent.name == "labs":
+        return text(editions.student(read(file))).encode()
+    return file.read_bytes()
 
 
 def _read_record(folder: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The course folder: copies never overwrite a changed notebook."""
+"""The course folder: copies never overwrite a changed notebook, and hold no solutions."""
 
 from __future__ import annotations
 
@@ -14,14 +14,19 @@ from jupyterlab_server.settings_utils import get_settings
 
 import cnnexplore as cx
 from cnnexplore import cli, figures, lab
+from cnnexplore.course import editions, notebook
 
 README = Path(__file__).parents[1] / "README.md"
 LAB1 = "labs/01_what_a_layer_keeps.ipynb"
 
 
+def for_students(path):
+    return notebook.text(editions.student(notebook.read(path))).encode()
+
+
 def test_notebooks_are_copied_once_and_then_the_same(tmp_path):
     assert lab.copy_notebooks(tmp_path)[LAB1] == "new"
-    assert (tmp_path / LAB1).read_bytes() == (lab.bundled_notebooks() / LAB1).read_bytes()
+    assert (tmp_path / LAB1).read_bytes() == for_students(lab.bundled_notebooks() / LAB1)
     assert lab.copy_notebooks(tmp_path)[LAB1] == "same"
     shown_in_labs = {"lecture2017"}
     assert {path.stem for path in (tmp_path / "figures").glob("*.ipynb")} == set(figures.PAPERS) - shown_in_labs
@@ -59,12 +64,12 @@ def test_a_file_that_did_not_come_from_here_is_kept(tmp_path):
 def test_an_unchanged_copy_is_updated(tmp_path, monkeypatch):
     old = tmp_path / "old" / "labs"
     old.mkdir(parents=True)
-    (old / "01_what_a_layer_keeps.ipynb").write_text("an earlier version")
+    (old / "01_what_a_layer_keeps.ipynb").write_text('{"cells": []}')
     monkeypatch.setattr(lab, "bundled_notebooks", lambda: tmp_path / "old")
     lab.copy_notebooks(tmp_path / "mine")
     monkeypatch.undo()
     assert lab.copy_notebooks(tmp_path / "mine")[LAB1] == "updated"
-    assert (tmp_path / "mine" / LAB1).read_bytes() == (lab.bundled_notebooks() / LAB1).read_bytes()
+    assert (tmp_path / "mine" / LAB1).read_bytes() == for_students(lab.bundled_notebooks() / LAB1)
 
 
 def test_a_damaged_record_loses_nothing(tmp_path):

@@ -24,7 +24,8 @@ def course(folder):
 def long_run(course, shared, notebook):
     """The lab up to its panel, with the line that names the network changed to SqueezeNet; a run of minutes."""
     cells = [c for c in json.loads((course / LAB).read_text())["cells"] if c["cell_type"] == "code"]
-    sources = ["".join(c["source"]) for c in cells[:3]]
+    sources = ["".join(c["source"]) for c in cells]
+    sources = sources[: 1 + next(k for k, source in enumerate(sources) if "cx.InversionPanel(" in source)]
     weights = shared / "weights" / "squeezenet1_0-imagenet.safetensors"
     assert 'cx.load("photonet")' in sources[0]
     sources[0] = (
