@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +23,7 @@ from ..live.selection import Selection, SharedSelection, middle_layer
 from ..live.task import Task
 from ..panels.arguments import network
 from ..panels.base import NetworkLike, Panel, widgets_of
+from ..panels.image_python import image_python, keep_upload
 from ..panels.images import ImageChoices, as_list
 from ..panels.run_panel import RunPanel
 from ..panels.run_pictures import picture_row
@@ -37,6 +39,7 @@ from .layer_units import LayerUnits
 from .pins import Pin, Pins
 from .questions import FOR_PATCHES, QUESTIONS, at_least
 from .responses import Responses, response_stream
+from .shared_state import SharedState, read_state
 
 _MOST_ON_SHELF = 60  # images of a folder or a data set
 
@@ -60,10 +63,15 @@ class Explorer:
         The first question, one of `QUESTIONS`.
     exercise : Exercise, optional
         A question to a student, shown above.
+    state : dict, str or path, optional
+        What another explorer looked at, as its button "share" copies it, or a file with it. A network that is given
+        takes the place of the one of the state.
 
     Raises
     ------
     ImageError, NetworkError, WeightsError
+    LayerNotFound, SettingError
+        If the state does not fit the network, or is none.
 
     Attributes
     ----------
@@ -85,13 +93,20 @@ class Explorer:
         name: str = "inversion",
         *,
         exercise: Exercise | None = None,
+        state: Any = None,
     ):
+        shared = None if state is None else read_state(state)
+        if shared is not None:
+            net = shared.open_network(load(net) if isinstance(net, (str, os.PathLike)) else net)
         net = net if isinstance(net, Network) else load(DEFAULT if net is None else net)
         on_shelf, self._images = shelf_and_all(images)
         choices = ImageChoices(on_shelf, net)
+        if shared is not None:
+            choices.first = shared.offer_image(choices)
         image, python = choices[choices.first]
+        chosen = {"layer": middle_layer(net).name} if shared is None else shared.choose(net)
         self.selection = SharedSelection()
-        self.selection.set(net=net, layer=middle_layer(net).name, image=image, image_python=python)
+        self.selection.set(net=net, image=image, image_python=python, **chosen)
         self.key, self.closed = cell_key(self), False
         self._on_poster: Callable[[bytes], None] | None = None
         self.panels: dict[str, Panel] = {}
@@ -102,7 +117,10 @@ class Explorer:
         self._build(choices)
         self.selection.observe(self._follow)
         on_close(self.widget, self.close)
-        self.ask(name if exercise is None or exercise.ask is None else exercise.ask)
+        first = name if exercise is None or exercise.ask is None else exercise.ask
+        self.ask(first if shared is None else shared.question)
+        if shared is not None:
+            self._take(shared)
         self._respond()
         self.kept.show(self.selection.value)
 
@@ -113,6 +131,7 @@ class Explorer:
         self.network = self.selectors.network
         self.python_button = button("Python", "code", "copy the Python that makes this picture again", self._copy)
         self.save_button = button("save", "download", "save the picture as PNG, with its Python inside", self._save)
+        self.share_button = button("share", "share-alt", "copy what is looked at, for explore(state=...)", self.share)
         space = w.Box(layout=w.Layout(flex="1 1 0"))
         self.about = w.HTML()
         self.pin_button = button(
@@ -122,7 +141,7 @@ class Explorer:
         self.guide = ExplorerGuide()
         self.guide.on_question = self._key_pressed
         self.guide.on_pause = self._pause_or_go_on
-        actions = [self.pin_button, self.python_button, self.save_button, self.guide]
+        actions = [self.pin_button, self.python_button, self.save_button, self.share_button, self.guide]
         row = {**WRAP, "align_items": "center"}
         head = w.HBox([self.network, self.about, space, *actions], layout=w.Layout(**row))
         self.shelf = ImageShelf(self.selection, choices, self._runner("images"), self._message.show_errors)
@@ -201,9 +220,9 @@ class Explorer:
             except SettingError as error:
                 raise SettingError(f"there is no picture to pin: {error}") from error
             caption = ", ".join(text for text in (question.asked(panel.selection.value), panel.number) if text)
-            settings = dict(panel.settings.snapshot()) if isinstance(panel, RunPanel) else {}
             picture = picture_row(np.asarray(panel.picture))
-            self.pins.add(Pin(picture, caption, python, self._shown, self.selection.value, settings))
+            selection, settings = self.selection.value, panel.shared_settings()
+            self.pins.add(Pin(picture, caption, python, self._shown, selection, settings))
 
     def restore(self, pin: Pin) -> None:
         """Select what was selected when a picture was pinned, and make the picture again.
@@ -216,8 +235,7 @@ class Explorer:
             chosen = pin.selection
             self.selection.set(**{name: getattr(chosen, name) for name in chosen.__dataclass_fields__})
             self.ask(pin.question)
-            if pin.settings and isinstance(self.panel, RunPanel):
-                self.panel.use_settings(pin.settings)
+            self.panel.take_settings(pin.settings)
 
     @property
     def panel(self) -> Panel:
@@ -232,6 +250,29 @@ class Explorer:
     def to_python(self) -> str:
         """The Python that makes the picture on the screen again."""
         return self.panel.to_python()
+
+    def state(self) -> dict[str, Any]:
+        """What is looked at, as plain values that `explore(state=...)` opens: see the button "share".
+
+        Returns
+        -------
+        dict
+            The network, the image, the layer, the unit, the position, the class, the question, and the settings of its
+            panel. Files are named by their path and the digest of their bytes.
+        """
+        s = self.selection.value
+        return SharedState.of(s, image_python(s), self._shown, self.panel.shared_settings()).as_dict()
+
+    def share(self) -> None:
+        """Copy the state as JSON; an uploaded image is written into the working folder, to be sent along."""
+        with self._message.show_errors():
+            try:
+                kept = keep_upload(self.selection.value)
+            except OSError as error:
+                raise SettingError(f"the uploaded image cannot be saved beside the notebook: {error}.") from error
+            self._message.copy(json.dumps(self.state(), ensure_ascii=False))
+            also = f" The image was saved as {kept}: send it along." if kept else ""
+            self._message.set_message(f"The state is on the clipboard; cx.explore(state=...) opens it.{also}")
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the shown panel has computed everything; see `Panel.wait`."""
@@ -258,6 +299,11 @@ class Explorer:
             return show_closed("explorer")
         self._on_poster = show_with_png(self.widget, self.panel.poster())
         self._pass_on_posters()
+
+    def _take(self, shared: SharedState) -> None:
+        """Show a state; settings that the panel does not offer are said, and the rest is shown."""
+        with self._message.show_errors():
+            self.panel.take_settings(shared.settings)
 
     # what follows from a choice
 
@@ -416,7 +462,9 @@ def shelf_and_all(images: Any) -> tuple[Any, Any]:
     return images, as_list(images)
 
 
-def explore(net: NetworkLike = None, images: Any = None, *, exercise: Exercise | None = None) -> Explorer:
+def explore(
+    net: NetworkLike = None, images: Any = None, *, exercise: Exercise | None = None, state: Any = None
+) -> Explorer:
     """The explorer of a network: its layers, its units, an image, and all questions about them, linked.
 
     Parameters
@@ -427,6 +475,9 @@ def explore(net: NetworkLike = None, images: Any = None, *, exercise: Exercise |
         An image, a list, a dict by name, a folder or a data set (default: the bundled images).
     exercise : Exercise, optional
         A question to a student, shown above, with a hint and a check of what is selected.
+    state : dict, str or path, optional
+        What another explorer looked at: the JSON that its button "share" copies, a file with it, or the dict that
+        `Explorer.state` returns. A network that is given takes the place of the one of the state.
 
     Returns
     -------
@@ -436,8 +487,9 @@ def explore(net: NetworkLike = None, images: Any = None, *, exercise: Exercise |
     Raises
     ------
     ImageError, NetworkError, WeightsError
-    SettingError
-        If the exercise is none.
+        Also if a file of the state is missing; the sentence names it.
+    LayerNotFound, SettingError
+        If the state does not fit the network, or is none; if the exercise is none.
 
     Examples
     --------
@@ -445,6 +497,10 @@ def explore(net: NetworkLike = None, images: Any = None, *, exercise: Exercise |
     >>> explorer = cx.explore("lenet", cx.digit(3))
     >>> explorer.selection.layer
     'conv2'
-    >>> explorer.close()
+    >>> again = cx.explore(state=explorer.state(), images=[cx.digit(3)])
+    >>> again.selection.layer
+    'conv2'
+    >>> explorer.close(), again.close()
+    (None, None)
     """
-    return Explorer(net, images, exercise=exercise)
+    return Explorer(net, images, exercise=exercise, state=state)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import ipywidgets as w
 import numpy as np
@@ -37,7 +38,7 @@ class Pin:
     selection : Selection
         What was selected.
     settings : dict
-        The settings of its run by name; empty where there is none.
+        The settings of its panel by name.
     """
 
     picture: np.ndarray = field(repr=False)
@@ -45,7 +46,7 @@ class Pin:
     python: str
     question: str
     selection: Selection = field(repr=False)
-    settings: dict[str, float] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

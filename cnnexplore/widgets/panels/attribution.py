@@ -147,6 +147,10 @@ class AttributionPanel(TaskPanel):
             self.run_view,
         ]
 
+    def _shared_controls(self) -> dict[str, w.Widget]:
+        own = {"method": self.method, "opacity": self.opacity}
+        return own | self.method_controls.shown(self.method.value)
+
     def _shown_elsewhere(self) -> list[w.Widget]:
         return [self.original, self.predictions]
 

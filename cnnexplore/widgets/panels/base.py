@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import ipywidgets as w
 import numpy as np
+from traitlets import TraitError
 
 from ...arguments import checked
-from ...errors import SettingError
+from ...errors import SettingError, brief_list, brief_value
 from ...network import Layer, Network
 from ...results import png
 from ...zoo import DEFAULT, load
@@ -152,6 +153,45 @@ class Panel(ABC):
         for widget in self._shown_elsewhere():
             widget.layout.display = "none"
         return self.middle
+
+    # what can be shared
+
+    def _shared_controls(self) -> dict[str, w.Widget]:
+        """Controls that decide the picture, beside what is selected, by the name of their value in a shared state."""
+        return {}
+
+    def shared_settings(self) -> dict[str, Any]:
+        """What decides the picture beside the selection: plain values by name, of which `take_settings` makes it again.
+
+        Returns
+        -------
+        dict
+        """
+        return {name: control.value for name, control in self._shared_controls().items()}
+
+    def take_settings(self, settings: Mapping[str, Any]) -> None:
+        """Take over what `shared_settings` gave.
+
+        Parameters
+        ----------
+        settings : mapping
+
+        Raises
+        ------
+        SettingError
+            For a name or a value that the panel does not offer; the settings before it are taken.
+        """
+        for name, value in settings.items():
+            controls = self._shared_controls()  # of a method that was just chosen, too
+            if name not in controls:
+                known = brief_list(self.shared_settings())
+                raise SettingError(f"there is no setting {brief_value(name)} here; expected one of {known}.")
+            try:
+                if type(value) not in (bool, int, float, str):
+                    raise ValueError("no plain value")
+                controls[name].value = value
+            except (TraitError, ValueError, TypeError, OverflowError) as error:
+                raise SettingError(f"{name} is {brief_value(value)}, which this panel does not offer.") from error
 
     # what is looked at
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ast
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ipywidgets as w
 import numpy as np
 
-from ...arguments import checked, choice
+from ...arguments import checked, choice, text
 from ...errors import SettingError
 from ...network import Layer, class_score_layer, resolve_unit
 from ...preimage import Run, Values, paper_jitter, paper_weight
 from ...styles import Completion
 from ...styles.completion import INITS, completion_weight
+from ...styles.mask_text import mask_to_text, text_to_mask
 from ...styles.masked_photograph import MaskedPhotograph
 from ..elements import dropdown
 from ..live.selection import Selection, SharedSelection
@@ -161,6 +163,35 @@ class CompletionPanel(RunPanel):
         wrap = {"flex_flow": "row wrap", "align_items": "center"}
         row = [self.class_selector.class_box, self.class_selector.style_box, self.fill]
         return [w.HBox(part, layout=w.Layout(**wrap)) for part in (row, self.painter.row)]
+
+    def _shared_controls(self) -> dict[str, w.Widget]:
+        return {**super()._shared_controls(), "fill": self.fill}
+
+    def shared_settings(self) -> dict[str, Any]:
+        """The settings of the run, and the mask that was painted."""
+        return {**super().shared_settings(), **({} if self.mask is None else {"mask": self._mask_text()})}
+
+    def _mask_text(self) -> str:
+        assert self.masked is not None
+        given = ast.literal_eval(self.masked.to_python())
+        return given if isinstance(given, str) else mask_to_text(self.masked.mask)  # of a box
+
+    def take_settings(self, settings: Mapping[str, Any]) -> None:
+        """Take over what `shared_settings` gave, and begin again.
+
+        Parameters
+        ----------
+        settings : mapping
+
+        Raises
+        ------
+        SettingError
+        """
+        settings = dict(settings)
+        if (mask := settings.pop("mask", None)) is not None:
+            self.mask = text_to_mask(text("the text of a mask")("mask", mask), "mask")
+            self._find_masked_part()
+        super().take_settings(settings)
 
     def _show_run(self, run: Completion) -> None:
         self.estimate.columns = self._columns if len(run.seeds) > self._columns > 0 else 0

@@ -112,6 +112,11 @@ class DecodingPanel(Panel):
         layout = w.Layout(flex_flow="row wrap", align_items="center")
         return [w.HBox(row, layout=layout), self.grid, self.detail.widget, self.run_view]
 
+    def _shared_controls(self) -> dict[str, w.Widget]:
+        return {
+            "unpooling": self.unpool_box, "order": self.order_box, "show": self.part_box, "threshold": self.share_box,
+        }  # fmt: skip
+
     # its picture
 
     def to_python(self) -> str:

@@ -35,6 +35,7 @@ class ImageChoices:
 
     def __init__(self, images: Any = None, net: Network | None = None):
         self._makers: dict[str, tuple[Callable[[], Any], str]] = {}
+        self.given: set[str] = set()  # the names of those that do not come with the package
         given: list[tuple[Any, Any]]
         if isinstance(images, dict):
             given = list(images.items())
@@ -74,7 +75,21 @@ class ImageChoices:
             The Python that makes it; "": its path, or `image`.
         """
         is_path = isinstance(image, (str, os.PathLike))
+        self.given.add(name)
         self._makers[name] = (lambda: image, python or (repr(os.fspath(image)) if is_path else "image"))
+
+    def named(self, python: str) -> str | None:
+        """The name of the first image that a line of Python makes.
+
+        Parameters
+        ----------
+        python : str
+
+        Returns
+        -------
+        str or None
+        """
+        return next((name for name, (_, line) in self._makers.items() if line == python), None)
 
     @property
     def names(self) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets as w
@@ -10,7 +10,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ...arguments import checked, choice, optional
+from ...arguments import checked, choice, optional, several, whole
+from ...errors import SettingError, brief_value
 from ...generators import has_inverter
 from ...network import Layer
 from ...preimage import Inversion, Prior, SteeredRun, Values, masks, paper_C, paper_jitter
@@ -128,6 +129,35 @@ class InversionPanel(RunPanel):
         self.start_from.tooltip = "what the optimisation begins with; a layer without a learned inverter has noise only"
         self.start_from.observe(lambda _: self._begin(), "value")
         return [self.start_from]
+
+    def _shared_controls(self) -> dict[str, w.Widget]:
+        return {**super()._shared_controls(), "start_from": self.start_from}
+
+    def shared_settings(self) -> dict[str, Any]:
+        """The settings of the run, and the window of the map that counts."""
+        return {**super().shared_settings(), **({} if self._window is None else {"window": list(self._window)})}
+
+    def take_settings(self, settings: Mapping[str, Any]) -> None:
+        """Take over what `shared_settings` gave, and begin again.
+
+        Parameters
+        ----------
+        settings : mapping
+
+        Raises
+        ------
+        SettingError
+        """
+        settings = dict(settings)
+        if (window := settings.pop("window", None)) is not None:
+            corners = several(whole(0, what="a row or a column"), "[top, left, bottom, right]", 4)("window", window)
+            if len(corners) != 4:
+                raise SettingError(f"window is {brief_value(window)}; expected [top, left, bottom, right].")
+            mask = masks.window(*corners)
+            activation = self.net.activations(self.selection.value.image, self.layer.name)
+            masked_difference(activation, self.layer, mask)  # one that does not fit is refused at once
+            self.mask = mask
+        super().take_settings(settings)
 
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
         return Values(self.parameters, C=paper_C(layer, size), jitter=paper_jitter(layer))

@@ -155,6 +155,9 @@ class MaximizePanel(RunPanel):
         self._enable_sliders()
         return [self.generator.row]
 
+    def _shared_controls(self) -> dict[str, w.Widget]:
+        return {**super()._shared_controls(), "generator": self.generator.switch}
+
     def _prior_switched(self) -> None:
         self._enable_sliders()
         self._begin()

@@ -48,6 +48,10 @@ class MethodControls:
             self._made[method] = {option.name: self._slider(method, option) for option in options}
         self.widget.children = tuple(self._made[method].values())
 
+    def shown(self, method: str) -> dict[str, w.Widget]:
+        """The sliders of a method that was shown, by name."""
+        return dict(self._made.get(method, {}))
+
     def values(self, method: str) -> dict[str, float]:
         """The settings of a method that differ from its defaults, by name."""
         options = [option for option in find_method(method).options if option.slider is not None]

@@ -179,6 +179,9 @@ class PathwayPanel(RunPanel):
         row = [self.class_selector.class_box, self.class_selector.style_box, self.ensembles, self.relus]
         return [w.HBox(row, layout=w.Layout(flex_flow="row wrap", align_items="center"))]
 
+    def _shared_controls(self) -> dict[str, w.Widget]:
+        return {**super()._shared_controls(), "dropout": self.ensembles, "relus": self.relus}
+
     def _beside(self) -> list[w.Widget]:
         self.locations.on_change = self._begin
         return [self.locations.widget, self.relu_masks.widget]

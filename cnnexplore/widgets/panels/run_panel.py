@@ -13,12 +13,12 @@ from ...arguments import checked
 from ...errors import SettingError
 from ...network import Layer
 from ...preimage import Frame, Parameter, Prior, Run, Settings, SteeredRun, Values
-from ...preimage.patch_prior import PatchPrior
+from ...preimage.patch_prior import GAMMA, PatchPrior
 from ..elements import WRAP, button
 from ..live.selection import Selection, SharedSelection
 from ..views.map_view import nearest_position, receptive_box
 from ..views.run_view import RunView
-from .arguments import STARTED
+from .arguments import START, STARTED
 from .base import NetworkLike, Panel
 from .patch_controls import PatchControls
 from .run_pictures import RunPictures, picture_row
@@ -184,6 +184,35 @@ class RunPanel(Panel):
     def _shown_elsewhere(self) -> list[w.Widget]:
         return [] if self.original is None else [self.original]
 
+    def _shared_controls(self) -> dict[str, w.Widget]:
+        patches = self.patches
+        return {} if patches is None else {"patches": patches.switch, "patch_weight": patches.weight}
+
+    def shared_settings(self) -> dict[str, Any]:
+        """The settings of the run, what it begins with, and the controls beside them."""
+        values = {name: value for name, value in self.settings.snapshot().items() if name != GAMMA.name}
+        return {**super().shared_settings(), **values, **{name: getattr(self.starts, name) for name in START}}
+
+    def take_settings(self, settings: Mapping[str, Any]) -> None:
+        """Take over what `shared_settings` gave, and begin again.
+
+        Parameters
+        ----------
+        settings : mapping
+
+        Raises
+        ------
+        SettingError
+        """
+        parameters = {p.name for p in self.parameters} - {GAMMA.name}
+        starts = {name: START[name](name, value) for name, value in settings.items() if name in START}
+        values = {name: value for name, value in settings.items() if name in parameters}
+        self.settings.update(**values)
+        self.controls.show(self.settings.snapshot())
+        self.starts.take(**starts)
+        super().take_settings({name: value for name, value in settings.items() if name not in {*values, *starts}})
+        self._begin()
+
     def _hidden_widgets(self) -> list[w.Widget]:
         pictures = self.run_pictures
         return [*pictures.views, pictures.learned, *([self.patches.view] if self.patches is not None else [])]
@@ -283,19 +312,6 @@ class RunPanel(Panel):
         name = self.run.loss.metric_name
         value = float(self.run.records(step - 1)[name][0].mean())
         return f"{'relative error' if name == 'error' else name} {value:.3g}{self.metric_unit}"
-
-    def use_settings(self, values: Mapping[str, float]) -> None:
-        """Begin again with settings; those that the panel does not have are left out.
-
-        Parameters
-        ----------
-        values : dict
-            Settings by name.
-        """
-        own = self.settings.snapshot()
-        self.settings.update(**{name: value for name, value in values.items() if name in own})
-        self.controls.show(self.settings.snapshot())
-        self._begin()
 
     def poster(self) -> bytes:
         """A PNG of the original and the estimates in a row, for where no kernel runs."""

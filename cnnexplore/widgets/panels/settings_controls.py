@@ -173,6 +173,21 @@ class StartControls:
         """The seed, or the seeds of a batch."""
         return self.seed if self.seeds == 1 else list(range(self.seed, self.seed + self.seeds))
 
+    def take(self, **numbers: int) -> None:
+        """Show and use other numbers, which are within their bounds; nothing is begun.
+
+        Parameters
+        ----------
+        **numbers : int
+            Any of seed, seeds and steps.
+        """
+        for name, number in numbers.items():
+            setattr(self, name, number)
+            box = getattr(self, f"{name}_box")
+            if name == "seeds":
+                box.options = sorted({*box.options, number})
+            box.value = number
+
     def _typed(self, name: str, change: dict) -> None:
         (least, most), value, now = _BOUNDS[name], change["new"], getattr(self, name)
         if value == now:

@@ -187,6 +187,10 @@ class StylePanel(RunPanel):
         plane.layout.align_items = "flex-start"
         return [w.HBox(choices, layout=w.Layout(**wrap, grid_gap="4px 10px")), plane]
 
+    def _shared_controls(self) -> dict[str, w.Widget]:
+        c = self.topic_controls
+        return {**super()._shared_controls(), "topics": c.k_box, "threshold": c.threshold, "distinct": c.distinct}
+
     def _rows(self, settings: w.Widget) -> list[list[w.Widget]]:
         return [[self.run_pictures.widget, self.grid], [settings, self.run_view]]
 
