@@ -105,10 +105,10 @@ class Things:
         return cx.Inversion(self.net, IMAGE, "conv2", steps=2, refine=0)
 
 
-def _registered(method: Any) -> None:
+def _registered(name: Any, *args: Any, **kwargs: Any) -> None:
     """Registers a method and takes it back, so that the tests after this one know the usual methods only."""
-    cx.register_attribution(method)
-    unregister_attribution(method.name)
+    cx.register_attribution(name, *args, **kwargs)
+    unregister_attribution(getattr(name, "name", name))
 
 
 def _prior() -> preimage.Prior:
@@ -256,7 +256,14 @@ CALLS: dict[str, Callable[[Things], tuple[Callable[..., Any], dict[str, Any]]]] 
         attribute_stream, {"net": t.net, "image": IMAGE, "target": 1, "method": "occlusion", "window": 8},
     ),
     "register_attribution": lambda t: (
-        _registered, {"method": AttributionMethod("mine", lambda target: None, "nothing")},
+        _registered,
+        {
+            "name": "mine", "function": lambda module, input, target: input, "signed": True, "summary": "nothing",
+            "options": [], "streamed": False,
+        },
+    ),
+    "register_attribution.record": lambda t: (
+        _registered, {"name": AttributionMethod("mine", lambda target: None, "nothing")},
     ),
     "Attribution.box": lambda t: (t.attribution.box, {"foreground": 0.9, "background": 0.3, "rounds": 1}),
     "Attribution.segment": lambda t: (t.attribution.segment, {"foreground": 0.9, "background": 0.3, "rounds": 1}),

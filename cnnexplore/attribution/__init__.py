@@ -7,9 +7,8 @@ from .method import (
     Option,
     attribution_methods,
     find_method,
-    register_attribution,
-    unregister_attribution,
 )
+from .registration import register_attribution, unregister_attribution
 from .result import Attribution
 from .segment import box_of, grabcut
 from .target import Target, resolve_target

@@ -19,7 +19,7 @@ from .cam import CAM
 from .gradcam import GRADCAM, GUIDED_GRADCAM
 from .gradients import DECONVNET, GRADIENT, GUIDED_BACKPROP, INPUT_X_GRADIENT
 from .integrated_gradients import INTEGRATED_GRADIENTS
-from .method import AttributionMethod, Maps, find_method, method_name, register_built_in
+from .method import AttributionMethod, Maps, find_method, method_name, register_built_in, with_registrations
 from .occlusion import OCCLUSION
 from .result import Attribution
 from .smoothgrad import SMOOTHGRAD
@@ -243,4 +243,4 @@ def _python(
     if layer is not None:
         words += [f"layer={layer!r}", f"unit={target.units[n]}", f"position={target.positions[n]}"]
     words += [f"{name}={value_to_python(value)}" for name, value in options.items()]
-    return f"cx.attribute({', '.join(words)})"
+    return with_registrations(f"cx.attribute({', '.join(words)})", [record.name])

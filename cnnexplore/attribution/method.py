@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -127,6 +127,8 @@ class AttributionMethod:
         Its settings; their names are the function's keywords.
     streamed : bool
         Whether the function is a generator of growing maps.
+    registration : str
+        The Python that adds the method, for the Python of its results; "" for a method of the package.
 
     Raises
     ------
@@ -150,6 +152,7 @@ class AttributionMethod:
     signed: bool = False
     options: tuple[Option, ...] = ()
     streamed: bool = False
+    registration: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "options", tuple(self.options))
@@ -163,8 +166,10 @@ class AttributionMethod:
                 raise SettingError(
                     f"option {option.name!r} of {self.name} is at most {brief_value(option.at_most)}, an unknown one."
                 )
-        taken = set(list(inspect.signature(self.function).parameters)[1:])
-        if taken != known:
+        parameters = list(inspect.signature(self.function).parameters.values())[1:]
+        any_keyword = any(one.kind is one.VAR_KEYWORD for one in parameters)
+        taken = {one.name for one in parameters if one.kind is not one.VAR_KEYWORD}
+        if not taken <= known or (known - taken and not any_keyword):
             raise SettingError(
                 f"the function of {self.name} takes {_listed(taken)} after its target, but {_listed(known)} were "
                 "declared; declare an Option for each keyword."
@@ -210,54 +215,16 @@ def register_built_in(method: AttributionMethod) -> None:
     _BUILT_IN.add(method.name)
 
 
-def register_attribution(method: AttributionMethod) -> None:
-    """Add an attribution method to `attribute`, `attribution_methods` and the attribution panel.
-
-    Parameters
-    ----------
-    method : AttributionMethod
-        The method. One of the same name that was registered before is replaced; those of the package are not.
-
-    Raises
-    ------
-    SettingError
-        If it is no `AttributionMethod`, or has the name of a method of the package.
-
-    Examples
-    --------
-    >>> from cnnexplore.attribution import AttributionMethod, unregister_attribution
-    >>> def absolute(target):
-    ...     gradient = target.gradient()
-    ...     return gradient, gradient.abs().sum(1)
-    >>> summary = "the sum of absolute derivatives over a pixel's channels"
-    >>> cx.register_attribution(AttributionMethod("absolute", absolute, summary))
-    >>> cx.attribute(cx.load("lenet"), cx.digit(3), method="absolute").map.shape
-    (28, 28)
-    >>> unregister_attribution("absolute")
-    """
-    if not isinstance(method, AttributionMethod):
-        raise SettingError(
-            f"{brief_value(method)} is no AttributionMethod; wrap a function: AttributionMethod(name, function, ...)."
-        )
+def add_method(method: AttributionMethod) -> None:
+    """Adds a method of the user, or replaces one of that name. Raises SettingError for the name of a built-in one."""
     if method.name in _BUILT_IN:
         raise SettingError(f"{method.name!r} is a method of cnnexplore; give yours another name.")
     _METHODS[method.name] = method
 
 
-def unregister_attribution(name: str) -> None:
-    """Remove a method that `register_attribution` added.
-
-    Parameters
-    ----------
-    name : str
-        The method's name.
-
-    Raises
-    ------
-    SettingError
-        If no such method was registered.
-    """
-    if name in _BUILT_IN or name not in _METHODS:
+def remove_method(name: str) -> None:
+    """Removes a method of the user. Raises SettingError if there is none of that name."""
+    if not isinstance(name, str) or name in _BUILT_IN or name not in _METHODS:
         raise SettingError(f"{brief_value(name)} is no attribution method that was registered.")
     del _METHODS[name]
 
@@ -306,6 +273,26 @@ def method_name(name: str, value: Any) -> str:
     close = difflib.get_close_matches(brief_value(value).strip("'"), _METHODS, 1, 0.5)
     hint = f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(_METHODS)}."
     raise SettingError(f"there is no attribution method {brief_value(value)}; {hint}")
+
+
+def with_registrations(python: str, names: Iterable[str]) -> str:
+    """A line of Python that uses methods by name, with what must be run before it as a comment.
+
+    Parameters
+    ----------
+    python : str
+        The line.
+    names : iterable of str
+        Names of methods; what is none is passed over.
+
+    Returns
+    -------
+    str
+        The line itself where all methods are the package's.
+    """
+    known = (_METHODS.get(name) for name in names)
+    before = [method.registration for method in known if method is not None and method.registration]
+    return f"{python}  # after {'; '.join(before)}" if before else python
 
 
 Stream = Iterator[tuple[Maps, float]]

@@ -15,7 +15,8 @@ from tqdm.auto import tqdm
 from .. import drawing
 from ..arguments import array, checked, flag, optional, output
 from ..arguments import seed as any_seed
-from ..attribution import attribute, attribution_methods
+from ..attribution import attribution_methods
+from ..attribution.method import with_registrations
 from ..decoding import decode
 from ..errors import LayerError, NetworkError, SettingError, brief, brief_value
 from ..network import Network, last_map_layer
@@ -23,11 +24,11 @@ from ..network.arguments import network
 from ..network.random_weights import randomized_networks
 from ..preimage import invert, maximize
 from ..results import Result, images_to_python, writing
+from .methods import Method, attribution_method
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Method = Callable[..., Any]
 _STEPS = 40  # of an inversion or a maximisation: enough to tell pictures apart
 _WINDOW = 7  # pixels of the windows of the structural similarity
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
@@ -204,13 +205,6 @@ def _of_class(make: Callable[[Network, int], Any]) -> Method:
     return method
 
 
-def _attribution(name: str) -> Method:
-    def method(net: Network, image: Any, target: int) -> Any:
-        return attribute(net, image, target, name, progress=False)
-
-    return method
-
-
 def _invert(net: Network, image: Any, target: int) -> Any:
     layer = last_map_layer(net, net.scores, "invert").name
     return invert(net, image, layer, steps=_STEPS, refine=0, progress=False)
@@ -234,7 +228,7 @@ def sanity_methods() -> dict[str, Method]:
         of the class, "decode" the class's decoded filter.
     """
     pictures = {"invert": _invert, "maximize": _of_class(_maximize), "decode": _of_class(_decode)}
-    return {**{name: _attribution(name) for name in attribution_methods()}, **pictures}
+    return {**{name: attribution_method(name) for name in attribution_methods()}, **pictures}
 
 
 def edges(net: Network, image: Any, target: int) -> np.ndarray:
@@ -325,7 +319,7 @@ def sanity_check(
     if methods is not None:
         words.append(repr([*methods]) if all(name in known for name in methods) else "methods")
     words.append(f"seed={seed}")
-    return replace(check, python=f"cx.sanity_check({', '.join(words)})")
+    return replace(check, python=with_registrations(f"cx.sanity_check({', '.join(words)})", wanted))
 
 
 def compare(

@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from .. import world
 from ..arguments import checked, flag, optional, output, whole
 from ..arguments import seed as any_seed
-from ..attribution.attribute import attribute
+from ..attribution.method import with_registrations
 from ..errors import ExploreError, NetworkError, SettingError, brief, brief_list, brief_value
 from ..network import Network, crop_and_resize
 from ..network.arguments import network
@@ -27,7 +27,14 @@ from . import measures
 from .groups import NO_GROUP
 from .hand_made_units import CodedScenes
 from .inversions import measure_inversions
-from .methods import Method, call_method, methods_by_name
+from .methods import (
+    Method,
+    attribution_method,
+    attributions_by_name,
+    call_method,
+    methods_by_name,
+    names_to_python,
+)
 from .randomization import compare, edges
 
 Row = tuple[tuple[float, float], ...]  # (mean, standard error) by column
@@ -167,13 +174,13 @@ def _items(name: str, iterator: Iterator[Any]) -> Iterator[Any]:
 
 @checked(
     net=network,
-    attributions=optional(methods_by_name),
+    attributions=optional(attributions_by_name),
     topics=optional(methods_by_name),
     dissections=optional(methods_by_name),
     fields=optional(_sizes),
     inversions=optional(methods_by_name),
     words=optional(methods_by_name),
-    randomized=optional(methods_by_name),
+    randomized=optional(attributions_by_name),
     truth=optional(_truth),
     n=whole(1, 1_000_000, "how many scenes"),
     seed=any_seed,
@@ -181,14 +188,14 @@ def _items(name: str, iterator: Iterator[Any]) -> Iterator[Any]:
 )
 def score(
     net: Network,
-    attributions: Mapping[str, Method] | None = None,
+    attributions: Mapping[str, Method] | Sequence[str] | None = None,
     *,
     topics: Mapping[str, Method] | None = None,
     dissections: Mapping[str, Method] | None = None,
     fields: Mapping[str, float | tuple[float, float]] | None = None,
     words: Mapping[str, Method] | None = None,
     inversions: Mapping[str, Method] | None = None,
-    randomized: Mapping[str, Method] | None = None,
+    randomized: Mapping[str, Method] | Sequence[str] | None = None,
     truth: Iterable[Truth] | None = None,
     n: int = 200,
     seed: int = world.HELD_OUT_SEED,
@@ -200,9 +207,10 @@ def score(
     ----------
     net : Network
         A network of the world's classes, such as ``cx.load("worldnet")``.
-    attributions : mapping, optional
-        By name, ``f(net, image, target)`` with an image (H, W, 3) uint8 and the true class; returns a map (H, W), high
-        where the target is seen, or an `Attribution`. Without any method at all, the gradient is scored.
+    attributions : mapping or sequence of str, optional
+        Names among `attribution_methods()`; or by name, ``f(net, image, target)`` with an image (H, W, 3) uint8 and the
+        true class, which returns a map (H, W), high where the target is seen, or an `Attribution`. Without any method
+        at all, the gradient is scored.
     topics : mapping, optional
         By name, ``f(net, images, k)`` with images (N, H, W, 3) of one class; returns a group for each, (N,), -1 for an
         image in none, such as `cnnexplore.evaluation.facet_groups`. Scored on `n` scenes of every class that has k > 1
@@ -217,8 +225,8 @@ def score(
     inversions : mapping, optional
         By name, ``f(net, image)``, which returns the `PreImage` of an inversion, such as
         ``partial(cx.invert, layer="pool5", method="learned")``.
-    randomized : mapping, optional
-        By name, ``f(net, image, target)`` as for `attributions`, or one that returns a picture (H, W, 3). Scored is how
+    randomized : mapping or sequence of str, optional
+        Names, or functions by name, as for `attributions`, or functions that return a picture (H, W, 3). Scored is how
         similar the map stays as the network's weights become random, see `sanity_check`; a method that explains the
         network falls to 0. `cnnexplore.evaluation.sanity_methods` gives those of the package.
     truth : iterable of (image, target, mask), optional
@@ -247,9 +255,7 @@ def score(
 
     Examples
     --------
-    >>> from functools import partial
-    >>> methods = {"gradcam": partial(cx.attribute, method="gradcam")}
-    >>> card = cx.score(cx.load("worldnet"), methods, n=2, progress=False)
+    >>> card = cx.score(cx.load("worldnet"), ["gradcam"], n=2, progress=False)
     >>> sorted(card["attributions"]["gradcam"])
     ['average precision', 'mass in mask', 'pointing game']
     """
@@ -264,15 +270,16 @@ def score(
         "randomized": randomized,
         "truth": truth,
     }
-    arguments = [net.to_python(), *(["attributions"] if attributions else [])]
-    arguments += [f"{name}={name}" for name, value in given.items() if value is not None]
+    arguments = [net.to_python(), *([names_to_python(_given(attributions), "attributions")] if attributions else [])]
+    arguments += [f"{name}={names_to_python(value, name)}" for name, value in given.items() if value is not None]
     if not (attributions or topics or dissections or fields or inversions or randomized or words):
-        attributions = {"gradient": partial(attribute, method="gradient")}
-    card = ScoreCard(python=f"cx.score({', '.join([*arguments, f'n={n}', f'seed={seed}'])})")
+        attributions = {"gradient": attribution_method("gradient")}
+    python = f"cx.score({', '.join([*arguments, f'n={n}', f'seed={seed}'])})"
+    card = ScoreCard(python=with_registrations(python, {**_given(attributions), **_given(randomized)}))
     if attributions:
         images, what, total = (_scenes(net, n, seed), "scenes", n) if truth is None else (truth, "photographs", None)
         bar = tqdm(images, desc="attributions", unit="image", total=total, disable=not progress)
-        card.append(_attributions(net, attributions, bar, what))
+        card.append(_attributions(net, _given(attributions), bar, what))
     if topics:
         card.append(_topics(net, topics, n, seed, progress))
     if dissections:
@@ -287,8 +294,13 @@ def score(
     if inversions:
         card.append(_inversions(net, inversions, n, seed, progress))
     if randomized:
-        card.append(_randomized(net, randomized, n, seed, progress))
+        card.append(_randomized(net, _given(randomized), n, seed, progress))
     return card
+
+
+def _given(methods: Mapping[str, Method] | Sequence[str] | None) -> Mapping[str, Method]:
+    """Methods by name, which the check of the argument made of names."""
+    return methods if isinstance(methods, Mapping) else {}
 
 
 def crop_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:

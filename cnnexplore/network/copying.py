@@ -90,7 +90,7 @@ class Scripted(nn.Module):
 
 
 @torch.inference_mode(False)
-def weight_sharing_copy(module: nn.Module) -> nn.Module:
+def weight_sharing_copy(module: nn.Module, own_weights: bool = False) -> nn.Module:
     """A copy of a module in eval mode that shares its weights.
 
     The copy's parameters are views without gradient: the module can be trained meanwhile, and the copy follows. Its
@@ -107,6 +107,8 @@ def weight_sharing_copy(module: nn.Module) -> nn.Module:
     ----------
     module : nn.Module
         The module; it is unchanged.
+    own_weights : bool
+        Whether the copy has weights of its own, for code that may write into them; else it shares them.
 
     Returns
     -------
@@ -119,7 +121,7 @@ def weight_sharing_copy(module: nn.Module) -> nn.Module:
         If the module cannot be copied.
     """
     refuse_what_holds_no_weights(module)
-    copier = _Copier(module)
+    copier = _Copier(module, own_weights)
     try:
         return copier.copy()
     except ExploreError:
@@ -134,9 +136,9 @@ def weight_sharing_copy(module: nn.Module) -> nn.Module:
 
 
 class _Copier:
-    def __init__(self, module: nn.Module):
+    def __init__(self, module: nn.Module, own_weights: bool):
         self.module = module
-        self.own_weights = writes_weights(module)
+        self.own_weights = own_weights or writes_weights(module)
         self.memo: dict[int, Any] = {}
         self.originals = {id(part): part for part in module.modules()}
         self.reached: dict[int, Any] = {}  # all that a deep copy enters

@@ -78,8 +78,14 @@ class _Reached(BaseException):
     """Raised inside the forward pass at the deepest layer; no Exception, so that no module catches it."""
 
 
-class _FunctionTap(TorchFunctionMode):
-    """Counts the calls of layer-like functions and passes their outputs to `take`."""
+class FunctionTap(TorchFunctionMode):
+    """Counts the calls of layer-like functions and passes their outputs to a function.
+
+    Parameters
+    ----------
+    take : callable
+        Given ("function", name, number of the call) and the output; what it returns is the output from then on.
+    """
 
     def __init__(self, take: Callable[[tuple[str, str, int], Any], Any]):
         super().__init__()
@@ -233,7 +239,7 @@ class Probe:
         try:
             # a pass without a gradient is looked at or compared; the steps of a run may use TF32
             exactly = without_autocast() if torch.is_grad_enabled() else full_precision()
-            tap = _FunctionTap(self._take) if self._functional else nullcontext()
+            tap = FunctionTap(self._take) if self._functional else nullcontext()
             with exactly, run_without_checkpoints(), tap:
                 returned = self._module(given)
             for name, tensor in named_tensors(returned):

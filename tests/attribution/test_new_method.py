@@ -73,6 +73,7 @@ def test_contradictions_are_refused(refused):
     bounded = Option("radius", 1, "a radius", at_most="width")
     refused(cx.SettingError, lambda: AttributionMethod("a", absolute, "", options=(bounded,)), "width")
     refused(cx.SettingError, lambda: register_attribution(absolute), "AttributionMethod")
+    refused(cx.SettingError, lambda: register_attribution("absolute"), "without a function")
     known = AttributionMethod("gradient", absolute, "", options=(radius,))
     refused(cx.SettingError, lambda: register_attribution(known), "another name")
     refused(cx.SettingError, lambda: unregister_attribution("gradient"), "gradient")

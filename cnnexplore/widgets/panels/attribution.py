@@ -253,14 +253,23 @@ class AttributionPanel(TaskPanel):
         layer = self.layer
         left = [m for m in [self.method.value, *self.methods] if m not in self.found and m not in self.failed]
         order = list(dict.fromkeys(left))
-        options = {m: self._options(m, layer, explained) for m in order}
+        options: dict[str, dict[str, Any] | ExploreError] = {}
+        for method in order:
+            try:
+                options[method] = self._options(method, layer, explained)
+            except ExploreError as error:  # it was registered when the panel was made, and is no longer
+                options[method] = error
 
         def steps() -> Iterator[tuple[str, Any, float]]:
             yield "maps", activation_maps(net, image, layer.name) if layer.has_map else None, 1.0
             yield "predictions", predicted(net, image), 1.0
             for method in order:
+                given = options[method]
+                if isinstance(given, ExploreError):
+                    yield method, given, 1.0
+                    continue
                 try:
-                    for found, share in attribute_stream(net, image, method=method, **explained, **options[method]):
+                    for found, share in attribute_stream(net, image, method=method, **explained, **given):
                         yield method, found, share
                 except ExploreError as error:
                     yield method, error, 1.0
