@@ -15,7 +15,8 @@ import torch
 from ..arguments import path
 from ..errors import SettingError, brief, brief_value
 from ..network import Network
-from ..network.image_file import image_files
+from ..network.image_file import image_files, refuse_address
+from .columns import Columns, behind_loader, refuse_splits
 from .pictures import bundled_images
 
 BATCH = 16
@@ -28,8 +29,10 @@ class Images:
     Parameters
     ----------
     source : list, str, os.PathLike or data set
-        A list of images that `Network.pixels_of` takes; a folder, with all images in it and its subfolders, whose
-        names are the labels (hidden files are left out); or a torch data set, whose items may be (image, label).
+        A list of images that `Network.pixels_of` takes; an array (N, H, W, C) or a tensor (N, C, H, W); a folder, with
+        all images in it and its subfolders, whose names are the labels (hidden files are left out); a torch data set,
+        whose items may be (image, label) or dicts, or a DataLoader of one, whose data set is taken in its own order; or
+        a split of a Hugging Face data set, whose features say which column is the image and which the label.
 
     Attributes
     ----------
@@ -51,13 +54,16 @@ class Images:
     """
 
     def __init__(self, source: Any):
-        self.classes, self._labels = _names(source), None
+        source = behind_loader(source)
+        self.classes, self._labels, self._columns = _names(source), None, None
         if isinstance(source, (str, os.PathLike)):
+            refuse_address(source)
             folder = path("a list of images, a folder or a data set")("images", source)
             source = image_files(folder, "**/*") if folder.is_dir() else []
             if not source:
                 raise SettingError(f"{brief_value(str(folder))} is not a folder with images in it.")
             self.classes, self._labels = _subfolders(source, folder)
+        refuse_splits(source)
         listed = hasattr(source, "__getitem__") and hasattr(source, "__len__")
         if not listed or isinstance(source, (type, Mapping, bytes, bytearray, memoryview)):
             raise SettingError(f"images is {brief_value(source)}; expected a list of images, a folder or a data set.")
@@ -68,6 +74,9 @@ class Images:
         if not count:
             raise SettingError("images is empty; expected at least one image.")
         self.source: Sequence = source
+        if isinstance(first := _first(source), Mapping):
+            self._columns = Columns(source, first)
+            self.classes = self._columns.classes or self.classes
 
     @classmethod
     def of(cls, net: Network, source: Any) -> Images:
@@ -107,6 +116,9 @@ class Images:
             The image, and its label or -1.
         """
         item = self.source[index]
+        if self._columns is not None:
+            image, label = self._columns.split(item)
+            return image, _label(label)
         if isinstance(item, tuple):
             return item[0], _label(item[1]) if len(item) > 1 else NO_LABEL
         return item, NO_LABEL if self._labels is None else int(self._labels[index])
@@ -165,6 +177,19 @@ def one_image(net: Network, image: object) -> torch.Tensor:
     if len(x) != 1:
         raise SettingError(f"{len(x)} images were given; expected one.")
     return x
+
+
+def _first(source: Any) -> Any:
+    """The first item of a data set whose items may be dicts; None for a list of images, which is read later."""
+    if isinstance(source, (list, tuple)) or hasattr(source, "ndim"):
+        return source[0] if isinstance(source[0], Mapping) else None
+    features = getattr(source, "features", None)
+    if isinstance(features, Mapping):
+        return dict(features)
+    try:
+        return source[0]
+    except Exception:  # said where the images are read
+        return None
 
 
 def _label(label: Any) -> int:

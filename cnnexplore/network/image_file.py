@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import stat
 import struct
 import warnings
@@ -28,10 +29,20 @@ _UPRIGHT = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRA
 _SPECIAL = {stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket", stat.S_ISCHR: "a device", stat.S_ISBLK: "a device"}
 
 
+def refuse_address(source: Any) -> None:
+    """Raise ImageError for the address of something in a network: nothing is fetched that was not asked for."""
+    if isinstance(source, str) and (scheme := re.match(r"[A-Za-z][A-Za-z0-9+.-]+://|data:", source)):
+        raise ImageError(
+            f"{brief_value(source)} is an address ({scheme[0]}), and cnnexplore fetches nothing from a network; save "
+            "the picture, and give the path of the file."
+        )
+
+
 def open_picture(source: Any) -> Image.Image:
     """The first picture of a file or of a file's bytes, loaded. Raises ImageError."""
     is_bytes = isinstance(source, (bytes, bytearray, memoryview))
     name = "the uploaded file"
+    refuse_address(source)
     if not is_bytes:
         try:
             source = os.fspath(source)

@@ -13,6 +13,7 @@ import torch
 
 from ...arguments import checked, choice, is_folder, optional
 from ...data import Images
+from ...data.columns import is_data_set
 from ...errors import ExploreError, SettingError
 from ...network import Network, scores_if_any
 from ...zoo import DEFAULT, load
@@ -454,7 +455,12 @@ def shelf_and_all(images: Any) -> tuple[Any, Any]:
         return images, None if images is None else list(images.values())
     from_folder = is_folder(images)
     is_one = isinstance(images, (str, os.PathLike, np.ndarray, torch.Tensor, list, tuple))
-    if from_folder or isinstance(images, Images) or (not is_one and hasattr(images, "__getitem__")):
+    if (
+        from_folder
+        or isinstance(images, Images)
+        or is_data_set(images)
+        or (not is_one and hasattr(images, "__getitem__"))
+    ):
         source = images if isinstance(images, Images) else Images(images)
         first = range(min(len(source), _MOST_ON_SHELF))
         names = [os.path.basename(source.source[k]) if from_folder else f"image {k}" for k in first]

@@ -7,14 +7,17 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 
 from ... import world
-from ...data import digit, photograph, photographs
+from ...data import Images, digit, photograph, photographs
+from ...data.columns import is_data_set
 from ...errors import ImageError, brief_list, brief_value
 from ...network import Network, read_image
 
 _FIRST = {"photographs": "cat", "scenes": "scene: church", "digits": "digit 2"}
 _SEED = 7
+_MOST = 40  # images of a data set that are offered by name
 
 
 class ImageChoices:
@@ -23,8 +26,8 @@ class ImageChoices:
     Parameters
     ----------
     images : object, optional
-        An image, a list, or a dict by name; they come first. Each is read once, so that an unreadable one raises at
-        once. The bundled images follow.
+        An image, a list, a dict by name, or a data set, of which the first 40 are taken; they come first. Each is read
+        once, so that an unreadable one raises at once. The bundled images follow.
     net : Network, optional
         The bundled images of the kind that it was trained on come first.
 
@@ -107,8 +110,11 @@ class ImageChoices:
 
 
 def as_list(images: Any) -> list[Any]:
-    """One image, a list or a batch as a list."""
-    is_batch = isinstance(images, np.ndarray) and images.ndim == 4
+    """One image, a list, a batch or the first images of a data set as a list."""
+    if is_data_set(images):
+        source = images if isinstance(images, Images) else Images(images)
+        return [source[k] for k in range(min(len(source), _MOST))]
+    is_batch = isinstance(images, (np.ndarray, torch.Tensor)) and images.ndim == 4
     return list(images) if isinstance(images, (list, tuple)) or is_batch else [images]
 
 
