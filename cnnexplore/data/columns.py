@@ -38,8 +38,9 @@ class Columns:
     Parameters
     ----------
     source : object
-        The data set. One with `features` says which columns are images and labels; else the names of the first item's
-        keys tell.
+        The data set. One with `features` says which columns are images and labels; else their names tell.
+    columns : mapping
+        The features, or an item: what has the columns as its keys.
 
     Raises
     ------
@@ -47,19 +48,19 @@ class Columns:
         If there is no image in the items, or several.
     """
 
-    def __init__(self, source: Any, first: Mapping[Any, Any]):
+    def __init__(self, source: Any, columns: Mapping[Any, Any]):
         features = getattr(source, "features", None)
         kinds = {name: type(one).__name__ for name, one in features.items()} if isinstance(features, Mapping) else {}
         images = [name for name, kind in kinds.items() if kind == "Image"]
-        images = images or [name for name in _IMAGE_NAMES if name in first][:1]
+        images = images or [name for name in _IMAGE_NAMES if name in columns][:1]
         if len(images) != 1:
             found = f"several images ({brief_list(images)})" if images else "no image that is known by its name"
             raise SettingError(
-                f"the items of images have {found} among {brief_list(first)}; keep one, named 'image', or give a list "
+                f"the items of images have {found} among {brief_list(columns)}; keep one, named 'image', or give a list "
                 "of images."
             )
         labels = [name for name, kind in kinds.items() if kind == "ClassLabel"]
-        named = [name for name in _LABEL_NAMES if name in first]
+        named = [name for name in _LABEL_NAMES if name in columns]
         self.image = images[0]
         self.label = labels[0] if len(labels) == 1 else named[0] if named else None
         names = getattr(features[self.label], "names", None) if features and self.label in features else None

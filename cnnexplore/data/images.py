@@ -55,7 +55,8 @@ class Images:
 
     def __init__(self, source: Any):
         source = behind_loader(source)
-        self.classes, self._labels, self._columns = _names(source), None, None
+        self.classes, self._labels = _names(source), None
+        self._columns: Columns | None = None
         if isinstance(source, (str, os.PathLike)):
             refuse_address(source)
             folder = path("a list of images, a folder or a data set")("images", source)
@@ -74,8 +75,8 @@ class Images:
         if not count:
             raise SettingError("images is empty; expected at least one image.")
         self.source: Sequence = source
-        if isinstance(first := _first(source), Mapping):
-            self._columns = Columns(source, first)
+        if isinstance(features := getattr(source, "features", None), Mapping):  # else the first item tells
+            self._columns = Columns(source, features)
             self.classes = self._columns.classes or self.classes
 
     @classmethod
@@ -116,7 +117,8 @@ class Images:
             The image, and its label or -1.
         """
         item = self.source[index]
-        if self._columns is not None:
+        if isinstance(item, Mapping):
+            self._columns = self._columns or Columns(self.source, item)
             image, label = self._columns.split(item)
             return image, _label(label)
         if isinstance(item, tuple):
@@ -177,19 +179,6 @@ def one_image(net: Network, image: object) -> torch.Tensor:
     if len(x) != 1:
         raise SettingError(f"{len(x)} images were given; expected one.")
     return x
-
-
-def _first(source: Any) -> Any:
-    """The first item of a data set whose items may be dicts; None for a list of images, which is read later."""
-    if isinstance(source, (list, tuple)) or hasattr(source, "ndim"):
-        return source[0] if isinstance(source[0], Mapping) else None
-    features = getattr(source, "features", None)
-    if isinstance(features, Mapping):
-        return dict(features)
-    try:
-        return source[0]
-    except Exception:  # said where the images are read
-        return None
 
 
 def _label(label: Any) -> int:

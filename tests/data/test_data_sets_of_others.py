@@ -128,7 +128,7 @@ def test_what_is_refused(net, refused, folder):
 
     refused(cx.SettingError, lambda: Images(Endless()), "images")
     refused(cx.SettingError, lambda: Images(DataLoader(Endless())), "images")
-    refused(cx.SettingError, lambda: Images([{"left": 1, "right": 2}]), "no image", "left, right")
+    refused(cx.SettingError, lambda: Images([{"left": 1, "right": 2}]).item(0), "no image", "left, right")
     normalised = datasets.ImageFolder(
         folder, transforms.Compose([transforms.ToTensor(), transforms.Normalize([0.5] * 3, [0.2] * 3)])
     )
