@@ -56,8 +56,8 @@ class Columns:
         if len(images) != 1:
             found = f"several images ({brief_list(images)})" if images else "no image that is known by its name"
             raise SettingError(
-                f"the items of images have {found} among {brief_list(columns)}; keep one, named 'image', or give a list "
-                "of images."
+                f"the items of images have {found} among {brief_list(columns)}; keep one, named 'image', or give a "
+                "list of images."
             )
         labels = [name for name, kind in kinds.items() if kind == "ClassLabel"]
         named = [name for name in _LABEL_NAMES if name in columns]
