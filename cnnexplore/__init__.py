@@ -2,8 +2,6 @@
 
 from importlib import import_module as _import_module
 
-__version__ = "0.1.0"
-
 # Public names and the room each lives in; a room is imported when one of its names is first used.
 _ROOMS = {
     "cnnexplore.errors": (
@@ -43,7 +41,20 @@ _HOME = {name: room for room, names in _ROOMS.items() for name in names} | {"wor
 __all__ = sorted(_HOME)
 
 
+def _version() -> str:
+    """The version that is installed: of a tag, or of later commits; "0" where the package lies on a path only."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("cnnexplore")
+    except PackageNotFoundError:
+        return "0"
+
+
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        globals()[name] = _version()
+        return globals()[name]
     if name not in _HOME:
         raise AttributeError(f"module 'cnnexplore' has no attribute {name!r}")
     home = _HOME[name]
