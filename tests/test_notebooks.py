@@ -66,3 +66,22 @@ def test_the_first_lab_on_another_network_by_changing_one_line(shared):
             changed += 1
     assert changed == 1
     run(notebook)
+
+
+@pytest.mark.parametrize(
+    ("paper", "layers", "published", "transposed"),
+    [
+        ("preimage2016", figures.preimage2016._LAYERS5, figures.preimage2016._PUBLISHED5, False),
+        ("inverting2015", figures.inverting2015._LAYERS3, figures.inverting2015._PUBLISHED3, True),
+    ],
+)
+def test_published_numbers_stand_beside_a_table_of_another_network(paper, layers, published, transposed):
+    """photonet has no published numbers; what a notebook says of the paper's network is what the figure knows."""
+    cells = nbformat.read(FOLDER / "figures" / f"{paper}.ipynb", 4).cells
+    text = next(c.source for c in cells if c.cell_type == "markdown" and c.source.startswith("Published for"))
+    header, _, *rows = [[x.strip() for x in line.strip("|").split("|")] for line in re.findall(r"^\|.*\|$", text, re.M)]
+    assert len(rows) == 3
+    for first, *numbers in rows:
+        for name, value in zip(header[1:], numbers, strict=True):
+            layer, weight = (name, first) if transposed else (first, name)
+            assert float(value) == published[int(re.search(r"\d+", weight)[0])][layers.index(layer)]

@@ -25,7 +25,7 @@ ALLOWED = {
     "data": {"network", "world"}, "zoo": BASE | {"generators"}, "generators": BASE,
     "preimage": BASE | {"generators"}, "attribution": BASE, "decoding": BASE, "representations": BASE,
     "units": BASE | {"preimage", "representations", "decoding", "zoo"},
-    "styles": BASE | {"preimage", "representations"}, "evaluation": BASE | METHODS | {"generators"},
+    "styles": BASE | {"preimage", "representations"}, "evaluation": BASE | METHODS | {"generators"}, "course": BASE,
 }  # fmt: skip
 
 

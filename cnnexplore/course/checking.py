@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import importlib
 import re
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -64,7 +65,7 @@ class Checked:
             If the answer is wrong or missing; the message is the check's.
         """
         if not self.right:
-            raise WrongAnswer(repr(self))
+            raise WrongAnswer(textwrap.fill(repr(self), 68))  # nbgrader cuts longer lines off
 
 
 def question(name: str) -> Callable[[Callable[..., Verdict]], Callable[..., Verdict]]:

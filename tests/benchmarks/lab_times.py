@@ -57,6 +57,7 @@ def processor_seconds(pid: int) -> float:
 def measure(path: Path) -> Measured:
     """Run a notebook in a fresh kernel."""
     notebook = nbformat.read(path, 4)
+    os.environ |= {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}  # as `cnnexplore lab` sets them
     client = NotebookClient(notebook, timeout=900, kernel_name="python3")
     times: list[tuple[float, str]] = []
     with client.setup_kernel():

@@ -71,11 +71,12 @@ def test_figure4_shows_filters_of_a_class_and_their_images(lenet, some):
 
 def test_figure5_shows_the_family(characters):
     sheet = cx.figure("decoding2015.5", characters)
-    assert [len(row) for row in sheet.rows] == [4, 14, 14, 8, 8]
-    assert np.array_equal(sheet.rows[3][2].picture, decode(characters, "conv3").pictures()[2])
-    assert [cell.title for cell in sheet.rows[3]] == [f"conv3\n{name}" for name in "CDLNOUXZ"]
-    assert sheet.rows[4][0].picture.shape == (4 * 4 - 1, 4 * 4 - 1, 3)  # 14 channels of 3 x 3 with lines between
-    assert [cell.title for cell in sheet.rows[4]] == ["its filter"] * 8
+    assert [len(row) for row in sheet.rows] == [4, 8, 8, 6, 6, 8, 8]  # wider, and titles could not be read
+    assert [cell.title for cell in sheet.rows[1] + sheet.rows[3]] == [f"conv2\nunit {unit}" for unit in range(14)]
+    assert np.array_equal(sheet.rows[5][2].picture, decode(characters, "conv3").pictures()[2])
+    assert [cell.title for cell in sheet.rows[5]] == [f"conv3\n{name}" for name in "CDLNOUXZ"]
+    assert sheet.rows[6][0].picture.shape == (4 * 4 - 1, 4 * 4 - 1, 3)  # 14 channels of 3 x 3 with lines between
+    assert [cell.title for cell in sheet.rows[6]] == ["its filter"] * 8
 
 
 def test_figure6_is_the_papers(characters, tmp_path):
@@ -104,7 +105,7 @@ def test_figure7_the_characters_own_unit_answers_most(characters):
         (framed,) = [k for k, cell in enumerate(sheet.rows[-1]) if cell.framed]
         assert framed == unit
         assert int(sheet.data["conv3"].argmax()) == unit
-    assert [len(row) for row in sheet.rows] == [1, 4, 4, len(PARTS), len(PARTS), 8, 8]
+    assert [len(row) for row in sheet.rows] == [1, 4, 4, 8, 8, len(PARTS) - 8, len(PARTS) - 8, 8, 8]
 
 
 def test_figures_of_other_networks(some, refused):

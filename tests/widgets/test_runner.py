@@ -310,3 +310,15 @@ def resident() -> int:
     """Bytes of memory that this process has now."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_runs_of_one_kernel_get_equal_shares(runner, make):
+    """Several panels draw at once: none waits until another one is done."""
+    runners = [runner() for _ in range(3)]
+    for one in runners:
+        one.begin(make)
+    until(lambda: all(len(one.frames) > 2 for one in runners))
+    before = [one.frames[-1] for one in runners]
+    until(lambda: max(one.frames[-1] - first for one, first in zip(runners, before, strict=True)) >= 60)
+    taken = [one.frames[-1] - first for one, first in zip(runners, before, strict=True)]
+    assert min(taken) > max(taken) / 3, taken

@@ -13,7 +13,7 @@ from ..checking import Verdict, question
 
 def _weight(net: Network, layer: str) -> np.ndarray:
     module = dict(net.module.named_modules())[net.layers[layer].path]
-    return np.asarray(module.weight.detach().cpu().double())  # type: ignore[union-attr, operator]
+    return np.asarray(module.weight.detach().cpu().double())
 
 
 @question("2.2")

@@ -13,7 +13,7 @@ from ...network import Layer, Network, unit_name
 from ...units.filters import filters, layers_with_convolutions
 from ..diagram import Diagram, Edge, Node
 from ..sheet import Cell, Sheet
-from .parts import filter_cells, input_picture, labelled_images, layers_with_filters
+from .parts import filter_cells, input_picture, labelled_images, layers_with_filters, wrapped
 
 
 def figure4(
@@ -84,10 +84,11 @@ def figure5(
     for name in layers_with_filters(net, layers):
         units = list(range(min(columns, net.layers[name].channels)))
         data[name] = decode(net, name, units, unpool=unpool, progress=False)
-        rows.append(filter_cells(net, name, units, data[name].filters))
+        family = [filter_cells(net, name, units, data[name].filters)]
         if name != known[0] and name in convolutions:
             weights = filters(net, name, units).weights
-            rows.append([Cell(_mosaic(weights[u]), "its filter") for u in units])
+            family.append([Cell(_mosaic(weights[u]), "its filter") for u in units])
+        rows += wrapped(*family)
     return Sheet(f"Decoded filters of {net.name}", rows, data)
 
 

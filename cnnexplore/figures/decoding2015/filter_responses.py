@@ -17,7 +17,7 @@ from ...decoding.responses import activations, errors, filter_responses
 from ...network import Network, as_maps, unit_name
 from ..sheet import Cell, Sheet
 from ..table import Table
-from .parts import filter_cells, input_picture, is_folder, labelled_images, layers_with_filters
+from .parts import filter_cells, input_picture, is_folder, labelled_images, layers_with_filters, wrapped
 
 UNPOOLS = ("bicubic", "nearest", "bilinear")
 
@@ -117,10 +117,9 @@ def figure7(
         units = list(range(len(maps)))
         if len(units) > columns:
             units = np.argsort(-peaks, kind="stable")[:columns].tolist()
-        rows.append(filter_cells(net, name, units, decode(net, name, units, unpool=unpool, progress=False).filters))
-        rows.append(
-            [Cell(_heat(maps[u]), f"{activation[u].max():.2g}", framed=u == int(peaks.argmax())) for u in units]
-        )
+        decoded = filter_cells(net, name, units, decode(net, name, units, unpool=unpool, progress=False).filters)
+        found = [Cell(_heat(maps[u]), f"{activation[u].max():.2g}", framed=u == int(peaks.argmax())) for u in units]
+        rows += wrapped(decoded, found)
     return Sheet(f"{net.name} responds to its own decoded filter", rows, data)
 
 

@@ -15,6 +15,8 @@ from ...network import Network, unit_name
 from ...units.filters import layers_with_convolutions
 from ..sheet import Cell
 
+WIDEST = 8  # pictures side by side: titles of a wider sheet cannot be read in a notebook
+
 
 def layers_with_filters(net: Network, layers: Sequence[str] | None = None) -> list[str]:
     """The layers asked for, or all with filters of their own."""
@@ -60,6 +62,11 @@ def filter_cells(net: Network, name: str, units: Sequence[int], filters: np.ndar
     """Filters of units, (U, C, h, w), as a row of cells."""
     titles = [f"{name}\n{unit_name(net, net.layers[name], u)}" for u in units]
     return [Cell(p, title) for p, title in zip(drawing.signed_picture(filters), titles, strict=True)]
+
+
+def wrapped(*rows: list[Cell]) -> list[list[Cell]]:
+    """Rows that belong together, column by column, in pieces of at most `WIDEST` columns, below each other."""
+    return [row[k : k + WIDEST] for k in range(0, len(rows[0]), WIDEST) for row in rows]
 
 
 def input_picture(net: Network, image: Any) -> np.ndarray:
