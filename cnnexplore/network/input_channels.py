@@ -119,7 +119,7 @@ def default_pixels(module: nn.Module, size: tuple[int, int]) -> Pixels:
     """The pixel convention of a module of which nothing was said: grey, RGB, or as many channels as it takes.
 
     A module of timm says itself what its weights expect. All of torchvision's classifiers are trained with the mean and
-    std of ImageNet; a warning says that they are taken.
+    std of ImageNet. For any other module nothing is known: a warning says what is taken.
 
     Parameters
     ----------
@@ -146,7 +146,16 @@ def default_pixels(module: nn.Module, size: tuple[int, int]) -> Pixels:
                 stacklevel=2,
             )
             return _of_shares(_IMAGENET_MEAN, _IMAGENET_STD)
-    return Pixels() if channels is None or channels > 1024 else Pixels.for_channels(channels)
+    taken = Pixels() if channels is None or channels > 1024 else Pixels.for_channels(channels)
+    what = {"grey": "grey values", "channels": "channels"}.get(taken.order, f"{taken.order} values")
+    mean = ", ".join(f"{value:g}" for value in taken.mean[:3]) + (", ..." if len(taken.mean) > 3 else "")
+    advice = "give pixels=cx.Pixels(...) with the mean and std that it was trained with."
+    warnings.warn(
+        f"pixels= was not given for {type(module).__name__}: it is given {what} of 0 to 255 minus {mean}; {advice}",
+        ExploreWarning,
+        stacklevel=2,
+    )
+    return taken
 
 
 def _declared(module: nn.Module) -> Pixels | None:

@@ -210,7 +210,7 @@ def test_networks_that_repeat_themselves_are_not_warned_of():
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", DeprecationWarning)  # of old packages on new Pythons
         for make in (Plain, Training):
-            cx.attribute(cx.Network(make(), size=SIDE), IMAGE, 1)
+            cx.attribute(cx.Network(make(), size=SIDE, pixels=cx.Pixels()), IMAGE, 1)
     assert torch.equal(torch.get_rng_state(), before) or make is Training  # which draws its own running mean
 
 

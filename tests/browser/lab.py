@@ -302,3 +302,11 @@ def write_notebook(path: Path, *cells: str) -> None:
     ]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     path.write_text(json.dumps({"cells": body, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}))
+
+
+def inaccessible(page, selector: str) -> list[str]:
+    """What axe-core finds wrong for screen readers and keyboards inside an element of the page."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page, selector).response["violations"]
+    return [f"{one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]

@@ -112,7 +112,7 @@ WHOLE = (NoGrad, Decorated, SetOff, Inference, Half, InPlace, Reentrant, NotReen
 
 
 def network(module, **more):
-    return cx.Network(module, size=24, **more)
+    return cx.Network(module, size=24, pixels=cx.Pixels(), **more)
 
 
 def same(found, expected):

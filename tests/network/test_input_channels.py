@@ -123,8 +123,15 @@ def test_a_module_of_torchvision_gets_the_pixels_of_its_weights_and_says_so():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         given = cx.Network(models.squeezenet1_1(), size=64, pixels=cx.Pixels("RGB"))
-        own = cx.Network(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), size=16)
-    assert given.pixels.std == own.pixels.std == (1, 1, 1)
+    assert given.pixels.std == (1, 1, 1)
+
+
+def test_what_is_taken_for_a_module_of_which_nothing_is_known_is_said():
+    with pytest.warns(cx.ExploreWarning, match="given RGB values of 0 to 255 minus 123.675, 116.28, 103.53"):
+        net = cx.Network(nn.Conv2d(3, 4, 3), size=16)
+    assert net.pixels == cx.Pixels()
+    with pytest.warns(cx.ExploreWarning, match=r"given channels of 0 to 255 minus 128, 128, 128, \.\.\.; give"):
+        cx.Network(nn.Conv2d(5, 4, 3), size=16)
 
 
 @pytest.mark.parametrize(

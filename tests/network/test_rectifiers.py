@@ -57,7 +57,7 @@ def network(*acts, name=""):
         for k, act in enumerate(acts):
             layers += [nn.Conv2d(8 if k else 3, 8, 3), *(act if isinstance(act, tuple) else (act,))]
         layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3)]
-    return cx.Network(nn.Sequential(*layers).eval(), size=24, name=name)
+    return cx.Network(nn.Sequential(*layers).eval(), size=24, pixels=cx.Pixels(), name=name)
 
 
 OTHERS = {
@@ -222,7 +222,7 @@ GRAPHS = {
 def test_rectifiers_of_graph_modules(name):
     """ATen's operators and scripted modules by the rule, as the module that they were made from."""
     plain = network(nn.ReLU(), nn.ReLU6(), nn.Hardtanh(0.0, 4.0))
-    graph = cx.Network(GRAPHS[name](plain.module), size=24)
+    graph = cx.Network(GRAPHS[name](plain.module), size=24, pixels=cx.Pixels())
     for rule in ("gradient", *METHODS):
         expected = cx.attribute(plain, IMAGE, 1, method=rule).raw
         near = {"rtol": 1e-4, "atol": 1e-5 * np.abs(expected).max()}
@@ -242,7 +242,7 @@ def test_rectifiers_of_another_branch_do_not_count(refused):
             z = F.relu(self.b(x))
             return (self.c(y) + self.c(z)).mean((2, 3))
 
-    net = cx.Network(Branches().eval(), size=24)
+    net = cx.Network(Branches().eval(), size=24, pixels=cx.Pixels())
     name = next(one for one, layer in net.layers.items() if layer.path == "c")
     call = lambda: cx.attribute(net, IMAGE, layer=name, unit=1, method="guided_backprop")  # noqa: E731
     refused(cx.LayerError, call, "are SiLU;")

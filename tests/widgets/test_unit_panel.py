@@ -212,3 +212,23 @@ def test_names_of_classes_and_concepts_are_escaped(panel):
     shown_text = p.strength._bars.value + p.strength._note.value + p.views["effect"]._bars.value
     assert "<img" not in shown_text
     assert "&lt;img" in shown_text
+
+
+def test_thumbnails_of_the_first_images_come_before_all_have_passed(keep, monkeypatch):
+    first, done = [], []
+    show = cx.UnitPanel._show_thumbnails
+
+    def noted(self, found):
+        show(self, found)
+        (done if self.top is not None else first).append(set(found))
+
+    monkeypatch.setattr(cx.UnitPanel, "_show_thumbnails", noted)
+    panel = keep(cx.UnitPanel("lenet", "conv1", None, [cx.digit(k) for k in range(20)]))
+    assert panel.wait(120)
+    assert set().union(*first) == set(range(20)), "of all units, before there is a chosen one"
+    assert set().union(*done) == set(range(20)), "and again, of all images"
+    top = cx.top_patches(cx.load("lenet"), "conv1", None, [cx.digit(k) for k in range(20)], k=1)
+    assert panel.grid.order == np.argsort(-top.values[:, 0], kind="stable").tolist()
+    for unit in (3, 11):
+        expected = fit_to_square(top.only(unit, 1).patches()[0], panel.grid.side)
+        assert np.array_equal(panel.grid.picture(unit), expected)

@@ -13,6 +13,7 @@ from ...data import Images
 from ...network import Layer, Network, has_class_units, unit_name
 from ...units import TopPatches, top_stream
 from ..elements import WRAP, dropdown
+from ..live.post import post
 from ..live.runner import Runner
 from ..live.selection import SharedSelection
 from ..live.task import Task
@@ -61,7 +62,8 @@ class LayerUnits:
         self.widget.add_class("cx-layer-units")
         runner.on_result, runner.on_error = self._show_result, self._error
         runner.on_step = self.grid.probe
-        self.grid.on_views = self._watched
+        # A loop that finds a view gone holds its runner's lock, so that it must not wait for the other runner's.
+        self.grid.on_views = lambda views: post(lambda: self._watched(views))
         self._tops: dict[tuple[Network, str], TopPatches] = {}
         self._responses: Responses | None = None
         self._wanted = HERE  # the kind that was chosen, where a layer has it

@@ -26,7 +26,7 @@ class Driver(Protocol):
 
 
 _drivers: weakref.WeakValueDictionary[str, Driver] = weakref.WeakValueDictionary()
-_lock = threading.Lock()
+_lock = threading.RLock()  # a panel that is collected while it is held forgets its runners in the same thread
 
 
 def register(driver: Driver) -> None:

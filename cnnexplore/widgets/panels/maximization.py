@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import ipywidgets as w
+import numpy as np
+import torch
+import torch.nn.functional as F
 
 from ...arguments import checked, choice, flag, optional
 from ...generators import find_generator
@@ -237,7 +240,15 @@ class MaximizePanel(RunPanel):
         if run.position is not None:
             caption = f"the unit is at ({run.position[0]}, {run.position[1]}) of {rows} x {columns} positions"
             self.estimate.box = receptive_box(run.layer, run.position)
-        self.map.show(run.layer, None, run.position, caption)
+        self.map.show(run.layer, self._image_by_position(run.layer), run.position, caption)
+
+    def _image_by_position(self, layer: Layer) -> np.ndarray | None:
+        """The image that other panels look at, in the map's size: its positions are recognised; None for none."""
+        image = self.selection.value.image
+        if image is None or not layer.has_map:
+            return None
+        picture = torch.from_numpy(self.net.picture(self.net.pixels_of(image))).movedim(-1, 0).float()
+        return F.adaptive_avg_pool2d(picture, layer.size).movedim(0, -1).round().to(torch.uint8).numpy()
 
     def _state(self, state: str) -> None:
         super()._state(state)

@@ -37,6 +37,13 @@ _WANTED = ("maximisation", "generator", "word")  # beside each other
 _QUICK = ("decoded filter", "effect", "maximisation")  # computed for every unit that is looked at
 SLOW = tuple(name for name in PARTS if name not in (*_QUICK, "filter", "top patches", "projections", "receptive field"))
 _ROW = 720  # screen pixels of a row of patches, about, where one patch is no larger
+_FEW = 8  # images in one step: thumbnails of the first are shown until all have passed through the network
+_FIRST = 48  # units that have such thumbnails
+
+
+def _by_response(top: TopPatches) -> list[int]:
+    """The units, that of the largest response first."""
+    return np.argsort(-top.values[:, 0], kind="stable").tolist()
 
 
 class UnitPanel(TaskPanel):
@@ -215,11 +222,15 @@ class UnitPanel(TaskPanel):
         def steps() -> Iterator:
             source = Images.of(net, self.images)
             if (net, where.name) not in self._kept:
-                for seen in top_stream(net, where.name, None, source, k=self.k):
+                for seen in top_stream(net, where.name, None, source, k=self.k, batch=_FEW):
+                    if kind == "top patches" and seen.seen <= _FEW < len(source):
+                        first = _by_response(seen)
+                        yield "first", (seen, first)
+                        yield from self._make_thumbnails(kind, seen, None, first[:_FIRST])
                     yield "seen", (seen.seen, len(source))
                 self._kept[net, where.name] = seen
             top = self._kept[net, where.name]
-            order = np.argsort(-top.values[:, 0], kind="stable").tolist()
+            order = _by_response(top)
             unit = order[0] if chosen is None else chosen
             one = top.only(unit)
             maps, number = None, image
@@ -261,6 +272,13 @@ class UnitPanel(TaskPanel):
     def _show_seen(self, found: tuple[int, int]) -> None:
         self.run_view.set_status("running", f"{found[0]} of {found[1]} images passed through the network")
 
+    def _show_first(self, found: tuple[TopPatches, list[int]]) -> None:
+        """Empty the grid for thumbnails of the first images, which are shown until all were passed."""
+        seen, order = found
+        self.shown = (seen.net, seen.layer.name, "top patches", None)
+        side = thumbnails.side_of("top patches", seen.layer, seen.net.size)
+        self.grid.reset(seen.layer.channels, side, captions(seen.net, seen.layer), order)
+
     def _show_unit(self, found: tuple) -> None:
         assert self._begun is not None
         top, unit, order, number = found
@@ -274,6 +292,8 @@ class UnitPanel(TaskPanel):
         if before is None or before[:3] != self.shown[:3]:  # maps of another image take the places of the old ones
             side = thumbnails.side_of(kind, top.layer, self.net.size)
             self.grid.reset(top.layer.channels, side, captions(self.net, top.layer), order)
+        elif self.grid.order != order:  # that of the first images
+            self.grid.order = order
         if before != self.shown:
             for u, picture in self._thumbnails.get(self.shown, {}).items():
                 self.grid.put(u, picture)
@@ -364,7 +384,7 @@ class UnitPanel(TaskPanel):
             self.field_view.caption = f"receptive field: {part.note}"
 
     def _show_thumbnails(self, found: dict[int, np.ndarray]) -> None:
-        if self.shown is not None:
+        if self.shown in self._thumbnails:  # not those of the first images only
             self._thumbnails[self.shown].update(found)
         for unit, picture in found.items():
             self.grid.put(unit, picture)
@@ -404,9 +424,9 @@ class UnitPanel(TaskPanel):
 
     def to_python(self) -> str:
         """The Python of the patches and of what the thumbnails show. Raises SettingError if there are none yet."""
-        if self.top is None or self.shown is None:
-            raise SettingError("the patches are not found yet; wait a moment.")
         s, images = self.selection.value, ""
+        if self.top is None or self.shown is None or self.top.layer.name != s.layer:
+            raise SettingError("the patches are not found yet; wait a moment.")
         if self._given_images is not None:
             images = f", {self._given_images!r}" if isinstance(self._given_images, str) else ", images"
         found = f"cx.top_patches({self.net.to_python()}, {s.layer!r}, {self.top.units[0]}{images}, k={self.k})"

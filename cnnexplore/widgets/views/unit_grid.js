@@ -161,7 +161,8 @@ function render({ model, el }) {
     option.textContent = selected >= 0 ? [captionOf(selected), word].filter(Boolean).join(", ") : "";
     option.setAttribute("aria-selected", String(selected >= 0));
     option.setAttribute("aria-setsize", String(count));
-    option.setAttribute("aria-posinset", String((indexOf.get(selected) ?? -1) + 1));
+    option.setAttribute("aria-posinset", String((indexOf.get(selected) ?? 0) + 1));
+    option.hidden = selected < 0;
     if (selected >= 0) port.setAttribute("aria-activedescendant", option.id);
     else port.removeAttribute("aria-activedescendant");
     action.textContent = model.get("action");
