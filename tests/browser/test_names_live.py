@@ -15,24 +15,26 @@ PANELS = {
     "completion": "cx.CompletionPanel('worldnet', cx.scene(3).image, (20, 20, 60, 60), steps=3)",
     "styles": "cx.StylePanel('worldnet-styles', cx.world.dataset(30, 5, names=['boat']), k=2, steps=3)",
 }
-FIRST = "import numpy as np\nimport cnnexplore as cx\npanels = {}\nmasks = [np.arange(256) % k == 0 for k in (2, 3)]"
+FIRST = """import ipywidgets as w, numpy as np
+import cnnexplore as cx
+masks, place = [np.arange(256) % k == 0 for k in (2, 3)], w.VBox()
+place"""
 
 
 def test_every_control_and_picture_has_a_name(folder, notebook, page):
-    cells = [f"panels['{kind}'] = {make}\npanels['{kind}']" for kind, make in PANELS.items()]
-    write_notebook(folder / "names.ipynb", FIRST, *cells)
+    write_notebook(folder / "names.ipynb", FIRST)
     opened = notebook("names.ipynb")
     opened.run_all()
     wrong = {}
-    for which, kind in enumerate(PANELS):
-        opened.show(which)
-        page.evaluate("(k) => { document.querySelectorAll('.cx-panel')[k].id = 'cx-looked-at'; }", which)
-        for _ in range(60):  # pictures come, and names are given once the controls are drawn
-            found = inaccessible(page, "#cx-looked-at")
+    for kind, make in PANELS.items():
+        opened.execute(f"panel = {make}\nplace.children = [panel.widget]")
+        page.locator(".cx-panel .cx-run").wait_for(state="attached")
+        for _ in range(60):  # pictures come, and names
+            found = inaccessible(page, ".cx-panel")
             if not found:
                 break
             page.wait_for_timeout(500)
-        page.evaluate("() => document.getElementById('cx-looked-at').removeAttribute('id')")
         if found:
             wrong[kind] = found
+        opened.execute("place.children = []\npanel.close()")
     assert wrong == {}

@@ -223,11 +223,12 @@ def test_thumbnails_of_the_first_images_come_before_all_have_passed(keep, monkey
         (done if self.top is not None else first).append(set(found))
 
     monkeypatch.setattr(cx.UnitPanel, "_show_thumbnails", noted)
-    panel = keep(cx.UnitPanel("lenet", "conv1", None, [cx.digit(k) for k in range(20)]))
+    digits = [cx.digit(k % 10, k // 10) for k in range(20)]
+    panel = keep(cx.UnitPanel("lenet", "conv1", None, digits))
     assert panel.wait(120)
     assert set().union(*first) == set(range(20)), "of all units, before there is a chosen one"
     assert set().union(*done) == set(range(20)), "and again, of all images"
-    top = cx.top_patches(cx.load("lenet"), "conv1", None, [cx.digit(k) for k in range(20)], k=1)
+    top = cx.top_patches(cx.load("lenet"), "conv1", None, digits, k=1)
     assert panel.grid.order == np.argsort(-top.values[:, 0], kind="stable").tolist()
     for unit in (3, 11):
         expected = fit_to_square(top.only(unit, 1).patches()[0], panel.grid.side)

@@ -337,17 +337,17 @@ class UnitPanel(TaskPanel):
             self._update_poster()
 
     def _show_part(self, part: Part) -> None:
-        self.parts[part.name] = part
-        if part.name in self.views:
-            self.views[part.name].show(part)
-            return
         show = {
             "filter": self._show_filter,
             "top patches": self._show_patches,
             "projections": self._show_projections,
             "receptive field": self._show_field,
         }
-        show[part.name](part)
+        if part.name in self.views:
+            self.views[part.name].show(part)
+        else:
+            show[part.name](part)
+        self.parts[part.name] = part  # what is known is on the screen
 
     def _show_filter(self, part: Part) -> None:
         self.filter.layout.display = "none" if part.why else ""
