@@ -22,12 +22,13 @@ from .integrated_gradients import INTEGRATED_GRADIENTS
 from .method import AttributionMethod, Maps, find_method, method_name, register_built_in, with_registrations
 from .occlusion import OCCLUSION
 from .result import Attribution
+from .rise import RISE
 from .smoothgrad import SMOOTHGRAD
 from .target import Target, is_several, resolve_target
 
 for _method in (
     GRADIENT, INPUT_X_GRADIENT, SMOOTHGRAD, INTEGRATED_GRADIENTS, DECONVNET, GUIDED_BACKPROP, CAM, GRADCAM,
-    GUIDED_GRADCAM, OCCLUSION,
+    GUIDED_GRADCAM, OCCLUSION, RISE,
 ):  # fmt: skip
     register_built_in(_method)
 
@@ -73,6 +74,8 @@ def attribute(
         (None: the mean colour). "gradcam" and "guided_gradcam": ``at=None``, the layer whose map is weighted (None: the
         last one with a map). "occlusion": ``window=None`` and ``stride=None``, pixels or (rows, columns) (None: an
         eighth of the image, and half of that), ``fill="mean"`` or a colour in 0..255, ``batch=32`` windows at once.
+        "rise": ``masks=500`` random ones of ``cells=7`` rows and columns, of which a ``share=0.5`` stays, ``seed=0``,
+        ``batch=32`` at once.
 
     Returns
     -------

@@ -125,7 +125,7 @@ def test_a_unit_at_a_place(net, method):
     assert str(strongest) in a.about
     same = cx.attribute(net, IMAGE, layer=relu, unit=4, position=strongest, method=method, **options)
     assert np.array_equal(a.map, same.map)
-    if method != "gradcam":  # whose weighted map is nonzero all over
+    if method not in ("gradcam", "rise"):  # whose maps are nonzero all over
         top, left, bottom, right = net.layers[relu].rf_box(*strongest)
         wide = 4 if method == "occlusion" else 0
         outside = np.ones((SIDE, SIDE), bool)
@@ -208,7 +208,7 @@ def test_the_names(net):
     methods = cx.attribution_methods()
     assert list(methods) == [
         "gradient", "input_x_gradient", "smoothgrad", "integrated_gradients", "deconvnet", "guided_backprop", "cam",
-        "gradcam", "guided_gradcam", "occlusion",
+        "gradcam", "guided_gradcam", "occlusion", "rise",
     ]  # fmt: skip
     assert all(30 < len(summary) < 120 for summary in methods.values())
 

@@ -305,7 +305,7 @@ class AttributionPanel(TaskPanel):
             self._draw()
         if self.method.value not in self.failed:
             done = sum(m in self.found or m in self.failed for m in self.methods)
-            part = f", {share:.0%} of the windows" if share < 1 else ""
+            part = f", {share:.0%} of this one" if share < 1 else ""
             self.run_view.set_status("running", f"{done} of {len(self.methods)} methods{part}")
 
     def _show_maps(self, maps: ActivationMaps | None) -> None:
