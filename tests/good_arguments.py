@@ -531,12 +531,22 @@ CALLS: dict[str, Callable[[Things], tuple[Callable[..., Any], dict[str, Any]]]] 
     "score": lambda t: (
         cx.score,
         {"net": t.world, "attributions": {"gradient": lambda *a: np.zeros((96, 96))}, "topics": None,
-         "dissections": None, "fields": None, "randomized": None, "truth": None, "n": 2, "seed": 3, "progress": False},
+         "dissections": None, "fields": None, "randomized": None, "removed": None, "truth": None, "n": 2, "seed": 3, "progress": False},
     ),
     "ask": lambda t: (
         cx.ask,
         {"net": t.net, "layer": "conv2", "unit": 1, "concepts": None, "checkpoints": None,
          "parts": ["filter", "top patches"], "k": 2, "steps": 1, "seed": 0, "progress": False},
+    ),
+    "deletion": lambda t: (
+        evaluation.deletion, {"net": t.net, "image": IMAGE, "target": 1, "attribution": NOISE, "steps": 3, "seed": 0},
+    ),
+    "insertion": lambda t: (
+        evaluation.insertion, {"net": t.net, "image": IMAGE, "target": 1, "attribution": NOISE, "steps": 3, "seed": 0},
+    ),
+    "road": lambda t: (
+        evaluation.road,
+        {"net": t.net, "image": IMAGE, "target": 1, "attribution": NOISE, "shares": [0.3, 0.5], "seed": 0},
     ),
     "average_precision": lambda t: (evaluation.average_precision, {"attribution": NOISE, "mask": SQUARE}),
     "mass_in_mask": lambda t: (evaluation.mass_in_mask, {"attribution": NOISE, "mask": SQUARE}),

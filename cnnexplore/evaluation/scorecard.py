@@ -36,6 +36,7 @@ from .methods import (
     names_to_python,
 )
 from .randomization import compare, edges
+from .removal import removal_scores
 
 Row = tuple[tuple[float, float], ...]  # (mean, standard error) by column
 Truth = tuple[np.ndarray, int, np.ndarray]  # image, target, mask
@@ -48,8 +49,8 @@ class ScoreTable:
     Attributes
     ----------
     title : str
-        The kind: "attributions", "topics", "dissection", "receptive fields", "inversions" or
-        "random weights".
+        The kind: "attributions", "topics", "dissection", "receptive fields", "inversions",
+        "random weights" or "removed pixels".
     columns : tuple of str
         The scores.
     rows : dict
@@ -181,6 +182,7 @@ def _items(name: str, iterator: Iterator[Any]) -> Iterator[Any]:
     inversions=optional(methods_by_name),
     words=optional(methods_by_name),
     randomized=optional(attributions_by_name),
+    removed=optional(attributions_by_name),
     truth=optional(_truth),
     n=whole(1, 1_000_000, "how many scenes"),
     seed=any_seed,
@@ -196,6 +198,7 @@ def score(
     words: Mapping[str, Method] | None = None,
     inversions: Mapping[str, Method] | None = None,
     randomized: Mapping[str, Method] | Sequence[str] | None = None,
+    removed: Mapping[str, Method] | Sequence[str] | None = None,
     truth: Iterable[Truth] | None = None,
     n: int = 200,
     seed: int = world.HELD_OUT_SEED,
@@ -229,6 +232,10 @@ def score(
         Names, or functions by name, as for `attributions`, or functions that return a picture (H, W, 3). Scored is how
         similar the map stays as the network's weights become random, see `sanity_check`; a method that explains the
         network falls to 0. `cnnexplore.evaluation.sanity_methods` gives those of the package.
+    removed : mapping or sequence of str, optional
+        Names, or functions by name, as for `attributions`. Scored is how the probability of the class changes as pixels
+        are removed in the order of the map: the areas under the curves of `cnnexplore.evaluation.deletion` (the lower,
+        the better) and `insertion` (the higher, the better), and the score of `road` (the higher, the better).
     truth : iterable of (image, target, mask), optional
         What attributions are scored on in place of the world: annotated photographs, such as `annotated` gives. A mask
         is (H, W) bool, of the image's size.
@@ -268,14 +275,17 @@ def score(
         "inversions": inversions,
         "words": words,
         "randomized": randomized,
+        "removed": removed,
         "truth": truth,
     }
     arguments = [net.to_python(), *([names_to_python(_given(attributions), "attributions")] if attributions else [])]
     arguments += [f"{name}={names_to_python(value, name)}" for name, value in given.items() if value is not None]
-    if not (attributions or topics or dissections or fields or inversions or randomized or words):
+    if not (attributions or topics or dissections or fields or inversions or randomized or removed or words):
         attributions = {"gradient": attribution_method("gradient")}
     python = f"cx.score({', '.join([*arguments, f'n={n}', f'seed={seed}'])})"
-    card = ScoreCard(python=with_registrations(python, {**_given(attributions), **_given(randomized)}))
+    card = ScoreCard(
+        python=with_registrations(python, {**_given(attributions), **_given(randomized), **_given(removed)})
+    )
     if attributions:
         images, what, total = (_scenes(net, n, seed), "scenes", n) if truth is None else (truth, "photographs", None)
         bar = tqdm(images, desc="attributions", unit="image", total=total, disable=not progress)
@@ -295,6 +305,8 @@ def score(
         card.append(_inversions(net, inversions, n, seed, progress))
     if randomized:
         card.append(_randomized(net, _given(randomized), n, seed, progress))
+    if removed:
+        card.append(_removed(net, _given(removed), n, seed, progress))
     return card
 
 
@@ -480,3 +492,22 @@ def _randomized(net: Network, methods: Mapping[str, Method], n: int, seed: int, 
     )
     note += "".join(f" {name} was left out: {why}" for name, why in check.left_out.items())
     return ScoreTable("random weights", (*points, "SSIM, all weights"), rows, note)
+
+
+def _removed(net: Network, methods: Mapping[str, Method], n: int, seed: int, progress: bool) -> ScoreTable:
+    chance = np.random.RandomState(0)
+    baselines: dict[str, Method] = {
+        "a random map": lambda net, image, target: chance.rand(*net.size),
+        "the image's edges": edges,
+    }
+    found: dict[str, list[tuple[float, ...]]] = {}
+    for image, target, _ in tqdm(_scenes(net, n, seed), "removed pixels", n, unit="scene", disable=not progress):
+        for name, method in {**methods, **baselines}.items():
+            result = call_method("attribution", name, method, net, image, target)
+            result = getattr(result, "map", result)
+            found.setdefault(name, []).append(removal_scores(net, image, target, result))
+    rows: dict[str, Row] = {
+        name: tuple(_mean(column) for column in zip(*values, strict=True)) for name, values in found.items()
+    }
+    note = f"{n} scenes; the class's probability as pixels are removed: deletion low, insertion and ROAD high."
+    return ScoreTable("removed pixels", ("deletion", "insertion", "ROAD"), rows, note)
