@@ -531,7 +531,8 @@ CALLS: dict[str, Callable[[Things], tuple[Callable[..., Any], dict[str, Any]]]] 
     "score": lambda t: (
         cx.score,
         {"net": t.world, "attributions": {"gradient": lambda *a: np.zeros((96, 96))}, "topics": None,
-         "dissections": None, "fields": None, "randomized": None, "removed": None, "truth": None, "n": 2, "seed": 3, "progress": False},
+         "dissections": None, "fields": None, "randomized": None, "removed": None, "truth": None, "n": 2, "seed": 3,
+         "progress": False},
     ),
     "ask": lambda t: (
         cx.ask,
