@@ -211,7 +211,7 @@ def _invert(net: Network, image: Any, target: int) -> Any:
 
 
 def _maximize(net: Network, target: int) -> Any:
-    return maximize(net, net.scores.name, target, steps=_STEPS, progress=False)
+    return maximize(net, net.scores.name, target, preset="paper2016", steps=_STEPS, progress=False)
 
 
 def _decode(net: Network, target: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from .sheet import Cell
 
 R = TypeVar("R")
 
+PAPER = {"preset": "paper2016"}  # of a maximisation: the paper's method, unless another is asked for
 _PASS_ON = ("Dropout", "Flatten", "Softmax")  # layers that keep the information of the layer before
 
 

@@ -20,6 +20,7 @@ from ..preimage import caricature, invert, masks, maximize
 from ..zoo import load
 from .glyphs import descriptor_layer, glyphs, has_descriptors
 from .parts import (
+    PAPER,
     batch,
     figure_layers,
     image_or_default,
@@ -66,7 +67,7 @@ def figure3(
 ) -> Sheet:
     """The effect of jitter in activation maximisation."""
     layer = layer or figure_layers(net, linear=True)[-1]
-    results = [single(maximize(net, layer, unit, jitter=jitter, **run)) for jitter in jitters]
+    results = [single(maximize(net, layer, unit, jitter=jitter, **PAPER | run)) for jitter in jitters]
     cells = [result_cell(r, f"jitter {jitter}") for r, jitter in zip(results, jitters, strict=True)]
     return Sheet(f"{results[0].about} of {net.name}", [cells])
 
@@ -177,7 +178,7 @@ def figure11(net: Network, units: int = 8, layers: Sequence[str] | None = None, 
     rows = []
     for name in names:
         wanted = list(range(min(units, net.layers[name].channels)))
-        results = batch(maximize(net, name, wanted, **run))
+        results = batch(maximize(net, name, wanted, **PAPER | run))
         rows.append([result_cell(r, f"{name}, unit {k}") for r, k in zip(results, wanted, strict=True)])
     return Sheet(f"Activation maximisation of units of {net.name}", rows)
 
@@ -186,7 +187,7 @@ def figure13(net: Network, classes: Sequence[int | str] | None = None, layer: st
     """Activation maximisation of classes."""
     layer = layer or figure_layers(net, linear=True)[-1]
     wanted = list(classes) if classes is not None else list(range(min(10, net.layers[layer].channels)))
-    results = batch(maximize(net, layer, wanted, **run))
+    results = batch(maximize(net, layer, wanted, **PAPER | run))
     names = [net.labels[k] if isinstance(k, int) and net.labels else str(k) for k in wanted]
     cells = [result_cell(r, name) for r, name in zip(results, names, strict=True)]
     return Sheet(f"Activation maximisation of classes of {net.name}", in_rows(cells, 5))

@@ -7,6 +7,7 @@ from .inversion import Inversion, invert
 from .losses import Euclidean, InnerProduct, Loss
 from .maximization import Maximization, maximize
 from .multifaceted import Phase
+from .presets import presets
 from .priors import Prior, Scale
 from .published import paper_C, paper_jitter, paper_weight
 from .responses import best_responses, largest_responses, response_through
@@ -15,9 +16,11 @@ from .run import Run
 from .settings import Parameter, Settings, Values
 from .solvers import solvers
 from .steered import Frame, SteeredRun
+from .transformations import Crop, Rotation, Scaling, Transformation
 
 __all__ = [
     "Caricature",
+    "Crop",
     "Euclidean",
     "Frame",
     "GeneratedImage",
@@ -30,10 +33,13 @@ __all__ = [
     "Phase",
     "PreImage",
     "Prior",
+    "Rotation",
     "Run",
     "Scale",
+    "Scaling",
     "Settings",
     "SteeredRun",
+    "Transformation",
     "Values",
     "best_responses",
     "caricature",
@@ -44,6 +50,7 @@ __all__ = [
     "paper_C",
     "paper_jitter",
     "paper_weight",
+    "presets",
     "response_through",
     "solvers",
 ]

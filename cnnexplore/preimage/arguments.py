@@ -15,6 +15,7 @@ from .priors import ALPHA, BETA, Prior
 from .run import JITTER, MOST_STEPS, RATE
 from .settings import Parameter, Settings
 from .solvers import solvers
+from .transformations import Transformation
 
 
 def _parameter(parameter: Parameter) -> Check:
@@ -61,6 +62,13 @@ def images(name: str, value: Any) -> Images:
     return value if isinstance(value, Images) else Images(value)
 
 
+def _transformation(name: str, value: Any) -> Transformation:
+    if isinstance(value, Transformation):
+        return value
+    raise SettingError(f"{name} is {brief_value(value)}; expected a cnnexplore.preimage.Transformation.")
+
+
+transforms = several(_transformation, "a list of cnnexplore.preimage.Transformation objects")
 steps = whole(0, MOST_STEPS, "how many steps, a whole number")
 RUN: dict[str, Check] = {
     "net": network,

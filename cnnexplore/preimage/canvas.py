@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 
 from ..errors import SettingError
+from .parameterizations import Parameterization
 
 Offsets = Sequence[tuple[int, int]]  # the (top, left) corners of one crop per image
+Evaluation = tuple[torch.Tensor, torch.Tensor]  # terms of the energy, and its gradient
 
 
 class Canvas:
@@ -38,6 +40,15 @@ class Canvas:
         if update_mask is not None:
             self.update_mask = read_update_mask(update_mask, x.shape, x.device)
         self._fit_mask()
+
+    @property
+    def variables(self) -> torch.Tensor:
+        """What the solver moves: the pixels."""
+        return self.x
+
+    def evaluate(self, variables: torch.Tensor, energy: Callable[[torch.Tensor], Evaluation]) -> Evaluation:
+        """The terms of the energy of images, and its gradient with respect to the variables."""
+        return energy(variables)
 
     @property
     def border(self) -> int:
@@ -105,11 +116,60 @@ class Canvas:
         self.replace(resize_border(self.x, before, after))
         return {k: resize_border(t, before, after) if t.dim() == dimensions else t for k, t in memory.items()}
 
+    def replace_variables(self, variables: torch.Tensor) -> None:
+        """Take other variables as they are."""
+        self.replace(variables)
+
     def _fit_mask(self) -> None:
         before = self.border // 2
         self._mask = self.update_mask
         if self.update_mask is not None:
             self._mask = resize_border(self.update_mask, before, self.border - before)
+
+
+class CodedCanvas(Canvas):
+    """Images that are made of a code, which the solver moves in place of pixels; without a border.
+
+    Parameters
+    ----------
+    code : torch.Tensor
+        (N, ...).
+    size : tuple of int
+        (H, W) of the images.
+    parameterization : Parameterization
+        Makes the images.
+    """
+
+    def __init__(self, code: torch.Tensor, size: tuple[int, int], parameterization: Parameterization) -> None:
+        self.code, self.parameterization = code, parameterization
+        super().__init__(self._image(), size)
+
+    @torch.no_grad()
+    def _image(self) -> torch.Tensor:
+        return self.parameterization.image(self.code)
+
+    @property
+    def variables(self) -> torch.Tensor:
+        return self.code
+
+    def evaluate(self, variables: torch.Tensor, energy: Callable[[torch.Tensor], Evaluation]) -> Evaluation:
+        with torch.enable_grad():
+            code = variables.detach().requires_grad_()
+            image = self.parameterization.image(code)
+        terms, slope = energy(image.detach())
+        (gradient,) = torch.autograd.grad(image, code, slope)
+        return terms, gradient
+
+    def set(self, x: torch.Tensor) -> None:
+        """Take the next code."""
+        self.replace_variables(x)
+
+    def replace_variables(self, variables: torch.Tensor) -> None:
+        self.code = variables
+        self.x = self._image()
+
+    def set_border(self, border: int, memory: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return memory  # a shift is a transformation of the image
 
 
 def resize_border(t: torch.Tensor, before: int, after: int) -> torch.Tensor:

@@ -11,24 +11,36 @@ import torch
 from ..arguments import checked, choice, optional, whole
 from ..errors import SettingError
 from ..generators import Inverter
-from ..network import Network, crop_and_resize, resolve_position
+from ..network import Layer, Network, crop_and_resize, resolve_position
 from .arguments import PATCHES, POSITION, PROGRESS, RUN
 from .arguments import M as RESPONSE
 from .arguments import images as given_images
+from .arguments import transforms as given_transforms
+from .feature_distance import FeatureDistance
 from .generated import GeneratorMaximization
 from .learned import check_unused
 from .losses import InnerProduct
 from .patch_prior import PatchSource, terms_to_python, uses_patches
 from .pathways import PassModifier
+from .presets import DEFAULT, preset_of, presets
 from .priors import Prior
-from .published import paper_jitter, paper_weight
 from .result import PreImage
 from .run import Run, batch_seeds, count_of, settings_for
-from .settings import Settings
+from .settings import Parameter, Settings
+from .transformations import Transformation
 from .unit_canvas import unit_canvas
 from .unit_target import UnitTarget
 
 GAMMA = 10.0  # of patches: colours of photographs, at a response a few percent lower
+
+
+PARTS = {
+    **RUN,
+    **{name: optional(RUN[name]) for name in ("alpha", "beta", "rate")},
+    "preset": optional(choice(presets)),
+    "transforms": optional(given_transforms),
+    "keep": optional(RUN["layer"]),
+}
 
 
 class Maximization(Run):
@@ -42,33 +54,42 @@ class Maximization(Run):
         The layer of the unit.
     unit : int, str, a list or integer array of them, or None
         A channel, or a class by its label; a list is one batch, None all units in one batch.
+    preset : str, optional
+        One of `cnnexplore.preimage.presets()`: "natural", the paper's priors under random changes of the image;
+        "paper2016", the paper's method; "lucid", independent colours and frequencies; "maco", phases of frequencies
+        whose magnitudes are those of photographs. None for "natural".
+    transforms : sequence of Transformation, optional
+        Random changes of the image before the network sees it, see `cnnexplore.preimage.Transformation`; None for the
+        preset's.
     direction : array, optional
         (C,) or (C, h, w) weights of the activation that is maximised in place of a unit.
     position : tuple of int, optional
         (row, column) of the unit on the layer's map for the network's whole input; None puts the unit in the middle
         of an image as large as its receptive field, or of a whole input where it would respond otherwise on less.
     C : float, optional
-        The weight of the response, 0 to 1e9; None for 1e4 over the area of the receptive field.
-    alpha : float
-        The exponent of the bounded range, 1 to 20.
-    beta : float
-        The exponent of total variation, 1 to 3.
+        The weight of the response, 0 to 1e9; None for the preset's: 1e4 over the area of the receptive field, or 1
+        where there is no other term.
+    alpha : float, optional
+        The exponent of the bounded range, 1 to 20; None for 6.
+    beta : float, optional
+        The exponent of total variation, 1 to 3; None for 2.
     jitter : int, optional
-        By how many pixels the image is shifted at random in each step, 0 to 64; None for a quarter of the layer's
-        stride.
+        By how many pixels the image is shifted at random in each step, 0 to 64; None for the preset's: a quarter of
+        the layer's stride with the paper's priors.
     steps : int, optional
-        How many steps; None for the solver's usual number: 200 (spectral), 300 (adagrad), 400 (momentum).
+        How many steps; None for the solver's usual number: 200 (spectral), 300 (adagrad, nadam), 400 (momentum).
     seed : int or list of int
         Of the noise and the jitter; a list is one batch.
     M : float, optional
         The response that counts as 1; None for the largest one to `images`, through the pathway if there is one.
     images : list, optional
-        What `Network.pixels_of` takes, to measure M; None for the bundled images.
+        What `Network.pixels_of` takes, to measure M, and the colours and frequencies of photographs; None for the
+        bundled images.
     solver : str, optional
-        One of `cnnexplore.solvers()`: "spectral" (fast), "adagrad" (Algorithm 1 of the paper) or "momentum" (that of
-        2015); None for "spectral".
-    rate : float
-        The length of a step in the solver's unit, 1e-6 to 10.
+        One of `cnnexplore.solvers()`: "spectral" (fast), "adagrad" (Algorithm 1 of the paper), "momentum" (that of
+        2015) or "nadam"; None for the preset's, "spectral" or, of Fourier coefficients, "nadam".
+    rate : float, optional
+        The length of a step in the solver's unit, 1e-6 to 10; None for the preset's, 0.05 or of phases 1.
     refine : int
         How many steps follow at a smaller rate without jitter.
     schedule : dict, optional
@@ -81,11 +102,14 @@ class Maximization(Run):
         The weight of the patches, 0 to 1e9; None for 10.
     init : image, optional
         An image to start from, cut to the size of the estimate; None for noise.
+    keep : str, optional
+        A layer whose activation stays near that of `init` (feature accentuation): `closeness`, one of `settings`, is
+        the weight.
     priors : sequence of Prior
         Further terms of the energy, see `cnnexplore.preimage.Prior`.
     settings : Settings or dict, optional
-        Values of the parameters that the further priors declare, by name; or a mailbox that all settings are read from,
-        in place of C, alpha, beta, jitter, rate and gamma.
+        Values of the parameters that the transformations and further priors declare, by name; or a mailbox that all
+        settings are read from, in place of C, alpha, beta, jitter, rate and gamma.
 
     Attributes
     ----------
@@ -111,35 +135,44 @@ class Maximization(Run):
     _usual_refine = 0
 
     @torch.inference_mode(False)
-    @checked(**RUN, **PATCHES, M=RESPONSE, position=POSITION, images=optional(given_images))
+    @checked(**PARTS, **PATCHES, M=RESPONSE, position=POSITION, images=optional(given_images))
     def __init__(
         self,
         net: Network,
         layer: str,
         unit: Any = 0,
         *,
+        preset: str | None = None,
+        transforms: Sequence[Transformation] | None = None,
         direction: Any = None,
         position: tuple[int, int] | None = None,
         C: float | None = None,
-        alpha: float = 6,
-        beta: float = 2,
+        alpha: float | None = None,
+        beta: float | None = None,
         jitter: int | None = None,
         steps: int | None = None,
         seed: int | Sequence[int] = 0,
         M: float | None = None,
         images: Any = None,
         solver: str | None = None,
-        rate: float = 0.05,
+        rate: float | None = None,
         refine: int = 0,
         schedule: Mapping[int, Mapping[str, float]] | None = None,
         pathway: PassModifier | Sequence[PassModifier | None] | None = None,
         patches: PatchSource | None = None,
         gamma: float | None = None,
         init: Any = None,
+        keep: str | None = None,
         priors: Sequence[Prior] = (),
         settings: Settings | Mapping[str, float] | None = None,
     ) -> None:
         where = net.layers[layer]
+        if preset is None and transforms is None and isinstance(settings, Settings):
+            preset = _fitting(settings)
+        self.preset = preset_of(preset)
+        self._usual_variant = self.preset.variant
+        chosen = self.preset.transforms if transforms is None else tuple(transforms)
+        self._given_transforms = None if transforms is None else chosen
         size, place = net.size, None if position is None else resolve_position(where, position)
         if position is None and direction is None:
             size, place = unit_canvas(net, where)
@@ -148,18 +181,23 @@ class Maximization(Run):
         scale = target.scales(M, pathway, images)
         seeds = batch_seeds(seed, units=len(weights), pathways=count_of(pathway))
         count = len(seeds)
-        self.unit, self.direction, self.M = unit, direction, M
+        self.unit, self.direction, self.M, self.images = unit, direction, M, images
         self.position = None if position is None else tuple(int(v) for v in position)
         self.init, self.patches, self._priors = init, patches, tuple(priors)
+        start = None if init is None else _start(net, init, size)
         terms = self._priors if patches is None else (patches.prior(size), *self._priors)
+        self.keep = keep
+        if keep is not None:
+            if start is None:
+                raise SettingError(f"keep is {keep!r}, a layer in which init is kept; give init= too, a photograph.")
+            terms = (FeatureDistance(net, keep, start, count), *terms)
         if not isinstance(settings, Settings):
             uses_patches(patches, gamma)
-            C = paper_weight(where, net.size) if C is None else C
-            jitter = paper_jitter(where) if jitter is None else jitter
-            numbers = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter, "rate": rate}
+            given = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter, "rate": rate}
+            numbers = self._numbers(where, net.size, chosen, {k: v for k, v in given.items() if v is not None})
             if patches is not None:
                 numbers["gamma"] = GAMMA if gamma is None else gamma
-            settings = settings_for(settings, "preimage2016", terms, numbers)
+            settings = settings_for(settings, self.preset.variant, terms, numbers, chosen)
         super().__init__(
             net,
             layer,
@@ -172,11 +210,32 @@ class Maximization(Run):
             schedule=schedule,
             size=size,
             pathway=pathway,
+            variant=self.preset.variant,
             priors=terms,
-            init=None if init is None else _start(net, init, size).expand(count, -1, -1, -1),
+            init=None if start is None else start.expand(count, -1, -1, -1),
+            transforms=chosen,
+            centre=None if position is None or place is None else _centre(where, place, size),
+            images=images,
         )
         self.batched = any(isinstance(one, (list, tuple)) for one in (self.unit, seed, pathway))
         self._one_seed = not isinstance(seed, list)
+
+    def _usual_value(self, parameter: Parameter) -> float:
+        usual = self.preset.settings(self.layer, self.net.size)
+        return usual.get(parameter.name, parameter.default)
+
+    def _numbers(
+        self, layer: Layer, size: tuple[int, int], transforms: Sequence[Transformation], given: dict[str, float]
+    ) -> dict[str, float]:
+        """The settings: those that are given, and the preset's. Raises SettingError for one without an effect."""
+        known = {p.name for p in self.parameters_for(self.preset.variant, transforms=transforms)}
+        unused = [name for name in given if name not in known]
+        if unused:
+            raise SettingError(
+                f"{unused[0]} was given, but the preset {self.preset.name!r} has no such term; leave one of them."
+            )
+        usual = self.preset.settings(layer, size)
+        return {name: value for name, value in usual.items() if name in known} | given
 
     @property
     def responses(self) -> torch.Tensor:
@@ -186,7 +245,14 @@ class Maximization(Run):
     def result(self) -> PreImage | list[PreImage]:
         """The estimate as it is now; a list for a batch."""
         responses = self.responses.tolist()
-        return self._results(lambda k: {"response": responses[k], "about": self.about(k)})
+        importance = None if self.importance is None else self.importance.cpu().numpy().copy()
+        return self._results(
+            lambda k: {
+                "response": responses[k],
+                "about": self.about(k),
+                "importance": None if importance is None else importance[k],
+            }
+        )
 
     def about(self, item: int = 0) -> str:
         """What the estimate shows, in words.
@@ -211,12 +277,33 @@ class Maximization(Run):
         """
         self._check_moment("", item, step)
         more = {"unit": repr(self.unit)} if self.direction is None else {"direction": "direction"}
+        if self.preset.name != DEFAULT:
+            more["preset"] = repr(self.preset.name)
+        if self._given_transforms is not None:
+            more["transforms"] = f"[{', '.join(one.to_python() for one in self._given_transforms)}]"
         if self.position is not None:
             more["position"] = repr(self.position)
         if self.M is not None:
             more["M"] = repr(self.M)
+        if self.images is not None:
+            more["images"] = "images"
+        if self.keep is not None:
+            more["keep"] = repr(self.keep)
         more |= terms_to_python(self.init, self.patches, self._priors)
         return self._call("maximize", repr(self.layer.name), step, item, **more)
+
+
+def _fitting(settings: Settings) -> str:
+    """The default preset, or the paper's where a mailbox has no transformations."""
+    declared = {parameter.name for parameter in settings.parameters}
+    needed = {p.name for one in preset_of(None).transforms for p in one.parameters}
+    return DEFAULT if needed <= declared else "paper2016"
+
+
+def _centre(layer: Layer, place: tuple[int, int], size: tuple[int, int]) -> tuple[float, float]:
+    """The (row, column) about which an image is turned: the middle of what a unit sees, inside the image."""
+    row, column = (min(max(float(layer.centres(a)[place[a]]), 0.0), size[a] - 1.0) for a in (0, 1))
+    return row, column
 
 
 def _start(net: Network, init: Any, size: tuple[int, int]) -> torch.Tensor:
@@ -230,24 +317,27 @@ def maximize(
     layer: str,
     unit: Any = 0,
     *,
+    preset: str | None = None,
+    transforms: Sequence[Transformation] | None = None,
     direction: Any = None,
     position: tuple[int, int] | None = None,
     C: float | None = None,
-    alpha: float = 6,
-    beta: float = 2,
+    alpha: float | None = None,
+    beta: float | None = None,
     jitter: int | None = None,
     steps: int | None = None,
     seed: int | Sequence[int] = 0,
     M: float | None = None,
     images: Any = None,
     solver: str | None = None,
-    rate: float = 0.05,
+    rate: float | None = None,
     refine: int = 0,
     schedule: Mapping[int, Mapping[str, float]] | None = None,
     pathway: PassModifier | Sequence[PassModifier | None] | None = None,
     patches: PatchSource | None = None,
     gamma: float | None = None,
     init: Any = None,
+    keep: str | None = None,
     prior: str | None = None,
     generator: str | os.PathLike[str] | Inverter | None = None,
     priors: Sequence[Prior] = (),
@@ -264,34 +354,43 @@ def maximize(
         The layer of the unit.
     unit : int, str, a list or integer array of them, or None
         A channel, or a class by its label; a list is one batch, None all units in one batch.
+    preset : str, optional
+        One of `cnnexplore.preimage.presets()`: "natural", the paper's priors under random changes of the image;
+        "paper2016", the paper's method; "lucid", independent colours and frequencies; "maco", phases of frequencies
+        whose magnitudes are those of photographs. None for "natural".
+    transforms : sequence of Transformation, optional
+        Random changes of the image before the network sees it, see `cnnexplore.preimage.Transformation`; None for the
+        preset's.
     direction : array, optional
         (C,) or (C, h, w) weights of the activation that is maximised in place of a unit.
     position : tuple of int, optional
         (row, column) of the unit on the layer's map for the network's whole input; None puts the unit in the middle
         of an image as large as its receptive field, or of a whole input where it would respond otherwise on less.
     C : float, optional
-        The weight of the response, 0 to 1e9; None for 1e4 over the area of the receptive field.
-    alpha : float
-        The exponent of the bounded range, 1 to 20.
-    beta : float
-        The exponent of total variation, 1 to 3.
+        The weight of the response, 0 to 1e9; None for the preset's: 1e4 over the area of the receptive field, or 1
+        where there is no other term.
+    alpha : float, optional
+        The exponent of the bounded range, 1 to 20; None for 6.
+    beta : float, optional
+        The exponent of total variation, 1 to 3; None for 2.
     jitter : int, optional
-        By how many pixels the image is shifted at random in each step, 0 to 64; None for a quarter of the layer's
-        stride.
+        By how many pixels the image is shifted at random in each step, 0 to 64; None for the preset's: a quarter of
+        the layer's stride with the paper's priors.
     steps : int, optional
-        How many steps; None for the solver's usual number: 200 (spectral), 300 (adagrad), 400 (momentum); 200 with a
-        generator.
+        How many steps; None for the solver's usual number: 200 (spectral), 300 (adagrad, nadam), 400 (momentum); 200
+        with a generator.
     seed : int or list of int
         Of the noise and the jitter; a list is one batch.
     M : float, optional
         The response that counts as 1; None for the largest one to `images`, through the pathway if there is one.
     images : list, optional
-        What `Network.pixels_of` takes, to measure M; None for the bundled images.
+        What `Network.pixels_of` takes, to measure M, and the colours and frequencies of photographs; None for the
+        bundled images.
     solver : str, optional
-        One of `cnnexplore.solvers()`: "spectral" (fast), "adagrad" (Algorithm 1 of the paper) or "momentum" (that of
-        2015); None for "spectral".
-    rate : float
-        The length of a step in the solver's unit, 1e-6 to 10.
+        One of `cnnexplore.solvers()`: "spectral" (fast), "adagrad" (Algorithm 1 of the paper), "momentum" (that of
+        2015) or "nadam"; None for the preset's, "spectral" or, of Fourier coefficients, "nadam".
+    rate : float, optional
+        The length of a step in the solver's unit, 1e-6 to 10; None for the preset's, 0.05 or of phases 1.
     refine : int
         How many steps follow at a smaller rate without jitter.
     schedule : dict, optional
@@ -304,17 +403,20 @@ def maximize(
         The weight of the patches, 0 to 1e9; None for 10.
     init : image, optional
         An image to start from, cut to the size of the estimate; None for noise.
+    keep : str, optional
+        A layer whose activation stays near that of `init` (feature accentuation): `closeness`, one of `settings`, is
+        the weight.
     prior : "generator", optional
         Optimise the code of a generator, whose images look natural, in place of pixels (DGN-AM): 200 steps. `settings`
         then takes `code_rate`, `decay` and `bound`; C, alpha, beta, jitter, solver, rate, refine, pathway, patches,
-        gamma, init and priors have no effect on it and are refused.
+        gamma, init, keep and priors have no effect on it and are refused.
     generator : str, path or Inverter, optional
         With ``prior="generator"``, another generator than the network's own: the name of the network whose generator
         is taken, or a file that ``cnnexplore train inverter --loss adversarial`` wrote.
     priors : sequence of Prior
         Further terms of the energy, see `cnnexplore.preimage.Prior`.
     settings : dict, optional
-        Values of the parameters that the further priors, or the generator's run, declare, by name.
+        Values of the parameters that the transformations, the further priors, or the generator's run, declare, by name.
     progress : bool
         Whether a progress bar is shown.
 
@@ -351,9 +453,12 @@ def maximize(
     """
     if prior == "generator":
         check_unused("prior='generator'", "the code is optimised, not the pixels", {
-            "C": (C, None), "alpha": (alpha, 6), "beta": (beta, 2), "jitter": (jitter, None), "solver": (solver, None),
-            "rate": (rate, 0.05), "refine": (refine, 0), "pathway": (pathway, None), "patches": (patches, None),
-            "gamma": (gamma, None), "init": (init, None), "priors": (list(priors), []),
+            "preset": (preset, None), "transforms": (transforms, None),
+            "C": (C, None), "alpha": (alpha, None), "beta": (beta, None),
+            "jitter": (jitter, None), "solver": (solver, None),
+            "rate": (rate, None), "refine": (refine, 0), "pathway": (pathway, None), "patches": (patches, None),
+            "gamma": (gamma, None), "init": (init, None), "keep": (keep, None),
+            "priors": (list(priors), []),
         })  # fmt: skip
         found = GeneratorMaximization(
             net, layer, unit, direction=direction, position=position, generator=generator, steps=steps, seed=seed,
@@ -363,8 +468,9 @@ def maximize(
     if generator is not None:
         raise SettingError("generator is used with prior='generator'; give that too.")
     run = Maximization(
-        net, layer, unit, direction=direction, position=position, C=C, alpha=alpha, beta=beta, jitter=jitter,
-        steps=steps, seed=seed, M=M, images=images, solver=solver, rate=rate, refine=refine, schedule=schedule,
-        pathway=pathway, patches=patches, gamma=gamma, init=init, priors=priors, settings=settings,
+        net, layer, unit, preset=preset, transforms=transforms, direction=direction, position=position, C=C,
+        alpha=alpha, beta=beta, jitter=jitter, steps=steps, seed=seed, M=M, images=images, solver=solver, rate=rate,
+        refine=refine, schedule=schedule, pathway=pathway, patches=patches, gamma=gamma, init=init, keep=keep,
+        priors=priors, settings=settings,
     )  # fmt: skip
     return run.finish(progress)

@@ -51,6 +51,9 @@ class PreImage(Result):
         What it shows, in words.
     terms : tuple of Term
         The priors as they are drawn.
+    importance : np.ndarray, optional
+        (H, W) how much each pixel mattered: the sum over all steps of the length of its gradient, where the method has
+        one (MACO).
 
     Examples
     --------
@@ -70,11 +73,20 @@ class PreImage(Result):
     response: float = math.nan
     about: str = ""
     terms: tuple[Term, ...] = field(default=(), repr=False)
+    importance: np.ndarray | None = field(default=None, repr=False)
 
     @property
     def picture(self) -> np.ndarray:
         """The pre-image, (H, W, 3) uint8."""
         return self.net.picture(self.x)
+
+    @property
+    def faded(self) -> np.ndarray:
+        """The pre-image on white, each pixel as opaque as it mattered, (H, W, 3) uint8; the picture without importance.
+
+        The fifth of the pixels that mattered most is fully opaque.
+        """
+        return faded(self.picture, self.importance)
 
     def plot(self) -> Figure:
         """A matplotlib figure: the picture beside its energy terms, on a logarithmic scale; alone without a step."""
@@ -84,7 +96,7 @@ class PreImage(Result):
             return self._plot_picture()
         figure = Figure(figsize=(8, 3.2), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=(1, 1.5))
-        left.imshow(self.picture, interpolation="nearest")
+        left.imshow(self.faded, interpolation="nearest")
         left.set_axis_off()
         left.set_title(drawing.printable(self._title()), fontsize=10, parse_math=False)
         history = self.history
@@ -109,7 +121,7 @@ class PreImage(Result):
 
         figure = Figure(figsize=(3.6, 3.6), layout="constrained")
         axes = figure.subplots()
-        axes.imshow(self.picture, interpolation="nearest")
+        axes.imshow(self.faded, interpolation="nearest")
         axes.set_axis_off()
         axes.set_title(drawing.printable(self._title()), fontsize=10, parse_math=False)
         return figure
@@ -118,3 +130,12 @@ class PreImage(Result):
         if not math.isnan(self.error):
             return f"what {self.layer} keeps; relative error {self.error:.3f}"
         return f"{self.about}; response {self.response:.2f} M"
+
+
+def faded(picture: np.ndarray, importance: np.ndarray | None) -> np.ndarray:
+    """A picture (H, W, 3) uint8 on white, as opaque as each pixel (H, W) mattered; the picture itself for None."""
+    if importance is None or not importance.any() or picture.shape[:2] != importance.shape:
+        return picture
+    least, most = importance.min(), np.quantile(importance, 0.8)
+    opacity = np.clip((importance - least) / max(most - least, 1e-30), 0, 1)[..., None]
+    return (255 - opacity * (255.0 - picture) + 0.5).astype(np.uint8)

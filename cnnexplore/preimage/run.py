@@ -14,15 +14,17 @@ from ..errors import DivergedError, SettingError, brief_value
 from ..network import Network
 from ..network.precision import full_precision, repeatable
 from ..results import value_to_python
-from .canvas import Canvas
+from .canvas import Canvas, CodedCanvas
 from .energy import DATA_WEIGHT, Energy
 from .losses import Loss
+from .parameterizations import Parameterization
 from .pathways import PassModifier, Pathways
 from .priors import Prior, Scale
 from .result import PreImage
 from .settings import Parameter, Settings, Values, combine
-from .solvers import solver_of
+from .solvers import Spectral, solver_of
 from .steered import Frame, SteeredRun
+from .transformations import Shift, Transformation, drawn_maps
 from .variants import variant_of
 
 JITTER = Parameter(
@@ -74,6 +76,12 @@ class Run(SteeredRun):
     update_mask : array, optional
         (H, W) or (N, H, W), the part of the loss's gradient that each pixel follows, 0 to 1; pixels with 0 keep their
         value. Needs `init`.
+    transforms : sequence of Transformation
+        Random changes of the image before the network sees it, except in the refinement.
+    centre : tuple of float, optional
+        (row, column) that the transformations turn and scale about; None for the middle.
+    images : list, optional
+        What a variant measures colours and frequencies on; None for the bundled images.
 
     Attributes
     ----------
@@ -100,6 +108,7 @@ class Run(SteeredRun):
     """
 
     _usual_refine: ClassVar[int | None] = None  # None: the solver's
+    _usual_variant = "preimage2016"
 
     @torch.inference_mode(False)  # tensors made in inference mode could not be used outside it
     def __init__(
@@ -120,6 +129,9 @@ class Run(SteeredRun):
         priors: Sequence[Prior] = (),
         pathway: PassModifier | Sequence[PassModifier | None] | None = None,
         update_mask: Any = None,
+        transforms: Sequence[Transformation] = (),
+        centre: tuple[float, float] | None = None,
+        images: Any = None,
     ) -> None:
         kind = variant_of(variant)
         solver = solver or kind.solver
@@ -133,7 +145,7 @@ class Run(SteeredRun):
         self.seeds = seeds
         self.batched = len(seeds) > 1
         self._one_seed = len(seeds) == 1  # whether one seed was given for all images of the batch, not a list
-        self.parameters = combine(self.parameters_for(variant, priors), loss.parameters)
+        self.parameters = combine(self.parameters_for(variant, priors, transforms), loss.parameters)
         self.settings = settings
         values = self._snapshot()
         self.schedule: dict[int, dict[str, float]] = {}
@@ -151,8 +163,17 @@ class Run(SteeredRun):
         self._energy = Energy(net, layer, loss, self.priors, self.scale, self.pathways)
         self._prepare_stream()
         self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self.transforms = tuple(transforms)
+        self._centre = ((self.size[0] - 1) / 2, (self.size[1] - 1) / 2) if centre is None else centre
+        self.importance: torch.Tensor | None = None  # of each pixel, (N, H, W), where the variant sums it up
+        self._canvas: Canvas
         border = max(int(values.jitter), 1) - 1
-        if init is None:
+        coded = self.variant.parameterization(net, self.size, images)
+        if coded is not None:
+            self._canvas = self._coded_canvas(coded, solver, init, update_mask)
+            if self.variant.weighs_gradients:
+                self.importance = self.x.new_zeros(len(seeds), *self.size)
+        elif init is None:
             if update_mask is not None:
                 raise SettingError("update_mask was given without an init; the pixels that stay would be noise.")
             around = self.size[0] + border, self.size[1] + border
@@ -160,13 +181,31 @@ class Run(SteeredRun):
             self._canvas = Canvas(make(noise).init(noise).to(net.device), self.size)
         else:
             self._canvas = Canvas(init.clone(), self.size, update_mask)
-        self.solver = make(self.canvas)
+        self.solver = make(self._canvas.variables)
         self._set_border(border)
-        self._good = self.canvas  # the last canvas that had a finite energy
+        self._good = self._canvas.variables  # the last ones that had a finite energy
+
+    def _coded_canvas(
+        self, parameterization: Parameterization, solver: str, init: torch.Tensor | None, update_mask: Any
+    ) -> CodedCanvas:
+        if update_mask is not None:
+            raise SettingError("update_mask holds pixels, but what moves are Fourier coefficients; leave one of them.")
+        if solver_of(solver) is Spectral:
+            raise SettingError(
+                f"solver is {solver!r}, which moves pixels; expected another for Fourier coefficients, such as 'nadam'."
+            )
+        parameterization = parameterization.to(self.net.device)
+        if init is None:
+            code = parameterization.start(self._generators).to(self.net.device)
+        else:
+            code = parameterization.code(init)
+        return CodedCanvas(code, self.size, parameterization)
 
     @staticmethod
     def parameters_for(
-        variant: str = "preimage2016", priors: Sequence[Prior | type[Prior]] = ()
+        variant: str = "preimage2016",
+        priors: Sequence[Prior | type[Prior]] = (),
+        transforms: Sequence[Transformation] = (),
     ) -> tuple[Parameter, ...]:
         """The parameters of a run, by which a mailbox or a panel can be made before the run.
 
@@ -176,11 +215,13 @@ class Run(SteeredRun):
             The published method.
         priors : sequence of Prior
             Terms of the energy beside those of the variant, or their classes.
+        transforms : sequence of Transformation
+            Random changes of the image.
 
         Returns
         -------
         tuple of Parameter
-            C, the variant's, jitter, rate, and those of the other priors.
+            C, the variant's, jitter, rate, and those of the other priors and of the transformations.
 
         Raises
         ------
@@ -189,7 +230,11 @@ class Run(SteeredRun):
         """
         several(_prior, "a list of cnnexplore.preimage.Prior objects")("priors", priors)
         return combine(
-            (DATA_WEIGHT,), variant_of(variant).parameters, (JITTER, RATE), *(prior.parameters for prior in priors)
+            (DATA_WEIGHT,),
+            variant_of(variant).parameters,
+            (JITTER, RATE),
+            *(prior.parameters for prior in priors),
+            *(one.parameters for one in transforms),
         )
 
     # the stream
@@ -237,27 +282,32 @@ class Run(SteeredRun):
         if self.variant.resets_at(self.step):
             self.solver.reset()
         self._set_border(0 if refining else max(int(values.jitter), 1) - 1)
-        rate = self.variant.rate(self.step, values) * self.solver.unit(values, self.scale)
+        coded = isinstance(self._canvas, CodedCanvas)
+        rate = self.variant.rate(self.step, values) * (1 if coded else self.solver.unit(values, self.scale))
         rate *= self.solver.fine if refining else 1
         self._energy.watches = self.canvas.device.type == "cpu" or self.step < 50 or self.step % 5 == 0
         seen: list[torch.Tensor] = []
 
-        def evaluate(x: torch.Tensor) -> torch.Tensor:
-            terms, gradient = self._energy_of(x, values)  # not checked: what is not finite has diverged
+        def energy(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            terms, gradient = self._energy_of(x, values, refining)  # not checked: what is not finite has diverged
             seen.append(terms)
-            return gradient
+            if self.importance is not None:
+                self.importance += gradient.abs().sum(1)
+            return terms, gradient
 
-        canvas = self.solver.step(self.canvas, evaluate, rate)
+        canvas = self.solver.step(
+            self._canvas.variables, lambda variables: self._canvas.evaluate(variables, energy)[1], rate
+        )
         terms = seen[0]
         if canvas.device.type == "cpu" or self.step % 25 == 0:  # on a GPU reading a number waits for it
             if not math.isfinite(float(terms.sum())):
-                self._canvas.replace(self._good)
-                self.solver = solver_of(self.solver_name)(self.canvas)
+                self._canvas.replace_variables(self._good)
+                self.solver = solver_of(self.solver_name)(self._good)
                 raise DivergedError(
                     f"the energy is no longer finite at step {self.step} (C {values.C:g}, rate {values.rate:g}); "
                     "lower C or the rate and go on from the last good picture."
                 )
-            self._good = self.canvas
+            self._good = self._canvas.variables
         self._canvas.set(self.variant.bounded(canvas))
         self._rows.append(terms)
         self.step += 1
@@ -297,7 +347,7 @@ class Run(SteeredRun):
     # the energy
 
     def energy(self, canvas: torch.Tensor, values: Values) -> tuple[torch.Tensor, torch.Tensor]:
-        """The terms of the energy of a canvas, seen through a random crop, and its gradient.
+        """The terms of the energy of a canvas, seen through a random crop and transformation, and its gradient.
 
         Parameters
         ----------
@@ -321,11 +371,27 @@ class Run(SteeredRun):
         self._check_tensor("canvas", canvas, self.canvas.shape)
         return self._energy_of(canvas, self._checked_values(values))
 
-    def _energy_of(self, canvas: torch.Tensor, values: Values) -> tuple[torch.Tensor, torch.Tensor]:
+    def _energy_of(
+        self, canvas: torch.Tensor, values: Values, refining: bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         shifts = self._canvas.border + 1
         # one draw per image: an image of a batch is shifted as it would be alone
         draws = [torch.randint(0, shifts, (2,), generator=g).tolist() for g in self._generators]
-        return self._energy(canvas, self._canvas, [(top, left) for top, left in draws], values)
+        offsets = [(top, left) for top, left in draws]
+        maps = [] if refining else self._drawn_maps(values)
+        return self._energy(canvas, self._canvas, offsets, values, maps, self._centre)
+
+    def _drawn_maps(self, values: Values) -> list[torch.Tensor]:
+        """The random transformations of each view of a step; none where nothing is changed."""
+        transforms = self.transforms
+        if isinstance(self._canvas, CodedCanvas):
+            transforms = (*transforms, Shift())
+        if not transforms:
+            return []
+        views = int(values.get("views", 1))
+        drawn = [drawn_maps(transforms, self._generators, values, self.size) for _ in range(views)]
+        unchanged = torch.eye(3, dtype=torch.float64).expand(len(self.seeds), 3, 3)
+        return [] if all(one is None for one in drawn) else [unchanged if one is None else one for one in drawn]
 
     @full_precision()
     def data_term(self, x: torch.Tensor, values: Values | None = None) -> tuple[torch.Tensor, torch.Tensor]:
@@ -398,16 +464,17 @@ class Run(SteeredRun):
         """
         step = self.step if step is None else step
         first = self.first
-        words = {name: first[name] for name in ("C", "alpha", "beta", "jitter")} | {"steps": min(step, self.steps)}
+        words = {name: first[name] for name in ("C", "alpha", "beta", "jitter") if name in first}
+        words["steps"] = min(step, self.steps)
         arguments = {name: value_to_python(value) for name, value in words.items()} | more
         if pathway := self.pathways.to_python():
             arguments["pathway"] = pathway
         arguments["seed"] = value_to_python(self.seeds[0] if self._one_seed else self.seeds)
         refine = solver_of(self.solver_name).refine if self._usual_refine is None else self._usual_refine
         usual: dict[str, tuple[Any, Any]] = {
-            "variant": (self.variant.name, "preimage2016"),
+            "variant": (self.variant.name, self._usual_variant),
             "solver": (self.solver_name, self.variant.solver),
-            "rate": (first.rate, RATE.default),
+            "rate": (first.rate, self._usual_value(RATE)),
             "gamma": (first.get("gamma"), None),
             "refine": (max(step - self.steps, 0), refine),
             "settings": ({p.name: first[p.name] for p in self.parameters if self._is_extra(p)}, {}),
@@ -421,7 +488,11 @@ class Run(SteeredRun):
         return call if item is None or not self.batched else f"{call}[{item}]"
 
     def _is_extra(self, parameter: Parameter) -> bool:
-        return parameter.name not in _ARGUMENTS and self.first[parameter.name] != parameter.default
+        return parameter.name not in _ARGUMENTS and self.first[parameter.name] != self._usual_value(parameter)
+
+    def _usual_value(self, parameter: Parameter) -> float:
+        """The value of a parameter of a run of this kind that is given none."""
+        return parameter.default
 
     # saving and restoring
 
@@ -438,6 +509,8 @@ class Run(SteeredRun):
             if self._rows
             else self.x.new_zeros(0, len(self.term_names), len(self.seeds)),
             "priors": [prior.state() for prior in self.more_priors],
+            **({"code": self._canvas.variables.clone()} if isinstance(self._canvas, CodedCanvas) else {}),
+            **({} if self.importance is None else {"importance": self.importance.clone()}),
             "seeds": list(self.seeds),
             "values": dict(self._snapshot()),
             "applied": dict(self._applied),
@@ -480,11 +553,14 @@ class Run(SteeredRun):
                 f"{len(self.more_priors)}: give both the same priors and patches."
             )
         device = self.net.device
-        self._canvas.replace(canvas.clone().to(device))
-        self._good = self.canvas
-        self.solver = solver_of(self.solver_name)(self.canvas)
+        variables = state["code"] if isinstance(self._canvas, CodedCanvas) else canvas
+        self._canvas.replace_variables(variables.clone().to(device))
+        if self.importance is not None:
+            self.importance = state["importance"].clone().to(device)
+        self._good = self._canvas.variables
+        self.solver = solver_of(self.solver_name)(self._good)
         memory = {name: t.clone() for name, t in state["memory"].items()}
-        self.solver.restore({name: t.to(device) if t.dim() == canvas.dim() else t for name, t in memory.items()})
+        self.solver.restore({name: t.to(device) if t.dim() == variables.dim() else t for name, t in memory.items()})
         for generator, known in zip(self._generators, state["random"], strict=True):
             generator.set_state(known.cpu())
         for prior, known in zip(self.more_priors, state["priors"], strict=True):
@@ -503,11 +579,12 @@ def settings_for(
     variant: str,
     priors: Sequence[Prior],
     numbers: Mapping[str, float],
+    transforms: Sequence[Transformation] = (),
 ) -> Settings:
     """The mailbox of a run: the one given, or a new one with the arguments' numbers and others by name."""
     if isinstance(settings, Settings):
         return settings
-    return Settings(Values(Run.parameters_for(variant, priors), **{**numbers, **(settings or {})}))
+    return Settings(Values(Run.parameters_for(variant, priors, transforms), **{**numbers, **(settings or {})}))
 
 
 def _prior(name: str, value: Any) -> Any:

@@ -238,6 +238,51 @@ class Spectral(Solver):
         self.taken, self.age, self.weight = int(taken), int(age), float(weight)
 
 
+class Nadam(Solver):
+    """Adam with Nesterov momentum (Dozat 2016), as torch.optim.NAdam has it: of a code in place of pixels.
+
+    A rate of 1 is a step of 1 in each number of a code; of B / 2 in pixels.
+    """
+
+    first, second = 0.9, 0.999
+
+    def __init__(self, x: torch.Tensor) -> None:
+        self.mean, self.square = torch.zeros_like(x), torch.zeros_like(x)
+        self.taken, self.product = 0, 1.0
+
+    @staticmethod
+    def unit(values: Values, scale: Scale) -> float:
+        return scale.B / 2
+
+    def step(self, x: torch.Tensor, evaluate: Evaluate, rate: float) -> torch.Tensor:
+        g = evaluate(x)
+        self.taken += 1
+        now, ahead = (self.first * (1 - 0.5 * 0.96 ** (k * 0.004)) for k in (self.taken, self.taken + 1))
+        self.product *= now
+        self.mean.mul_(self.first).add_(g, alpha=1 - self.first)
+        self.square.mul_(self.second).addcmul_(g, g, value=1 - self.second)
+        length = self.square.div(1 - self.second**self.taken).sqrt_().add_(1e-30)  # energies may be of any scale
+        moved = x.addcdiv(g, length, value=-rate * (1 - now) / (1 - self.product))
+        return moved.addcdiv_(self.mean, length, value=-rate * ahead / (1 - self.product * ahead))
+
+    def reset(self) -> None:
+        self.mean.zero_()
+        self.square.zero_()
+        self.taken, self.product = 0, 1.0
+
+    def on_refinement(self) -> None:
+        """Go on: without the second moments the first steps would be as long as those from noise."""
+
+    def state(self) -> dict[str, torch.Tensor]:
+        clock = torch.tensor([self.taken, self.product], dtype=torch.float64)
+        return {"mean": self.mean, "square": self.square, "clock": clock}
+
+    def restore(self, state: dict[str, torch.Tensor]) -> None:
+        self.mean, self.square = state["mean"], state["square"]
+        taken, product = state["clock"].tolist()
+        self.taken, self.product = int(taken), float(product)
+
+
 def _fast_length(side: int) -> int:
     """The next even length with a fast Fourier transform: no prime factor above 5."""
     side += side % 2
@@ -248,7 +293,7 @@ def _fast_length(side: int) -> int:
     return side if rest == 1 else _fast_length(side + 2)
 
 
-_SOLVERS = {"adagrad": Adagrad, "momentum": Momentum, "spectral": Spectral}
+_SOLVERS = {"adagrad": Adagrad, "momentum": Momentum, "nadam": Nadam, "spectral": Spectral}
 
 
 def solvers() -> list[str]:
@@ -262,7 +307,7 @@ def solvers() -> list[str]:
     Examples
     --------
     >>> cx.solvers()
-    ['adagrad', 'momentum', 'spectral']
+    ['adagrad', 'momentum', 'nadam', 'spectral']
     """
     return list(_SOLVERS)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from typing import Any, ClassVar
 
 import torch
 
 from ..errors import SettingError, brief_value
-from ..network import Layer
+from ..network import Layer, Network
+from .parameterizations import Fourier, FourierPhase, Parameterization
 from .priors import AlphaNorm, BoundedRange, Prior, Scale, SquaredVariation, TotalVariation, initial_noise, project
 from .settings import Parameter, Values, combine
 
@@ -41,6 +43,7 @@ class Variant(ABC):
     solver: str
     parameters: tuple[Parameter, ...]
     priors: tuple[Prior, ...]
+    weighs_gradients: ClassVar[bool] = False  # whether the gradients of the pixels are summed up, as their importance
 
     @abstractmethod
     def __init__(self, layer: Layer, size: tuple[int, int], scale: Scale) -> None: ...
@@ -48,6 +51,10 @@ class Variant(ABC):
     @abstractmethod
     def init(self, generators: list[torch.Generator], channels: int, size: tuple[int, int]) -> torch.Tensor:
         """The noise to start from, (N, channels, *size), one image per generator."""
+
+    def parameterization(self, net: Network, size: tuple[int, int], images: Any) -> Parameterization | None:
+        """What the images are made of, measured on images; None for pixels."""
+        return None
 
     def rate(self, step: int, values: Values) -> float:
         """The rate at a step, in the solver's unit."""
@@ -112,6 +119,40 @@ class Inverting2015(Variant):
         return step in self.falls  # momentum is zeroed where the rate falls
 
 
+VIEWS = Parameter(
+    "views", 1, 16, "linear", 1, "views: how many transformed images are seen in a step, each at the price of a pass",
+    whole=True,
+)  # fmt: skip
+
+
+class FourierColours(Variant):
+    """Independent colours and frequencies in place of pixels; no priors, the transformations keep the image natural."""
+
+    name = "fourier"
+    solver = "nadam"
+    parameters = (VIEWS,)
+
+    def __init__(self, layer: Layer, size: tuple[int, int], scale: Scale) -> None:
+        self.priors = ()
+
+    def init(self, generators: list[torch.Generator], channels: int, size: tuple[int, int]) -> torch.Tensor:
+        raise NotImplementedError("its start is that of its parameterization")
+
+    def parameterization(self, net: Network, size: tuple[int, int], images: Any) -> Parameterization:
+        return Fourier(net, size, images)
+
+
+class PhaseOnly(FourierColours):
+    """Phases of frequencies, whose magnitudes are those of photographs (MACO)."""
+
+    name = "phase"
+    weighs_gradients = True
+
+    def parameterization(self, net: Network, size: tuple[int, int], images: Any) -> Parameterization:
+        return FourierPhase(net, size, images)
+
+
+_CODED: dict[str, type[Variant]] = {kind.name: kind for kind in (FourierColours, PhaseOnly)}
 _VARIANTS: dict[str, type[Variant]] = {kind.name: kind for kind in (Natural2016, Inverting2015)}
 
 
@@ -120,8 +161,8 @@ def variant_of(name: str) -> type[Variant]:
 
     Raises SettingError.
     """
-    if isinstance(name, str) and name in _VARIANTS:
-        return _VARIANTS[name]
+    if isinstance(name, str) and name in {**_VARIANTS, **_CODED}:
+        return {**_VARIANTS, **_CODED}[name]
     base, _, weight = (name if isinstance(name, str) else "").partition(":")
     try:
         variation = float(weight)

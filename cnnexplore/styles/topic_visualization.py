@@ -77,7 +77,7 @@ def visualize_topic(
     mask = topics.mask(topic, threshold, distinct)
     features = topics.features
     unit, scale = class_and_scale(features, topics.images(topic, None), mask)
-    given: dict[str, Any] = {"M": scale, "pathway": Pathway.topic(mask)} | settings
+    given: dict[str, Any] = {"preset": "paper2016", "M": scale, "pathway": Pathway.topic(mask)} | settings
     return maximize(features.net, features.net.scores.name, unit, seed=seed, progress=progress, **given)
 
 

@@ -329,7 +329,7 @@ def _maximized(made: Facets, start: torch.Tensor, steps: int | None, seed: int) 
     scale = float(made.values[0]) or 1.0  # the response that counts as 1
     for facet in range(len(made)):
         image = _image(net, start[facet])
-        run = Maximization(net, layer.name, unit, init=image, steps=steps, seed=seed, M=abs(scale))
+        run = Maximization(net, layer.name, unit, preset="paper2016", init=image, steps=steps, seed=seed, M=abs(scale))
         total = run.total * len(made)
         for frame in run.frames():
             if frame.step % _EVERY == 0 or frame.step == run.total:

@@ -8,8 +8,7 @@ import torch
 from torch import nn
 
 import cnnexplore as cx
-from cnnexplore.preimage import best_responses, largest_responses
-from cnnexplore.preimage.maximization import paper_weight
+from cnnexplore.preimage import best_responses, largest_responses, paper_weight
 from cnnexplore.preimage.unit_canvas import field_canvas
 from cnnexplore.zoo.architectures.alexnet import caffe_alexnet
 
@@ -49,7 +48,7 @@ def literal_energy(net, run, canvas, position, channel, M, C):
 
 
 def test_the_energy_is_the_papers(net):
-    run = cx.Maximization(net, "relu2", 3, jitter=0, M=0.5, C=7, steps=10)
+    run = cx.Maximization(net, "relu2", 3, preset="paper2016", jitter=0, M=0.5, C=7, steps=10)
     canvas = run.canvas.clone()
     frame = run.advance()
     position = tuple(int(v) for v in run.loss.weights[0, 3].nonzero()[0])

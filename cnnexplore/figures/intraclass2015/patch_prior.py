@@ -17,7 +17,7 @@ from ...network import Network, last_map_layer
 from ...preimage import Inversion, PreImage, invert, maximize
 from ...styles import PatchDatabase
 from ...styles.patch_index import no_norm
-from ..parts import image_or_default, input_cell, named_images, single
+from ..parts import PAPER, image_or_default, input_cell, named_images, single
 from ..sheet import Cell, Sheet
 from ..table import Table, measure_all, run_settings
 
@@ -62,7 +62,7 @@ def figure2(
     """
     image, layer = image_or_default(image), map_layer(net, layer)
     inverted = single(invert(net, image, layer, steps=steps, **run))
-    class_image = single(maximize(net, net.scores.name, unit, steps=steps, **run))
+    class_image = single(maximize(net, net.scores.name, unit, preset="paper2016", steps=steps, **run))
     six = recoloured(net, image, layer, 300 if steps is None else steps)
     top = [
         input_cell(net, image, "the image"),
@@ -146,8 +146,8 @@ def figure9b(
         photographs = patches[unit] if patches is not None else _bundled_of_class(net, unit)
         database = database_of(net, photographs, None)
         name = net.scores.name
-        without = single(maximize(net, name, unit, **run))
-        within = single(maximize(net, name, unit, patches=database, gamma=gamma, **run))
+        without = single(maximize(net, name, unit, **PAPER | run))
+        within = single(maximize(net, name, unit, patches=database, gamma=gamma, **PAPER | run))
         label = net.labels[unit] if isinstance(unit, int) and net.labels else str(unit)
         for row, one, way in ((rows[0], without, "without"), (rows[1], within, "with patches")):
             row.append(Cell(one.picture, f"{label},\n{way}: response {one.response:.1f}", result=one))

@@ -40,7 +40,9 @@ def figure5(
     windows = [(row, column) for row in corners[0] for column in corners[1]]
     pathways = [Pathway.location(row, column, k) for row, column in windows]
     C = pathway_weight(net) if C is None else C
-    settings: dict[str, Any] = {"C": C, "steps": steps, "seed": seed, "pathway": pathways, "progress": progress}
+    settings: dict[str, Any] = {
+        "preset": "paper2016", "C": C, "steps": steps, "seed": seed, "pathway": pathways, "progress": progress,
+    }  # fmt: skip
     made = {unit: batch(maximize(net, net.scores.name, unit, **settings)) for unit in units}
     lines = []
     for n, row in enumerate(corners[0]):
@@ -130,7 +132,17 @@ def figure8(
         pathways = [None, *(Pathway.of(image, depth, relu=relu) for depth in depths)]
         names = ["the whole network", "{m7}", "{m6, m7}", "{m5, m6, m7}"]
         made = batch(
-            maximize(net, net.scores.name, unit, C=C, steps=steps, seed=seed, pathway=pathways, progress=progress)
+            maximize(
+                net,
+                net.scores.name,
+                unit,
+                preset="paper2016",
+                C=C,
+                steps=steps,
+                seed=seed,
+                pathway=pathways,
+                progress=progress,
+            )
         )
         apart.append(distances(net, [image, *(one.picture for one in made)])[0, 1:])
         cells = [result_cell(one, name) for one, name in zip(made, names, strict=False)]

@@ -19,7 +19,7 @@ def generator(
     name = net.scores.name if layer is None else net.layers[layer].name
     chosen = list(range(min(10, net.layers[name].channels))) if units is None else list(units)
     rows = []
-    plain = maximize(net, name, chosen, steps=steps, seed=seed, progress=progress)
+    plain = maximize(net, name, chosen, preset="paper2016", steps=steps, seed=seed, progress=progress)
     made = maximize(
         net, name, chosen, prior="generator", generator=generator, steps=steps, seed=seed, progress=progress
     )

@@ -18,14 +18,16 @@ from ...preimage import (
     Maximization,
     Parameter,
     Prior,
+    Run,
     SteeredRun,
     Values,
     best_responses,
-    paper_jitter,
-    paper_weight,
+    presets,
 )
 from ...preimage.generated import chosen_generator
 from ...preimage.maximization import GAMMA
+from ...preimage.patch_prior import PatchPrior
+from ...preimage.presets import preset_of
 from ...preimage.settings import combine
 from ..live.selection import SharedSelection
 from ..views.map_view import MapView, receptive_box
@@ -52,12 +54,14 @@ class MaximizePanel(RunPanel):
         bundled images).
     position : tuple of int, optional
         (row, column) on the layer's map; None: a picture of the size of the unit's receptive field.
+    preset : str, optional
+        The method to begin with, one of `cnnexplore.preimage.presets()`.
     C : float, optional
-        The weight of the unit against the priors; None: the paper's choice for the layer.
-    alpha, beta : float
-        Exponents of the bounded range and of total variation.
+        The weight of the unit against the priors; None: the preset's choice for the layer.
+    alpha, beta : float, optional
+        Exponents of the bounded range and of total variation; None: the preset's.
     jitter : int, optional
-        Pixels by which the image is shifted at random; None: the paper's choice for the layer.
+        Pixels by which the image is shifted at random; None: the preset's choice for the layer.
     steps : int
         The length of a run.
     seed : int
@@ -104,7 +108,9 @@ class MaximizePanel(RunPanel):
     metric_unit = " × the best image's"
     metric_help = "the unit's response over its largest response to the bundled images (M in the paper)"
 
-    @checked(**PATCHES, **PRIORS, thumbnails=flag, prior=optional(choice(("generator",))))
+    @checked(
+        **PATCHES, **PRIORS, thumbnails=flag, prior=optional(choice(("generator",))), preset=optional(choice(presets))
+    )
     def __init__(
         self,
         net: NetworkLike = None,
@@ -112,9 +118,10 @@ class MaximizePanel(RunPanel):
         unit: int | str | None = None,
         *,
         position: tuple[int, int] | None = None,
+        preset: str | None = None,
         C: float | None = None,
-        alpha: float = 6,
-        beta: float = 2,
+        alpha: float | None = None,
+        beta: float | None = None,
         jitter: int | None = None,
         steps: int = 200,
         seed: int = 0,
@@ -130,7 +137,8 @@ class MaximizePanel(RunPanel):
     ):
         self._given_unit, self._thumbnails, self._given_patches = (unit, position), thumbnails, (patches, gamma)
         self._given_generator = prior == "generator", generator
-        self.priors = tuple(priors)
+        self.priors, self.preset = tuple(priors), preset_of(preset)
+        self._begins_anew = False  # once the settings of the chosen method are taken
         values = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter}
         super().__init__(net, None, layer, selection, values=values, steps=steps, seed=seed, seeds=seeds, start=start)
 
@@ -150,11 +158,33 @@ class MaximizePanel(RunPanel):
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        """What can be steered; the settings of a generator among it, also while it is switched off."""
-        return combine(super().parameters, GeneratorMaximization.parameters)
+        """What can be steered; the settings of all presets among it, and of a generator, also while it is off."""
+        of_presets = [Run.parameters_for(one.variant, transforms=one.transforms) for one in map(preset_of, presets())]
+        terms = Run.parameters_for(priors=(*self.priors, PatchPrior))
+        return combine(terms, *of_presets, GeneratorMaximization.parameters)
+
+    def _methods(self) -> list[str]:
+        names = [name for name in presets() if name != self.preset.name]
+        return [preset_of(name).label for name in (self.preset.name, *names)]
+
+    def _another_preset(self) -> None:
+        """The method was chosen: its settings that have no slider, and which sliders have an effect."""
+        self.preset = next(one for one in map(preset_of, presets()) if one.label == self.controls.method)
+        usual = self._published = self._usual(self.layer, self.net.size)
+        self.settings.update(rate=usual.rate)
+        self._enable_sliders()
+        self._begins_anew = True
+
+    def _settings_moved(self) -> None:
+        if self._begins_anew:
+            self._begins_anew = False
+            self._begin()
+        else:
+            super()._settings_moved()
 
     def _more_controls(self) -> list[w.Widget]:
         self.generator.on_switch, self.generator.on_change = self._prior_switched, self._settings_moved
+        self.controls.on_method = self._another_preset
         self._enable_sliders()
         return [self.generator.row]
 
@@ -167,12 +197,16 @@ class MaximizePanel(RunPanel):
 
     def _enable_sliders(self) -> None:
         """The settings of a run of pixels have no effect on one of a generator's code."""
-        for slider in self.controls.sliders.values():
+        chosen = {p.name for p in Run.parameters_for(self.preset.variant, self.priors, self.preset.transforms)}
+        for name, slider in self.controls.sliders.items():
             slider.disabled = self.generator.on
+            slider.layout.display = None if name in chosen else "none"
         self.controls.preset.disabled = self.generator.on
 
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
-        return Values(self.parameters, C=paper_weight(layer, size), jitter=paper_jitter(layer))
+        known = {parameter.name for parameter in self.parameters}
+        numbers = {name: value for name, value in self.preset.settings(layer, size).items() if name in known}
+        return Values(self.parameters, **numbers)
 
     def _looked_at(self) -> tuple:
         s = self.selection.value
@@ -180,7 +214,7 @@ class MaximizePanel(RunPanel):
 
     def _make(self) -> Callable[[], SteeredRun]:
         net, layer, chosen, position = self._looked_at()
-        patches = self.patches
+        patches, preset = self.patches, self.preset.name
         options = self._options()
         self.generator.fit(net)
         code, generator = self.generator.on, self.generator.generator
@@ -190,7 +224,9 @@ class MaximizePanel(RunPanel):
             if code:
                 return GeneratorMaximization(net, layer, unit, position=position, generator=generator, **options)
             more = patches.options(net, None) if patches is not None else {}
-            return Maximization(net, layer, unit, position=position, priors=self.priors, **options, **more)
+            return Maximization(
+                net, layer, unit, preset=preset, position=position, priors=self.priors, **options, **more
+            )
 
         return make
 

@@ -150,7 +150,7 @@ class PathwayPanel(RunPanel):
         if any(rows.values()):
             options["pathway"] = pathways
         self._names = list(rows)
-        return lambda: Maximization(net, net.scores.name, target, **options)
+        return lambda: Maximization(net, net.scores.name, target, preset="paper2016", **options)
 
     def _begin(self, paused: bool = False) -> None:
         with self.run_view.show_errors():

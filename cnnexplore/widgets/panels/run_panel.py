@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets as w
@@ -140,6 +140,10 @@ class RunPanel(Panel):
         self.settings.update(**{name: value for name, value in self._given.items() if value is not None})
         self.starts = StartControls(*self._given_starts)
 
+    def _methods(self) -> Sequence[str]:
+        """The names of the methods that can be chosen; none where there is one only."""
+        return ()
+
     def _make_run_view(self) -> RunView:
         view = RunView(self.metric_unit, self.metric_help, layout=w.Layout(flex="1 1 320px", min_width="0"))
         view.on_scrub = self.scrub
@@ -153,7 +157,7 @@ class RunPanel(Panel):
         self.runner.watch(self.estimate)
         if self.run_pictures.original is not None:
             self.run_pictures.original.on_pick = self.estimate.on_pick = self._pick
-        self.controls = SettingsControls(self.settings, self._usual, self.weighed)
+        self.controls = SettingsControls(self.settings, self._usual, self.weighed, self._methods())
         self.controls.set_layer(self.layer, self.net.size)
         self.controls.on_change = self._settings_moved
         self.starts.on_change = self._begin

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import ipywidgets as w
@@ -35,10 +35,23 @@ class SettingsControls:
         The published settings for a layer and an input size.
     weighed : str
         The word for what C weighs.
+    methods : sequence of str
+        The names of the methods that can be chosen, each a preset of its own; else there is the paper's.
+
+    Attributes
+    ----------
+    method : str
+        The chosen method; "" where there is one only.
+    on_method : callable
+        Called when another one is chosen, before its settings are taken.
     """
 
     def __init__(
-        self, settings: Settings, usual: Callable[[Layer, tuple[int, int]], Values], weighed: str = "activation"
+        self,
+        settings: Settings,
+        usual: Callable[[Layer, tuple[int, int]], Values],
+        weighed: str = "activation",
+        methods: Sequence[str] = (),
     ):
         self.settings, self.usual = settings, usual
         self.on_change: Callable[[], None] = lambda: None
@@ -50,7 +63,11 @@ class SettingsControls:
         self.sliders = {p.name: slider_of(p, now[p.name]) for p in shown}
         for p in shown:
             self.sliders[p.name].observe(partial(self._moved, p), "value")
-        self._presets = {name.format(weighed): changes for name, changes in _PRESETS.items()}
+        self.method = next(iter(methods), "")
+        self.on_method: Callable[[], None] = lambda: None
+        self._methods = list(methods)
+        usual_ones = dict.fromkeys(methods or (_PAPERS,), _unchanged)
+        self._presets = usual_ones | {name.format(weighed): changes for name, changes in _PRESETS.items()}
         self.preset = w.Dropdown(options=[_OWN, *self._presets], description="preset", layout=_wide())
         self.preset.tooltip, self.preset.style.description_width = "settings that go well together", _LABEL
         self.preset.observe(self._chosen, "value")
@@ -99,7 +116,8 @@ class SettingsControls:
         same = [
             name
             for name, changes in self._presets.items()
-            if all(now[k] == value for k, value in (published | changes(usual)).items())
+            if (name == self.method or name not in self._methods)
+            and all(now[k] == value for k, value in (published | changes(usual)).items())
         ]
         self._quiet = True
         try:
@@ -128,6 +146,9 @@ class SettingsControls:
         if self._quiet or change["new"] == _OWN or self._layer is None:
             return
         self._of_preset = True
+        if change["new"] in self._methods:
+            self.method = change["new"]
+            self.on_method()
         usual = self.usual(self._layer, self._size)
         published = {name: usual[name] for name in self.sliders}
         self.settings.update(**published | self._presets[change["new"]](usual))
@@ -202,6 +223,10 @@ class StartControls:
             getattr(self, f"{name}_box").value = now
 
 
+def _unchanged(usual: Values) -> dict[str, float]:
+    return {}
+
+
 def slider_of(parameter: Parameter, value: float) -> w.Widget:
     """A slider of a parameter, at a value."""
     p, (low, high) = parameter, parameter.slider
@@ -225,8 +250,8 @@ def _wide() -> w.Layout:
 
 _LABEL = "52px"
 _BOUNDS = {"seed": (0, 100_000), "seeds": (1, MOST_SEEDS), "steps": (1, MOST_STEPS)}
+_PAPERS = "the paper's for this layer"
 _PRESETS: dict[str, Callable[[Values], dict[str, float]]] = {
-    "the paper's for this layer": lambda usual: {},
     "closer to the {} (C × 10)": lambda usual: {"C": 10 * usual.C},
     "smoother (C ÷ 10)": lambda usual: {"C": usual.C / 10},
     "spiky total variation (β = 1)": lambda usual: {"beta": 1.0},

@@ -146,7 +146,9 @@ class StylePanel(RunPanel):
 
         def make() -> Maximization:
             target, most = class_and_scale(features, chosen.which, mask)
-            return Maximization(net, net.scores.name, target, pathway=Pathway.topic(mask), M=most, **options)
+            return Maximization(
+                net, net.scores.name, target, preset="paper2016", pathway=Pathway.topic(mask), M=most, **options
+            )
 
         return make
 

@@ -1,0 +1,196 @@
+"""Parameterizations: what an image is made of, when a run does not move the pixels themselves."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+
+from ..data import Images
+from ..network import Network
+
+_DARK = 0.02  # a photograph's darkest value that is told apart, as a share of the range; one minus it the lightest
+_LEAST_COLOUR = 1e-3  # of the variance of the strongest mixture of colours
+
+
+class Parameterization(ABC):
+    """Images as a function of other numbers, their code, which the solver moves in place of pixels."""
+
+    name: str
+
+    @abstractmethod
+    def to(self, device: torch.device) -> Parameterization:
+        """The same on a device.
+
+        Parameters
+        ----------
+        device : torch.device
+            The device.
+        """
+
+    @abstractmethod
+    def start(self, generators: list[torch.Generator]) -> torch.Tensor:
+        """The first code, one image per generator, on the CPU so that a seed means the same on every device.
+
+        Parameters
+        ----------
+        generators : list of torch.Generator
+            One per image.
+        """
+
+    @abstractmethod
+    def image(self, code: torch.Tensor) -> torch.Tensor:
+        """The images of a code, (N, C, H, W) in the network's units; differentiable.
+
+        Parameters
+        ----------
+        code : torch.Tensor
+            (N, ...).
+        """
+
+    @abstractmethod
+    def code(self, x: torch.Tensor) -> torch.Tensor:
+        """The code whose images are nearest to given ones.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            (N, C, H, W) in the network's units.
+        """
+
+
+class Fourier(Parameterization):
+    """Colours and frequencies that are independent in photographs; low frequencies move first (lucid).
+
+    The code holds the Fourier coefficients of each mixture of colours, divided by 1 / frequency, the typical strength
+    in photographs. A sigmoid keeps the colours of pixels in their range.
+
+    Parameters
+    ----------
+    net : Network
+        Whose pixel convention the images have.
+    size : tuple of int
+        (H, W) of the images.
+    images : list, folder, data set or Images, optional
+        What the mixtures of colours are measured on; None for the bundled images.
+
+    References
+    ----------
+    C. Olah, A. Mordvintsev, L. Schubert, Feature visualization, Distill 2017.
+    """
+
+    name = "fourier"
+
+    def __init__(self, net: Network, size: tuple[int, int], images: Any = None) -> None:
+        self.size = size
+        self.mixtures = colour_mixtures(net, images)
+        self.mean = torch.tensor(net.pixels.mean, dtype=torch.float32).view(1, -1, 1, 1)
+        self.strength = typical_strength(size)
+
+    def to(self, device: torch.device) -> Fourier:
+        """The same on a device."""
+        self.mixtures, self.mean, self.strength = (t.to(device) for t in (self.mixtures, self.mean, self.strength))
+        return self
+
+    def start(self, generators: list[torch.Generator]) -> torch.Tensor:
+        shape = (self.mean.shape[1], *self.strength.shape, 2)
+        return torch.stack([0.01 * torch.randn(shape, generator=g, dtype=torch.float32) for g in generators])
+
+    def image(self, code: torch.Tensor) -> torch.Tensor:
+        spectrum = torch.view_as_complex(code.contiguous()) * self.strength
+        mixed = torch.fft.irfft2(spectrum, s=self.size, norm="ortho") / 4  # so strong that a step is well seen
+        return 255 * torch.sigmoid(torch.einsum("dc,nchw->ndhw", self.mixtures, mixed)) - self.mean
+
+    def code(self, x: torch.Tensor) -> torch.Tensor:
+        shown = ((x + self.mean) / 255).clamp(_DARK, 1 - _DARK)
+        mixed = torch.einsum("cd,ndhw->nchw", torch.linalg.inv(self.mixtures), torch.logit(shown))
+        return torch.view_as_real(4 * torch.fft.rfft2(mixed, norm="ortho") / self.strength).contiguous()
+
+
+class FourierPhase(Parameterization):
+    """Phases of the Fourier coefficients; their magnitudes are the mean of photographs and stay (MACO).
+
+    Parameters
+    ----------
+    net : Network
+        Whose pixel convention the images have.
+    size : tuple of int
+        (H, W) of the images.
+    images : list, folder, data set or Images, optional
+        What magnitudes and mixtures of colours are measured on; None for the bundled images.
+
+    References
+    ----------
+    T. Fel et al., Unlocking feature visualization for deeper networks with magnitude constrained optimization,
+    NeurIPS 2023.
+    """
+
+    name = "phase"
+
+    def __init__(self, net: Network, size: tuple[int, int], images: Any = None) -> None:
+        self.size = size
+        self.mixtures = colour_mixtures(net, images)
+        self.mean = torch.tensor(net.pixels.mean, dtype=torch.float32).view(1, -1, 1, 1)
+        self.magnitude = mean_magnitude(net, size, self.mixtures, images)
+
+    def to(self, device: torch.device) -> FourierPhase:
+        """The same on a device."""
+        self.mixtures, self.mean, self.magnitude = (t.to(device) for t in (self.mixtures, self.mean, self.magnitude))
+        return self
+
+    def start(self, generators: list[torch.Generator]) -> torch.Tensor:
+        shape = self.magnitude.shape
+        return torch.stack(
+            [math.pi * (2 * torch.rand(shape, generator=g, dtype=torch.float32) - 1) for g in generators]
+        )
+
+    def image(self, code: torch.Tensor) -> torch.Tensor:
+        spectrum = torch.polar(self.magnitude.expand(code.shape), code)
+        mixed = torch.fft.irfft2(spectrum, s=self.size, norm="ortho")
+        colours = torch.einsum("dc,nchw->ndhw", self.mixtures, mixed)
+        grey = torch.logit((self.mean / 255).clamp(_DARK, 1 - _DARK))
+        return 255 * torch.sigmoid(4 / 255 * colours + grey) - self.mean  # of slope 1 at mid-grey
+
+    def code(self, x: torch.Tensor) -> torch.Tensor:
+        mixed = torch.einsum("cd,ndhw->nchw", torch.linalg.inv(self.mixtures), x)
+        return torch.angle(torch.fft.rfft2(mixed, norm="ortho"))
+
+
+def typical_strength(size: tuple[int, int]) -> torch.Tensor:
+    """1 / frequency in cycles per pixel, (H, W // 2 + 1); of the mean that of one cycle per image."""
+    rows = torch.fft.fftfreq(size[0], dtype=torch.float64)[:, None]
+    columns = torch.fft.rfftfreq(size[1], dtype=torch.float64)
+    return (1 / (rows**2 + columns**2).sqrt().clamp_min(1 / max(size))).float()
+
+
+def colour_mixtures(net: Network, images: Any = None) -> torch.Tensor:
+    """The mixtures of colours that are uncorrelated in images, as columns (C, C), the longest of length 1.
+
+    A singular value decomposition of the covariance of the pixels gives them, each times its standard deviation.
+    """
+    pixels = _photographs(net, images).transpose(0, 1).flatten(1).double()
+    pixels = pixels - pixels.mean(1, keepdim=True)
+    covariance = pixels @ pixels.T / pixels.shape[1]
+    directions, variances, _ = torch.linalg.svd(covariance)
+    variances = variances.clamp_min(float(variances.max()) * _LEAST_COLOUR + 1e-12)
+    found = directions * variances.sqrt()
+    found = found * torch.where(found.sum(0) < 0, -1.0, 1.0)  # the sign that a decomposition gives is any
+    return (found / found.norm(dim=0).max()).float()
+
+
+def mean_magnitude(net: Network, size: tuple[int, int], mixtures: torch.Tensor, images: Any = None) -> torch.Tensor:
+    """The mean magnitude of the Fourier coefficients of images and their mirror images, (C, H, W // 2 + 1)."""
+    x = torch.nn.functional.interpolate(
+        _photographs(net, images), size=size, mode="bilinear", antialias=True, align_corners=False
+    )
+    mixed = torch.einsum("cd,ndhw->nchw", torch.linalg.inv(mixtures), x)
+    both = torch.cat([mixed, mixed.flip(3)])
+    return torch.fft.rfft2(both, norm="ortho").abs().mean(0)
+
+
+def _photographs(net: Network, images: Any) -> torch.Tensor:
+    """Images as the network takes them, (n, C, H, W) on the CPU."""
+    chosen = Images.of(net, images)
+    return net.pixels_of([chosen[k] for k in range(min(len(chosen), 256))]).cpu()

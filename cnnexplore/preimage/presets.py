@@ -1,0 +1,114 @@
+"""Presets of a maximisation: parts and settings that go together, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..arguments import choice
+from ..network import Layer
+from .published import paper_jitter, paper_weight
+from .run import Run
+from .settings import Values
+from .transformations import Crop, Rotation, Scaling, Transformation
+from .variants import variant_of
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How the image of a unit is looked for.
+
+    Attributes
+    ----------
+    name : str
+        What `preset=` takes.
+    label : str
+        Its name on the screen.
+    variant : str
+        The start, the priors, and what moves.
+    transforms : tuple of Transformation
+        What changes the image at random before the network sees it.
+    numbers : callable
+        The settings by name that are not their defaults, for a layer and the (H, W) of the network's input.
+    """
+
+    name: str
+    label: str
+    variant: str
+    transforms: tuple[Transformation, ...]
+    numbers: Callable[[Layer, Pair], dict[str, float]]
+
+    @property
+    def solver(self) -> str:
+        """The solver unless another is given."""
+        return variant_of(self.variant).solver
+
+    def settings(self, layer: Layer, size: Pair) -> Values:
+        """All settings.
+
+        Parameters
+        ----------
+        layer : Layer
+            The unit's layer.
+        size : tuple of int
+            (H, W) of the network's input.
+        """
+        parameters = Run.parameters_for(self.variant, transforms=self.transforms)
+        return Values(parameters, **self.numbers(layer, size))
+
+
+def _paper(layer: Layer, size: Pair) -> dict[str, float]:
+    return {"C": paper_weight(layer, size), "jitter": paper_jitter(layer)}
+
+
+def _natural(layer: Layer, size: Pair) -> dict[str, float]:
+    """Found by how many classes of one network another network recognises; weak where a unit sees little."""
+    paper = _paper(layer, size)
+    if not layer.has_map:
+        return {**paper, "beta": 1.5, "jitter": min(round(0.28 * max(size)), 64), "rotation": 20, "scaling": 0.5}
+    share = min(max(rf / side for rf, side in zip(layer.rf_size, size, strict=True)), 1)
+    return {**paper, "rotation": round(10 * share, 1), "scaling": round(0.2 * share, 2)}
+
+
+def _lucid(layer: Layer, size: Pair) -> dict[str, float]:
+    return {"C": 1.0, "jitter": max(round(max(size) / 16), 1), "rotation": 5.0, "scaling": 0.1, "rate": 0.05}
+
+
+def _maco(layer: Layer, size: Pair) -> dict[str, float]:
+    return {"C": 1.0, "jitter": 0, "rate": 1.0, "views": 6, "crop": 0.25}
+
+
+_PRESETS = {
+    preset.name: preset
+    for preset in (
+        Preset("paper2016", "paper 2016", "preimage2016", (), _paper),
+        Preset("natural", "natural", "preimage2016", (Scaling(), Rotation()), _natural),
+        Preset("lucid", "lucid", "fourier", (Scaling(), Rotation()), _lucid),
+        Preset("maco", "MACO", "phase", (Crop(),), _maco),
+    )
+}
+DEFAULT = "natural"
+
+
+def presets() -> list[str]:
+    """The names of the presets of a maximisation.
+
+    Returns
+    -------
+    list of str
+        What `preset=` takes.
+
+    Examples
+    --------
+    >>> from cnnexplore.preimage import presets
+    >>> presets()
+    ['paper2016', 'natural', 'lucid', 'maco']
+    """
+    return list(_PRESETS)
+
+
+def preset_of(name: str | None) -> Preset:
+    """The preset of a name, the default for None. Raises SettingError for an unknown one."""
+    return _PRESETS[DEFAULT if name is None else choice(_PRESETS)("preset", name)]
