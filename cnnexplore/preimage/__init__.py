@@ -16,7 +16,7 @@ from .run import Run
 from .settings import Parameter, Settings, Values
 from .solvers import solvers
 from .steered import Frame, SteeredRun
-from .transformations import Crop, Rotation, Scaling, Transformation
+from .transformations import Crop, Noise, Rotation, Scaling, Transformation
 
 __all__ = [
     "Caricature",
@@ -29,6 +29,7 @@ __all__ = [
     "Inversion",
     "Loss",
     "Maximization",
+    "Noise",
     "Parameter",
     "Phase",
     "PreImage",

@@ -16,7 +16,7 @@ from .losses import Loss
 from .pathways import Pathways
 from .priors import Prior, Scale
 from .settings import Parameter, Values
-from .transformations import View
+from .transformations import Draw, View
 
 DATA_WEIGHT = Parameter(
     "C", 0, 1e9, "log", 1, "C: the weight of the data term; higher is closer to the activation, lower more natural",
@@ -80,15 +80,15 @@ class Energy:
         canvas: Canvas,
         offsets: Offsets,
         values: Values,
-        maps: Sequence[torch.Tensor] = (),
+        changes: Sequence[Draw] = (),
         centre: tuple[float, float] = (0.0, 0.0),
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The terms (K, N) of the energy of x, which has the canvas's shape, and the energy's gradient.
 
-        `maps`: transformations of the crop about `centre`; of several the mean loss is taken.
+        `changes`: transformations of the crop about `centre`; of several the mean loss is taken.
         """
         crop = canvas.crop(x, offsets)
-        data, gradient = self._transformed(crop, values, maps, centre) if maps else self.data_term(crop, values)
+        data, gradient = self._transformed(crop, values, changes, centre) if changes else self.data_term(crop, values)
         gradient = canvas.weight(canvas.spread(gradient.mul_(values.C), offsets))
         energy, parts = data * values.C, [data]
         for prior in self.priors:
@@ -98,16 +98,16 @@ class Energy:
         return torch.stack([energy, *parts]), canvas.hold(gradient)
 
     def _transformed(
-        self, x: torch.Tensor, values: Values, maps: Sequence[torch.Tensor], centre: tuple[float, float]
+        self, x: torch.Tensor, values: Values, changes: Sequence[Draw], centre: tuple[float, float]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The mean data term of transformed images, and its gradient with respect to the images."""
         losses, gradients = [], []
-        for one in maps:
-            view = View(x, one, centre)
+        for one in changes:
+            view = View(x, one.maps, centre, one.noise)
             loss, gradient = self.data_term(view.seen, values)
             losses.append(loss)
             gradients.append(view.pull(gradient))
-        if len(maps) == 1:
+        if len(changes) == 1:
             return losses[0], gradients[0]
         return torch.stack(losses).mean(0), torch.stack(gradients).mean(0)
 

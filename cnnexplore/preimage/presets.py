@@ -10,7 +10,7 @@ from ..network import Layer
 from .published import paper_jitter, paper_weight
 from .run import Run
 from .settings import Values
-from .transformations import Crop, Rotation, Scaling, Transformation
+from .transformations import Crop, Noise, Rotation, Scaling, Transformation
 from .variants import variant_of
 
 Pair = tuple[int, int]
@@ -67,7 +67,14 @@ def _natural(layer: Layer, size: Pair) -> dict[str, float]:
     """Found by how many classes of one network another network recognises; weak where a unit sees little."""
     paper = _paper(layer, size)
     if not layer.has_map:
-        return {**paper, "beta": 1.5, "jitter": min(round(0.28 * max(size)), 64), "rotation": 20, "scaling": 0.5}
+        return {
+            **paper,
+            "beta": 1.5,
+            "jitter": min(round(0.28 * max(size)), 64),
+            "rotation": 20,
+            "scaling": 0.5,
+            "noise": 0,
+        }
     share = min(max(rf / side for rf, side in zip(layer.rf_size, size, strict=True)), 1)
     return {**paper, "rotation": round(10 * share, 1), "scaling": round(0.2 * share, 2)}
 
@@ -77,16 +84,16 @@ def _lucid(layer: Layer, size: Pair) -> dict[str, float]:
 
 
 def _maco(layer: Layer, size: Pair) -> dict[str, float]:
-    return {"C": 1.0, "jitter": 0, "rate": 1.0, "views": 6, "crop": 0.25}
+    return {"C": 1.0, "jitter": 0, "rate": 1.0, "views": 6, "crop": 0.5, "noise": 3}
 
 
 _PRESETS = {
     preset.name: preset
     for preset in (
+        Preset("natural", "natural", "natural", (Scaling(), Rotation()), _natural),
         Preset("paper2016", "paper 2016", "preimage2016", (), _paper),
-        Preset("natural", "natural", "preimage2016", (Scaling(), Rotation()), _natural),
         Preset("lucid", "lucid", "fourier", (Scaling(), Rotation()), _lucid),
-        Preset("maco", "MACO", "phase", (Crop(),), _maco),
+        Preset("maco", "MACO", "phase", (Crop(), Noise()), _maco),
     )
 }
 DEFAULT = "natural"
@@ -104,7 +111,7 @@ def presets() -> list[str]:
     --------
     >>> from cnnexplore.preimage import presets
     >>> presets()
-    ['paper2016', 'natural', 'lucid', 'maco']
+    ['natural', 'paper2016', 'lucid', 'maco']
     """
     return list(_PRESETS)
 

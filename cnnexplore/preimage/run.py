@@ -17,14 +17,14 @@ from ..results import value_to_python
 from .canvas import Canvas, CodedCanvas
 from .energy import DATA_WEIGHT, Energy
 from .losses import Loss
-from .parameterizations import Parameterization
+from .parameterizations import Parameterization, colour_mixtures
 from .pathways import PassModifier, Pathways
 from .priors import Prior, Scale
 from .result import PreImage
 from .settings import Parameter, Settings, Values, combine
-from .solvers import Spectral, solver_of
+from .solvers import Solver, Spectral, solver_of
 from .steered import Frame, SteeredRun
-from .transformations import Shift, Transformation, drawn_maps
+from .transformations import Draw, Shift, Transformation, draw_changes
 from .variants import variant_of
 
 JITTER = Parameter(
@@ -181,9 +181,19 @@ class Run(SteeredRun):
             self._canvas = Canvas(make(noise).init(noise).to(net.device), self.size)
         else:
             self._canvas = Canvas(init.clone(), self.size, update_mask)
-        self.solver = make(self._canvas.variables)
+        self._mixtures: torch.Tensor | None = None
+        if self.variant.mixes_colours and solver_of(solver) is Spectral:
+            # the longest mixture, grey, is to move each channel as far as a channel moves alone
+            self._mixtures = (math.sqrt(net.pixels.channels) * colour_mixtures(net, images)).to(net.device)
+        self.solver = self._new_solver(self._canvas.variables)
         self._set_border(border)
         self._good = self._canvas.variables  # the last ones that had a finite energy
+
+    def _new_solver(self, variables: torch.Tensor) -> Solver:
+        made = solver_of(self.solver_name)(variables)
+        if isinstance(made, Spectral):
+            made.mixtures = self._mixtures
+        return made
 
     def _coded_canvas(
         self, parameterization: Parameterization, solver: str, init: torch.Tensor | None, update_mask: Any
@@ -302,7 +312,7 @@ class Run(SteeredRun):
         if canvas.device.type == "cpu" or self.step % 25 == 0:  # on a GPU reading a number waits for it
             if not math.isfinite(float(terms.sum())):
                 self._canvas.replace_variables(self._good)
-                self.solver = solver_of(self.solver_name)(self._good)
+                self.solver = self._new_solver(self._good)
                 raise DivergedError(
                     f"the energy is no longer finite at step {self.step} (C {values.C:g}, rate {values.rate:g}); "
                     "lower C or the rate and go on from the last good picture."
@@ -378,10 +388,10 @@ class Run(SteeredRun):
         # one draw per image: an image of a batch is shifted as it would be alone
         draws = [torch.randint(0, shifts, (2,), generator=g).tolist() for g in self._generators]
         offsets = [(top, left) for top, left in draws]
-        maps = [] if refining else self._drawn_maps(values)
-        return self._energy(canvas, self._canvas, offsets, values, maps, self._centre)
+        changes = [] if refining else self._drawn_changes(values)
+        return self._energy(canvas, self._canvas, offsets, values, changes, self._centre)
 
-    def _drawn_maps(self, values: Values) -> list[torch.Tensor]:
+    def _drawn_changes(self, values: Values) -> list[Draw]:
         """The random transformations of each view of a step; none where nothing is changed."""
         transforms = self.transforms
         if isinstance(self._canvas, CodedCanvas):
@@ -389,8 +399,9 @@ class Run(SteeredRun):
         if not transforms:
             return []
         views = int(values.get("views", 1))
-        drawn = [drawn_maps(transforms, self._generators, values, self.size) for _ in range(views)]
-        unchanged = torch.eye(3, dtype=torch.float64).expand(len(self.seeds), 3, 3)
+        shape = (self.net.pixels.channels, *self.size)
+        drawn = [draw_changes(transforms, self._generators, values, shape) for _ in range(views)]
+        unchanged = Draw(torch.eye(3, dtype=torch.float64).expand(len(self.seeds), 3, 3), None)
         return [] if all(one is None for one in drawn) else [unchanged if one is None else one for one in drawn]
 
     @full_precision()
@@ -558,7 +569,7 @@ class Run(SteeredRun):
         if self.importance is not None:
             self.importance = state["importance"].clone().to(device)
         self._good = self._canvas.variables
-        self.solver = solver_of(self.solver_name)(self._good)
+        self.solver = self._new_solver(self._good)
         memory = {name: t.clone() for name, t in state["memory"].items()}
         self.solver.restore({name: t.to(device) if t.dim() == variables.dim() else t for name, t in memory.items()})
         for generator, known in zip(self._generators, state["random"], strict=True):

@@ -167,13 +167,15 @@ class Spectral(Solver):
     """Adam with Nesterov momentum on whitened pixels; of this package, not of a paper.
 
     A natural image is white noise under a blur W whose amplitude falls as 1 / sqrt(frequency). The descent is in that
-    noise, so that large structures move first. The momentum grows: 1 - 8 / (k + 80), with k the number of steps since a
-    setting changed. A rate of 1 is a step of B / 2.
+    noise, so that large structures move first. Where `mixtures` is set, W also makes colours of uncorrelated mixtures,
+    so that colours that photographs seldom have move last. The momentum grows: 1 - 8 / (k + 80), with k the number of
+    steps since a setting changed. A rate of 1 is a step of B / 2.
     """
 
     steps, refine = 200, 50
     fine = 0.4
     weight: float  # of the gradients in the mean
+    mixtures: torch.Tensor | None = None  # of colours, as columns (C, C); None for the channels themselves
 
     def __init__(self, x: torch.Tensor) -> None:
         self.mean, self.square = torch.zeros_like(x), torch.zeros_like(x)
@@ -190,6 +192,8 @@ class Spectral(Solver):
     def step(self, x: torch.Tensor, evaluate: Evaluate, rate: float) -> torch.Tensor:
         momentum = 1 - 8 / (self.age + 80)
         g = self._blur(evaluate(x))
+        if self.mixtures is not None:
+            g = torch.einsum("dc,ndhw->nchw", self.mixtures, g)
         self.mean.mul_(momentum).add_(g, alpha=1 - momentum)
         self.weight = momentum * self.weight + 1 - momentum
         self.square.mul_(self.memory).addcmul_(g, g, value=1 - self.memory)
@@ -197,7 +201,10 @@ class Spectral(Solver):
         ahead = g.mul_(1 - momentum).add_(self.mean, alpha=momentum)
         unbiased = math.sqrt(1 - self.memory**self.taken) / self.weight  # both means start at zero
         self.age += 1
-        return x.sub(self._blur(ahead.div_(self.square.sqrt().add_(1e-30))), alpha=rate * unbiased)
+        moved = self._blur(ahead.div_(self.square.sqrt().add_(1e-30)))
+        if self.mixtures is not None:
+            moved = torch.einsum("dc,nchw->ndhw", self.mixtures, moved)
+        return x.sub(moved, alpha=rate * unbiased)
 
     def _blur(self, x: torch.Tensor) -> torch.Tensor:
         """W x: symmetric, zero beyond the border; white noise keeps its strength on average."""

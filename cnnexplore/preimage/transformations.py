@@ -7,7 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -65,6 +65,25 @@ class Transformation(ABC):
             change.
         """
 
+    def added(self, generator: torch.Generator, values: Values, shape: tuple[int, int, int]) -> torch.Tensor | None:
+        """Draw what is added to the changed image.
+
+        Parameters
+        ----------
+        generator : torch.Generator
+            Of this image of the batch.
+        values : Values
+            The values of the parameters.
+        shape : tuple of int
+            (C, H, W) of the image.
+
+        Returns
+        -------
+        torch.Tensor or None
+            (C, H, W) float32, 0..255; None for nothing.
+        """
+        return None
+
     def to_python(self) -> str:
         """The Python that makes this transformation again."""
         inside = __name__.rpartition(".")[0]
@@ -82,6 +101,12 @@ SCALING = Parameter(
 )  # fmt: skip
 CROP = Parameter(
     "crop", 0, 1, "linear", 0.25, "crop: the side of the random part that is seen, as a share of the image's; 0: all",
+)  # fmt: skip
+
+
+NOISE = Parameter(
+    "noise", 0, 128, "linear", 10, "noise: the deviation of random noise in the image that is seen, of 0..255",
+    shown=(0, 64),
 )  # fmt: skip
 
 
@@ -161,6 +186,29 @@ class Crop(Transformation):
         return torch.tensor([[share, 0, x], [0, share, y], [0, 0, 1]], dtype=torch.float64)
 
 
+@dataclass(frozen=True)
+class Noise(Transformation):
+    """Normal noise with a deviation of `noise` in each number of the image, which covers faint patterns.
+
+    Examples
+    --------
+    >>> from cnnexplore.preimage import Noise
+    >>> net = cx.load("lenet")
+    >>> cx.Maximization(net, "fc4", 3, transforms=[Noise()], settings={"noise": 20}, steps=2).settings.noise
+    20
+    """
+
+    parameters = (NOISE,)
+
+    def draw(self, generator: torch.Generator, values: Values, size: tuple[int, int]) -> torch.Tensor | None:
+        return None
+
+    def added(self, generator: torch.Generator, values: Values, shape: tuple[int, int, int]) -> torch.Tensor | None:
+        if values.noise == 0:
+            return None
+        return torch.randn(shape, generator=generator, dtype=torch.float32) * values.noise
+
+
 class Shift(Transformation):
     """A shift by whole pixels, as a run's `jitter` makes it where the image has no border to cut from."""
 
@@ -188,6 +236,8 @@ class View:
         (N, 3, 3) float64, from a place of a transformed image to that of the image, as `Transformation.draw` gives.
     centre : tuple of float
         (row, column) of the fixed point.
+    noise : torch.Tensor, optional
+        (N, C, H, W) what is added to the transformed images.
 
     Attributes
     ----------
@@ -195,12 +245,14 @@ class View:
         (N, C, H, W) the transformed images.
     """
 
-    def __init__(self, x: torch.Tensor, maps: torch.Tensor, centre: tuple[float, float]) -> None:
+    def __init__(
+        self, x: torch.Tensor, maps: torch.Tensor, centre: tuple[float, float], noise: torch.Tensor | None = None
+    ) -> None:
         with torch.enable_grad():
             self._x = x.detach().requires_grad_()
             grid = F.affine_grid(_normalized(maps, x.shape[-2:], centre).to(x), list(x.shape), align_corners=False)
             self._seen = F.grid_sample(self._x, grid, "bilinear", "zeros", align_corners=False)
-        self.seen = self._seen.detach()
+        self.seen = self._seen.detach() if noise is None else self._seen.detach() + noise.to(x)
 
     def pull(self, gradient: torch.Tensor) -> torch.Tensor:
         """A gradient with respect to the transformed images, as one with respect to the images.
@@ -229,22 +281,34 @@ def _normalized(maps: torch.Tensor, size: Sequence[int], centre: tuple[float, fl
     return (torch.linalg.inv(to_pixels) @ maps @ to_pixels)[:, :2]
 
 
-def drawn_maps(
+class Draw(NamedTuple):
+    """The random changes of the images of a batch: maps (N, 3, 3), and what is added, (N, C, H, W)."""
+
+    maps: torch.Tensor
+    noise: torch.Tensor | None
+
+
+def draw_changes(
     transformations: Sequence[Transformation],
     generators: Sequence[torch.Generator],
     values: Values,
-    size: tuple[int, int],
-) -> torch.Tensor | None:
-    """One map for each image of a batch, (N, 3, 3), the first transformation acting first; None for no change at all.
+    shape: tuple[int, int, int],
+) -> Draw | None:
+    """A change of each image (C, H, W) of a batch, the first transformation acting first; None for no change at all.
 
     Each image draws from its own generator, so that it is changed as it would be alone.
     """
-    changed, maps = False, []
+    maps, sums, changed, noisy = [], [], False, False
     for generator in generators:
-        total = torch.eye(3, dtype=torch.float64)
+        total, noise = torch.eye(3, dtype=torch.float64), torch.zeros(shape, dtype=torch.float32)
         for one in transformations:
-            found = one.draw(generator, values, size)
+            found, more = one.draw(generator, values, shape[1:]), one.added(generator, values, shape)
             if found is not None:
                 total, changed = total @ found, True
+            if more is not None:
+                noise, noisy = noise + more, True
         maps.append(total)
-    return torch.stack(maps) if changed else None
+        sums.append(noise)
+    if not (changed or noisy):
+        return None
+    return Draw(torch.stack(maps), torch.stack(sums) if noisy else None)

@@ -43,6 +43,7 @@ class Variant(ABC):
     solver: str
     parameters: tuple[Parameter, ...]
     priors: tuple[Prior, ...]
+    mixes_colours: ClassVar[bool] = False  # whether the spectral solver moves uncorrelated mixtures of colours
     weighs_gradients: ClassVar[bool] = False  # whether the gradients of the pixels are summed up, as their importance
 
     @abstractmethod
@@ -85,6 +86,13 @@ class Natural2016(Variant):
 
     def bounded(self, canvas: torch.Tensor) -> torch.Tensor:
         return project(canvas, self.scale.bound)
+
+
+class NaturalColours(Natural2016):
+    """The energy of 2016, whose descent moves mixtures of colours that are uncorrelated in photographs."""
+
+    name = "natural"
+    mixes_colours = True
 
 
 class Inverting2015(Variant):
@@ -152,7 +160,7 @@ class PhaseOnly(FourierColours):
         return FourierPhase(net, size, images)
 
 
-_CODED: dict[str, type[Variant]] = {kind.name: kind for kind in (FourierColours, PhaseOnly)}
+_OF_PRESETS: dict[str, type[Variant]] = {kind.name: kind for kind in (NaturalColours, FourierColours, PhaseOnly)}
 _VARIANTS: dict[str, type[Variant]] = {kind.name: kind for kind in (Natural2016, Inverting2015)}
 
 
@@ -161,8 +169,8 @@ def variant_of(name: str) -> type[Variant]:
 
     Raises SettingError.
     """
-    if isinstance(name, str) and name in {**_VARIANTS, **_CODED}:
-        return {**_VARIANTS, **_CODED}[name]
+    if isinstance(name, str) and name in {**_VARIANTS, **_OF_PRESETS}:
+        return {**_VARIANTS, **_OF_PRESETS}[name]
     base, _, weight = (name if isinstance(name, str) else "").partition(":")
     try:
         variation = float(weight)

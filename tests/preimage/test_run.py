@@ -570,7 +570,7 @@ def test_wrong_layers(net, refused):
 
 
 def test_solvers_by_name(net):
-    assert cx.solvers() == ["adagrad", "momentum", "spectral"]
+    assert cx.solvers() == ["adagrad", "momentum", "nadam", "spectral"]
     for name in cx.solvers():
         assert begin(net, solver=name).advance().step == 1
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 import cnnexplore as cx
-from cnnexplore.preimage import Crop, Parameter, Rotation, Run, Scaling, Transformation
+from cnnexplore.preimage import Crop, Noise, Parameter, Rotation, Run, Scaling, Transformation
 from cnnexplore.preimage.settings import Values
-from cnnexplore.preimage.transformations import View, drawn_maps
+from cnnexplore.preimage.transformations import View, draw_changes
 
-ALL = (Scaling(), Rotation(), Crop())
+ALL = (Scaling(), Rotation(), Crop(), Noise())
 PARAMETERS = Run.parameters_for(transforms=ALL)
 
 
@@ -58,11 +58,12 @@ def test_a_view_is_the_image_resampled_by_hand(seed, height, width):
     generator = torch.Generator().manual_seed(seed)
     values = Values(PARAMETERS, rotation=90, scaling=0.8, crop=0.6)
     x = torch.randn(2, 3, height, width, generator=generator, dtype=torch.float64)
-    maps = drawn_maps(ALL, [generator, torch.Generator().manual_seed(seed + 1)], values, (height, width))
+    both = [generator, torch.Generator().manual_seed(seed + 1)]
+    maps, noise = draw_changes(ALL, both, values, (3, height, width))
     centre = (0.3 * height, 0.6 * width)
-    view = View(x, maps, centre)
+    view = View(x, maps, centre, noise)
     for k in range(2):
-        assert torch.allclose(view.seen[k], literal_view(x[k], maps[k], centre), atol=1e-9)
+        assert torch.allclose(view.seen[k], literal_view(x[k], maps[k], centre) + noise[k], atol=1e-9)
     slope = torch.randn(x.shape, generator=generator, dtype=torch.float64)
     moved = torch.randn(x.shape, generator=generator, dtype=torch.float64)  # a view is linear: <V m, s> = <m, V' s>
     assert float((View(moved, maps, centre).seen * slope).sum()) == pytest.approx(
@@ -90,8 +91,11 @@ def test_draws_are_what_they_say():
     room = (1 - np.array(sides)) / 2
     assert (np.abs(middles) <= room[:, None] + 1e-9).all(), "inside the image"
     assert np.std(middles, 0) == pytest.approx([0.14, 0.14], abs=0.015)  # 0.15, less what the edge cuts
-    off = Values(PARAMETERS, rotation=0, scaling=0, crop=0)
-    assert drawn_maps(ALL, [generator], off, (40, 60)) is None
+    noise = Noise().added(generator, Values(PARAMETERS, noise=7), (3, 40, 60))
+    assert float(noise.mean()) == pytest.approx(0, abs=0.3)
+    assert float(noise.std()) == pytest.approx(7, abs=0.3)
+    off = Values(PARAMETERS, rotation=0, scaling=0, crop=0, noise=0)
+    assert draw_changes(ALL, [generator], off, (3, 40, 60)) is None
 
 
 def test_the_energy_is_that_of_the_transformed_image(net):
@@ -121,11 +125,11 @@ def test_the_energy_is_that_of_the_transformed_image(net):
 
 
 def test_without_transformations_it_is_the_papers_method(net):
-    plain = cx.maximize(net, "fc3", 1, preset="paper2016", steps=8, progress=False)
-    usual = cx.Maximization(net, "fc3", 1, preset="paper2016").settings
-    same = {"beta": usual.beta, "jitter": usual.jitter, "steps": 8, "progress": False}
-    for more in ({"transforms": []}, {"settings": {"rotation": 0, "scaling": 0}}):
-        assert torch.equal(cx.maximize(net, "fc3", 1, **same, **more).x, plain.x)
+    same = {"preset": "paper2016", "steps": 8, "progress": False}
+    plain = cx.maximize(net, "fc3", 1, **same)
+    off = {"rotation": 0, "scaling": 0, "noise": 0}
+    without = cx.maximize(net, "fc3", 1, transforms=[Rotation(), Scaling(), Noise()], settings=off, **same)
+    assert torch.equal(without.x, plain.x)
     assert not torch.equal(cx.maximize(net, "fc3", 1, steps=8, progress=False).x, plain.x)
 
 

@@ -50,7 +50,15 @@ def test_a_result_has_the_python_that_makes_it_again(styles):
     pair = cx.visualize_topic(styles, 1, seed=[0, 3], steps=3, progress=False)
     alone = cx.visualize_topic(styles, 1, seed=3, steps=3, progress=False)
     by_hand = cx.maximize(
-        net, net.scores.name, unit, M=most, pathway=cx.Pathway.topic(mask), seed=3, steps=3, progress=False
+        net,
+        net.scores.name,
+        unit,
+        preset="paper2016",
+        M=most,
+        pathway=cx.Pathway.topic(mask),
+        seed=3,
+        steps=3,
+        progress=False,
     )
     assert np.array_equal(pair[1].picture, alone.picture)
     assert np.array_equal(alone.picture, by_hand.picture)
