@@ -67,14 +67,8 @@ def _natural(layer: Layer, size: Pair) -> dict[str, float]:
     """Found by how many classes of one network another network recognises; weak where a unit sees little."""
     paper = _paper(layer, size)
     if not layer.has_map:
-        return {
-            **paper,
-            "beta": 1.5,
-            "jitter": min(round(0.28 * max(size)), 64),
-            "rotation": 20,
-            "scaling": 0.5,
-            "noise": 0,
-        }
+        shift = min(round(0.28 * max(size)), 64)
+        return {**paper, "beta": 1.5, "jitter": shift, "rotation": 20, "scaling": 0.5}
     share = min(max(rf / side for rf, side in zip(layer.rf_size, size, strict=True)), 1)
     return {**paper, "rotation": round(10 * share, 1), "scaling": round(0.2 * share, 2)}
 

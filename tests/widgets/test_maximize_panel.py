@@ -9,7 +9,8 @@ import torch.nn as nn
 from waiting import until
 
 import cnnexplore as cx
-from cnnexplore.preimage import best_responses
+from cnnexplore.data import bundled_images
+from cnnexplore.preimage import best_responses, presets
 from cnnexplore.widgets.panels.unit_gallery import _STEPS, ThumbnailTask, by_interest, captions, thumbnail_side
 
 
@@ -138,6 +139,36 @@ def test_thumbnails_that_cannot_be_made_say_why_and_can_be_tried_again(panel, ne
     until(lambda: p.grid.done >= 8)
 
 
+def test_presets_are_methods_whose_python_is_the_pictures(panel):
+    """Each method begins anew with its own settings and sliders; a setting of it can be moved."""
+    net = cx.load("worldnet", device="cpu")
+    p = panel(net, "fc8", 4, steps=3, thumbnails=False)
+    assert p.wait(60)
+    assert p.controls.preset.value == "natural"
+    assert list(p.controls.preset.options)[1:5] == ["natural", "paper 2016", "lucid", "MACO"]
+    for label, name, shown in (
+        ("paper 2016", "paper2016", {"alpha", "beta"}), ("lucid", "lucid", {"rotation", "scaling", "views"}),
+        ("MACO", "maco", {"crop", "views", "noise"}), ("natural", "natural", {"alpha", "beta", "rotation", "scaling"}),
+    ):  # fmt: skip
+        p.controls.preset.value = label
+        until(lambda name=name: p.run is not None and p.run.preset.name == name and p.runner.state == "finished", 60)
+        sliders = {k for k, one in p.controls.sliders.items() if one.layout.display != "none"}
+        assert sliders - {"C", "jitter"} == shown
+        usual = cx.Maximization(net, "fc8", 4, preset=name, steps=1).settings.snapshot()
+        assert dict(p.run.first) == dict(usual)
+        made = eval(p.to_python(), {"cx": cx})
+        assert np.array_equal(p.picture, made.faded if name == "maco" else made.picture)
+        assert p.controls.preset.value == label
+    assert len(presets()) == 4
+    p.controls.sliders["rotation"].value = 40.0
+    until(lambda: p.run is not None and p.run.first["rotation"] == 40 and p.runner.state == "finished", 60)
+    assert p.controls.preset.value == "settings of one's own"
+    assert "'rotation': 40" in p.to_python()
+    p.controls.preset.value = "closer to the unit (C × 10)"
+    assert p.preset.name == "natural"
+    assert p.settings.rotation == 20
+
+
 def silent_network(dead: int) -> cx.Network:
     """A network whose last map is behind a relu; one of its units has a bias that nothing overcomes."""
     torch.manual_seed(0)
@@ -155,7 +186,8 @@ def test_a_unit_that_never_answers_is_said_to_be_silent_and_has_no_grey_thumbnai
     assert list(p.grid.words) == ["4"]
     assert p.grid.words["4"][0] == "silent"
     assert p.grid.picture(4) is None
-    assert p.estimate.caption.startswith("unit 4 of relu1: silent; it responds neither")
+    assert p.estimate.caption.startswith("unit 4 of relu1: silent; no response to any of the ")
+    assert p.grid.words["4"][1].startswith(f"no response to any of the {len(bundled_images(net))} images at hand")
     for unit in (0, 1, 2, 3, 5):
         assert len(np.unique(p.grid.picture(unit))) > 8, "a picture, and not one colour"
     p.selectors.layer.value = "conv1"

@@ -37,7 +37,7 @@ from .base import NetworkLike
 from .generator_controls import GeneratorControls
 from .patch_controls import PatchControls
 from .run_panel import RunPanel
-from .unit_gallery import SILENT, UNANSWERED, UnitGallery, by_interest
+from .unit_gallery import UnitGallery, by_interest, no_picture
 
 
 class MaximizePanel(RunPanel):
@@ -292,7 +292,7 @@ class MaximizePanel(RunPanel):
         plain = isinstance(run, Maximization)
         if state == "finished" and plain and (run.responses == 0).all():
             known = best_responses(run.net, run.layer.name)[run.units[0]] > 0
-            word, why = UNANSWERED if known else SILENT
+            word, why = no_picture(run.net, bool(known))
             self.estimate.caption = f"{self._caption(run)}: {word}; {why}"
         elif state == "finished" and plain and run.position is None and len(run.seeds) == 1:
             self.gallery.put(run.net, run.layer.name, run.units[0], self.picture)

@@ -346,8 +346,9 @@ class RunPanel(Panel):
         changes, ratio = {}, values.C / before.C
         if ratio == 1 or self.scales_C or self.controls.of_preset:
             changes["C"] = now.C if values.C == before.C else float(f"{ratio * now.C:.3g}")
-        if values.jitter == before.jitter:
-            changes["jitter"] = now.jitter
+        changes |= {
+            name: now[name] for name, value in before.items() if name != "C" and value == values[name] != now[name]
+        }
         self.settings.update(**changes)
         self.controls.show(self.settings.snapshot())
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...network import Network
 from ...preimage import Frame, SteeredRun
+from ...preimage.result import faded
 from ...results import png, whole_scale
 from ..views.frame_view import FrameView, decoded_pictures, side_by_side
 from .patch_controls import PatchControls
@@ -54,7 +55,7 @@ class RunPictures:
     def record(self, run: SteeredRun) -> None:
         """Keep the first picture of another run; call it in the thread of the loop, before the first step."""
         self._history.clear()
-        self._history.add(0, decoded_pictures(run.x, run.net))
+        self._history.add(0, _shown(run))
 
     def show_run(self, run: SteeredRun, image: Any, caption: str) -> None:
         """Show another run.
@@ -81,7 +82,7 @@ class RunPictures:
         self._arrange()
         self.estimate.caption = caption
         newest = self._history.newest
-        self.estimate.draw(decoded_pictures(run.x, run.net) if newest is None else newest)
+        self.estimate.draw(_shown(run) if newest is None else newest)
 
     def show_learned(self, picture: np.ndarray | None, caption: str = "") -> None:
         """Show the picture of a learned inverter beside the estimate, or none.
@@ -149,9 +150,7 @@ class RunPictures:
         kept = self._history.nearest(self.shown) if self.shown is not None else None
         if kept is not None:
             return kept[1]
-        return (
-            np.full((*self.net.size, 3), 128, np.uint8) if self.run is None else decoded_pictures(self.run.x, self.net)
-        )
+        return np.full((*self.net.size, 3), 128, np.uint8) if self.run is None else _shown(self.run)
 
     def poster(self, python: str) -> bytes:
         """A PNG of the original and the estimates in a row, with its Python inside."""
@@ -162,9 +161,19 @@ class RunPictures:
         return png(side_by_side(row), python)
 
     def _keep(self, frame: Frame) -> np.ndarray:
-        picture = decoded_pictures(frame.x, frame.run.net)
+        picture = _shown(frame.run)
         self._history.add(frame.step, picture)
         return picture
+
+
+def _shown(run: SteeredRun) -> np.ndarray:
+    """The pictures of a run, (N, H, W, 3), or (H, W, 3) of one: as opaque as each pixel mattered, where it is known."""
+    pictures, importance = decoded_pictures(run.x, run.net), getattr(run, "importance", None)
+    if importance is None:
+        return pictures
+    known = importance.cpu().numpy()
+    each = [faded(one, how) for one, how in zip(pictures if pictures.ndim == 4 else [pictures], known, strict=True)]
+    return np.stack(each) if pictures.ndim == 4 else each[0]
 
 
 class FrameHistory:

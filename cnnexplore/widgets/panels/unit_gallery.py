@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...data import Images
 from ...network import Layer, Network, has_class_units, unit_name
 from ...preimage import Frame, Maximization, best_responses
 from ...preimage.unit_canvas import unit_canvas
@@ -22,10 +23,9 @@ _STEPS, _STEPS_FLAT = 40, 80  # of a thumbnail: enough to tell the units apart; 
 _SHOW = 12  # steps between two pictures of a batch on its way
 _ACTIONS = {"running": "pause", "paused": "go on", "stopped": "go on", "failed": "try again"}
 _SIDE = 128  # pixels of a thumbnail, at most
-SILENT = "silent", "it responds neither to the bundled images nor to the best picture that was found."
-UNANSWERED = "no picture", "no picture was found yet to which it responds; it responds to some of the bundled images."
+UNANSWERED = "no picture", "no picture was found yet to which it responds; it responds to some of the images at hand."
 
-Thumbnail = np.ndarray | tuple[str, str]  # a picture, or SILENT or UNANSWERED
+Thumbnail = np.ndarray | tuple[str, str]  # a picture, or why there is none, as `no_picture` says it
 
 
 class UnitGallery:
@@ -105,9 +105,8 @@ class UnitGallery:
         pictures = {unit: one for unit, one in thumbnails.items() if isinstance(one, np.ndarray)}
         if pictures:
             self.grid.put(list(pictures), np.stack(list(pictures.values())))
-        for words in (SILENT, UNANSWERED):
-            if units := [unit for unit, one in thumbnails.items() if one is words]:
-                self.grid.say(units, *words)
+        for words in {one for one in thumbnails.values() if isinstance(one, tuple)}:
+            self.grid.say([unit for unit, one in thumbnails.items() if isinstance(one, tuple) and one == words], *words)
 
     def _frame(self, frame: Frame) -> None:
         """Keep the pictures of a batch now and then; in the thread of the loop, so that what shows them is posted."""
@@ -124,7 +123,7 @@ class UnitGallery:
                 if data != 0:
                     thumbnails[unit] = picture
                 elif last:
-                    thumbnails[unit] = UNANSWERED if responded[unit] > 0 else SILENT
+                    thumbnails[unit] = no_picture(run.net, bool(responded[unit] > 0))
             post(lambda: self._show_batch((run.net, run.layer.name), thumbnails, last))
 
     def _show_batch(self, where: tuple[Network, str], thumbnails: Mapping[int, Thumbnail], last: bool) -> None:
@@ -193,6 +192,14 @@ class ThumbnailTask(Pausable):
             yield frame
             if self.busy():  # the run on the screen gets twice the time
                 time.sleep(min(2 * (time.monotonic() - begun), 0.5))
+
+
+def no_picture(net: Network, responded: bool) -> tuple[str, str]:
+    """A word for a unit without a response to its picture, and how it is known; `responded`: to the images at hand."""
+    if responded:
+        return UNANSWERED
+    count = len(Images.of(net, None))
+    return "silent", f"no response to any of the {count} images at hand, nor to the best picture that was found."
 
 
 def by_interest(net: Network, layer: Layer) -> list[int]:
