@@ -101,11 +101,11 @@ class Fourier(Parameterization):
     def image(self, code: torch.Tensor) -> torch.Tensor:
         spectrum = torch.view_as_complex(code.contiguous()) * self.strength
         mixed = torch.fft.irfft2(spectrum, s=self.size, norm="ortho") / 4  # so strong that a step is well seen
-        return 255 * torch.sigmoid(torch.einsum("dc,nchw->ndhw", self.mixtures, mixed)) - self.mean
+        return 255 * torch.sigmoid(mixed_by(self.mixtures, mixed)) - self.mean
 
     def code(self, x: torch.Tensor) -> torch.Tensor:
         shown = ((x + self.mean) / 255).clamp(_DARK, 1 - _DARK)
-        mixed = torch.einsum("cd,ndhw->nchw", torch.linalg.inv(self.mixtures), torch.logit(shown))
+        mixed = mixed_by(torch.linalg.inv(self.mixtures), torch.logit(shown))
         return torch.view_as_real(4 * torch.fft.rfft2(mixed, norm="ortho") / self.strength).contiguous()
 
 
@@ -149,13 +149,21 @@ class FourierPhase(Parameterization):
     def image(self, code: torch.Tensor) -> torch.Tensor:
         spectrum = torch.polar(self.magnitude.expand(code.shape), code)
         mixed = torch.fft.irfft2(spectrum, s=self.size, norm="ortho")
-        colours = torch.einsum("dc,nchw->ndhw", self.mixtures, mixed)
+        colours = mixed_by(self.mixtures, mixed)
         grey = torch.logit((self.mean / 255).clamp(_DARK, 1 - _DARK))
         return 255 * torch.sigmoid(4 / 255 * colours + grey) - self.mean  # of slope 1 at mid-grey
 
     def code(self, x: torch.Tensor) -> torch.Tensor:
-        mixed = torch.einsum("cd,ndhw->nchw", torch.linalg.inv(self.mixtures), x)
+        mixed = mixed_by(torch.linalg.inv(self.mixtures), x)
         return torch.angle(torch.fft.rfft2(mixed, norm="ortho"))
+
+
+def mixed_by(weights: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Channels of images (N, C, H, W) as sums with weights (D, C), (N, D, H, W); an autocast does not round them."""
+    total = weights[:, 0].view(1, -1, 1, 1) * x[:, :1]
+    for channel in range(1, x.shape[1]):
+        total = total + weights[:, channel].view(1, -1, 1, 1) * x[:, channel : channel + 1]
+    return total
 
 
 def typical_strength(size: tuple[int, int]) -> torch.Tensor:
@@ -185,7 +193,7 @@ def mean_magnitude(net: Network, size: tuple[int, int], mixtures: torch.Tensor, 
     x = torch.nn.functional.interpolate(
         _photographs(net, images), size=size, mode="bilinear", antialias=True, align_corners=False
     )
-    mixed = torch.einsum("cd,ndhw->nchw", torch.linalg.inv(mixtures), x)
+    mixed = mixed_by(torch.linalg.inv(mixtures), x)
     both = torch.cat([mixed, mixed.flip(3)])
     return torch.fft.rfft2(both, norm="ortho").abs().mean(0)
 

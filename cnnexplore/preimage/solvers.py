@@ -9,6 +9,7 @@ from collections.abc import Callable
 import torch
 
 from ..arguments import choice
+from .parameterizations import mixed_by
 from .priors import Scale
 from .settings import Values
 
@@ -193,7 +194,7 @@ class Spectral(Solver):
         momentum = 1 - 8 / (self.age + 80)
         g = self._blur(evaluate(x))
         if self.mixtures is not None:
-            g = torch.einsum("dc,ndhw->nchw", self.mixtures, g)
+            g = mixed_by(self.mixtures.T, g)
         self.mean.mul_(momentum).add_(g, alpha=1 - momentum)
         self.weight = momentum * self.weight + 1 - momentum
         self.square.mul_(self.memory).addcmul_(g, g, value=1 - self.memory)
@@ -203,7 +204,7 @@ class Spectral(Solver):
         self.age += 1
         moved = self._blur(ahead.div_(self.square.sqrt().add_(1e-30)))
         if self.mixtures is not None:
-            moved = torch.einsum("dc,nchw->ndhw", self.mixtures, moved)
+            moved = mixed_by(self.mixtures, moved)
         return x.sub(moved, alpha=rate * unbiased)
 
     def _blur(self, x: torch.Tensor) -> torch.Tensor:

@@ -250,7 +250,7 @@ class View:
     ) -> None:
         with torch.enable_grad():
             self._x = x.detach().requires_grad_()
-            grid = F.affine_grid(_normalized(maps, x.shape[-2:], centre).to(x), list(x.shape), align_corners=False)
+            grid = _grid(_normalized(maps, x.shape[-2:], centre).to(x), x.shape[-2:])
             self._seen = F.grid_sample(self._x, grid, "bilinear", "zeros", align_corners=False)
         self.seen = self._seen.detach() if noise is None else self._seen.detach() + noise.to(x)
 
@@ -264,6 +264,17 @@ class View:
         """
         (found,) = torch.autograd.grad(self._seen, self._x, gradient)
         return found
+
+
+def _grid(maps: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """The places that maps (N, 2, 3) take a grid to, (N, H, W, 2), in torch's coordinates from -1 to 1.
+
+    By sums, as an autocast would round torch's own function, which multiplies matrices.
+    """
+    y, x = ((2 * torch.arange(side, device=maps.device, dtype=maps.dtype) + 1) / side - 1 for side in size)
+    each = maps[:, :, None, None, :]
+    found = each[..., 0] * x + each[..., 1] * y[:, None] + each[..., 2]
+    return found.movedim(1, -1)
 
 
 def _normalized(maps: torch.Tensor, size: Sequence[int], centre: tuple[float, float]) -> torch.Tensor:
