@@ -161,7 +161,7 @@ def test_presets_are_methods_whose_python_is_the_pictures(panel):
         assert p.controls.preset.value == label
     assert len(presets()) == 4
     p.controls.sliders["rotation"].value = 40.0
-    until(lambda: p.run is not None and p.run.first["rotation"] == 40 and p.runner.state == "finished", 60)
+    until(lambda: p.run is not None and p.run.changes.get(3) == {"rotation": 40} and p.runner.state == "finished", 60)
     assert p.controls.preset.value == "settings of one's own"
     assert "'rotation': 40" in p.to_python()
     p.controls.preset.value = "closer to the unit (C × 10)"
