@@ -29,7 +29,7 @@ def _last(net: Network, layer: str | None) -> str:
 
 def dissection(
     net: Network, images: Any = None, layer: str | None = None, units: int = 6, k: int = 5, n: int = 300,
-    progress: bool = False,
+    progress: bool = True,
 ) -> Sheet:  # fmt: skip
     """The best detectors of a layer, each of another concept: their strongest images, bright where they are active."""
     found = _one(dissect(net, _last(net, layer), _scenes(net, images, n), k=k, progress=progress))
@@ -49,7 +49,7 @@ def _one(found: Dissection | list[Dissection]) -> Dissection:
 
 def unique_detectors(
     net: Network, images: Any = None, layers: Sequence[str] | None = None, others: Sequence[str] = (), n: int = 300,
-    progress: bool = False,
+    progress: bool = True,
 ) -> Chart:  # fmt: skip
     """Different concepts that the units of each layer detect, by category; others: names of more networks."""
     named = {}
@@ -63,7 +63,7 @@ def unique_detectors(
 
 
 def axis_alignment(
-    net: Network, images: Any = None, layer: str | None = None, seed: int = 0, n: int = 300, progress: bool = False,
+    net: Network, images: Any = None, layer: str | None = None, seed: int = 0, n: int = 300, progress: bool = True,
     powers: Sequence[float] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
 ) -> Chart:  # fmt: skip
     """Unique detectors of a layer whose units are rotated, by the power of the rotation."""
@@ -87,7 +87,7 @@ def axis_alignment(
 
 def training_detectors(
     net: Network | None = None, images: Any = None, layer: str = "conv5",
-    steps: Sequence[int] = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000), n: int = 300, progress: bool = False,
+    steps: Sequence[int] = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000), n: int = 300, progress: bool = True,
 ) -> Chart:  # fmt: skip
     """Unique detectors during the training of worldnet, whose checkpoints are bundled."""
     nets = {str(step): load(f"worldnet@{step}") for step in steps}
@@ -105,7 +105,7 @@ def training_detectors(
 
 def silenced(
     net: Network, images: Any = None, layer: str | None = None, n: int = 300, per_class: int = 20, draws: int = 10,
-    seed: int = 0, progress: bool = False,
+    seed: int = 0, progress: bool = True,
 ) -> Chart:  # fmt: skip
     """What silencing the units whose object is a class does to its score, beside as many random units."""
     if images is not None and not hasattr(images, "scene"):

@@ -17,7 +17,7 @@ from ..sheet import Cell, Sheet
 def through_training(
     net: Network | None = None, layers: Sequence[str] = ("conv1", "conv2", "conv3"), units: int = 4,
     steps: Sequence[int] = (0, 50, 200, 500, 1000), images: Any = None, same_image: bool = False,
-    progress: bool = False,
+    progress: bool = True,
 ) -> Sheet:  # fmt: skip
     """Projections of units' strongest activations during the training of worldnet, whose checkpoints are bundled."""
     pool, rows = (bundled_images(load("worldnet")) if images is None else images), []
@@ -38,7 +38,7 @@ def through_training(
 def through_finetuning(
     net: Network, images: Any = None, layer: str | None = None, trained: str | None = None, epochs: int = 4,
     rate: float = 0.05, batch: int = 16, concepts: Any = None, most: int = 4, k: int = 4, seed: int = 0,
-    progress: bool = False,
+    progress: bool = True,
 ) -> Sheet:  # fmt: skip
     """The units that fine-tuning changed most: their strongest patches before and after, with their words.
 

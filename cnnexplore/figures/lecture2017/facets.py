@@ -15,7 +15,7 @@ from ..sheet import Cell, Sheet
 def facet_pictures(
     net: Network, images: Any = None, classes: Sequence[int | str] | None = None, layer: str | None = None,
     units: Sequence[int] | None = None, facet_count: int | None = None, k: int = 4, method: str = "multifaceted2016",
-    steps: int | None = None, seed: int = 0, progress: bool = False,
+    steps: int | None = None, seed: int = 0, progress: bool = True,
 ) -> Sheet:  # fmt: skip
     """Facets of units: the mean of the nearest images, the picture that is maximised from it, and the images.
 

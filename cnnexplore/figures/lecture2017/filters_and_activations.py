@@ -56,7 +56,7 @@ def activations(net: Network, image: Any = None, layers: Sequence[str] | None = 
 
 
 def nearest(
-    net: Network, image: Any = None, images: Any = None, layer: str | None = None, k: int = 5, progress: bool = False
+    net: Network, image: Any = None, images: Any = None, layer: str | None = None, k: int = 5, progress: bool = True
 ) -> Sheet:
     """Nearest neighbours of an image by pixels and by the last feature layer."""
     queries = [world.scene(400 + i).image for i in range(2)] if image is None else image_list(image)
@@ -74,7 +74,7 @@ def nearest(
 
 def top9(
     net: Network, images: Any = None, layers: Sequence[str] | None = None, units: int = 3, rule: str = "deconvnet",
-    progress: bool = False,
+    progress: bool = True,
 ) -> Sheet:  # fmt: skip
     """The nine patches that excite units of some layers most, beside their projections by the deconvnet."""
     pool, rows = data_set(net, images), []

@@ -13,7 +13,7 @@ from ..sheet import Cell, Sheet
 
 def generator(
     net: Network, layer: str | None = None, units: Sequence[int | str] | None = None, steps: int = 200, seed: int = 0,
-    generator: Any = None, progress: bool = False,
+    generator: Any = None, progress: bool = True,
 ) -> Sheet:  # fmt: skip
     """Units maximised through a generator, and in pixels, with the responses that are reached."""
     name = net.scores.name if layer is None else net.layers[layer].name

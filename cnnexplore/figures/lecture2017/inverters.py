@@ -16,7 +16,7 @@ from .arguments import image_list
 
 
 def inverters(
-    net: Network, images: Any = None, layers: Sequence[str] | None = None, steps: int = 150, progress: bool = False
+    net: Network, images: Any = None, layers: Sequence[str] | None = None, steps: int = 150, progress: bool = True
 ) -> Sheet:
     """Inversions by a trained decoder and by optimisation, with their errors in pixels and activations."""
     chosen = [net.layers[name].name for name in layers] if layers is not None else layers_with_inverter(net)

@@ -23,7 +23,7 @@ def fields(
     layers: Sequence[str] | None = None,
     units: int = 3,
     k: int = 5,
-    progress: bool = False,
+    progress: bool = True,
 ) -> Sheet:
     """Receptive fields of units of some layers by sliding-window discrepancy, beside the patches inside them."""
     pool, rows = data_set(net, images), []
@@ -31,7 +31,7 @@ def fields(
         top = top_patches(net, name, None, pool, k=k, progress=progress)
         responsive = [unit for unit in most_active(top, len(top.values)) if top.values[unit, 0] > 0]
         for unit in responsive[:units]:
-            found = receptive_field(net, name, unit, top, progress=False)
+            found = receptive_field(net, name, unit, top, progress=progress)
             patches = [Cell(patch, "") for patch in top.patches(unit)]
             title = f"{name}, unit {unit}\n{found.size:.0f} of {found.theoretical[0]:g} px"
             rows.append([Cell(drawing.heat(found.map), title, result=found), *patches])
@@ -40,7 +40,7 @@ def fields(
 
 def field_segments(
     net: Network, images: Any = None, layer: str | None = None, units: Sequence[int] | None = None, k: int = 5,
-    estimate: bool = False, progress: bool = False,
+    estimate: bool = False, progress: bool = True,
 ) -> Sheet:  # fmt: skip
     """Segmentation by units' receptive fields: a row is a unit, with its most confident images."""
     name = layer or chosen_layers(net, None, 1 + len(maps_before_scores(net)))[-1]
@@ -48,7 +48,7 @@ def field_segments(
     chosen = most_active(top, 4) if units is None else list(units)
     rows = []
     for unit in chosen:
-        field = receptive_field(net, name, unit, top, k=k, progress=False) if estimate else None
+        field = receptive_field(net, name, unit, top, k=k, progress=progress) if estimate else None
         found = unit_segments(net, name, unit, top, k=k, field=field)
         titles = [f"{name}, unit {unit}", *[""] * (k - 1)]
         rows.append([Cell(cut, title, result=found) for cut, title in zip(found.cutouts(), titles, strict=False)])
