@@ -1,4 +1,4 @@
-"""The command line: cnnexplore lab, course, networks, figure, train."""
+"""The command line: cnnexplore lab, course, doctor, app, networks, figure, train."""
 
 from __future__ import annotations
 
@@ -76,6 +76,36 @@ def course(edition: str, out: Path, labs: tuple[int, ...], run: bool) -> None:
 
     for path, outcome in editions.make(edition, out, lab.bundled_notebooks() / "labs", list(labs) or None, run):
         click.echo(f"{'written' if outcome == 'new' else 'there, kept':<12} {path}")
+
+
+@cli.command()
+def doctor() -> None:
+    """Say what works here: live drawing, sliders while a cell runs, the GPU, and which command mends what does not.
+
+    A kernel is started and a widget opened in it; the exit status is 1 if panels cannot be drawn.
+    """
+    from . import doctor as examination
+
+    known, findings = examination.versions(), list(examination.examine())
+    click.echo(examination.report(findings, known))
+    if any(one.name == "live drawing" and one.works is False for one in findings):
+        raise SystemExit(1)
+
+
+@cli.command(context_settings={"ignore_unknown_options": True})
+@click.option("--net", help="Name of a network, or a weights file.  [default: photonet]")
+@click.option("--image", "images", multiple=True, type=click.Path(), help="An image, or a folder; may be repeated.")
+@click.option("--state", type=click.Path(dir_okay=False), help='A file with the JSON that the button "share" copies.')
+@click.argument("voila_options", nargs=-1, type=click.UNPROCESSED)
+def app(net: str | None, images: tuple[str, ...], state: str | None, voila_options: tuple[str, ...]) -> None:
+    """Open the explorer as an application in the browser: one page without code.
+
+    It needs Voila (pip install "cnnexplore[app]"). Each visitor has a kernel, which ends with the page; all end when
+    the command is stopped. Further options are passed to Voila, for example --no-browser --port 8890.
+    """
+    from . import app as application
+
+    raise SystemExit(application.open_app(net, list(images), state, Path.cwd(), list(voila_options)))
 
 
 @cli.command()

@@ -16,7 +16,7 @@ import cnnexplore as cx
 ROOT = Path(cx.__file__).parent
 BROWSER = {"ipywidgets", "anywidget", "plotly"}
 LATE = BROWSER | {"matplotlib", "sklearn", "skimage", "jupyterlab", "IPython", "notebook"}
-ENTRIES = {"cli", "lab"}  # what a person starts from a terminal
+ENTRIES = {"app", "cli", "doctor", "lab"}  # what a person starts from a terminal
 METHODS = {"preimage", "attribution", "units", "decoding", "representations", "styles"}
 BASE = {"network", "data", "world"}
 # Which rooms a room may import, beside `errors`, `drawing` and `results`; those not named may import every room.

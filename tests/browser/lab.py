@@ -36,9 +36,10 @@ def find_chromium() -> str | None:
 
 
 class Server:
-    """JupyterLab on a free port, with settings and workspaces of its own under `home`."""
+    """JupyterLab or Notebook 7 on a free port, with settings and workspaces of its own under `home`."""
 
-    def __init__(self, folder: Path, home: Path):
+    def __init__(self, folder: Path, home: Path, application: str = "jupyterlab"):
+        self.place = {"jupyterlab": "lab/tree", "notebook": "notebooks"}[application]
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             self.port = s.getsockname()[1]
@@ -54,8 +55,9 @@ class Server:
         (notices / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
         self.log = open(home / "server.log", "w")  # noqa: SIM115
         options = [f"--port={self.port}", "--no-browser", "--ip=127.0.0.1", f"--IdentityProvider.token={TOKEN}"]
-        options += ["--LabApp.expose_app_in_browser=True", "--ServerApp.port_retries=0", "--allow-root"]
-        command = [sys.executable, "-m", "jupyterlab", *options, f"--ServerApp.root_dir={folder}"]
+        exposed = {"jupyterlab": "LabApp", "notebook": "JupyterNotebookApp"}[application]
+        options += [f"--{exposed}.expose_app_in_browser=True", "--ServerApp.port_retries=0", "--allow-root"]
+        command = [sys.executable, "-m", application, *options, f"--ServerApp.root_dir={folder}"]
         self.process = subprocess.Popen(command, env=env, stdout=self.log, stderr=subprocess.STDOUT)
         self.url = f"http://127.0.0.1:{self.port}"
         for _ in range(240):
@@ -100,7 +102,7 @@ class Notebook:
         for _ in range(3):
             self.server.end_kernels()
             with contextlib.suppress(TimeoutError):
-                self.page.goto(f"{self.server.url}/lab/tree/{self.name}?token={TOKEN}&reset")
+                self.page.goto(f"{self.server.url}/{self.server.place}/{self.name}?token={TOKEN}&reset")
                 return self._ready()
         raise RuntimeError(f"JupyterLab did not open {self.name} with a kernel; its session: {self._session()}")
 

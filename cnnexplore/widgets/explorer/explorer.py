@@ -18,6 +18,7 @@ from ...errors import ExploreError, SettingError
 from ...network import Network, scores_if_any
 from ...zoo import DEFAULT, load
 from ..elements import WRAP, WRONG, button, escaped, sentence
+from ..live.host import IN_MARIMO
 from ..live.notebook import cell_key, on_close, show_closed, show_with_png
 from ..live.runner import Runner
 from ..live.selection import Selection, SharedSelection, middle_layer
@@ -294,6 +295,10 @@ class Explorer:
         roots = (self.widget, *self.selectors.row)
         for widget in {id(part): part for root in roots for part in widgets_of(root)}.values():
             widget.close()
+
+    def _mime_(self) -> tuple[str, str]:
+        """What marimo shows, which has no containers for widgets."""
+        return "text/html", sentence(IN_MARIMO)
 
     def _ipython_display_(self) -> None:
         if self.closed:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from weakref import WeakSet
 
 from ..elements import sentence
+from .host import WITHOUT_MANAGER, why_not_drawn
 
 
 class Closable(Protocol):
@@ -110,9 +111,13 @@ def show_with_png(widget: Any, png: bytes) -> Callable[[bytes], None]:
     callable
         Puts another PNG in its place.
     """
-    from IPython.display import Image, display
+    from IPython.display import HTML, Image, display
 
+    if why := why_not_drawn():
+        display(HTML(sentence(why)))
+        handle = display(Image(png, format="png"), display_id=True)
+        return lambda png: handle.update(Image(png, format="png"))
     shown = widget._repr_mimebundle_()  # its text/plain, a list of all widgets, would stand in an exported notebook
-    display({**shown, "text/plain": "A live panel; run the cell to use it."}, raw=True)
+    display({**shown, "text/plain": WITHOUT_MANAGER}, raw=True)
     handle = display(Image(png, format="png"), display_id=True)
     return lambda png: handle.update(Image(png, format="png"))

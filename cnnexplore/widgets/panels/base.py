@@ -15,9 +15,10 @@ from traitlets import TraitError
 from ...arguments import checked
 from ...errors import SettingError, brief_list, brief_value
 from ...network import Layer, Network
-from ...results import png
+from ...results import png, whole_scale
 from ...zoo import DEFAULT, load
 from ..elements import WRAP, button, sentence
+from ..live.host import IN_MARIMO
 from ..live.notebook import cell_key, on_close, show_closed, show_with_png
 from ..live.runner import Runner
 from ..live.selection import Selection, SharedSelection, middle_layer
@@ -304,7 +305,8 @@ class Panel(ABC):
     def poster(self) -> bytes:
         """A PNG for where no kernel runs; grey where there is no picture yet."""
         try:
-            return png(self._saved_picture(), self.to_python())
+            picture = self._saved_picture()
+            return png(picture, self.to_python(), whole_scale(picture.shape[:2]))
         except SettingError:
             return png(np.full((64, 64, 3), 128, np.uint8))
 
@@ -330,6 +332,10 @@ class Panel(ABC):
         if self.closed:
             return show_closed("panel")
         self.on_poster = show_with_png(self.widget, self.poster())
+
+    def _mime_(self) -> tuple[str, str]:
+        """What marimo shows, which has no containers for widgets."""
+        return "text/html", sentence(IN_MARIMO)
 
     def _update_poster(self) -> None:
         if self.on_poster is not None:

@@ -12,7 +12,7 @@ from ...decoding import decode
 from ...decoding.unpooling import METHODS
 from ...errors import SettingError
 from ...network import Layer, Network, resolve_unit
-from ...results import png
+from ...results import png, whole_scale
 from ..elements import dropdown
 from ..live.selection import Selection, SharedSelection
 from ..views.frame_view import side_by_side
@@ -21,6 +21,7 @@ from .base import NetworkLike, Panel
 from .filter_detail import FilterChoice, FilterDetail
 from .filter_gallery import ORDERS, FilterGallery
 
+_POSTER = 600  # pixels that the static picture is wide, at least
 _SIGNS = {"whole": "", "strong": "both", "strong +": "positive", "strong −": "negative"}
 
 
@@ -137,7 +138,8 @@ class DecodingPanel(Panel):
     def poster(self) -> bytes:
         """A PNG of the first filters in their order, for where no kernel runs."""
         units = self.grid.order[:8] or list(range(min(8, self.layer.channels)))
-        return png(side_by_side(list(self.gallery.drawn(self._decoded(units))), scale=2))
+        picture = side_by_side(list(self.gallery.drawn(self._decoded(units))), scale=2)
+        return png(picture, scale=whole_scale(picture.shape[:2], _POSTER))
 
     def _decoded(self, units: int | list[int]) -> np.ndarray:
         return decode(self.net, self.layer.name, units, unpool=self.unpool, progress=False).filters
@@ -160,6 +162,7 @@ class DecodingPanel(Panel):
         self.detail.back.layout.visibility = "visible" if self._above else "hidden"
 
     def _choose_first(self, order: list[int]) -> None:
+        self._update_poster()
         unit = self.selection.value.unit
         if unit is not None:
             self.grid.selected = unit

@@ -15,6 +15,9 @@ import { bytesOf, context, cssVariable, listen, make, nameControls, onTheme, pub
  * @property {number} total the number of steps of the run
  */
 
+const SILENT_MS = 4000; // a kernel that has not answered for so long is told of
+const SILENT = "The kernel has not answered for 4 s. While a cell runs, it may answer when that ends; else run the cell "
+  + "of this panel again. In a terminal, \u201ccnnexplore doctor\u201d says what works here.";
 const COLOURS = [["#c2410c", "#fb923c"], ["#2563eb", "#60a5fa"]]; // data, priors: on a light and on a dark background
 /** @type {Record<string, { title: string, line: string, digits: number }>} */
 const METRICS = {
@@ -262,8 +265,21 @@ function render({ model, el }) {
     }
   };
 
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let silence = setTimeout(() => {
+    silence = undefined;
+    refused.textContent = SILENT;
+    message.hidden = false;
+  }, SILENT_MS);
+  const hear = () => { // the kernel answers
+    clearTimeout(silence);
+    silence = undefined;
+    if (refused.textContent === SILENT) message.hidden = true;
+  };
+
   /** @type {(content: Message, buffers: DataView[]) => void} */
   const receive = (content, buffers) => {
+    hear();
     if (content.kind === "trace") {
       if (content.reset) {
         trace = emptyTrace();
@@ -320,6 +336,7 @@ function render({ model, el }) {
     stopGuarding();
     stopTheme();
     clearTimeout(paintTimer);
+    clearTimeout(silence);
     stopListening();
   };
 }
