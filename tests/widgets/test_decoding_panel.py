@@ -141,7 +141,7 @@ def test_layers_and_networks_change_what_is_shown(panel):
 def test_it_leaves_a_still(panel):
     p = panel("characters", layer="conv3")
     poster = Image.open(io.BytesIO(p.poster()))
-    assert poster.size == (8 * 28 + 7 * 10, 28)
+    assert poster.size == (3 * (8 * 28 + 7 * 10), 3 * 28)
 
 
 def test_what_is_wrong_gets_a_sentence(panel, refused):
