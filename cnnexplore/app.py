@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 from .errors import ExploreError
 
-_IDLE = 60  # seconds after which the kernel of a page ends that left without a word, as when a computer sleeps
+_IDLE = 30  # seconds after which the kernel of a page ends that left without a word, as when a computer sleeps
 # Voila's page with its links to a CDN emptied: the icons come from Voila's own files.
 _TEMPLATE = """{%- extends 'voila/templates/lab/index.html.j2' -%}
 {%- block notebook_css -%}
@@ -83,7 +83,10 @@ def open_app(net: str | None, images: list[str], state: str | None, folder: Path
         command += [
             "--show_tracebacks=True",
             f"--MappingKernelManager.cull_idle_timeout={_IDLE}",
-            "--MappingKernelManager.cull_interval=20",
+            "--MappingKernelManager.cull_interval=10",
+            # A page that is left asks for the end of its kernel without the token of a form, which Voila then refuses;
+            # no other site knows the kernel's name, so that none can ask for it.
+            "--Voila.tornado_settings={'disable_check_xsrf': True}",
         ]
         return _served([*command, *options], env)
 
