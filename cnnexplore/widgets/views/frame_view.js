@@ -156,7 +156,7 @@ function render({ model, el }) {
 
   /** @type {(event: MouseEvent, canvas: HTMLCanvasElement) => Position} */
   const cellAt = (event, canvas) => {
-    const scale = model.get("scale"), at = canvas.getBoundingClientRect();
+    const at = canvas.getBoundingClientRect(), scale = at.width / canvas.width; // a narrow panel shows it smaller
     /** @type {(value: number, count: number) => number} */
     const inside = (value, count) => Math.min(Math.max(Math.floor(value / scale), 0), count - 1);
     return [inside(event.clientY - at.top, canvas.height), inside(event.clientX - at.left, canvas.width)];
