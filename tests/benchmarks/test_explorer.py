@@ -105,3 +105,61 @@ def test_an_image_is_chosen(opened, benchmark, report):
     report("an image chosen to its picture, ms", f"median of {len(times)}, worst {max(times):.0f}",
            statistics.median(times), "<= 300")  # fmt: skip
     assert opened.execute("print(explorer.shelf.grid.selected)").strip() == "7"
+
+
+def test_a_unit_is_chosen(opened, benchmark, report):
+    page, times = opened.page, []
+    page.locator(".cx-questions button", has_text="What does it want?").click()
+    page.locator(".cx-answer .cx-frame figcaption", has_text="unit ").first.wait_for()
+    numbers = iter(range(1, 9))
+
+    def choose():
+        opened.wait_state("d.state === 'finished'", 120)
+        number = next(numbers)
+        times.append(
+            page.evaluate(
+                """async (number) => {
+                  const canvas = document.querySelector(".cx-answer .cx-pictures canvas");
+                  const port = document.querySelector(".cx-layer-units .cx-units-port");
+                  const at = port.getBoundingClientRect(), before = canvas.dataset.frames, begin = performance.now();
+                  const x = at.left + 30 + 60 * (number % 4), y = at.top + 30 + 75 * Math.floor(number / 4);
+                  port.dispatchEvent(new MouseEvent("click", { bubbles: true, clientX: x, clientY: y }));
+                  while (canvas.dataset.frames === before && performance.now() - begin < 20000)
+                    await new Promise((go) => setTimeout(go, 1));
+                  return performance.now() - begin;
+                }""",
+                number,
+            )
+        )
+
+    benchmark.pedantic(choose, rounds=7)
+    report("a unit chosen to its first picture, ms", f"median of {len(times)}, worst {max(times):.0f}",
+           statistics.median(times), "<= 300")  # fmt: skip
+
+
+def test_a_slider_is_moved(opened, benchmark, report):
+    page, times = opened.page, []
+    page.locator(".cx-questions button", has_text="What does it keep?").click()
+
+    def move():
+        opened.wait_state("d.state === 'finished'", 240)  # no frame is drawn unless the slider acts
+        page.wait_for_timeout(500)
+        times.append(
+            page.evaluate(
+                """async () => {
+                  const pictures = [...document.querySelectorAll(".cx-answer .cx-pictures canvas")];
+                  const canvas = pictures.find((one) => one.offsetParent); // the explorer shows the original itself
+                  const handle = document.querySelector(".cx-answer .noUi-handle");
+                  const before = canvas.dataset.frames, begin = performance.now();
+                  const key = { bubbles: true, key: "ArrowLeft", code: "ArrowLeft", keyCode: 37 };
+                  handle.dispatchEvent(new KeyboardEvent("keydown", key));
+                  while (canvas.dataset.frames === before && performance.now() - begin < 20000)
+                    await new Promise((go) => setTimeout(go, 1));
+                  return performance.now() - begin;
+                }"""
+            )
+        )
+
+    benchmark.pedantic(move, rounds=7)
+    report("a slider moved to a picture of the new setting, ms", f"median of {len(times)}, worst {max(times):.0f}",
+           statistics.median(times), "<= 100")  # fmt: skip
