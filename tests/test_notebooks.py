@@ -11,6 +11,7 @@ from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 
 from cnnexplore import figures
+from cnnexplore.course import checking
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = [path for name in ("labs", "figures") for path in sorted((FOLDER / name).glob("*.ipynb"))]
@@ -36,6 +37,11 @@ def test_it_runs_and_a_web_view_shows_its_pictures(path):
     pictures = [output for output in pictures if "text/html" not in output["data"]]  # the page shows a table as such
     live = any("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in outputs)
     assert live or of_a_paper
+    if not of_a_paper:  # the model answers of a lab are right, by its own checks
+        said = [output["data"]["text/plain"] for output in outputs if "text/plain" in output.get("data", {})]
+        verdicts = [text for text in said if re.match(r"Q\d+: ", text)]
+        assert len(verdicts) == len(checking.questions(int(path.name[:2])))
+        assert [text for text in verdicts if not re.match(r"Q\d+: right", text)] == []
     html, _ = HTMLExporter().from_notebook_node(notebook)
     assert html.count("data:image/png;base64,") >= len(pictures)
 
