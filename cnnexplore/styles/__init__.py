@@ -8,6 +8,7 @@ from .patch_index import MatchedPatches, PatchIndex
 from .pathway import Pathway, as_pathway, pathway_weight
 from .retrieval import Retrieved, retrieve
 from .salient import salient_part
+from .topic_importance import TopicImportance, topic_importance, topic_map
 from .topic_visualization import nearest_topic, visualize_topic
 from .topics import Topic, Topics, topics
 
@@ -22,6 +23,7 @@ __all__ = [
     "Retrieved",
     "Topic",
     "TopicCurve",
+    "TopicImportance",
     "Topics",
     "as_pathway",
     "complete",
@@ -31,6 +33,8 @@ __all__ = [
     "retrieve",
     "salient_part",
     "topic_curve",
+    "topic_importance",
+    "topic_map",
     "topics",
     "visualize_topic",
 ]
