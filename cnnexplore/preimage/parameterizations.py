@@ -173,18 +173,12 @@ def typical_strength(size: tuple[int, int]) -> torch.Tensor:
     return (1 / (rows**2 + columns**2).sqrt().clamp_min(1 / max(size))).float()
 
 
-def colour_mixtures(net: Network, images: Any = None, differences: bool = False) -> torch.Tensor:
+def colour_mixtures(net: Network, images: Any = None) -> torch.Tensor:
     """The mixtures of colours that are uncorrelated in images, as columns (C, C), the longest of length 1.
 
-    A singular value decomposition of the covariance of the pixels gives them, each times its standard deviation; with
-    `differences`, of the differences between neighbouring pixels: edges differ in colour about half as much as places.
+    A singular value decomposition of the covariance of the pixels gives them, each times its standard deviation.
     """
-    x = _photographs(net, images).double()
-    if differences:
-        down, right = x[..., 1:, :] - x[..., :-1, :], x[..., 1:] - x[..., :-1]
-        pixels = torch.cat([one.transpose(0, 1).flatten(1) for one in (down, right)], 1)
-    else:
-        pixels = x.transpose(0, 1).flatten(1)
+    pixels = _photographs(net, images).transpose(0, 1).flatten(1).double()
     pixels = pixels - pixels.mean(1, keepdim=True)
     covariance = pixels @ pixels.T / pixels.shape[1]
     directions, variances, _ = torch.linalg.svd(covariance)

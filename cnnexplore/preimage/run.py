@@ -184,9 +184,7 @@ class Run(SteeredRun):
         self._mixtures: torch.Tensor | None = None
         if self.variant.mixes_colours and solver_of(solver) is Spectral:
             # the longest mixture, grey, is to move each channel as far as a channel moves alone
-            self._mixtures = (math.sqrt(net.pixels.channels) * colour_mixtures(net, images, differences=True)).to(
-                net.device
-            )
+            self._mixtures = (math.sqrt(net.pixels.channels) * colour_mixtures(net, images)).to(net.device)
         self.solver = self._new_solver(self._canvas.variables)
         self._set_border(border)
         self._good = self._canvas.variables  # the last ones that had a finite energy

@@ -68,7 +68,7 @@ def test_images_of_ones_own_are_said_in_the_python(net):
 
 def test_a_descent_in_mixtures_of_colours_is_that_of_their_weights(net):
     """Spectral of x = M y, by hand: the gradient times M', and the step times M."""
-    mixtures = math.sqrt(3) * colour_mixtures(net, differences=True)
+    mixtures = math.sqrt(3) * colour_mixtures(net)
     run = cx.Maximization(net, "fc3", 1, steps=2)
     assert torch.equal(run.solver.mixtures, mixtures)
     x = torch.zeros(1, 3, 8, 8)
