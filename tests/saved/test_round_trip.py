@@ -9,6 +9,7 @@ from PIL.PngImagePlugin import PngInfo
 
 import cnnexplore as cx
 from cnnexplore.results import png
+from cnnexplore.widgets.views.frame_view import side_by_side
 
 FEW = {"steps": 3, "refine": 1, "progress": False}
 
@@ -153,3 +154,38 @@ def test_hostile_text_in_a_png_is_refused_when_it_is_read(tmp_path, monkeypatch,
 )  # fmt: skip
 def test_python_that_does_not_fit_gets_a_sentence(text, refused):
     refused(cx.ExploreError, lambda: cx.from_picture(text_png(text)).make(progress=False))
+
+
+def saved_by(panel):
+    """The file that the panel's button "save" gives, read again."""
+    files = []
+    panel.run_view.download = lambda name, file: files.append(file)
+    panel.save()
+    return cx.from_picture(files[0])
+
+
+@pytest.mark.parametrize("kind", ["inversion", "maximization", "caricature", "completion", "decoding", "attribution"])
+def test_what_a_panel_saves_is_made_again_to_the_bit(kind):
+    make = {
+        "inversion": lambda: cx.InversionPanel("lenet", layer="conv2", steps=4, seed=3),
+        "maximization": lambda: cx.MaximizePanel("lenet", "conv2", 3, steps=4, thumbnails=False),
+        "caricature": lambda: cx.CaricaturePanel("lenet", layer="conv2", steps=4),
+        "completion": lambda: cx.CompletionPanel("worldnet", cx.scene(7, "church").image, (20, 20, 60, 60), steps=3),
+        "decoding": lambda: cx.DecodingPanel("lenet", layer="conv2", unit=3),
+        "attribution": lambda: cx.AttributionPanel("lenet", method="gradcam"),
+    }
+    panel = make[kind]()
+    try:
+        assert panel.wait(100)
+        saved = saved_by(panel)
+        given = dict.fromkeys(saved.needs, panel.selection.value.image)
+        again = saved.make(progress=False, **given)
+        if kind == "attribution":  # the file has the image beside the map
+            picture = side_by_side([again.image, again.overlay(panel.opacity.value)])
+        elif kind == "decoding":
+            picture = np.kron(again.picture, np.ones((panel.save_scale, panel.save_scale, 1), np.uint8))
+        else:
+            picture = again.picture
+        assert np.array_equal(picture, saved.picture)
+    finally:
+        panel.close()
