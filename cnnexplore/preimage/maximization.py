@@ -67,8 +67,8 @@ class Maximization(Run):
         (row, column) of the unit on the layer's map for the network's whole input; None puts the unit in the middle
         of an image as large as its receptive field, or of a whole input where it would respond otherwise on less.
     C : float, optional
-        The weight of the response, 0 to 1e9; None for the preset's: 1e4 over the area of the receptive field, of
-        classes 1.4 times that with "natural", or 1 where there is no other term.
+        The weight of the response, 0 to 1e9; None for the preset's: 1e4 over the area of the receptive field, or 1
+        where there is no other term.
     alpha : float, optional
         The exponent of the bounded range, 1 to 20; None for 6.
     beta : float, optional
@@ -367,8 +367,8 @@ def maximize(
         (row, column) of the unit on the layer's map for the network's whole input; None puts the unit in the middle
         of an image as large as its receptive field, or of a whole input where it would respond otherwise on less.
     C : float, optional
-        The weight of the response, 0 to 1e9; None for the preset's: 1e4 over the area of the receptive field, of
-        classes 1.4 times that with "natural", or 1 where there is no other term.
+        The weight of the response, 0 to 1e9; None for the preset's: 1e4 over the area of the receptive field, or 1
+        where there is no other term.
     alpha : float, optional
         The exponent of the bounded range, 1 to 20; None for 6.
     beta : float, optional

@@ -68,7 +68,7 @@ def _natural(layer: Layer, size: Pair) -> dict[str, float]:
     paper = _paper(layer, size)
     if not layer.has_map:
         shift = min(round(0.28 * max(size)), 64)
-        return {"C": 1.4 * paper["C"], "beta": 1.5, "jitter": shift, "rotation": 15, "scaling": 0.5}
+        return {**paper, "beta": 1.5, "jitter": shift, "rotation": 20, "scaling": 0.5}
     share = min(max(rf / side for rf, side in zip(layer.rf_size, size, strict=True)), 1)
     return {**paper, "rotation": round(10 * share, 1), "scaling": round(0.2 * share, 2)}
 
