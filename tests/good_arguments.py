@@ -593,7 +593,14 @@ STEERED: dict[str, Any] = {
     "C": 2.0, "alpha": 6, "beta": 2.0, "jitter": 1, "steps": 2, "seed": 0, "seeds": 2, "start": False,
 }  # fmt: skip
 PANELS: dict[str, Callable[[Things], tuple[Callable[..., None], dict[str, Any]]]] = {
-    "explore": lambda t: (_closed_at_once(cx.explore), {"net": t.net, "images": [IMAGE], "state": None}),
+    "Exercise": lambda t: (
+        cx.Exercise,
+        {"text": "Which?", "check": lambda s: True, "hint": "None.", "ask": "inversion", "locked": ["C"]},
+    ),
+    "explore": lambda t: (
+        _closed_at_once(cx.explore),
+        {"net": t.net, "images": [IMAGE], "exercise": cx.Exercise("Which?"), "state": None},
+    ),
     "InversionPanel": lambda t: (
         _closed_at_once(cx.InversionPanel),
         {"net": t.net, "image": IMAGE, "layer": "conv2", **STEERED, "mask": cx.masks.central(2), "patches": OTHERS,

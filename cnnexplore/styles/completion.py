@@ -61,6 +61,8 @@ class Completed(PreImage):
         The class.
     terms : tuple of Term
         The priors as they are drawn.
+    importance : np.ndarray, optional
+        None: a completion has no such map.
     masked : MaskedPhotograph
         The photograph and its mask.
     before, after : float

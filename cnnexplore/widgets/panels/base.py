@@ -176,6 +176,7 @@ class Panel(ABC):
         Parameters
         ----------
         settings : mapping
+            Plain values by name.
 
         Raises
         ------

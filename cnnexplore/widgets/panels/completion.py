@@ -182,10 +182,12 @@ class CompletionPanel(RunPanel):
         Parameters
         ----------
         settings : mapping
+            Plain values by name.
 
         Raises
         ------
         SettingError
+            For a name or a value that the panel does not offer.
         """
         settings = dict(settings)
         if (mask := settings.pop("mask", None)) is not None:

@@ -143,10 +143,12 @@ class InversionPanel(RunPanel):
         Parameters
         ----------
         settings : mapping
+            Plain values by name.
 
         Raises
         ------
         SettingError
+            For a name or a value that the panel does not offer.
         """
         settings = dict(settings)
         if (window := settings.pop("window", None)) is not None:

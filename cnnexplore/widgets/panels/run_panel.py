@@ -203,10 +203,12 @@ class RunPanel(Panel):
         Parameters
         ----------
         settings : mapping
+            Plain values by name.
 
         Raises
         ------
         SettingError
+            For a name or a value that the panel does not offer.
         """
         parameters = {p.name for p in self.parameters} - {GAMMA.name}
         starts = {name: START[name](name, value) for name, value in settings.items() if name in START}
