@@ -27,7 +27,7 @@ class Exercise:
     check : callable, optional
         Called with what is selected (`net`, `layer`, `unit`, `position`, `image`, `target`); returns whether that
         answers the question, or a sentence that says why it does not. None: the question is open.
-    hint : str
+    hint : str, optional
         Shown when the student asks for it.
     ask : str, optional
         The first question of the explorer, as "inversion".
@@ -48,15 +48,14 @@ class Exercise:
 
     text: str
     check: Callable[[Selection], bool | str] | None = None
-    hint: str = ""
+    hint: str | None = None
     ask: str | None = None
     locked: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         text("the question, a text")("text", self.text)
         optional(callable_("a function of the selection"))("check", self.check)
-        if self.hint != "":
-            text("a text")("hint", self.hint)
+        optional(text("a text"))("hint", self.hint)
         optional(choice(QUESTIONS))("ask", self.ask)
         names = several(text("the name of a setting"), "a list of names of settings")("locked", self.locked)
         object.__setattr__(self, "locked", tuple(names))
@@ -118,7 +117,7 @@ class ExerciseRow:
 
     def show_hint(self) -> None:
         """Show the hint."""
-        self._say(self.exercise.hint)
+        self._say(self.exercise.hint or "")
 
     def check(self) -> None:
         """Check what is selected, say what came out, and note the attempt."""
