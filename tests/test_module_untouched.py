@@ -152,7 +152,7 @@ TAKE_NO_MODULE = {
     "Features", "Topic", "Topics", "TopicCurve", "Embedding", "Retrieved", "Completed", "Cone", "topics", "topic_curve",
     "embed", "register_attribution", "ConceptImages", "Dissection", "DissectionComparison", "Evolution", "FacetCurve",
     "Facets", "Finetuning", "Intervention", "SanityCheck", "UnitChanges", "UnitReport", "compare_dissections",
-    "concept_images", "inverters", "from_picture", "SavedPicture",
+    "concept_images", "inverters", "from_picture", "SavedPicture", "Exercise",
 }  # fmt: skip
 RUN_NOTHING = {"Network.to_python", "Network.dtype", "Network.device", "Network.picture", "Network.pixels_of"}
 

@@ -253,6 +253,6 @@ def test_the_same_numbers_twice(name, gpu, monkeypatch):
 def test_the_table_is_complete():
     """A new public function belongs into a table, or among what computes nothing on a device."""
     tested = {name.split(".")[0].split(",")[0] for name in CALLS | RUNS}
-    panels = {name for name in cx.__all__ if name.endswith("Panel")} | {"UnitGrid", "explore"}
+    panels = {name for name in cx.__all__ if name.endswith("Panel")} | {"UnitGrid", "Exercise", "explore"}
     errors = {name for name in cx.__all__ if name.endswith(("Error", "Warning")) or name == "LayerNotFound"}
     assert tested | OF_RUNS | RESULTS | ON_NO_DEVICE | panels | errors == set(cx.__all__) | {"Network"}
