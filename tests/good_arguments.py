@@ -167,6 +167,7 @@ CALLS: dict[str, Callable[[Things], tuple[Callable[..., Any], dict[str, Any]]]] 
          "settings": None},
     ),
     "Inversion.finish": lambda t: (t.run().finish, {"progress": False}),
+    "Inversion.lengthen": lambda t: (t.run().lengthen, {"steps": 2}),
     "Inversion.records": lambda t: (t.run().records, {"first": 0}),
     "Inversion.restore": lambda t: (t.run().restore, {"state": t.run().state()}),
     "Inversion.data_term": lambda t: (
