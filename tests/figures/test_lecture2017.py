@@ -119,7 +119,7 @@ def holds_rules(sheet, net):
 
 
 def holds_class_model(sheet, net):
-    alone = cx.maximize(net, net.scores.name, [0, 1, 2], steps=2, progress=False)
+    alone = cx.maximize(net, net.scores.name, [0, 1, 2], preset="paper2016", steps=2, progress=False)
     assert [cell.title.split("\n")[0] for cell in sheet.rows[0]] == ["a", "b", "c"]
     for cell, one in zip(sheet.rows[0], alone, strict=True):
         assert np.array_equal(cell.picture, one.picture)
