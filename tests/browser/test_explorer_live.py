@@ -139,9 +139,13 @@ def test_a_style_is_lassoed_a_hole_is_painted_and_a_picture_is_pinned(folder, no
     # a hole in the image that is selected, filled with the class; the Python fills it the same way
     ask(page, "What belongs here?")
     page.locator(".cx-answer .cx-frame figcaption", has_text="filled in").wait_for()
-    original = page.locator(".cx-answer .cx-frame").first.locator("canvas").first
-    opened.drag(original, (0.3, 0.3), (0.7, 0.8))
-    page.locator(".cx-answer .cx-frame figcaption", has_text="the part to fill: 20%").wait_for()
+    original = page.locator(".cx-answer .cx-frame").first
+    share = original.locator("figcaption", has_text="the part to fill").inner_text()
+    opened.drag(original.locator("canvas").first, (0.3, 0.3), (0.7, 0.8))
+    page.wait_for_function(
+        "(before) => ![...document.querySelectorAll('.cx-answer figcaption')].some((c) => c.innerText === before)",
+        arg=share,
+    )
     opened.wait_state("d.state === 'finished'", 240)
     page.locator(".cx-explorer button", has_text="pin").click()
     page.locator(".cx-pins", has_text="2 pinned").wait_for()
