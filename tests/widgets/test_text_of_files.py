@@ -25,7 +25,10 @@ from cnnexplore.figures import Cell, Diagram, Sheet, Table
 from cnnexplore.figures.chart import Chart
 from cnnexplore.figures.diagram import Edge, Node
 from cnnexplore.results import Result
+from cnnexplore.styles import topic_importance
 from cnnexplore.units.number_of_facets import FacetCurve
+from cnnexplore.widgets.explorer.pins import Pin, PinSheet
+from cnnexplore.widgets.live.selection import Selection
 
 TAGS = {"span", "div", "b", "p", "table", "thead", "tbody", "tr", "th", "td", "br"}
 
@@ -238,6 +241,8 @@ def results(net, tmp_path, monkeypatch):
         Diagram(text, [layers[0], layers[3]], nodes, [Edge((layers[3], 0), (layers[0], 0), 0.5)], python="x"),
         table,
         cx.SavedPicture(pictures[0], f"cx.digit({text!r})"),
+        PinSheet((Pin(pictures[0], text, f"cx.digit({text!r})", "inversion", Selection()),), f"cx.digit({text!r})"),
+        topic_importance(topics, marked.IMAGE, count=2, designs=2, **quiet),
         found,
         compared,
         Chart(text, compared.plot, {"table": compared.table}, python="x"),
