@@ -109,7 +109,7 @@ def test_panels_and_the_explorer_offer_them(net):
             panel.close()
     from cnnexplore.widgets.explorer.explorer import shelf_and_all
 
-    shelf, source = shelf_and_all(DataLoader(labelled))
+    shelf, source, _ = shelf_and_all(DataLoader(labelled))
     assert len(shelf) == len(source) == 6
 
 

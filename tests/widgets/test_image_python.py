@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 from waiting import until
 
 import cnnexplore as cx
@@ -81,3 +82,37 @@ def test_what_is_no_upload_is_written_nowhere(notebook, tmp_path, monkeypatch):
         assert keep_upload(selection) is None
         assert image_python(selection) == python
     assert not list(tmp_path.iterdir())
+
+
+class Pairs:
+    """A data set of images with labels, made anew each time."""
+
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, k):
+        if not 0 <= k < 12:
+            raise IndexError(k)
+        return cx.digit(k % 10, k // 10), k
+
+
+@pytest.mark.parametrize("kind", ["pairs", "folder"])
+def test_an_image_of_a_data_set_is_made_again(notebook, tmp_path, kind):
+    for k in range(3):
+        Image.fromarray(cx.digit(k)).save(tmp_path / f"{k}.png")
+    mine = Pairs() if kind == "pairs" else str(tmp_path)
+    notebook["mine"] = mine
+    explorer = cx.explore("lenet", mine)
+    explorer.shelf.grid.set_state({"selected": 2})
+    python = explorer.selection.value.image_python
+    assert python == ("mine[2][0]" if kind == "pairs" else repr(str(tmp_path / "2.png")))
+    explorer.ask("caricature")
+    assert explorer.wait(60)
+    again = eval(explorer.to_python(), {"cx": cx, "mine": mine}).picture
+    assert np.array_equal(again, explorer.picture)
+    explorer.close()
+    panel = cx.CaricaturePanel("lenet", mine, "conv2", steps=2) if kind == "pairs" else None
+    if panel is not None:
+        assert panel.wait(60)
+        assert np.array_equal(eval(panel.to_python(), {"cx": cx, "mine": mine}).picture, panel.picture)
+        panel.close()

@@ -25,7 +25,7 @@ from ..live.selection import Selection, SharedSelection, middle_layer
 from ..live.task import Task
 from ..panels.arguments import network
 from ..panels.base import NetworkLike, Panel, widgets_of
-from ..panels.image_python import image_python, keep_upload
+from ..panels.image_python import image_python, items_python, keep_upload
 from ..panels.images import ImageChoices, as_list
 from ..panels.run_panel import RunPanel
 from ..panels.run_pictures import picture_row
@@ -101,8 +101,10 @@ class Explorer:
         if shared is not None:
             net = shared.open_network(load(net) if isinstance(net, (str, os.PathLike)) else net)
         net = net if isinstance(net, Network) else load(DEFAULT if net is None else net)
-        on_shelf, self._images = shelf_and_all(images)
+        on_shelf, self._images, lines = shelf_and_all(images)
         choices = ImageChoices(on_shelf, net)
+        for name_on_shelf, line in lines.items():
+            choices.add(name_on_shelf, on_shelf[name_on_shelf], line)
         if shared is not None:
             choices.first = shared.offer_image(choices)
         image, python = choices[choices.first]
@@ -448,8 +450,8 @@ class Explorer:
             panel.on_poster = self._on_poster if panel is self.panel else None
 
 
-def shelf_and_all(images: Any) -> tuple[Any, Any]:
-    """What stands on the shelf of the images that were given, and all of them; None for none.
+def shelf_and_all(images: Any) -> tuple[Any, Any, dict[str, str]]:
+    """What stands on the shelf of the images that were given, all of them, and the Python of some by name.
 
     Parameters
     ----------
@@ -457,7 +459,7 @@ def shelf_and_all(images: Any) -> tuple[Any, Any]:
         An image, a list, a dict by name, a folder or a data set.
     """
     if images is None or isinstance(images, dict):
-        return images, None if images is None else list(images.values())
+        return images, None if images is None else list(images.values()), {}
     from_folder = is_folder(images)
     is_one = isinstance(images, (str, os.PathLike, np.ndarray, torch.Tensor, list, tuple))
     if (
@@ -469,8 +471,10 @@ def shelf_and_all(images: Any) -> tuple[Any, Any]:
         source = images if isinstance(images, Images) else Images(images)
         first = range(min(len(source), _MOST_ON_SHELF))
         names = [os.path.basename(source.source[k]) if from_folder else f"image {k}" for k in first]
-        return {f"{name} ({k})" if name in names[:k] else name: source[k] for k, name in enumerate(names)}, source
-    return images, as_list(images)
+        names = [f"{name} ({k})" if name in names[:k] else name for k, name in enumerate(names)]
+        python = (lambda k: repr(os.fspath(source.source[k]))) if from_folder else items_python(images)
+        return {names[k]: source[k] for k in first}, source, {names[k]: python(k) for k in first}
+    return images, as_list(images), {}
 
 
 def explore(

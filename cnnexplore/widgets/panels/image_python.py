@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 import os
 import zlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from ...data import Images
+from ...data.columns import Columns
 from ..live.selection import Selection
 
 
@@ -31,6 +34,30 @@ def image_python(selection: Selection) -> str:
     if (name := _uploaded(selection)) is not None:
         return repr(name)
     return _variable(selection.image) or python if python == "image" else python
+
+
+def items_python(images: Any) -> Callable[[int], str]:
+    """What gives the Python of an image of a data set, by its number.
+
+    Parameters
+    ----------
+    images : Images or data set
+
+    Returns
+    -------
+    callable
+        It names the notebook's variable that is the data set, or `images`.
+    """
+    name = _variable(images) or "images"
+    if isinstance(images, Images):
+        return lambda k: f"{name}[{k}]"
+    if not hasattr(images, "__getitem__"):  # a loader, whose items have no numbers
+        return lambda k: "image"
+    first = images[0]
+    if isinstance(first, Mapping):
+        column = Columns(images, first).image
+        return lambda k: f"{name}[{k}][{column!r}]"
+    return lambda k: f"{name}[{k}][0]" if isinstance(first, (tuple, list)) else f"{name}[{k}]"
 
 
 def keep_upload(selection: Selection) -> str | None:

@@ -14,6 +14,7 @@ from ...data import Images, digit, photograph, photographs
 from ...data.columns import is_data_set
 from ...errors import ImageError, brief_list, brief_value
 from ...network import Network, read_image
+from .image_python import items_python
 
 _FIRST = {"photographs": "cat", "scenes": "scene: church", "digits": "digit 2"}
 _SEED = 7
@@ -46,9 +47,10 @@ class ImageChoices:
             given = []
         else:
             given = [(_name(one, k), one) for k, one in enumerate(as_list(images))]
-        for name, one in given:
+        python = items_python(images) if is_data_set(images) else lambda k: ""
+        for k, (name, one) in enumerate(given):
             (read_image if net is None else net.pixels.read)(one)
-            self.add(str(name), one)
+            self.add(str(name), one, python(k))
         self.first = next(iter(self._makers), "")
         if net is not None and net.pixels.order == "channels":  # no bundled image has these channels
             if not self.first:
