@@ -160,6 +160,8 @@ def test_a_slider_is_moved(opened, benchmark, report):
             )
         )
 
+    move()  # the first one may only bring the slider to its nearest tick
+    times.clear()
     benchmark.pedantic(move, rounds=7)
     report("a slider moved to a picture of the new setting, ms", f"median of {len(times)}, worst {max(times):.0f}",
            statistics.median(times), "<= 100")  # fmt: skip

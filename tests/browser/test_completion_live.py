@@ -12,7 +12,7 @@ def opened(folder, notebook):
     write_notebook(
         folder / "completion.ipynb",
         "import cnnexplore as cx\nnet = cx.load('worldnet-robust', device='cpu')\nscene = cx.scene(21).image",
-        "panel = cx.CompletionPanel(net, scene, (8, 8, 40, 40), target='bird', steps=60)\npanel",
+        "panel = cx.CompletionPanel(net, scene, (8, 8, 40, 40), target='bird', steps=150)\npanel",
     )
     opened = notebook("completion.ipynb")
     opened.run_all()

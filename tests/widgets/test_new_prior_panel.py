@@ -50,7 +50,7 @@ def test_moving_it_steers_the_run(panel, MeanColour):
     before = panel.picture.mean()
     panel.controls.sliders["mean_weight"].value = 1e4
     panel.controls.sliders["mean_level"].value = 80.0
-    until(lambda: panel.runner.run is not None and panel.runner.run.first.get("mean_level") == 80)
+    until(lambda: panel.runner.run.applied.get("mean_level") == 80)  # it goes on after its end
     assert panel.wait(60)
     assert panel.picture.mean() > before + 20
     history = panel.runner.run.history
