@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -13,6 +14,9 @@ from ..network import Network
 
 _DARK = 0.02  # a photograph's darkest value that is told apart, as a share of the range; one minus it the lightest
 _LEAST_COLOUR = 1e-3  # of the variance of the strongest mixture of colours
+
+
+_BUNDLED: weakref.WeakKeyDictionary[Network, torch.Tensor] = weakref.WeakKeyDictionary()
 
 
 class Parameterization(ABC):
@@ -176,8 +180,17 @@ def typical_strength(size: tuple[int, int]) -> torch.Tensor:
 def colour_mixtures(net: Network, images: Any = None) -> torch.Tensor:
     """The mixtures of colours that are uncorrelated in images, as columns (C, C), the longest of length 1.
 
-    A singular value decomposition of the covariance of the pixels gives them, each times its standard deviation.
+    A singular value decomposition of the covariance of the pixels gives them, each times its standard deviation. Those
+    of the bundled images are kept with the network, since each run asks for them.
     """
+    if images is None:
+        if net not in _BUNDLED:
+            _BUNDLED[net] = _mixtures(net, None)
+        return _BUNDLED[net].clone()
+    return _mixtures(net, images)
+
+
+def _mixtures(net: Network, images: Any) -> torch.Tensor:
     pixels = _photographs(net, images).transpose(0, 1).flatten(1).double()
     pixels = pixels - pixels.mean(1, keepdim=True)
     covariance = pixels @ pixels.T / pixels.shape[1]

@@ -151,7 +151,7 @@ def test_a_slider_is_moved(opened, benchmark, report):
                   const canvas = pictures.find((one) => one.offsetParent); // the explorer shows the original itself
                   const handle = document.querySelector(".cx-answer .noUi-handle");
                   const before = canvas.dataset.frames, begin = performance.now();
-                  const key = { bubbles: true, key: "ArrowLeft", code: "ArrowLeft", keyCode: 37 };
+                  const key = { bubbles: true, key: "PageDown", code: "PageDown", keyCode: 34 };
                   handle.dispatchEvent(new KeyboardEvent("keydown", key));
                   while (canvas.dataset.frames === before && performance.now() - begin < 20000)
                     await new Promise((go) => setTimeout(go, 1));
