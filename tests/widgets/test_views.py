@@ -119,9 +119,9 @@ def test_malformed_messages_are_ignored_in_no_time(name, run):
 def test_a_stroke_that_no_mouse_can_have_drawn_is_ignored_at_once():
     view, strokes = FrameView((12, 20)), []
     view.on_stroke = lambda *stroke: strokes.append(stroke)
-    start = time.perf_counter()
+    start = time.thread_time()
     view.receive({"kind": "stroke", "cells": [[1, 1]] * 1_000_000, "brush": 3, "erases": False})
-    assert time.perf_counter() - start < 0.05
+    assert time.thread_time() - start < 0.05
     assert strokes == []
     view.receive({"kind": "stroke", "cells": [[1, 1], [2.0, 3]], "brush": 3, "erases": True})
     assert strokes == [([(1, 1), (2, 3)], 3, True)]
