@@ -56,7 +56,7 @@ def test_a_view_that_gets_ready_is_sent_the_newest_frame(wire):
 def test_the_rate_is_bounded_and_not_halved_by_steps_as_long_as_the_pace(wire):
     wire.stream.received({"kind": "ready", "view": "a"})
     wire.loop(10, 0.002, acknowledge_all)
-    assert 15 * 10 <= len(wire.sent) <= 20 * 10
+    assert 18 * 10 <= len(wire.sent) <= 20 * 10 + 2  # what was late is made up
     slow = Wire()
     slow.stream.received({"kind": "ready", "view": "a"})
     slow.loop(10, 0.05, acknowledge_all)

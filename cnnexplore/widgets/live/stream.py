@@ -32,7 +32,7 @@ class Stream:
     """
 
     window = 8  # frames on their way, at most
-    pace = 1 / 16  # seconds between frames on average, at least
+    pace = 1 / 20  # seconds between frames on average, at least
     patience = 1.0  # seconds without an acknowledgement after which one frame a second probes
 
     def __init__(self, send: Callable[[dict[str, Any], list[Any]], None], clock: Callable[[], float] = time.monotonic):
