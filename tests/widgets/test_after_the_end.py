@@ -106,3 +106,12 @@ def test_a_generator_begins_anew(keep):
     until(lambda: panel.run not in (None, run))
     assert panel.wait(60)
     assert panel.run.step == 3
+
+
+def test_a_run_that_is_stopped_from_outside_is_not_driven_on(keep):
+    panel = keep(cx.InversionPanel("lenet", layer="conv2", steps=100_000))
+    until(lambda: panel.run is not None and panel.run.step > 2)
+    panel.run.stop()
+    assert panel.wait(60)
+    assert panel.runner.state == "stopped"
+    assert panel.run.step < panel.run.total

@@ -58,6 +58,7 @@ class Runner:
         self._generation = 0  # of what is posted: nothing is reported of an earlier run, or of one before `stop`
         self._drive_number = 0  # of the thread that drives now; an earlier one ends before its next step
         self.drives = False  # whether that thread goes on, or will
+        self._again = False  # asked to go on while it ran: one that was lengthened in its last step is driven on
         self._gives_way = 0  # the number of a drive that is to end, because there are too many
         self._turn = threading.Lock()  # held by the thread that drives the run: two at once would take the same step
         self._steps_left: int | None = None
@@ -187,6 +188,7 @@ class Runner:
                 return
             self._steps_left, self._asleep = steps, False
             if self.state == "running":
+                self._again = True
                 return
             self._set_state("running")
             run.resume()
@@ -195,7 +197,7 @@ class Runner:
 
     def _launch(self, make: Callable[[], Drivable], paused: bool) -> None:
         self._drive_number += 1
-        self.drives = True
+        self.drives, self._again = True, False
         self._idle.clear()
         kernel_runs.make_room(self)
         number, generation, turn = self._drive_number, self._generation, self._turn
@@ -268,7 +270,7 @@ class Runner:
                         self._fail(error)
         with self._lock:
             if number == self._drive_number:
-                if run is not None and run.step < run.total and not self._unwanted(number):
+                if self._again and run is not None and run.step < run.total and not self._unwanted(number):
                     self._launch(lambda: run, False)  # it was lengthened while its last step was reported
                     return
                 self.drives = False
