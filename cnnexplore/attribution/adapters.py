@@ -1,6 +1,6 @@
 """Adapters: methods of captum, zennit and pytorch-grad-cam, and plain functions, as attribution methods.
 
-None of these packages is imported: what is given is told by what it can do.
+None of these packages is imported: what is given is recognised by its attributes and methods.
 """
 
 from __future__ import annotations

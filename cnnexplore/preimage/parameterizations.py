@@ -12,7 +12,7 @@ import torch
 from ..data import Images
 from ..network import Network
 
-_DARK = 0.02  # a photograph's darkest value that is told apart, as a share of the range; one minus it the lightest
+_DARK = 0.02  # the darkest value of a photograph that counts, as a share of the range; one minus it the lightest
 _LEAST_COLOUR = 1e-3  # of the variance of the strongest mixture of colours
 
 

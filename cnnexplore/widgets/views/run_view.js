@@ -15,7 +15,7 @@ import { bytesOf, context, cssVariable, listen, make, nameControls, onTheme, pub
  * @property {number} total the number of steps of the run
  */
 
-const SILENT_MS = 4000; // a kernel that has not answered for so long is told of
+const SILENT_MS = 4000; // after so long without an answer from the kernel the view says so
 const SILENT = "The kernel has not answered for 4 s. While a cell runs, it may answer when that ends; else run the cell "
   + "of this panel again. In a terminal, \u201ccnnexplore doctor\u201d says what works here.";
 const COLOURS = [["#c2410c", "#fb923c"], ["#2563eb", "#60a5fa"]]; // data, priors: on a light and on a dark background
