@@ -92,7 +92,7 @@ def open_app(net: str | None, images: list[str], state: str | None, folder: Path
 
 
 def _served(command: list[str], env: dict[str, str]) -> int:
-    """Run a server until it ends or is stopped, also where only this process gets the signal; its kernels end with it."""
+    """Run a server until it ends or is stopped, also by a signal to this process alone; its kernels end too."""
     server = subprocess.Popen(command, env=env)
     former = signal.signal(signal.SIGTERM, lambda *_: server.terminate())
     try:
