@@ -8,6 +8,7 @@ import torch
 
 from .copying import weight_sharing_copy
 from .network import Network
+from .precision import without_cudnn
 from .probe import Probe
 from .upsample import as_maps
 
@@ -49,7 +50,7 @@ def dependent_positions(
     fed = fed if fed.dtype == torch.float64 else fed.float()
     found: dict[str, list[torch.Tensor]] = {net.layers[name].name: [] for name in layers}
     # cuDNN's fast convolutions compute tiles of pixels together, and NaN would fill the tile.
-    with torch.no_grad(), torch.backends.cudnn.flags(enabled=False):
+    with torch.no_grad(), without_cudnn():
         base = probe(fed)
         for k in range(0, len(masks), batch):
             some = masks[k : k + batch, None].to(fed.device)

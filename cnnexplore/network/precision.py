@@ -101,6 +101,14 @@ def _same_each_time() -> Callable[[], None]:
     return back
 
 
+def _no_cudnn() -> Callable[[], None]:
+    """Convolutions are torch's own; the other flags stay, which `torch.backends.cudnn.flags` would set too."""
+    cudnn = torch.backends.cudnn
+    enabled = cudnn.enabled
+    cudnn.enabled = False
+    return lambda: setattr(cudnn, "enabled", enabled)
+
+
 def _float32_by_default() -> Callable[[], None]:
     """Modules are made of float32."""
     before = torch.get_default_dtype()
@@ -109,7 +117,7 @@ def _float32_by_default() -> Callable[[], None]:
 
 
 _NO_TF32, _SAME_EACH_TIME = _Flag(_no_tf32), _Flag(_same_each_time)
-_FLOAT32 = _Flag(_float32_by_default)
+_NO_CUDNN, _FLOAT32 = _Flag(_no_cudnn), _Flag(_float32_by_default)
 
 
 @contextmanager
@@ -136,6 +144,13 @@ def full_precision() -> Iterator[None]:
     False
     """
     with _NO_TF32.held(), _SAME_EACH_TIME.held(), without_autocast():
+        yield
+
+
+@contextmanager
+def without_cudnn() -> Iterator[None]:
+    """Inside, cuDNN computes nothing; the flag is that of the process: it is set while any thread is inside."""
+    with _NO_CUDNN.held():
         yield
 
 

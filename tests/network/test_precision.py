@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 import cnnexplore as cx
-from cnnexplore.network.precision import full_precision, repeatable
+from cnnexplore.network.precision import full_precision, repeatable, without_cudnn
 
 BACKENDS = torch.backends
 NEWER = hasattr(BACKENDS.cuda.matmul, "fp32_precision")
@@ -74,14 +74,19 @@ WAYS = {
 }
 
 
+def in_a_process(call: str) -> subprocess.CompletedProcess:
+    """A call of a function of this file."""
+    here = Path(__file__)
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(here.parent), str(here.parents[2])])}
+    code = f"import test_precision; test_precision.{call}"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_what_was_set_comes_back(way):
     """In a process of its own, because some ways cannot be taken back."""
-    here = Path(__file__)
-    code = f"import test_precision; test_precision.check({way!r})"
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(here.parent), str(here.parents[2])])}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
+    done = in_a_process(f"check({way!r})")
     if "this torch has one way only" in done.stderr:
         pytest.skip("this torch has one way only.")
     assert done.returncode == 0, done.stderr
@@ -157,7 +162,14 @@ def test_repeatable_leaves_tf32_alone():
     assert flags() == before
 
 
-def test_what_is_compared_is_computed_in_full(monkeypatch):
+@pytest.mark.slow
+def test_what_is_compared_is_computed_in_full():
+    """In a process of its own, where no thread of another test holds the flags."""
+    done = in_a_process("compare()")
+    assert done.returncode == 0, done.stderr
+
+
+def compare() -> None:
     """What a module sees of the flags: in passes and gradients that are looked at, and in the steps of a run."""
     seen = []
 
@@ -196,3 +208,25 @@ def test_what_is_compared_is_computed_in_full(monkeypatch):
     run.advance()
     assert set(seen) == {(True, True)}
     assert flags() == before
+
+
+def test_two_threads_one_of_which_runs_without_cudnn():
+    """The other one keeps its full precision, and the flags are as before, whichever leaves first."""
+    before, enabled = flags(), BACKENDS.cudnn.enabled
+    entered, leave, seen = threading.Event(), threading.Event(), []
+
+    def other():
+        with without_cudnn():
+            seen.append(BACKENDS.cudnn.enabled)
+            entered.set()
+            leave.wait(10)
+
+    thread = threading.Thread(target=other)
+    with full_precision():
+        thread.start()
+        assert entered.wait(10)
+        assert_full()
+    leave.set()
+    thread.join()
+    assert seen == [False]
+    assert (flags(), BACKENDS.cudnn.enabled) == (before, enabled)
