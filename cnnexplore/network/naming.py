@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -75,7 +76,9 @@ class Named:
     aliases: tuple[str, ...]
 
 
-def name_layers(steps: list[Step], module: str, own: bool, endings: list[Operation]) -> list[Named]:
+def name_layers(
+    steps: list[Step], module: str, own: bool, endings: list[Operation], wrapped: Sequence[str] = ()
+) -> list[Named]:
     """The layers of a traced pass; the output of a container is an alias of its last child, not a layer of its own.
 
     Parameters
@@ -88,6 +91,8 @@ def name_layers(steps: list[Step], module: str, own: bool, endings: list[Operati
         Whether the module's own names are kept.
     endings : list of Operation
         The softmaxes that the module ends in, which are named "prob" or "logprob".
+    wrapped : sequence of str
+        The paths of modules inside of wrappers such as torch.compile's, which no name shows.
 
     Returns
     -------
@@ -104,18 +109,29 @@ def name_layers(steps: list[Step], module: str, own: bool, endings: list[Operati
             more[len(kept)] = []
             kept.append(step)
     fields = _field_names(kept, "vgg" in module.lower(), endings)
-    paths = {step.path for step in kept} | {path for names in more.values() for path in names}
+    written = [_without(wrapped, step.path) for step in kept]
+    others = {k: [*paths, *(_without(wrapped, path) for path in (kept[k].path, *paths))] for k, paths in more.items()}
+    paths = {*written} | {_without(wrapped, path) for names in more.values() for path in names}
     layers: list[Named] = []
     taken: set[str] = set()
     for k, step in enumerate(kept):
-        alias = step.path if own or _OWN.fullmatch(step.path) else fields[k]
-        usable = alias and alias not in taken and (alias not in paths or alias == step.path)
-        name = alias if usable else step.path or step.kind.lower()
+        path = written[k]
+        alias = path if own or _OWN.fullmatch(path) else fields[k]
+        usable = alias and alias not in taken and (alias not in paths or alias == path)
+        name = alias if usable else path or step.kind.lower()
         while name in taken:
             name += "_"
         taken.add(name)
-        layers.append(Named(step, name, tuple(path for path in more[k] if path)))
+        layers.append(Named(step, name, tuple(dict.fromkeys(one for one in others[k] if one not in ("", step.path)))))
     return layers
+
+
+def _without(wrapped: Sequence[str], path: str) -> str:
+    """A path as it is without the wrappers."""
+    for inside in sorted(wrapped, key=len, reverse=True):
+        if path == inside or path.startswith(f"{inside}."):
+            path = ".".join(filter(None, (inside.rpartition(".")[0], path[len(inside) + 1 :])))
+    return path
 
 
 def _within(first: Step, second: Step) -> bool:

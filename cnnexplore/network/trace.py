@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from ..errors import ExploreError, NetworkError
 from .checkpointing import run_without_checkpoints
-from .copying import weight_sharing_copy
+from .copying import Unwrapped, weight_sharing_copy
 from .dispatch_mode import DispatchMode
 from .geometry import operation_name, propagate
 from .graph import Operation, Tape
@@ -307,7 +307,9 @@ def trace(module: nn.Module, images: torch.Tensor, name: str) -> tuple[Trace, di
     outputs = {key: r.tape.of(t) for key, t in found}
     last = [ending(operation) for operation in outputs.values() if operation is not None]
     endings = [operation for _, operation in last if operation is not None]
-    named = name_layers(r.steps, type(module).__name__, getattr(module, "keeps_names", False), endings)
+    wrapped = [f"{path}.{one.inside}".lstrip(".") for path, one in model.named_modules() if isinstance(one, Unwrapped)]
+    own = getattr(module, "keeps_names", False)
+    named = name_layers(r.steps, type(module).__name__, own, endings, wrapped)
     layers = Layers([_layer(one, r) for one in named], name)
     described = tuple(_output(key, t, value, second.get(key), named, r) for key, t, value in kept)
     operations = {one.name: one.step.operation for one in named}

@@ -235,3 +235,34 @@ class Feeding(nn.Module):
 
 def test_a_module_that_cannot_be_copied(refused):
     refused(cx.NetworkError, lambda: cx.Network(Feeding(), size=8).layers, "Feeding cannot be copied", "'batches'")
+
+
+class Blocks(nn.Module):
+    """Blocks that were compiled or wrapped one by one, as large models are."""
+
+    def __init__(self, wrap):
+        super().__init__()
+        parts = [nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), nn.Sequential(nn.Conv2d(4, 5, 3), nn.Softsign())]
+        self.blocks, self.fc = nn.ModuleList(map(wrap, parts)), nn.Linear(5, 3)
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = block(x)
+        return self.fc(x.mean((2, 3)))
+
+
+WRAPS = {"compiled": lambda part: torch.compile(part, backend="eager"), "on several devices": nn.DataParallel}
+
+
+@pytest.mark.parametrize("wrap", WRAPS.values(), ids=list(WRAPS))
+def test_a_wrapper_changes_no_name(wrap):
+    plain = cx.Network(Blocks(lambda part: part), size=12).layers
+    assert list(plain) == ["conv1", "relu1", "conv2", "blocks.1.1", "fc3"]
+    for module in (Blocks(wrap), wrap(Blocks(lambda part: part)), wrap(Blocks(wrap))):
+        layers = cx.Network(module, size=12).layers
+        assert list(layers) == list(plain)
+        for name in ("blocks.0", "blocks.0.0", "blocks.1.1", "fc"):
+            assert layers[name].name == plain[name].name
+        for layer in layers.values():
+            assert layers[layer.path] is layer
+            assert dict(module.named_modules())[layer.path].__class__.__name__ == layer.kind
