@@ -9,12 +9,13 @@ from ..arguments import Check, choice, flag, number, optional, place, seeds, sev
 from ..data import Images
 from ..errors import SettingError, brief_value
 from ..network.arguments import layer_name, network
+from .canvas import JITTER
 from .energy import DATA_WEIGHT
 from .patch_prior import GAMMA
 from .priors import ALPHA, BETA, Prior
-from .run import JITTER, MOST_STEPS, RATE
 from .settings import Parameter, Settings
-from .solvers import solvers
+from .solvers import RATE, solvers
+from .steered import MOST_STEPS
 from .transformations import Transformation
 
 

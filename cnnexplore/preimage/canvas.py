@@ -10,6 +10,13 @@ import torch.nn.functional as F
 
 from ..errors import SettingError
 from .parameterizations import Parameterization
+from .settings import Parameter
+
+JITTER = Parameter(
+    "jitter", 0, 64, "linear", 0,
+    "jitter: by how many pixels the image is shifted at random; sharper pictures of deep layers", shown=(0, 16),
+    whole=True,
+)  # fmt: skip
 
 Offsets = Sequence[tuple[int, int]]  # the (top, left) corners of one crop per image
 Evaluation = tuple[torch.Tensor, torch.Tensor]  # terms of the energy, and its gradient

@@ -12,12 +12,13 @@ from ..errors import LayerError
 from ..network import Network
 from ..results import image_to_python
 from .arguments import PROGRESS, RUN
+from .batch import batch_seeds
 from .losses import InnerProduct
 from .patch_prior import terms_to_python
 from .priors import Prior
 from .published import paper_jitter
 from .result import PreImage
-from .run import Run, batch_seeds, settings_for
+from .run import Run, settings_for
 from .settings import Settings
 
 

@@ -23,12 +23,12 @@ from ..results import value_to_python
 from .arguments import POSITION, RUN
 from .arguments import M as RESPONSE
 from .arguments import images as given_images
+from .batch import batch_seeds
 from .energy import Energy
 from .losses import InnerProduct
 from .pathways import Pathways
 from .priors import Scale
 from .result import PreImage
-from .run import batch_seeds
 from .settings import Parameter, Settings, Values
 from .steered import Frame, SteeredRun
 from .unit_canvas import middle_position

@@ -14,6 +14,7 @@ from ..generators import Inverter, given_inverter
 from ..network import Layer, Network
 from ..results import image_to_python
 from .arguments import PATCHES, PROGRESS, RUN
+from .batch import batch_seeds, count_of
 from .learned import METHODS, as_learned, check_unused, inverter_to_python, learned_start
 from .losses import Euclidean
 from .masks import fitted
@@ -22,7 +23,7 @@ from .pathways import PassModifier
 from .priors import Prior
 from .published import paper_C, paper_jitter
 from .result import PreImage
-from .run import Run, batch_seeds, count_of, settings_for
+from .run import Run, settings_for
 from .settings import Settings
 from .variants import Inverting2015, variant_of
 

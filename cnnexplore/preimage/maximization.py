@@ -16,6 +16,7 @@ from .arguments import PATCHES, POSITION, PROGRESS, RUN
 from .arguments import M as RESPONSE
 from .arguments import images as given_images
 from .arguments import transforms as given_transforms
+from .batch import batch_seeds, count_of
 from .feature_distance import FeatureDistance
 from .generated import GeneratorMaximization
 from .learned import check_unused
@@ -25,7 +26,7 @@ from .pathways import PassModifier
 from .presets import DEFAULT, preset_of, presets
 from .priors import Prior
 from .result import PreImage
-from .run import Run, batch_seeds, count_of, settings_for
+from .run import Run, settings_for
 from .settings import Parameter, Settings
 from .transformations import Transformation
 from .unit_canvas import unit_canvas

@@ -4,43 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 
 from ..arguments import checked, several, whole
-from ..arguments import seeds as checked_seeds
 from ..errors import DivergedError, SettingError, brief_value
 from ..network import Network
 from ..network.precision import full_precision, repeatable
-from ..results import value_to_python
-from .canvas import Canvas, CodedCanvas
+from .canvas import JITTER, Canvas, CodedCanvas
 from .energy import DATA_WEIGHT, Energy
 from .losses import Loss
 from .parameterizations import Parameterization, colour_mixtures
 from .pathways import PassModifier, Pathways
 from .priors import Prior, Scale
 from .result import PreImage
+from .run_python import WrittenRun
+from .run_state import SavedRun
 from .settings import Parameter, Settings, Values, combine
-from .solvers import Solver, Spectral, solver_of
-from .steered import Frame, SteeredRun
+from .solvers import RATE, Spectral, solver_of
+from .steered import MOST_STEPS, Frame
 from .transformations import Draw, Shift, Transformation, draw_changes
 from .variants import variant_of
 
-JITTER = Parameter(
-    "jitter", 0, 64, "linear", 0,
-    "jitter: by how many pixels the image is shifted at random; sharper pictures of deep layers", shown=(0, 16),
-    whole=True,
-)  # fmt: skip
-RATE = Parameter("rate", 1e-6, 10, "log", 0.05, "rate: the length of a step, in the solver's unit", shown=(1e-3, 1))
 
-MOST_STEPS = 1_000_000
-
-# Settings that are arguments of `invert` and its kin; all others are given as `settings={...}`.
-_ARGUMENTS = ("C", "alpha", "beta", "jitter", "rate", "gamma")
-
-
-class Run(SteeredRun):
+class Run(WrittenRun, SavedRun):
     """An optimisation: it minimises C * loss + priors with a solver, one step per frame.
 
     Parameters
@@ -106,9 +94,6 @@ class Run(SteeredRun):
     >>> [frame.step for frame in run.frames()]
     [1, 2]
     """
-
-    _usual_refine: ClassVar[int | None] = None  # None: the solver's
-    _usual_variant = "preimage2016"
 
     @torch.inference_mode(False)  # tensors made in inference mode could not be used outside it
     def __init__(
@@ -188,12 +173,6 @@ class Run(SteeredRun):
         self.solver = self._new_solver(self._canvas.variables)
         self._set_border(border)
         self._good = self._canvas.variables  # the last ones that had a finite energy
-
-    def _new_solver(self, variables: torch.Tensor) -> Solver:
-        made = solver_of(self.solver_name)(variables)
-        if isinstance(made, Spectral):
-            made.mixtures = self._mixtures
-        return made
 
     def _coded_canvas(
         self, parameterization: Parameterization, solver: str, init: torch.Tensor | None, update_mask: Any
@@ -467,123 +446,6 @@ class Run(SteeredRun):
         """
         return ""  # a loss that was put together by hand has no line of Python
 
-    def _call(self, function: str, subject: str, step: int | None, item: int | None, **more: str) -> str:
-        """A call of a function; subject: what stands between the network and the settings; more: other arguments.
-
-        One image of a batch is taken out of the batch: alone it would differ, as convolutions of another number of
-        images round differently, and a descent makes that grow.
-        """
-        step = self.step if step is None else step
-        first = self.first
-        words = {name: first[name] for name in ("C", "alpha", "beta", "jitter") if name in first}
-        words["steps"] = min(step, self.steps)
-        arguments = {name: value_to_python(value) for name, value in words.items()} | more
-        if pathway := self.pathways.to_python():
-            arguments["pathway"] = pathway
-        arguments["seed"] = value_to_python(self.seeds[0] if self._one_seed else self.seeds)
-        refine = solver_of(self.solver_name).refine if self._usual_refine is None else self._usual_refine
-        usual: dict[str, tuple[Any, Any]] = {
-            "variant": (self.variant.name, self._usual_variant),
-            "solver": (self.solver_name, self.variant.solver),
-            "rate": (first.rate, self._usual_value(RATE)),
-            "gamma": (first.get("gamma"), None),
-            "refine": (max(step - self.steps, 0), refine),
-            "settings": ({p.name: first[p.name] for p in self.parameters if self._is_extra(p)}, {}),
-        }
-        arguments |= {name: value_to_python(value) for name, (value, default) in usual.items() if value != default}
-        if changes := {k: c for k, c in self.changes.items() if k < step}:
-            arguments["schedule"] = repr(changes)
-        call = (
-            f"cx.{function}({self.net.to_python()}, {subject}, {', '.join(f'{k}={v}' for k, v in arguments.items())})"
-        )
-        return call if item is None or not self.batched else f"{call}[{item}]"
-
-    def _is_extra(self, parameter: Parameter) -> bool:
-        return parameter.name not in _ARGUMENTS and self.first[parameter.name] != self._usual_value(parameter)
-
-    def _usual_value(self, parameter: Parameter) -> float:
-        """The value of a parameter of a run of this kind that is given none."""
-        return parameter.default
-
-    # saving and restoring
-
-    def state(self) -> dict[str, Any]:
-        """What continues this run in another process, to the bit: tensors and plain values, fit for torch.save."""
-        return {
-            "layer": self.layer.name,
-            "solver": self.solver_name,
-            "step": self.step,
-            "canvas": self.canvas.clone(),
-            "memory": {name: t.clone() for name, t in self.solver.state().items()},
-            "random": [g.get_state() for g in self._generators],
-            "rows": torch.stack(self._rows)
-            if self._rows
-            else self.x.new_zeros(0, len(self.term_names), len(self.seeds)),
-            "priors": [prior.state() for prior in self.more_priors],
-            **({"code": self._canvas.variables.clone()} if isinstance(self._canvas, CodedCanvas) else {}),
-            **({} if self.importance is None else {"importance": self.importance.clone()}),
-            "seeds": list(self.seeds),
-            "values": dict(self._snapshot()),
-            "applied": dict(self._applied),
-            "first": dict(self.first),
-            "changes": {step: dict(c) for step, c in self.changes.items()},
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Continue from a state.
-
-        Parameters
-        ----------
-        state : dict
-            What `state` gave, in this process or another.
-
-        Raises
-        ------
-        SettingError
-            If it belongs to another layer, solver, size or energy.
-        """
-        missing = [name for name in self.state() if not isinstance(state, Mapping) or name not in state]
-        if missing:
-            raise SettingError(
-                f"state is {brief_value(state)}, without {missing[0]!r}; expected what run.state() gave."
-            )
-        for name, expected in {"layer": self.layer.name, "solver": self.solver_name}.items():
-            if state[name] != expected:
-                raise SettingError(
-                    f"the saved state has {name} {brief_value(state[name])}; expected {brief_value(expected)}."
-                )
-        canvas = state["canvas"]
-        border = canvas.shape[-1] - self.size[1]
-        if canvas.shape[:2] != self.canvas.shape[:2] or canvas.shape[-2] - self.size[0] != border or border < 0:
-            raise SettingError(
-                f"the saved state has a canvas of {tuple(canvas.shape)}; it belongs to another network or batch."
-            )
-        if len(state["priors"]) != len(self.more_priors):
-            raise SettingError(
-                f"the saved state has {len(state['priors'])} more priors than its variant's own; this run has "
-                f"{len(self.more_priors)}: give both the same priors and patches."
-            )
-        device = self.net.device
-        variables = state["code"] if isinstance(self._canvas, CodedCanvas) else canvas
-        self._canvas.replace_variables(variables.clone().to(device))
-        if self.importance is not None:
-            self.importance = state["importance"].clone().to(device)
-        self._good = self._canvas.variables
-        self.solver = self._new_solver(self._good)
-        memory = {name: t.clone() for name, t in state["memory"].items()}
-        self.solver.restore({name: t.to(device) if t.dim() == variables.dim() else t for name, t in memory.items()})
-        for generator, known in zip(self._generators, state["random"], strict=True):
-            generator.set_state(known.cpu())
-        for prior, known in zip(self.more_priors, state["priors"], strict=True):
-            prior.restore(known)
-        self._rows = list(state["rows"].to(device).unbind())
-        self.step = int(state["step"])
-        self.settings.update(**state["values"])
-        self.seeds = list(state["seeds"])
-        self._applied = Values(self.parameters, **state["applied"])  # a pending change is recorded when it acts
-        self.first = Values(self.parameters, **state["first"])
-        self.changes = {int(step): dict(c) for step, c in state["changes"].items()}
-
 
 def settings_for(
     settings: Settings | Mapping[str, float] | None,
@@ -602,22 +464,3 @@ def _prior(name: str, value: Any) -> Any:
     if isinstance(value, Prior) or (isinstance(value, type) and issubclass(value, Prior)):
         return value
     raise SettingError(f"{name} is {brief_value(value)}; expected a cnnexplore.preimage.Prior.")
-
-
-def count_of(value: object) -> int:
-    """How many things a list holds; 1 for anything else."""
-    return len(value) if isinstance(value, (list, tuple)) else 1
-
-
-def batch_seeds(seed: object, **counts: int) -> list[int]:
-    """One seed per image of a batch; `counts`: how many there are of each argument that may be a list.
-
-    Raises SettingError if the lists differ in length, or a seed is no whole number.
-    """
-    given = checked_seeds("seed", seed)
-    seeds = given if isinstance(given, list) else [given]
-    counted = {what: count for what, count in (*counts.items(), ("seeds", len(seeds))) if count > 1}
-    if len(set(counted.values())) > 1:
-        sizes = " and ".join(f"{count} {what}" for what, count in counted.items())
-        raise SettingError(f"{sizes} were given; expected as many, or one of either.")
-    return seeds * max(counted.values(), default=1) if len(seeds) == 1 else seeds

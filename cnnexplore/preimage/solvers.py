@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 
 from ..arguments import choice
 from .parameterizations import mixed_by
 from .priors import Scale
-from .settings import Values
+from .scalars import Number, add_times, plus_quotient, plus_times
+from .settings import Parameter, Values
+
+RATE = Parameter("rate", 1e-6, 10, "log", 0.05, "rate: the length of a step, in the solver's unit", shown=(1e-3, 1))
 
 Evaluate = Callable[[torch.Tensor], torch.Tensor]  # canvas -> gradient of the energy
 
@@ -64,7 +67,6 @@ class Solver(ABC):
             What the energy is normalised by.
         """
 
-    @abstractmethod
     def step(self, x: torch.Tensor, evaluate: Evaluate, rate: float) -> torch.Tensor:
         """The next canvas, before projection to the hard bound.
 
@@ -77,6 +79,38 @@ class Solver(ABC):
         rate : float
             The rate, in units of `unit`.
         """
+        moved = self.move(x, evaluate, self.numbers(rate))
+        self.count()
+        return moved
+
+    @abstractmethod
+    def numbers(self, rate: float) -> dict[str, float]:
+        """What `move` computes the next step with: the rate, and what follows from how many steps were taken.
+
+        Parameters
+        ----------
+        rate : float
+            The rate, in units of `unit`.
+        """
+
+    @abstractmethod
+    def move(self, x: torch.Tensor, evaluate: Evaluate, numbers: Mapping[str, Number]) -> torch.Tensor:
+        """The next canvas: the part of a step that works on tensors alone, so that a graph of a GPU can hold it.
+
+        The memory is changed in place.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            (N, C, H, W) the canvas.
+        evaluate : callable
+            The gradient of the energy at a canvas.
+        numbers : mapping of str to float or torch.Tensor
+            What `numbers` gave, or the same as tensors of one element.
+        """
+
+    def count(self) -> None:  # noqa: B027  # most solvers do not count
+        """Count a step that was taken."""
 
     def on_settings_changed(self) -> None:  # noqa: B027  # most solvers need not know
         """React to a change of a setting before the next step."""
@@ -118,10 +152,13 @@ class Adagrad(Solver):
     def unit(values: Values, scale: Scale) -> float:
         return scale.N * scale.B**2 / values.alpha
 
-    def step(self, x: torch.Tensor, evaluate: Evaluate, rate: float) -> torch.Tensor:
+    def numbers(self, rate: float) -> dict[str, float]:
+        return {"floor": 1 / rate}
+
+    def move(self, x: torch.Tensor, evaluate: Evaluate, numbers: Mapping[str, Number]) -> torch.Tensor:
         g = evaluate(x)
         self.G.mul_(self.memory).addcmul_(g, g)
-        self.mu.mul_(self.memory).addcdiv_(g, self.G.sqrt().add_(1 / rate), value=-1)
+        self.mu.mul_(self.memory).addcdiv_(g, self.G.sqrt().add_(numbers["floor"]), value=-1)
         return x + self.mu
 
     def reset(self) -> None:
@@ -150,8 +187,11 @@ class Momentum(Solver):
     def unit(values: Values, scale: Scale) -> float:
         return 0.08 * scale.s2
 
-    def step(self, x: torch.Tensor, evaluate: Evaluate, rate: float) -> torch.Tensor:
-        self.mu.mul_(self.memory).add_(evaluate(x), alpha=-rate)
+    def numbers(self, rate: float) -> dict[str, float]:
+        return {"factor": -rate}
+
+    def move(self, x: torch.Tensor, evaluate: Evaluate, numbers: Mapping[str, Number]) -> torch.Tensor:
+        add_times(self.mu.mul_(self.memory), evaluate(x), numbers["factor"])
         return x + self.mu
 
     def reset(self) -> None:
@@ -190,22 +230,35 @@ class Spectral(Solver):
     def init(self, noise: torch.Tensor) -> torch.Tensor:
         return self._blur(noise) / 6  # faint, so that what the activation leaves open stays grey
 
-    def step(self, x: torch.Tensor, evaluate: Evaluate, rate: float) -> torch.Tensor:
-        momentum = 1 - 8 / (self.age + 80)
+    def numbers(self, rate: float) -> dict[str, float]:
+        momentum = self._momentum
+        unbiased = math.sqrt(1 - self.memory ** (self.taken + 1)) / self._next_weight  # both means start at zero
+        return {"kept": momentum, "fresh": 1 - momentum, "factor": -rate * unbiased}
+
+    @property
+    def _momentum(self) -> float:
+        return 1 - 8 / (self.age + 80)
+
+    @property
+    def _next_weight(self) -> float:
+        return self._momentum * self.weight + 1 - self._momentum
+
+    def count(self) -> None:
+        self.weight = self._next_weight
+        self.taken += 1
+        self.age += 1
+
+    def move(self, x: torch.Tensor, evaluate: Evaluate, numbers: Mapping[str, Number]) -> torch.Tensor:
         g = self._blur(evaluate(x))
         if self.mixtures is not None:
             g = mixed_by(self.mixtures.T, g)
-        self.mean.mul_(momentum).add_(g, alpha=1 - momentum)
-        self.weight = momentum * self.weight + 1 - momentum
+        add_times(self.mean.mul_(numbers["kept"]), g, numbers["fresh"])
         self.square.mul_(self.memory).addcmul_(g, g, value=1 - self.memory)
-        self.taken += 1
-        ahead = g.mul_(1 - momentum).add_(self.mean, alpha=momentum)
-        unbiased = math.sqrt(1 - self.memory**self.taken) / self.weight  # both means start at zero
-        self.age += 1
+        ahead = add_times(g.mul_(numbers["fresh"]), self.mean, numbers["kept"])
         moved = self._blur(ahead.div_(self.square.sqrt().add_(1e-30)))
         if self.mixtures is not None:
             moved = mixed_by(self.mixtures, moved)
-        return x.sub(moved, alpha=rate * unbiased)
+        return plus_times(x, moved, numbers["factor"])
 
     def _blur(self, x: torch.Tensor) -> torch.Tensor:
         """W x: symmetric, zero beyond the border; white noise keeps its strength on average."""
@@ -262,16 +315,29 @@ class Nadam(Solver):
     def unit(values: Values, scale: Scale) -> float:
         return scale.B / 2
 
-    def step(self, x: torch.Tensor, evaluate: Evaluate, rate: float) -> torch.Tensor:
-        g = evaluate(x)
+    def numbers(self, rate: float) -> dict[str, float]:
+        now, ahead = (self._momentum(self.taken + k) for k in (1, 2))
+        product = self.product * now
+        return {
+            "share": 1 - self.second ** (self.taken + 1),
+            "now": -rate * (1 - now) / (1 - product),
+            "ahead": -rate * ahead / (1 - product * ahead),
+        }
+
+    def _momentum(self, step: int) -> float:
+        return self.first * (1 - 0.5 * 0.96 ** (step * 0.004))
+
+    def count(self) -> None:
         self.taken += 1
-        now, ahead = (self.first * (1 - 0.5 * 0.96 ** (k * 0.004)) for k in (self.taken, self.taken + 1))
-        self.product *= now
+        self.product *= self._momentum(self.taken)
+
+    def move(self, x: torch.Tensor, evaluate: Evaluate, numbers: Mapping[str, Number]) -> torch.Tensor:
+        g = evaluate(x)
         self.mean.mul_(self.first).add_(g, alpha=1 - self.first)
         self.square.mul_(self.second).addcmul_(g, g, value=1 - self.second)
-        length = self.square.div(1 - self.second**self.taken).sqrt_().add_(1e-30)  # energies may be of any scale
-        moved = x.addcdiv(g, length, value=-rate * (1 - now) / (1 - self.product))
-        return moved.addcdiv_(self.mean, length, value=-rate * ahead / (1 - self.product * ahead))
+        length = self.square.div(numbers["share"]).sqrt_().add_(1e-30)  # energies may be of any scale
+        moved = plus_quotient(x, g, length, numbers["now"])
+        return plus_quotient(moved, self.mean, length, numbers["ahead"])
 
     def reset(self) -> None:
         self.mean.zero_()

@@ -21,6 +21,8 @@ from .priors import Prior
 from .result import PreImage, Term
 from .settings import Parameter, Settings, Values
 
+MOST_STEPS = 1_000_000
+
 
 @dataclass(frozen=True)
 class Frame:

@@ -12,12 +12,13 @@ import torch
 from ..arguments import checked, choice, flag
 from ..network import Layer, Network, class_score_layer, resolve_unit, unit_name
 from ..preimage.arguments import RUN, M
+from ..preimage.batch import batch_seeds
 from ..preimage.losses import InnerProduct
 from ..preimage.priors import Scale, initial_noise
 from ..preimage.published import paper_jitter, paper_weight
 from ..preimage.responses import response_scales
 from ..preimage.result import PreImage
-from ..preimage.run import Run, batch_seeds, settings_for
+from ..preimage.run import Run, settings_for
 from ..preimage.settings import Settings
 from ..preimage.solvers import Spectral
 from ..results import image_to_python
