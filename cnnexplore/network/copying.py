@@ -338,14 +338,16 @@ class Followed:
     is_buffer: bool
     seen: tuple[int, int] = (0, 0)
 
-    def update(self) -> None:
-        """Bring the copy's tensor to what the module has now."""
+    def update(self) -> bool:
+        """Bring the copy's tensor to what the module has now; whether it was another one."""
         tensor = self.held.get(self.name)
         if tensor is not None:
             now = (tensor.data_ptr(), tensor._version if self.is_buffer else 0)
             if now != self.seen:
                 self.seen = now
                 self.twin.data = tensor.data.clone() if self.is_buffer else tensor.data
+                return True
+        return False
 
 
 def followed_tensors(module: nn.Module, copied: nn.Module) -> list[Followed]:

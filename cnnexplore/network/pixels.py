@@ -157,7 +157,7 @@ class Pixels:
             )
 
     def _column(self, values: Sequence[float], like: torch.Tensor) -> torch.Tensor:
-        return torch.tensor(values, dtype=like.dtype, device=like.device).view(1, -1, 1, 1)
+        return _column(tuple(values), like.dtype, like.device)
 
     def read(self, image: Any) -> torch.Tensor:
         """An image as `encode` takes it.
@@ -245,6 +245,24 @@ class Pixels:
         """
         self._check("x", x, self.channels)
         return x if all(s == 1.0 for s in self.std) else x / self._column(self.std, x)
+
+
+_COLUMNS: dict[tuple, torch.Tensor] = {}
+
+
+def _column(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """Numbers as (1, C, 1, 1), kept on the device: to send them anew would wait for a GPU. Not to be written to."""
+    key = (values, dtype, device)
+    if key not in _COLUMNS:
+        with torch.inference_mode(False):
+            made = torch.tensor(values, dtype=dtype, device=device).view(1, -1, 1, 1)
+        if type(made) is not torch.Tensor or len(_COLUMNS) >= _MOST_COLUMNS:  # a mode is traced
+            return made
+        _COLUMNS[key] = made
+    return _COLUMNS[key]
+
+
+_MOST_COLUMNS = 1000
 
 
 def _length(values: Any) -> int:

@@ -136,6 +136,7 @@ class Probe:
         self._batches = batches
         self._images = 0
         self._clone_input = clone_input
+        self._moves = 0  # how often its weights or buffers were replaced
         self._activations: dict[str, torch.Tensor] = {}
         self._replace: Mapping[str, Replacement] = {}
         self._calls: dict[str, int] = {}
@@ -144,12 +145,25 @@ class Probe:
         self._copy()
 
     def _copy(self) -> None:
+        self._moves += 1
         self._module = weight_sharing_copy(self._original)
         self._followed = followed_tensors(self._original, self._module)
         use_fast_strided_backward(self._module)
         order_gradients_of_batch_norms(self._module)
         for path in {site[1] for site in self._wanted if site[0] == "module"}:
             self._module.get_submodule(path).register_forward_hook(self._hook(path))
+
+    def follow(self) -> int:
+        """Take over weights and buffers that were put in the place of the module's.
+
+        Returns
+        -------
+        int
+            How often any were; weights that are changed in place are the probe's own.
+        """
+        for followed in self._followed:
+            self._moves += followed.update()
+        return self._moves
 
     def tensors(self) -> set[int]:
         """The ids of the weights and buffers of the copy."""
@@ -233,8 +247,7 @@ class Probe:
     def _run(self, x: torch.Tensor, replace: Mapping[str, Replacement]) -> dict[str, torch.Tensor]:
         self._activations, self._calls, self._replace, self._ours = {}, {}, replace, None
         self._images = len(x)
-        for followed in self._followed:
-            followed.update()
+        self.follow()
         given = x.clone() if self._clone_input else x
         try:
             # a pass without a gradient is looked at or compared; the steps of a run may use TF32

@@ -116,7 +116,7 @@ def pass_silent_rectifiers(activations: torch.Tensor, silent: torch.Tensor) -> N
                 return back
             raising = slope.clamp(max=0) if below is None else slope.clamp(max=0) * below
             blocked = silent & ~passed.reshape(len(silent), -1).any(1)
-            chosen = blocked.repeat_interleave(len(passed) // len(silent)).view(-1, *[1] * (passed.dim() - 1))
+            chosen = blocked[:, None].expand(-1, len(passed) // len(silent)).reshape(-1, *[1] * (passed.dim() - 1))
             return (torch.where(chosen, raising, passed), *back[1:])
 
         node.register_hook(hook)

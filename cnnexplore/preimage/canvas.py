@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -18,7 +18,6 @@ JITTER = Parameter(
     whole=True,
 )  # fmt: skip
 
-Offsets = Sequence[tuple[int, int]]  # the (top, left) corners of one crop per image
 Evaluation = tuple[torch.Tensor, torch.Tensor]  # terms of the energy, and its gradient
 
 
@@ -65,24 +64,30 @@ class Canvas:
     @property
     def centre(self) -> torch.Tensor:
         """The crops in the middle, (N, C, H, W)."""
-        return self.crop(self.x, [(self.border // 2,) * 2] * len(self.x))
+        (h, w), before = self.size, self.border // 2
+        return self.x[..., before : before + h, before : before + w].contiguous()
 
-    def crop(self, x: torch.Tensor, offsets: Offsets) -> torch.Tensor:
-        """One crop per image, (N, C, H, W); the tensor itself where there is no border."""
-        h, w = self.size
-        if x.shape[-2:] == (h, w):
+    def crop(self, x: torch.Tensor, offsets: torch.Tensor | None) -> torch.Tensor:
+        """One crop per image, (N, C, H, W), with corners (N, 2); the tensor itself where there is no border."""
+        if offsets is None or x.shape[-2:] == self.size:
             return x
-        return torch.stack([x[k, :, top : top + h, left : left + w] for k, (top, left) in enumerate(offsets)])
+        return self._windows(x)[self._corners(offsets)]
 
-    def spread(self, gradient: torch.Tensor, offsets: Offsets) -> torch.Tensor:
+    def spread(self, gradient: torch.Tensor, offsets: torch.Tensor | None) -> torch.Tensor:
         """A gradient with respect to the crops, as one with respect to the canvas; zero outside the crops."""
-        if self.border == 0:
+        if offsets is None or self.border == 0:
             return gradient
         out = torch.zeros_like(self.x)
-        h, w = self.size
-        for k, (top, left) in enumerate(offsets):
-            out[k, :, top : top + h, left : left + w] = gradient[k]
+        self._windows(out)[self._corners(offsets)] = gradient
         return out
+
+    def _windows(self, x: torch.Tensor) -> torch.Tensor:
+        """All crops of images as a view, (N, C, border + 1, border + 1, H, W)."""
+        return x.unfold(2, self.size[0], 1).unfold(3, self.size[1], 1)
+
+    def _corners(self, offsets: torch.Tensor) -> tuple[torch.Tensor | slice, ...]:
+        """The index of one crop per image; a tensor, so that other corners need no other kernels."""
+        return torch.arange(len(offsets), device=offsets.device), slice(None), offsets[:, 0], offsets[:, 1]
 
     def weight(self, gradient: torch.Tensor) -> torch.Tensor:
         """The loss's gradient times the update mask, in place."""
@@ -92,9 +97,13 @@ class Canvas:
         """A gradient that is zero at the pixels that do not change, in place."""
         return gradient if self._mask is None else gradient.mul_(self._mask > 0)
 
-    def set(self, x: torch.Tensor) -> None:
-        """Take the next images; pixels that must not change stay as they were."""
-        self.x = x if self._mask is None else torch.where(self._mask > 0, x, self.x)
+    def following(self, moved: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """What `take` takes, from moved variables; pixels that must not change stay as they are."""
+        return (moved if self._mask is None else torch.where(self._mask > 0, moved, self.x),)
+
+    def take(self, following: tuple[torch.Tensor, ...]) -> None:
+        """Take what `following` gave."""
+        (self.x,) = following
 
     def replace(self, x: torch.Tensor) -> None:
         """Take other images as they are, also with another border."""
@@ -149,11 +158,7 @@ class CodedCanvas(Canvas):
 
     def __init__(self, code: torch.Tensor, size: tuple[int, int], parameterization: Parameterization) -> None:
         self.code, self.parameterization = code, parameterization
-        super().__init__(self._image(), size)
-
-    @torch.no_grad()
-    def _image(self) -> torch.Tensor:
-        return self.parameterization.image(self.code)
+        super().__init__(self.following(code)[1], size)
 
     @property
     def variables(self) -> torch.Tensor:
@@ -167,13 +172,15 @@ class CodedCanvas(Canvas):
         (gradient,) = torch.autograd.grad(image, code, slope)
         return terms, gradient
 
-    def set(self, x: torch.Tensor) -> None:
-        """Take the next code."""
-        self.replace_variables(x)
+    @torch.no_grad()
+    def following(self, moved: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return moved, self.parameterization.image(moved)
+
+    def take(self, following: tuple[torch.Tensor, ...]) -> None:
+        self.code, self.x = following
 
     def replace_variables(self, variables: torch.Tensor) -> None:
-        self.code = variables
-        self.x = self._image()
+        self.take(self.following(variables))
 
     def set_border(self, border: int, memory: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         return memory  # a shift is a transformation of the image

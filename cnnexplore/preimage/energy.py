@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -11,12 +11,13 @@ import torch
 from ..errors import SettingError
 from ..network import Network, Probe, derivative, pass_with_gradient
 from ..network.rectifiers import pass_silent_rectifiers
-from .canvas import Canvas, Offsets
+from .canvas import Canvas
+from .inputs import Inputs, Watching
 from .losses import Loss
 from .pathways import Pathways
 from .priors import Prior, Scale
 from .settings import Parameter, Values
-from .transformations import Draw, View
+from .transformations import View
 
 DATA_WEIGHT = Parameter(
     "C", 0, 1e9, "log", 1, "C: the weight of the data term; higher is closer to the activation, lower more natural",
@@ -45,8 +46,7 @@ class Energy:
     Attributes
     ----------
     watches : bool
-        Whether a unit without a response, behind a rectifier, follows the gradient of what goes into the rectifier; to
-        look for such units waits for a GPU.
+        Whether a unit without a response, behind a rectifier, can follow the gradient of what goes into the rectifier.
 
     Raises
     ------
@@ -78,18 +78,16 @@ class Energy:
         self,
         x: torch.Tensor,
         canvas: Canvas,
-        offsets: Offsets,
-        values: Values,
-        changes: Sequence[Draw] = (),
-        centre: tuple[float, float] = (0.0, 0.0),
+        inputs: Inputs,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The terms (K, N) of the energy of x, which has the canvas's shape, and the energy's gradient.
-
-        `changes`: transformations of the crop about `centre`; of several the mean loss is taken.
-        """
-        crop = canvas.crop(x, offsets)
-        data, gradient = self._transformed(crop, values, changes, centre) if changes else self.data_term(crop, values)
-        gradient = canvas.weight(canvas.spread(gradient.mul_(values.C), offsets))
+        """The terms (K, N) of the energy of x, which has the canvas's shape, and the energy's gradient."""
+        values, watching = inputs.values, inputs.watching
+        crop = canvas.crop(x, inputs.offsets)
+        if inputs.changes:
+            data, gradient = self._transformed(crop, inputs)
+        else:
+            data, gradient = self.data_term(crop, values, watching)
+        gradient = canvas.weight(canvas.spread(gradient.mul_(values.C), inputs.offsets))
         energy, parts = data * values.C, [data]
         for prior in self.priors:
             value = prior(x, values, self.scale, gradient)
@@ -97,29 +95,45 @@ class Energy:
             parts.append(value)
         return torch.stack([energy, *parts]), canvas.hold(gradient)
 
-    def _transformed(
-        self, x: torch.Tensor, values: Values, changes: Sequence[Draw], centre: tuple[float, float]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def branch(self, values: Values) -> Hashable | None:
+        """Which branches of the terms some values take, as `Prior.branch`, and with which weights of the module."""
+        parts = [self.loss.branch(values), *(prior.branch(values) for prior in self.priors)]
+        return None if any(part is None for part in parts) else (self.probe.follow(), *parts)
+
+    def computed_by_python(self, values: Values) -> str | None:
+        """What Python computes anew in each step, so that a graph of a GPU cannot hold it, as a sentence; or None."""
+        if self.pathways.any:
+            return "its passes go through a pathway, which Python does in each step."
+        if self.loss.branch(values) is None:
+            return f"{type(self.loss).__name__}, its loss, has no branch() that allows it."
+        term = next((prior for prior in self.priors if prior.branch(values) is None), None)
+        return None if term is None else f"its prior {term.name!r} is computed by Python in each step."
+
+    def _transformed(self, x: torch.Tensor, inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
         """The mean data term of transformed images, and its gradient with respect to the images."""
         losses, gradients = [], []
-        for one in changes:
-            view = View(x, one.maps, centre, one.noise)
-            loss, gradient = self.data_term(view.seen, values)
+        for one in inputs.changes:
+            view = View(x, one.places, one.noise)
+            loss, gradient = self.data_term(view.seen, inputs.values, inputs.watching)
             losses.append(loss)
             gradients.append(view.pull(gradient))
-        if len(changes) == 1:
+        if len(losses) == 1:
             return losses[0], gradients[0]
         return torch.stack(losses).mean(0), torch.stack(gradients).mean(0)
 
-    def data_term(self, x: torch.Tensor, values: Values) -> tuple[torch.Tensor, torch.Tensor]:
+    def data_term(
+        self, x: torch.Tensor, values: Values, watching: Watching = "asks"
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """The loss (N,) of x (N, C, H, W), and its gradient with respect to x, without the weight C."""
         with torch.inference_mode(False), torch.enable_grad():
             fed = self.net.feed(x.clone() if x.is_inference() else x).requires_grad_()
             found = pass_with_gradient(self.net, self.probe, fed, self.layer, context=self.pathways)
             activation = found[self.layer]
             loss, slope = self.loss(activation, values)
-            if self.watches and self.loss.metric_name == "response" and bool((silent := loss == 0).any()):
-                pass_silent_rectifiers(activation, silent)
+            if self.watches and watching != "never" and self.loss.metric_name == "response":
+                silent = loss == 0
+                if watching == "always" or bool(silent.any()):
+                    pass_silent_rectifiers(activation, silent)
             gradient = derivative(self.net, self.layer, activation, fed, slope)
         gradient = self.net.pixels.feed(gradient.to(x.dtype))
         return loss, gradient.contiguous()  # that of a sum is expanded and must not be written to

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 import torch
 
 from ..network import Network
@@ -9,6 +11,7 @@ from .energy import Energy
 from .losses import Euclidean
 from .pathways import Pathways
 from .priors import Prior, Scale
+from .scalars import add_times
 from .settings import Parameter, Values
 
 CLOSENESS = Parameter(
@@ -60,8 +63,11 @@ class FeatureDistance(Prior):
         top, left = ((whole - part) // 2 for whole, part in zip(x.shape[-2:], self.size, strict=True))
         box = (..., slice(top, top + self.size[0]), slice(left, left + self.size[1]))
         losses, slopes = self._energy.data_term(x[box].contiguous(), values)
-        gradient[box].add_(slopes, alpha=values.closeness)
+        add_times(gradient[box], slopes, values.closeness)
         return values.closeness * losses
+
+    def branch(self, values: Values) -> Hashable | None:
+        return self._energy.branch(values)
 
     def to_python(self) -> str:
         return ""  # made of the arguments `init` and `keep`

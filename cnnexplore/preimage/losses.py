@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -58,6 +58,21 @@ class Loss(ABC):
             (N, ...) with respect to the activation; the next call may overwrite it.
         """
 
+    def branch(self, values: Values) -> Hashable | None:
+        """Which branch of its computation the loss takes, as `Prior.branch`; None to be called anew in each step.
+
+        Parameters
+        ----------
+        values : Values
+            The values of the parameters.
+
+        Returns
+        -------
+        object or None
+            The same for values that launch the same kernels.
+        """
+        return None
+
     def metric(self, data: torch.Tensor) -> torch.Tensor:
         """The number that judges a run.
 
@@ -98,6 +113,10 @@ class WeightedSum(Loss):
             total = total + weight * value
             gradient.add_(slope, alpha=weight)
         return total, gradient
+
+    def branch(self, values: Values) -> Hashable | None:
+        parts = [loss.branch(values) for _, loss in self.terms]
+        return None if any(part is None for part in parts) else tuple(parts)
 
 
 class Euclidean(Loss):
@@ -156,6 +175,9 @@ class Euclidean(Loss):
         gradient = weighted.mul_((2 / self.norm2).view((-1,) + (1,) * (activation.dim() - 1)))
         return loss, gradient.to(activation.dtype)
 
+    def branch(self, values: Values) -> Hashable | None:
+        return ()
+
     def metric(self, data: torch.Tensor) -> torch.Tensor:
         """The relative error ||Phi(x) - Phi0|| / ||Phi0||.
 
@@ -199,6 +221,9 @@ class InnerProduct(Loss):
             )
         loss = -(activation.detach().float() * self.weights).flatten(1).sum(1)
         return loss, -self.weights.to(activation.dtype)
+
+    def branch(self, values: Values) -> Hashable | None:
+        return ()
 
     def metric(self, data: torch.Tensor) -> torch.Tensor:
         """The response <Phi(x), w> in units of Z.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +12,7 @@ from ..errors import SettingError, brief_value
 from ..network import Pixels
 from ..results import value_to_python
 from .priors import Prior, Scale, inner
+from .scalars import host
 from .settings import Parameter, Values, plain
 
 DEVIATION = 60.0  # about that of photographs
@@ -105,7 +106,7 @@ class PatchPrior(Prior):
         self._sum: torch.Tensor | None = None  # (N, C, H, W) of the matched patches' values
 
     def __call__(self, canvas: torch.Tensor, values: Values, scale: Scale, gradient: torch.Tensor) -> torch.Tensor:
-        if not values.gamma:
+        if self.branch(values) == "off":
             return canvas.new_zeros(len(canvas))
         x, slope = self._centre(canvas), self._centre(gradient)
         if self._sum is None or self._age >= self.every or len(self._sum) != len(x):
@@ -118,6 +119,9 @@ class PatchPrior(Prior):
             pull = pull - pull.mean((2, 3), keepdim=True) - seen * (pull * seen).mean((2, 3), keepdim=True)
         slope.add_(pull / deviation, alpha=values.gamma)
         return value * values.gamma
+
+    def branch(self, values: Values) -> Hashable | None:
+        return None if host(values).gamma else "off"  # the matches are looked for on the CPU
 
     def distance(self, seen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The mean squared distance (N,) of a normalised estimate to its matches, and its gradient, (N, C, H, W)."""

@@ -80,6 +80,11 @@ class Pathways:
     def __call__(self) -> AbstractContextManager:
         return self._context()
 
+    @property
+    def any(self) -> bool:
+        """Whether an image goes through a pathway."""
+        return self.each.count(None) < len(self.each)
+
     def item(self, k: int) -> Pathways:
         """The pathway of the k-th image of the batch alone."""
         return Pathways(self._net, self._layer, self.each[k % len(self.each)])

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 
+from .scalars import Number, add_product, add_times, host
 from .settings import Parameter, Values
 
 
@@ -51,7 +53,10 @@ class Scale:
 
 
 def inner(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """<a, b> per image, (N,); a BLAS dot each, much faster on a CPU than a reduction over the products."""
+    """<a, b> per image, (N,)."""
+    if a.device.type != "cpu":  # one kernel for all images
+        return (a * b).flatten(1).sum(1)
+    # a BLAS dot each takes half of the time of a reduction over the products
     if a.dim() == 4 and not a.is_contiguous():  # channels last: walk both in the order in which they lie in memory
         a, b = a.permute(0, 2, 3, 1), b.permute(0, 2, 3, 1)
     return torch.stack([torch.dot(p.flatten(), q.flatten()) for p, q in zip(a, b, strict=True)])
@@ -116,6 +121,26 @@ class Prior(ABC):
             (N,) one value per image.
         """
 
+    def branch(self, values: Values) -> Hashable | None:
+        """Which branch of its computation the term takes, so that a GPU can keep it in a graph with the rest of a step.
+
+        A term that keeps the default is called anew in each step. Another one is called once for each branch; after
+        that the kernels that it launched are launched again. So its result must be a function of the arguments alone.
+        In such a call the values are tensors of one element, which `addcmul_` and products take; only
+        `cnnexplore.preimage.scalars.host` tells their numbers.
+
+        Parameters
+        ----------
+        values : Values
+            The values of the parameters.
+
+        Returns
+        -------
+        object or None
+            The same for values that launch the same kernels, such as "kink" or (); None to be called in each step.
+        """
+        return None
+
     def state(self) -> dict[str, Any]:
         """What continues the term in another run: tensors and plain values; empty for a term without memory."""
         return {}
@@ -157,10 +182,13 @@ class BoundedRange(Prior):
     def __call__(self, x: torch.Tensor, values: Values, scale: Scale, gradient: torch.Tensor) -> torch.Tensor:
         alpha = values.alpha
         square = (x * x).sum(1, keepdim=True).mul_(scale.B**-2)  # in units of B, so that the powers do not overflow
-        floored = square.clamp_min(1e-16) if alpha < 2 else square  # the length has a kink at zero
+        floored = square.clamp_min(1e-16) if self.branch(values) == "kink" else square  # the length has one at zero
         power = floored ** (alpha / 2 - 1)
-        gradient.addcmul_(x, power, value=alpha / (scale.N * scale.B**2))
+        add_product(gradient, x, power, alpha / (scale.N * scale.B**2))
         return inner(power, square).mul_(1 / scale.N)
+
+    def branch(self, values: Values) -> Hashable | None:
+        return "kink" if host(values).alpha < 2 else "smooth"
 
 
 class TotalVariation(Prior):
@@ -175,29 +203,39 @@ class TotalVariation(Prior):
     parameters = (BETA,)
 
     def __call__(self, x: torch.Tensor, values: Values, scale: Scale, gradient: torch.Tensor) -> torch.Tensor:
-        return add_variation(x, values.beta, 1 / (scale.N * scale.V**values.beta), gradient)
+        return add_variation(x, values, 1 / (scale.N * scale.V**values.beta), gradient)
+
+    def branch(self, values: Values) -> Hashable | None:
+        return variation_branch(values)
 
 
-def add_variation(x: torch.Tensor, beta: float, unit: float, gradient: torch.Tensor) -> torch.Tensor:
+def variation_branch(values: Values) -> str:
+    """The branch of `add_variation`."""
+    beta = host(values).beta
+    return "squares" if beta == 2 else "kink" if beta < 2 else "smooth"
+
+
+def add_variation(x: torch.Tensor, values: Values, unit: Number, gradient: torch.Tensor) -> torch.Tensor:
     """unit * sum of (dx^2 + dy^2)^(beta/2), (N,); its gradient is added to `gradient`."""
+    beta, branch = values.beta, variation_branch(values)
     down = x[..., 1:, :] - x[..., :-1, :]
     right = x[..., 1:] - x[..., :-1]
-    if beta == 2:
+    if branch == "squares":
         value = inner(down, down) + inner(right, right)
     else:
         square = torch.zeros_like(x)
         square[..., :-1, :] = down * down
         square[..., :-1] += right * right
-        floored = square.clamp_min(1e-6) if beta < 2 else square
+        floored = square.clamp_min(1e-6) if branch == "kink" else square
         weight = floored ** (beta / 2 - 1)
         value = inner(floored, weight) + inner(square - floored, weight) * (beta / 2)
         down *= weight[..., :-1, :]
         right *= weight[..., :-1]
     slope = beta * unit
-    gradient[..., 1:, :].add_(down, alpha=slope)
-    gradient[..., :-1, :].sub_(down, alpha=slope)
-    gradient[..., 1:].add_(right, alpha=slope)
-    gradient[..., :-1].sub_(right, alpha=slope)
+    add_times(gradient[..., 1:, :], down, slope)
+    add_times(gradient[..., :-1, :], down, -slope)
+    add_times(gradient[..., 1:], right, slope)
+    add_times(gradient[..., :-1], right, -slope)
     return value.mul_(unit)
 
 
@@ -212,8 +250,11 @@ class AlphaNorm(Prior):
 
     def __call__(self, x: torch.Tensor, values: Values, scale: Scale, gradient: torch.Tensor) -> torch.Tensor:
         power = x.abs().pow_(values.alpha - 1)
-        gradient.add_(power * x.sign(), alpha=values.alpha * self.weight)
+        add_times(gradient, power * x.sign(), values.alpha * self.weight)
         return inner(power, x.abs()).mul_(self.weight)
+
+    def branch(self, values: Values) -> Hashable | None:
+        return ()
 
 
 @dataclass(frozen=True)
@@ -226,7 +267,10 @@ class SquaredVariation(Prior):
     parameters = (BETA,)
 
     def __call__(self, x: torch.Tensor, values: Values, scale: Scale, gradient: torch.Tensor) -> torch.Tensor:
-        return add_variation(x, values.beta, self.weight, gradient)
+        return add_variation(x, values, self.weight, gradient)
+
+    def branch(self, values: Values) -> Hashable | None:
+        return variation_branch(values)
 
 
 def project(x: torch.Tensor, bound: float) -> torch.Tensor:

@@ -13,7 +13,9 @@ from ..errors import DivergedError, SettingError, brief_value
 from ..network import Network
 from ..network.precision import full_precision, repeatable
 from .canvas import JITTER, Canvas, CodedCanvas
+from .captures import Captures, graphs_on
 from .energy import DATA_WEIGHT, Energy
+from .inputs import Change, Inputs, sent
 from .losses import Loss
 from .parameterizations import Parameterization, colour_mixtures
 from .pathways import PassModifier, Pathways
@@ -24,7 +26,8 @@ from .run_state import SavedRun
 from .settings import Parameter, Settings, Values, combine
 from .solvers import RATE, Spectral, solver_of
 from .steered import MOST_STEPS, Frame
-from .transformations import Draw, Shift, Transformation, draw_changes
+from .step import Step
+from .transformations import Draw, Shift, Transformation, draw_changes, places_of
 from .variants import variant_of
 
 
@@ -77,6 +80,8 @@ class Run(WrittenRun, SavedRun):
         What can be steered.
     changes : dict
         {step: {setting: value}}, the changes that were made.
+    captured : str
+        Whether the last step was replayed from a CUDA graph, and if not, why.
 
     Raises
     ------
@@ -173,6 +178,7 @@ class Run(WrittenRun, SavedRun):
         self.solver = self._new_solver(self._canvas.variables)
         self._set_border(border)
         self._good = self._canvas.variables  # the last ones that had a finite energy
+        self._captures = Captures(graphs_on(net.device))
 
     def _coded_canvas(
         self, parameterization: Parameterization, solver: str, init: torch.Tensor | None, update_mask: Any
@@ -274,21 +280,10 @@ class Run(WrittenRun, SavedRun):
         coded = isinstance(self._canvas, CodedCanvas)
         rate = self.variant.rate(self.step, values) * (1 if coded else self.solver.unit(values, self.scale))
         rate *= self.solver.fine if refining else 1
-        self._energy.watches = self.canvas.device.type == "cpu" or self.step < 50 or self.step % 5 == 0
-        seen: list[torch.Tensor] = []
-
-        def energy(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            terms, gradient = self._energy_of(x, values, refining)  # not checked: what is not finite has diverged
-            seen.append(terms)
-            if self.importance is not None:
-                self.importance += gradient.abs().sum(1)
-            return terms, gradient
-
-        canvas = self.solver.step(
-            self._canvas.variables, lambda variables: self._canvas.evaluate(variables, energy)[1], rate
-        )
-        terms = seen[0]
-        if canvas.device.type == "cpu" or self.step % 25 == 0:  # on a GPU reading a number waits for it
+        inputs = self._inputs(values, refining, self.solver.numbers(rate))
+        following, terms = self._captures(self._step_of_now(), inputs, self.total - self.step)
+        self.solver.count()
+        if terms.device.type == "cpu" or self.step % 25 == 0:  # on a GPU reading a number waits for it
             if not math.isfinite(float(terms.sum())):
                 self._canvas.replace_variables(self._good)
                 self.solver = self._new_solver(self._good)
@@ -297,10 +292,29 @@ class Run(WrittenRun, SavedRun):
                     "lower C or the rate and go on from the last good picture."
                 )
             self._good = self._canvas.variables
-        self._canvas.set(self.variant.bounded(canvas))
+        self._canvas.take(following)
         self._rows.append(terms)
         self.step += 1
+        if self.step >= self.total:
+            self._release()
         return Frame(self.step, self.total, values, self.x, terms, self)
+
+    def _release(self) -> None:
+        self._captures.release()
+
+    def _step_of_now(self) -> Step:
+        return Step(self._canvas, self._energy, self.solver, self.variant.bounded, self.importance)
+
+    @property
+    def captured(self) -> str:
+        """Whether the last step was replayed from a CUDA graph: "yes", or "no: " and why not.
+
+        Examples
+        --------
+        >>> cx.Inversion(cx.load("lenet"), cx.digit(3), "conv2", steps=3).captured
+        'no: the network is not on a CUDA device.'
+        """
+        return self._captures.why
 
     @property
     def applied(self) -> Values:
@@ -358,30 +372,37 @@ class Run(WrittenRun, SavedRun):
             If the canvas is not of the run's shape and finite, or the settings are not `Values`.
         """
         self._check_tensor("canvas", canvas, self.canvas.shape)
-        return self._energy_of(canvas, self._checked_values(values))
+        return self._energy(canvas, self._canvas, self._inputs(self._checked_values(values)))
 
-    def _energy_of(
-        self, canvas: torch.Tensor, values: Values, refining: bool = False
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        shifts = self._canvas.border + 1
+    def _inputs(self, values: Values, refining: bool = False, numbers: Mapping[str, float] | None = None) -> Inputs:
+        """What varies in a step; draws random numbers."""
+        border, device = self._canvas.border, self._canvas.x.device  # to ask the network takes long
         # one draw per image: an image of a batch is shifted as it would be alone
-        draws = [torch.randint(0, shifts, (2,), generator=g).tolist() for g in self._generators]
-        offsets = [(top, left) for top, left in draws]
-        changes = [] if refining else self._drawn_changes(values)
-        return self._energy(canvas, self._canvas, offsets, values, changes, self._centre)
+        drawn = torch.stack([torch.randint(0, border + 1, (2,), generator=g) for g in self._generators])
+        changes = () if refining else self._drawn_changes(values)
+        looks = device.type == "cpu" or self.step < 50 or self.step % 5 == 0  # to look waits for a GPU
+        return Inputs(
+            values, sent(drawn, device) if border else None, changes, numbers or {}, "asks" if looks else "never"
+        )
 
-    def _drawn_changes(self, values: Values) -> list[Draw]:
+    def _drawn_changes(self, values: Values) -> tuple[Change, ...]:
         """The random transformations of each view of a step; none where nothing is changed."""
         transforms = self.transforms
         if isinstance(self._canvas, CodedCanvas):
             transforms = (*transforms, Shift())
         if not transforms:
-            return []
+            return ()
         views = int(values.get("views", 1))
         shape = (self.net.pixels.channels, *self.size)
         drawn = [draw_changes(transforms, self._generators, values, shape) for _ in range(views)]
         unchanged = Draw(torch.eye(3, dtype=torch.float64).expand(len(self.seeds), 3, 3), None)
-        return [] if all(one is None for one in drawn) else [unchanged if one is None else one for one in drawn]
+        if all(one is None for one in drawn):
+            return ()
+        made = []
+        for maps, noise in (unchanged if one is None else one for one in drawn):
+            places = sent(places_of(maps, self.size, self._centre).float(), self._canvas.x.device)
+            made.append(Change(places, None if noise is None else sent(noise, self._canvas.x.device)))
+        return tuple(made)
 
     @full_precision()
     def data_term(self, x: torch.Tensor, values: Values | None = None) -> tuple[torch.Tensor, torch.Tensor]:

@@ -181,8 +181,12 @@ class SteeredRun(ABC):
         while self.step < self.total:
             self._open.wait()
             if self._stopped:
-                return
+                break
             yield self.advance()
+        self._release()
+
+    def _release(self) -> None:  # noqa: B027  # most runs hold nothing
+        """Free what only the next step needs."""
 
     @checked(progress=flag)
     def finish(self, progress: bool = True) -> PreImage | list[PreImage]:

@@ -151,7 +151,7 @@ class Scaling(Transformation):
         if values.scaling == 0:
             return None
         smaller = (1 + values.scaling) ** -_symmetric(generator)
-        return torch.diag(torch.tensor([smaller, smaller, 1], dtype=torch.float64))
+        return torch.tensor([[smaller, 0, 0], [0, smaller, 0], [0, 0, 1]], dtype=torch.float64)
 
 
 @dataclass(frozen=True)
@@ -232,10 +232,8 @@ class View:
     ----------
     x : torch.Tensor
         (N, C, H, W).
-    maps : torch.Tensor
-        (N, 3, 3) float64, from a place of a transformed image to that of the image, as `Transformation.draw` gives.
-    centre : tuple of float
-        (row, column) of the fixed point.
+    places : torch.Tensor
+        (N, 2, 3), as `places_of` gives.
     noise : torch.Tensor, optional
         (N, C, H, W) what is added to the transformed images.
 
@@ -245,14 +243,12 @@ class View:
         (N, C, H, W) the transformed images.
     """
 
-    def __init__(
-        self, x: torch.Tensor, maps: torch.Tensor, centre: tuple[float, float], noise: torch.Tensor | None = None
-    ) -> None:
+    def __init__(self, x: torch.Tensor, places: torch.Tensor, noise: torch.Tensor | None = None) -> None:
         with torch.enable_grad():
             self._x = x.detach().requires_grad_()
-            grid = _grid(_normalized(maps, x.shape[-2:], centre).to(x), x.shape[-2:])
+            grid = _grid(places.to(x.dtype), x.shape[-2:])
             self._seen = F.grid_sample(self._x, grid, "bilinear", "zeros", align_corners=False)
-        self.seen = self._seen.detach() if noise is None else self._seen.detach() + noise.to(x)
+        self.seen = self._seen.detach() if noise is None else self._seen.detach() + noise
 
     def pull(self, gradient: torch.Tensor) -> torch.Tensor:
         """A gradient with respect to the transformed images, as one with respect to the images.
@@ -277,8 +273,23 @@ def _grid(maps: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     return found.movedim(1, -1)
 
 
-def _normalized(maps: torch.Tensor, size: Sequence[int], centre: tuple[float, float]) -> torch.Tensor:
-    """The maps (N, 3, 3) in pixels about a point as (N, 2, 3), in torch's coordinates from -1 to 1."""
+def places_of(maps: torch.Tensor, size: Sequence[int], centre: tuple[float, float]) -> torch.Tensor:
+    """The maps of places of a transformed image to those of the image, as a grid takes them.
+
+    Parameters
+    ----------
+    maps : torch.Tensor
+        (N, 3, 3) float64, in pixels about the fixed point, as `Transformation.draw` gives.
+    size : tuple of int
+        (H, W) of the images.
+    centre : tuple of float
+        (row, column) of the fixed point.
+
+    Returns
+    -------
+    torch.Tensor
+        (N, 2, 3) float64, in torch's coordinates from -1 to 1.
+    """
     height, width = size
     # u in -1 to 1 is the middle of column u W / 2 + (W - 1) / 2
     to_pixels = torch.tensor(
@@ -309,17 +320,22 @@ def draw_changes(
 
     Each image draws from its own generator, so that it is changed as it would be alone.
     """
-    maps, sums, changed, noisy = [], [], False, False
+    maps: list[torch.Tensor] = []
+    sums: list[torch.Tensor | None] = []
+    same, changed, noisy = torch.eye(3, dtype=torch.float64), False, False
     for generator in generators:
-        total, noise = torch.eye(3, dtype=torch.float64), torch.zeros(shape, dtype=torch.float32)
+        total: torch.Tensor | None = None
+        noise: torch.Tensor | None = None
         for one in transformations:
             found, more = one.draw(generator, values, shape[1:]), one.added(generator, values, shape)
             if found is not None:
-                total, changed = total @ found, True
+                total, changed = found if total is None else total @ found, True
             if more is not None:
-                noise, noisy = noise + more, True
-        maps.append(total)
+                noise, noisy = more if noise is None else noise + more, True
+        maps.append(same if total is None else total)
         sums.append(noise)
     if not (changed or noisy):
         return None
-    return Draw(torch.stack(maps), torch.stack(sums) if noisy else None)
+    nothing = torch.zeros(shape, dtype=torch.float32) if noisy else None
+    added = [nothing if one is None else one for one in sums]
+    return Draw(torch.stack(maps), torch.stack([one for one in added if one is not None]) if noisy else None)

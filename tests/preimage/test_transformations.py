@@ -14,7 +14,7 @@ from torch import nn
 import cnnexplore as cx
 from cnnexplore.preimage import Crop, Noise, Parameter, Rotation, Run, Scaling, Transformation
 from cnnexplore.preimage.settings import Values
-from cnnexplore.preimage.transformations import View, draw_changes
+from cnnexplore.preimage.transformations import View, draw_changes, places_of
 
 ALL = (Scaling(), Rotation(), Crop(), Noise())
 PARAMETERS = Run.parameters_for(transforms=ALL)
@@ -61,12 +61,13 @@ def test_a_view_is_the_image_resampled_by_hand(seed, height, width):
     both = [generator, torch.Generator().manual_seed(seed + 1)]
     maps, noise = draw_changes(ALL, both, values, (3, height, width))
     centre = (0.3 * height, 0.6 * width)
-    view = View(x, maps, centre, noise)
+    places = places_of(maps, x.shape[2:], centre)
+    view = View(x, places, noise)
     for k in range(2):
         assert torch.allclose(view.seen[k], literal_view(x[k], maps[k], centre) + noise[k], atol=1e-9)
     slope = torch.randn(x.shape, generator=generator, dtype=torch.float64)
     moved = torch.randn(x.shape, generator=generator, dtype=torch.float64)  # a view is linear: <V m, s> = <m, V' s>
-    assert float((View(moved, maps, centre).seen * slope).sum()) == pytest.approx(
+    assert float((View(moved, places).seen * slope).sum()) == pytest.approx(
         float((moved * view.pull(slope)).sum()), abs=1e-9
     )
 
@@ -176,4 +177,4 @@ def test_a_unit_at_a_position_is_turned_about_its_own_place(net):
     x = torch.zeros(run.x.shape)
     x[..., row, column] = 1
     maps = torch.diag(torch.tensor([-1.0, -1.0, 1.0], dtype=torch.float64))[None]
-    assert View(x, maps, run._centre).seen[0, 0, row, column] == pytest.approx(1, abs=1e-5)
+    assert View(x, places_of(maps, run.size, run._centre)).seen[0, 0, row, column] == pytest.approx(1, abs=1e-5)

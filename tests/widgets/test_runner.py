@@ -130,7 +130,7 @@ def test_an_error_is_a_sentence_and_the_run_goes_on_when_it_is_mended(runner, ma
     r = runner()
     r.begin(make)
     until(lambda: len(r.frames) > 3)
-    monkeypatch.setattr(type(r.run), "_energy_of", raises(cx.SettingError("mend this.")))
+    monkeypatch.setattr(type(r.run), "_inputs", raises(cx.SettingError("mend this.")))
     until(lambda: r.state == "failed" and r.errors)
     assert r.errors[0][0] == "mend this."
     assert "Traceback" in r.errors[0][1]
