@@ -46,6 +46,7 @@ CALLS = {
     "Inversion.frames": lambda net, folder: [frame.picture for frame in begin(net).frames()],
     "Inversion.history": lambda net, folder: (run := begin(net), run.advance(), run.history),
     "Inversion.applied": lambda net, folder: (run := begin(net), run.advance(), run.applied),
+    "Inversion.captured": lambda net, folder: (run := begin(net), run.advance(), run.captured),
     "Inversion.lengthen": lambda net, folder: (run := begin(net), run.lengthen(4), run.finish(False)),
     "Inversion.pause": lambda net, folder: (run := begin(net), run.pause(), run.advance()),
     "Inversion.paused": lambda net, folder: begin(net).paused,
