@@ -6,7 +6,7 @@ from importlib import import_module as _import_module
 _ROOMS = {
     "cnnexplore.errors": (
         "ExploreError", "ExploreWarning", "LayerNotFound", "LayerError", "ImageError", "SettingError", "NetworkError",
-        "WeightsError", "DivergedError",
+        "WeightsError", "DivergedError", "WorkerError",
     ),
     "cnnexplore.network": ("Network", "Layer", "Pixels"),
     "cnnexplore.zoo": ("Finetuning", "finetune", "load", "networks"),
@@ -17,9 +17,10 @@ _ROOMS = {
     "cnnexplore.decoding": ("Decoding", "decode", "decode_activation"),
     "cnnexplore.attribution": ("Attribution", "attribute", "attribution_methods", "register_attribution"),
     "cnnexplore.units": (
-        "Dissection", "DissectionComparison", "Evolution", "FacetCurve", "Facets", "Intervention", "UnitChanges",
-        "activation_maps", "compare_dissections", "discrepancy_maps", "dissect", "evolution", "facets", "filters",
-        "intervene", "minimal_image", "receptive_field", "top_patches", "unit_changes", "unit_segments",
+        "Dissection", "DissectionComparison", "Evolution", "FacetCurve", "Facets", "Gallery", "Intervention",
+        "UnitChanges", "activation_maps", "compare_dissections", "discrepancy_maps", "dissect", "evolution", "facets",
+        "filters", "gallery", "intervene", "minimal_image", "receptive_field", "top_patches", "unit_changes",
+        "unit_segments",
     ),
     "cnnexplore.styles": (
         "Completed", "Completion", "Cone", "PatchDatabase", "PatchIndex", "Pathway", "Retrieved", "Topic", "TopicCurve",

@@ -24,6 +24,7 @@ from .errors import LayerNotFound as LayerNotFound
 from .errors import NetworkError as NetworkError
 from .errors import SettingError as SettingError
 from .errors import WeightsError as WeightsError
+from .errors import WorkerError as WorkerError
 from .evaluation import SanityCheck as SanityCheck
 from .evaluation import sanity_check as sanity_check
 from .evaluation import score as score
@@ -72,6 +73,7 @@ from .units import DissectionComparison as DissectionComparison
 from .units import Evolution as Evolution
 from .units import FacetCurve as FacetCurve
 from .units import Facets as Facets
+from .units import Gallery as Gallery
 from .units import Intervention as Intervention
 from .units import UnitChanges as UnitChanges
 from .units import activation_maps as activation_maps
@@ -81,6 +83,7 @@ from .units import dissect as dissect
 from .units import evolution as evolution
 from .units import facets as facets
 from .units import filters as filters
+from .units import gallery as gallery
 from .units import intervene as intervene
 from .units import minimal_image as minimal_image
 from .units import receptive_field as receptive_field

@@ -1,8 +1,10 @@
-"""The command line: cnnexplore lab, course, doctor, app, networks, figure, train."""
+"""The command line: cnnexplore lab, course, doctor, app, networks, figure, gallery, train."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -123,9 +125,13 @@ def app(net: str | None, images: tuple[str, ...], state: str | None, voila_optio
 )
 @click.option("--steps", type=click.IntRange(1), help="Steps of each run; fewer are faster and less accurate.")
 @click.option("--layers", help="Names of layers, separated by commas.  [default: the figure's own choice]")
+@click.option(
+    "--workers", type=click.IntRange(1, 1000), help="Processes that compute a table; 1 for this one.  [default: 1]"
+)
 def figure(
-    name: str | None, net: str | None, images: tuple[str, ...], out: Path | None, steps: int | None, layers: str | None
-) -> None:
+    name: str | None, net: str | None, images: tuple[str, ...], out: Path | None, steps: int | None,
+    layers: str | None, workers: int | None,
+) -> None:  # fmt: skip
     """Make a figure or table of a paper, such as preimage2016.5; without NAME, list them.
 
     An interrupted table is resumed when the same command is given again.
@@ -152,9 +158,54 @@ def figure(
         options["log"] = out.with_suffix(".jsonl")
     image = list(images) if table or len(images) > 1 else (images[0] if images else None)
     figures.check(name, image or None, options)  # before a network is loaded
-    result = figures.figure(name, zoo.load(net) if net else None, image or None, **options)
+    if workers is not None and "executor" not in figures.settings(name):
+        raise click.UsageError(f"--workers is for tables; {name} is made by one process.")
+    with _workers(workers) as executor:
+        if executor is not None:
+            options["executor"] = executor
+        result = figures.figure(name, zoo.load(net) if net else None, image or None, **options)
     result.save(out)
     click.echo(str(result) if table else f"{out}")
+
+
+@cli.command()
+@click.option("--net", default="photonet", show_default=True, help="Name of a network, or a weights file.")
+@click.option("--layers", help="Names of layers, separated by commas.  [default: all]")
+@click.option(
+    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder to write the pictures to."
+)
+@click.option("--steps", type=click.IntRange(1), help="Steps of each unit; fewer are faster and less sharp.")
+@click.option("--workers", type=click.IntRange(1, 1000), help="Processes that compute.  [default: 1]")
+def gallery(net: str, layers: str | None, out: Path, steps: int | None, workers: int | None) -> None:
+    """Maximise every unit of every layer: a picture of each layer, LAYER.png, in a folder.
+
+    An interrupted gallery is resumed when the same command is given again.
+    """
+    from . import zoo
+    from .results import writing
+    from .units import gallery as make
+
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+    with _workers(workers) as executor:
+        found = make(zoo.load(net), layers.split(",") if layers else None, steps=steps, executor=executor)
+    for name in found.layers:
+        path = out / f"{name.replace('/', '-')}.png"
+        found.of(name).save(path)
+        click.echo(f"{path}")
+
+
+@contextmanager
+def _workers(count: int | None) -> Iterator[Any]:
+    """A pool of processes; None for one."""
+    if count is None or count == 1:
+        yield None
+        return
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield pool
 
 
 @cli.group()

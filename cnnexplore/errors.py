@@ -98,3 +98,7 @@ class WeightsError(ExploreError, ValueError):
 
 class DivergedError(ExploreError, ArithmeticError):
     """The estimate of an optimisation is no longer finite."""
+
+
+class WorkerError(ExploreError, RuntimeError):
+    """The workers of an executor have ended, or take no work."""

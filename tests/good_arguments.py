@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,10 @@ class Things:
         return cx.load("worldnet")
 
     @functools.cached_property
+    def threads(self) -> Executor:
+        return ThreadPoolExecutor(1)
+
+    @functools.cached_property
     def features(self) -> cx.Features:
         return cx.features(self.net, OTHERS, "relu4", cache=False, progress=False)
 
@@ -80,6 +85,10 @@ class Things:
     @functools.cached_property
     def dissection(self) -> cx.Dissection:
         return cx.dissect(self.net, "conv2", CONCEPTS, k=2, cache=False, progress=False)
+
+    @functools.cached_property
+    def gallery(self) -> cx.Gallery:
+        return cx.gallery(self.net, ["conv2", "fc4"], [0, 2], steps=1, cache=False, progress=False)
 
     @functools.cached_property
     def filters(self) -> units.Filters:
@@ -301,12 +310,19 @@ CALLS: dict[str, Callable[[Things], tuple[Callable[..., Any], dict[str, Any]]]] 
         cx.dissect,
         {"net": t.net, "layer": "conv2", "dataset": CONCEPTS, "quantile": 0.01, "threshold": 0.04, "null": "rotation",
          "power": 0.5, "reduce": 1, "k": 2, "seed": 0, "name": "scenes", "cache": False, "batch": 3,
-         "progress": False},
+         "executor": t.threads, "progress": False},
     ),
+    "gallery": lambda t: (
+        cx.gallery,
+        {"net": t.net, "layer": ["conv2", "fc4"], "unit": [0, 2], "preset": "paper2016", "steps": 1, "seed": 0,
+         "solver": "spectral", "cache": False, "batch": 1, "executor": t.threads, "progress": False},
+    ),
+    "Gallery.of": lambda t: (t.gallery.of, {"layer": "conv2"}),
+    "Gallery.plot": lambda t: (t.gallery.plot, {"most": 2}),
     "dissect_stream": lambda t: (
         units.dissect_stream,
         {"net": t.net, "layer": ["conv2", "relu2"], "dataset": CONCEPTS, "quantile": 0.01, "null": "masks", "k": 2,
-         "cache": False, "batch": 3},
+         "cache": False, "batch": 3, "executor": None},
     ),
     "intervene": lambda t: (
         cx.intervene,
@@ -414,7 +430,7 @@ CALLS: dict[str, Callable[[Things], tuple[Callable[..., Any], dict[str, Any]]]] 
     "features": lambda t: (
         cx.features,
         {"net": t.net, "images": OTHERS, "layer": "fc4", "name": None, "cache": False, "dtype": "float16", "batch": 4,
-         "progress": False},
+         "executor": t.threads, "progress": False},
     ),
     "Features.image": lambda t: (t.features.image, {"k": 1}),
     "Features.of": lambda t: (t.features.of, {"name": int(t.features.predicted[0]), "by": "predicted"}),

@@ -27,16 +27,17 @@ CALLABLES = FUNCTIONS | {name: value for name, value in CLASSES.items() if name 
 # The arguments that may be given by position, in order. A method's function is about an image, about units or about
 # many images; what stands after these is keyword-only.
 ABOUT_AN_IMAGE = {"invert", "caricature", "attribute", "activation_maps", "discrepancy_maps", "neighbours"}
-ABOUT_UNITS = {"maximize", "decode", "evolution", "facets", "top_patches", "receptive_field", "unit_segments", "ask"}
+ABOUT_UNITS = {"maximize", "decode", "evolution", "facets", "top_patches", "receptive_field", "unit_segments", "ask",
+               "gallery"}  # fmt: skip
 ABOUT_MANY_IMAGES = {"features"}
 LASTING = {
     "attribute", "invert", "maximize", "caricature", "complete", "top_patches", "discrepancy_maps", "receptive_field",
     "neighbours", "unit_segments", "minimal_image", "features", "embed", "score", "sanity_check", "facets",
-    "ask", "evolution", "finetune", "unit_changes",
+    "ask", "evolution", "finetune", "unit_changes", "gallery",
 }  # fmt: skip
 BY_CHANCE = {"invert", "maximize", "caricature", "complete", "discrepancy_maps", "receptive_field", "topics", "embed",
              "topic_curve", "cone", "score", "sanity_check", "visualize_topic", "facets", "ask",
-             "finetune"}  # fmt: skip
+             "finetune", "gallery"}  # fmt: skip
 # Words that the field does not use, or uses for something else, and what stands for them.
 AVOIDED = {
     "code": "activation, or python", "codes": "activations", "channel": "unit", "told": "metric_name", "wake": "",

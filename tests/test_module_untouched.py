@@ -135,6 +135,7 @@ CALLS = {
     ],
     "dissect": lambda net, folder: cx.dissect(net, "conv2", CONCEPTS, null="rotation", cache=False, progress=False),
     "intervene": lambda net, folder: cx.intervene(net, OTHERS, "conv2", unit=[0, 1], progress=False),
+    "gallery": lambda net, folder: cx.gallery(net, "conv2", [0, 1], steps=1, cache=folder, progress=False),
     "facets": lambda net, folder: cx.facets(net, "conv2", 1, OTHERS, k=2, steps=4, progress=False),
     "evolution": lambda net, folder: cx.evolution([net], "conv2", 1, OTHERS, progress=False),
     "finetune": lambda net, folder: cx.finetune(
@@ -150,12 +151,13 @@ PANELS = (
 ELSEWHERE = dict.fromkeys(PANELS, "tests/widgets")
 TAKE_NO_MODULE = {
     "ExploreError", "ExploreWarning", "LayerNotFound", "LayerError", "ImageError", "SettingError", "NetworkError",
-    "WeightsError",
+    "WeightsError", "WorkerError",
     "DivergedError", "Layer", "Pixels", "load", "networks", "masks", "solvers", "photograph", "photographs", "digit",
     "scene", "world", "attribution_methods", "annotated", "UnitGrid", "digits", "PatchIndex",
     "Features", "Topic", "Topics", "TopicCurve", "Embedding", "Retrieved", "Completed", "Cone", "topics", "topic_curve",
     "embed", "register_attribution", "ConceptImages", "Dissection", "DissectionComparison", "Evolution", "FacetCurve",
-    "Facets", "Finetuning", "Intervention", "SanityCheck", "UnitChanges", "UnitReport", "compare_dissections",
+    "Facets", "Finetuning", "Gallery", "Intervention", "SanityCheck",
+    "UnitChanges", "UnitReport", "compare_dissections",
     "concept_images", "inverters", "from_picture", "SavedPicture", "Exercise",
 }  # fmt: skip
 RUN_NOTHING = {"Network.to_python", "Network.dtype", "Network.device", "Network.picture", "Network.pixels_of"}

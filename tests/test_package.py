@@ -19,9 +19,9 @@ LATE = BROWSER | {"matplotlib", "sklearn", "skimage", "jupyterlab", "IPython", "
 ENTRIES = {"app", "cli", "doctor", "lab"}  # what a person starts from a terminal
 METHODS = {"preimage", "attribution", "units", "decoding", "representations", "styles"}
 BASE = {"network", "data", "world"}
-# Which rooms a room may import, beside `errors`, `drawing` and `results`; those not named may import every room.
+# Which rooms a room may import, beside those in EVERYWHERE; those not named may import every room.
 ALLOWED = {
-    "errors": set(), "drawing": set(), "results": set(), "network": set(), "world": set(),
+    "errors": set(), "drawing": set(), "results": set(), "network": set(), "world": set(), "sweep": set(),
     "data": {"network", "world"}, "zoo": BASE | {"generators"}, "generators": BASE,
     "preimage": BASE | {"generators"}, "attribution": BASE, "decoding": BASE, "representations": BASE,
     "units": BASE | {"preimage", "representations", "decoding", "zoo"},
@@ -86,7 +86,7 @@ def room_of(module):
     return parts[1] if parts[0] == "cnnexplore" and len(parts) > 1 else None
 
 
-EVERYWHERE = {"arguments", "errors", "drawing", "results"}  # what every room may import
+EVERYWHERE = {"arguments", "errors", "drawing", "results", "sweep"}  # what every room may import
 
 
 def offences(source, module):
@@ -235,7 +235,8 @@ def test_version():
 @pytest.mark.parametrize(
     ("name", "builtin"),
     [("LayerNotFound", KeyError), ("LayerError", ValueError), ("ImageError", ValueError), ("SettingError", ValueError),
-     ("NetworkError", ValueError), ("WeightsError", ValueError), ("DivergedError", ArithmeticError)],
+     ("NetworkError", ValueError), ("WeightsError", ValueError), ("DivergedError", ArithmeticError),
+     ("WorkerError", RuntimeError)],
 )  # fmt: skip
 def test_errors_are_of_the_fitting_builtin_too(name, builtin):
     kind = getattr(cx, name)

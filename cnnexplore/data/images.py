@@ -125,6 +125,11 @@ class Images:
             return item[0], _label(item[1]) if len(item) > 1 else NO_LABEL
         return item, NO_LABEL if self._labels is None else int(self._labels[index])
 
+    @property
+    def listed(self) -> bool:
+        """Whether an item costs nothing to take: a path, or an image that is in memory."""
+        return isinstance(self.source, (list, tuple, np.ndarray, torch.Tensor))
+
     def batches(
         self, net: Network, batch: int = BATCH, starts: Sequence[int] | None = None
     ) -> Iterator[tuple[int, torch.Tensor]]:
@@ -159,8 +164,7 @@ class Images:
         starts = range(0, len(self), batch) if starts is None else list(starts)
 
         def read(first: int) -> tuple[torch.Tensor, np.ndarray]:
-            items = [self.item(k) for k in range(first, min(first + batch, len(self)))]
-            return net.pixels_of([image for image, _ in items]), np.array([label for _, label in items], np.int32)
+            return pixels_and_labels(net, [self.item(k) for k in range(first, min(first + batch, len(self)))])
 
         if not starts:
             return
@@ -171,6 +175,11 @@ class Images:
                 if k + 1 < len(starts):
                     pending = ahead.submit(read, starts[k + 1])
                 yield first, x, labels
+
+
+def pixels_and_labels(net: Network, items: list[tuple[Any, int]]) -> tuple[torch.Tensor, np.ndarray]:
+    """Images with labels as a network's input (N, C, H, W), and the labels (N,)."""
+    return net.pixels_of([image for image, _ in items]), np.array([label for _, label in items], np.int32)
 
 
 def one_image(net: Network, image: object) -> torch.Tensor:

@@ -194,7 +194,8 @@ def _to_python(name: str, net: Network | None, image: Any, options: dict[str, An
     if image is not None:
         text = image_to_python(image) if not isinstance(image, (list, tuple)) else _value_to_python("image", image)
         arguments.append(text if net is not None else f"image={text}")
-    arguments += [f"{key}={_value_to_python(key, value)}" for key, value in options.items() if key != "log"]
+    said = {key: value for key, value in options.items() if key not in ("log", "executor")}
+    arguments += [f"{key}={_value_to_python(key, value)}" for key, value in said.items()]
     return f"cx.figure({', '.join(arguments)})"
 
 

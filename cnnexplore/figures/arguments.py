@@ -32,6 +32,7 @@ from ..network.arguments import layer_name
 from ..preimage.arguments import PATCHES, RUN, M
 from ..preimage.solvers import solvers
 from ..representations.features import cache_place
+from ..sweep import executor
 
 _COUNT = whole(1, 1000, "how many")
 
@@ -99,6 +100,7 @@ OPTIONS: dict[str, Check] = {
     "seeds": several(whole(0, what="a seed"), "a list of seeds", 1000),
     "seed": seeds,
     "cache": optional(cache_place),
+    "executor": optional(executor),
     "log": optional(path("the path of a journal")),
     "progress": flag,
     "relu": flag,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -24,7 +25,7 @@ from .parts import (
     windowed_layers,
 )
 from .sheet import Sheet
-from .table import Table, measure_all, run_settings
+from .table import Measurement, Table, measure_all, run_settings
 
 VARIANT = "inverting2015"
 
@@ -123,6 +124,7 @@ def table3(
     layers: Sequence[str] | None = None,
     variations: Sequence[float] = (1, 10, 100),
     log: str | os.PathLike[str] | None = None,
+    executor: Any = None,
     progress: bool = True,
     **run: Any,
 ) -> Table:
@@ -130,20 +132,18 @@ def table3(
 
     All runs use the published algorithm, gradient descent with momentum. As in the paper, an error is
     ||Phi(x) - Phi0|| over the mean distance between the activations of two of the images, so at least two are needed;
-    its lambda is half of a weight. log: a file from which an interrupted measurement is resumed.
+    its lambda is half of a weight. log: a file from which an interrupted measurement is resumed. executor: who computes
+    the runs, such as a pool of processes.
     """
     photographs = named_images(images)
     if len(photographs) < 2:
         raise SettingError("errors are in units of the distance between images; give a list of two images or more.")
     names = figure_layers(net, layers)
     by_row = {f"TV {weight:g}": weight for weight in variations}
-    jobs = [(row, name, key) for name in names for row in by_row for key in photographs]
-
-    def measure(row: str, name: str, key: str) -> float:
-        return inverted(net, photographs[key], name, by_row[row], progress=False, **run).error
-
+    jobs = [(row, (name,), key) for name in names for row in by_row for key in photographs]
     settings = partial(run_settings, "inverting2015.table3", {net.name: net}, names, run)
-    relative = measure_all(jobs, measure, log, settings, "table 3", photographs, progress, net.pixels.read)
+    work = _Errors(net, by_row, run)
+    relative = measure_all(jobs, work, log, settings, "table 3", photographs, progress, net.pixels.read, executor)
     units = {name: _units(net, list(photographs.values()), name) for name in names}
     values = {(row, name): [e * u for e, u in zip(v, units[name], strict=True)] for (row, name), v in relative.items()}
     is_caffe = "norm1" in net.layers and net.layers["norm1"].channels == 96
@@ -151,6 +151,19 @@ def table3(
     published = {(f"TV {w}", name): v for w, line in lines for name, v in zip(_LAYERS3, line, strict=True)}
     title = f"Error in % of the distance between two images' activations, over {len(photographs)} images, {net.name}"
     return Table(title, list(by_row), names, values, published)
+
+
+@dataclass(frozen=True)
+class _Errors(Measurement):
+    """The runs of table 3."""
+
+    net: Network
+    variations: dict[str, float]
+    run: dict[str, Any]
+
+    def measure(self, row: str, columns: tuple[str, ...], image: Any) -> list[float]:
+        weight = self.variations[row]
+        return [inverted(self.net, image, name, weight, progress=False, **self.run).error for name in columns]
 
 
 def _units(net: Network, images: list[Any], layer: str) -> list[float]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -33,7 +34,7 @@ from .parts import (
     windowed_layers,
 )
 from .sheet import Cell, Sheet
-from .table import Table, measure_all, run_settings
+from .table import Measurement, Table, measure_all, run_settings
 
 
 def figure1(
@@ -228,24 +229,24 @@ def table5(
     weights: Sequence[float] = (1, 20, 100, 300),
     solvers: Sequence[str] = ("adagrad", "spectral"),
     log: str | os.PathLike[str] | None = None,
+    executor: Any = None,
     progress: bool = True,
     **run: Any,
 ) -> Table:
     """The mean error of inversions by layer and C over images, beside the published one of AlexNet.
 
     The published numbers stand beside the paper's Algorithm 1 ("adagrad"); each other solver has columns of its own.
-    log: a file from which an interrupted measurement is resumed.
+    log: a file from which an interrupted measurement is resumed. executor: who computes the runs, such as a pool of
+    processes.
     """
     photographs, names = named_images(images), figure_layers(net, layers)
     columns = {_column(f"C = {C:g}", solver): (C, solver) for solver in _checked(solvers, run) for C in weights}
-    jobs = [(name, column, key) for name in names for column in columns for key in photographs]
-
-    def measure(name: str, column: str, key: str) -> float:
-        C, solver = columns[column]
-        return _error(net, photographs[key], name, C=C, solver=solver, progress=False, **run)
-
+    jobs = [(name, (column,), key) for name in names for column in columns for key in photographs]
+    work = _Errors(
+        dict.fromkeys(names, net), {column: {"C": C, "solver": s} for column, (C, s) in columns.items()}, run
+    )
     settings = partial(run_settings, "preimage2016.table5", {net.name: net}, names, run)
-    values = measure_all(jobs, measure, log, settings, "table 5", photographs, progress, net.pixels.read)
+    values = measure_all(jobs, work, log, settings, "table 5", photographs, progress, net.pixels.read, executor)
     is_alexnet = "norm1" in net.layers and net.layers["norm1"].channels == 96
     lines = _PUBLISHED5.items() if is_alexnet else ()
     published = {(name, f"C = {C}"): v for C, line in lines for name, v in zip(_LAYERS5, line, strict=True)}
@@ -263,24 +264,21 @@ def table4(
     names: Sequence[str] = ("hog", "hog-bilinear", "dsift"),
     solvers: Sequence[str] = ("adagrad", "spectral"),
     log: str | os.PathLike[str] | None = None,
+    executor: Any = None,
     progress: bool = True,
     **run: Any,
 ) -> Table:
     """The mean error of inversions of HOG and dense SIFT over images, beside the published one.
 
-    net: not used, these are networks of their own. solvers, log: as in `table5`.
+    net: not used, these are networks of their own. solvers, log, executor: as in `table5`.
     """
     photographs = named_images(images)
     nets = {name: load(name) for name in names}
     columns = {_column("error", solver): solver for solver in _checked(solvers, run)}
-
-    def measure(name: str, column: str, key: str) -> float:
-        layer = list(nets[name].layers)[-1]
-        return _error(nets[name], photographs[key], layer, solver=columns[column], progress=False, **run)
-
+    work = _Errors(nets, {column: {"solver": solver} for column, solver in columns.items()}, run, last=True)
     settings = partial(run_settings, "preimage2016.table4", nets, [], run)
-    jobs = [(name, column, key) for name in names for column in columns for key in photographs]
-    values = measure_all(jobs, measure, log, settings, "table 4", photographs, progress)
+    jobs = [(name, (column,), key) for name in names for column in columns for key in photographs]
+    values = measure_all(jobs, work, log, settings, "table 4", photographs, progress, executor=executor)
     published = {(name, "error"): value for name, value in _PUBLISHED4.items()}
     return Table(f"Relative error in % over {len(photographs)} images", list(names), list(columns), values, published)
 
@@ -299,8 +297,23 @@ def _checked(solvers: Sequence[str], run: dict[str, Any]) -> list[str]:
     return list(solvers)
 
 
-def _error(net: Network, image: Any, layer: str, **run: Any) -> float:
-    return single(invert(net, image, layer, **run)).error
+@dataclass(frozen=True)
+class _Errors(Measurement):
+    """The runs of a table: by row a network, by column settings of `invert`.
+
+    last: whether the last layer is inverted; else the row's name is that of the layer.
+    """
+
+    nets: dict[str, Network]
+    columns: dict[str, dict[str, Any]]
+    run: dict[str, Any]
+    last: bool = False
+
+    def measure(self, row: str, columns: tuple[str, ...], image: Any) -> list[float]:
+        net = self.nets[row]
+        layer = list(net.layers)[-1] if self.last else row
+        made = (invert(net, image, layer, progress=False, **self.columns[one], **self.run) for one in columns)
+        return [single(one).error for one in made]
 
 
 FIGURES: dict[str, Callable[..., Any]] = {

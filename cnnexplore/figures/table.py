@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from ..data.journal import Journal
 from ..network import Network, read_image
 from ..representations.network_digest import network_digest, value_digest
 from ..results import FORMATS, Result, writing
+from ..sweep import in_pieces
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -149,34 +151,68 @@ class Table(Result):
         return f"<p>{html.escape(self.title)}</p><table><thead><tr>{header}</tr></thead><tbody>{rows}</tbody></table>"
 
 
+Job = tuple[str, tuple[str, ...], str]
+"""A run of a table: its row, the columns that it fills, and the name of its image."""
+
+
+@dataclass(frozen=True)
+class Measurement(ABC):
+    """What all runs of a table share; it is sent to the workers of an executor."""
+
+    def prepare(self) -> Callable[[tuple[str, tuple[str, ...], str, Any]], Sequence[float]]:
+        """The function of a run: a job with its image."""
+        return lambda given: self.measure(given[0], given[1], given[3])
+
+    @abstractmethod
+    def measure(self, row: str, columns: tuple[str, ...], image: Any) -> Sequence[float]:
+        """The number of each column."""
+
+
 def measure_all(
-    jobs: Iterable[tuple[str, str, str]],
-    measure: Callable[[str, str, str], float],
+    jobs: Iterable[Job],
+    work: Measurement,
     log: str | os.PathLike[str] | None,
     settings: Callable[[], Mapping[str, object]],
     label: str,
     images: Mapping[str, Any],
     progress: bool = True,
     read: Callable[[Any], torch.Tensor] = read_image,
+    executor: Any = None,
 ) -> dict[Place, list[float]]:
-    """measure(row, column, image) for all jobs, by (row, column).
+    """The measurements of all jobs, by (row, column).
 
     log: a journal of the measurements, so that an interrupted measurement is resumed. settings: what must be the same
     for that, as `run_settings` gives it. images: by name; the measurements of an image count for the same pixels only,
-    as `read` reads them. Raises SettingError for a log of other settings.
+    as `read` reads them. executor: who computes the runs. Raises SettingError for a log of other settings.
     """
     jobs = list(jobs)
     journal = Journal(log, settings()) if log is not None else None
     pixels = {name: value_digest(read(image)) for name, image in images.items()} if journal is not None else {}
     known = {tuple(record[:4]): record[4] for record in (journal.records if journal else ()) if len(record) == 5}
+
+    def keys(job: Job) -> list[tuple[str, str, str, str | None]]:
+        row, columns, name = job
+        return [(row, column, name, pixels.get(name)) for column in columns]
+
+    missing = [job for job in jobs if any(key not in known for key in keys(job))]
+    runs = ((*job, images[job[2]]) for job in missing)
+    bar = {"desc": label, "disable": not progress, "unit": "run", "total": len(jobs)}
+    with (
+        tqdm(initial=len(jobs) - len(missing), **bar) as shown,
+        in_pieces(work, runs, executor, kept=journal is not None) as found,
+    ):
+        for (*job, _), numbers in found:
+            for key, number in zip(keys((job[0], job[1], job[2])), numbers, strict=True):
+                if key in known:
+                    continue
+                known[key] = float(number)
+                if journal is not None:
+                    journal.append([*key, known[key]])
+            shown.update()
     values: dict[Place, list[float]] = {}
-    for row, column, name in tqdm(jobs, desc=label, disable=not progress, unit="run"):
-        key = row, column, name, pixels.get(name)
-        if key not in known:
-            known[key] = float(measure(row, column, name))
-            if journal is not None:
-                journal.append([*key, known[key]])
-        values.setdefault((row, column), []).append(known[key])
+    for job in jobs:
+        for row, column, name, digest in keys(job):
+            values.setdefault((row, column), []).append(known[row, column, name, digest])
     return values
 
 

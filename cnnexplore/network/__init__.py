@@ -14,6 +14,7 @@ from .probe import Probe
 from .units import (
     class_score_layer,
     features_layer,
+    hands_values_on,
     has_class_units,
     last_map_layer,
     layer_with_map,
@@ -44,6 +45,7 @@ __all__ = [
     "derivative",
     "features_layer",
     "from_maps",
+    "hands_values_on",
     "has_class_units",
     "input_gradient",
     "last_map_layer",

@@ -27,6 +27,22 @@ def _kind(layer: Layer) -> str:
     return layer.kind.lower().replace("_", "")
 
 
+def hands_values_on(layer: Layer) -> bool:
+    """Whether a layer only hands on the values that it is given, or makes probabilities of them, such as dropout.
+
+    Parameters
+    ----------
+    layer : Layer
+        The layer.
+
+    Returns
+    -------
+    bool
+        True for dropout, flattening, identities and softmax.
+    """
+    return _kind(layer) in _IDENTITIES
+
+
 def has_class_units(net: Network, layer: Layer) -> bool:
     """Whether the units of a layer are the network's classes: the class scores, or the class maps that they pool.
 
@@ -365,7 +381,7 @@ def features_layer(net: Network) -> Layer:
         one.index for head in (heads if several else [scores]) for source in head.inputs for one in source.ancestors()
     }
     for layer in reversed(list(net.layers.values())[: net.layers.depth(net.scores)]):
-        if operations[layer.name].index in needed and _kind(layer) not in _IDENTITIES:
+        if operations[layer.name].index in needed and not hands_values_on(layer):
             return layer
     raise LayerError(f"{net.name} has no layer before its class scores; name the layer to take features from.")
 

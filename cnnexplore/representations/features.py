@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections import deque
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,16 @@ from tqdm.auto import tqdm
 from .. import drawing
 from ..arguments import checked, choice, flag, optional, path, text, whole
 from ..data import Images
+from ..data.images import pixels_and_labels
 from ..errors import LayerError, SettingError, brief_list, brief_value
 from ..network import Layer, Network, features_layer, scores_if_any
 from ..network.arguments import layer_name, network
+from ..network.batch_size import fitting_batch, random_images
+from ..sweep import Client, in_pieces, workers_of
+from ..sweep import executor as any_executor
 from .digests import images_digest
-from .folder_lock import FolderInUse, NoLocks
 from .network_digest import network_digest
-from .store import CLASSES, Store, publish
+from .store import CLASSES, OpenStore
 
 BATCH = 32
 _LOSS = 1e-3  # of an activation's length, that float16 may lose: twice its rounding of numbers that it can hold
@@ -238,7 +242,8 @@ def _class_number(name: str | int, names: Sequence[str]) -> int | None:
     name=optional(text("a name of the data set")),
     cache=optional(cache_place),
     dtype=choice(("float16", "float32")),
-    batch=whole(1, 10_000, "how many images to compute at a time"),
+    batch=optional(whole(1, 10_000, "how many images to compute at a time")),
+    executor=optional(any_executor),
     progress=flag,
 )
 def features(
@@ -249,7 +254,8 @@ def features(
     name: str | None = None,
     cache: str | os.PathLike[str] | bool | None = None,
     dtype: str = "float16",
-    batch: int = BATCH,
+    batch: int | None = None,
+    executor: Executor | Client | None = None,
     progress: bool = True,
 ) -> Features:
     """Compute the activations of many images at a layer, once: they are kept on disk, and a pass can be resumed.
@@ -272,8 +278,10 @@ def features(
     dtype : {"float16", "float32"}
         The number type. Where activations are so small that float16 would lose more than a thousandth of one's length,
         it is float32 in any case.
-    batch : int
-        How many images to compute at a time.
+    batch : int, optional
+        How many images to compute at a time. Default: 32 on a CPU; on a GPU, as many as its free memory holds.
+    executor : concurrent.futures.Executor or dask.distributed.Client, optional
+        Who computes the batches, such as a pool of processes; None for this process.
     progress : bool
         Whether to show a progress bar.
 
@@ -289,9 +297,12 @@ def features(
     LayerError
         If an activation is not finite, or too large for the number type.
     SettingError
-        If a setting is out of range, there is no image, or the folder cannot be written.
+        If a setting is out of range, there is no image, the folder cannot be written, or the network or the images
+        cannot be sent to other processes.
     ImageError
         If an image cannot be read.
+    WorkerError
+        If the executor has lost its workers.
 
     References
     ----------
@@ -305,7 +316,9 @@ def features(
     >>> len(found), found.layer.name
     (4, 'relu7')
     """
-    options: dict[str, Any] = {"name": name, "cache": cache, "dtype": dtype, "batch": batch, "progress": progress}
+    options: dict[str, Any] = {
+        "name": name, "cache": cache, "dtype": dtype, "batch": batch, "executor": executor, "progress": progress,
+    }  # fmt: skip
     *_, found = deque(feature_stream(net, images, layer, **options), maxlen=1)
     assert isinstance(found, Features)  # a stream ends with them
     return found
@@ -317,7 +330,8 @@ def features(
     name=optional(text("a name of the data set")),
     cache=optional(cache_place),
     dtype=choice(("float16", "float32")),
-    batch=whole(1, 10_000, "how many images to compute at a time"),
+    batch=optional(whole(1, 10_000, "how many images to compute at a time")),
+    executor=optional(any_executor),
     progress=flag,
 )
 def feature_stream(
@@ -328,7 +342,8 @@ def feature_stream(
     name: str | None = None,
     cache: str | os.PathLike[str] | bool | None = None,
     dtype: str = "float16",
-    batch: int = BATCH,
+    batch: int | None = None,
+    executor: Executor | Client | None = None,
     progress: bool = False,
 ) -> Iterator[tuple[int, int] | Features]:
     """`features` as a stream: how many images are done after each batch, at the end the features.
@@ -348,8 +363,10 @@ def feature_stream(
     dtype : {"float16", "float32"}
         The number type. Where activations are so small that float16 would lose more than a thousandth of one's length,
         it is float32 in any case.
-    batch : int
-        How many images to compute at a time.
+    batch : int, optional
+        How many images to compute at a time. Default: 32 on a CPU; on a GPU, as many as its free memory holds.
+    executor : concurrent.futures.Executor or dask.distributed.Client, optional
+        Who computes the batches, such as a pool of processes; None for this process.
     progress : bool
         Whether to show a progress bar.
 
@@ -365,9 +382,12 @@ def feature_stream(
     LayerError
         If an activation is not finite, or too large for the number type.
     SettingError
-        If a setting is out of range, there is no image, or the folder cannot be written.
+        If a setting is out of range, there is no image, the folder cannot be written, or the network or the images
+        cannot be sent to other processes.
     ImageError
         If an image cannot be read.
+    WorkerError
+        If the executor has lost its workers.
 
     Examples
     --------
@@ -384,12 +404,15 @@ def feature_stream(
         net.pixels_of(source[0])  # what is no image is refused before all of them are read
     network = network_digest(net, tuple(layer.name for layer in (where, scores_if_any(net)) if layer is not None))
     run = {
-        "version": _VERSION, "network": network, "layer": where.path, "batch": batch, "count": len(source),
+        "version": _VERSION, "network": network, "layer": where.path, "count": len(source),
         "images": images_digest(source, name, progress),
     }  # fmt: skip
-    kept = yield from _stored(net, source, where, dtype, batch, run, cache, progress)
+    if batch is None:
+        batch = _fitting(net, where, workers_of(executor), lambda size: _is_begun({**run, "batch": size}, where, cache))
+    run["batch"] = batch
+    kept = yield from _stored(net, source, where, dtype, batch, run, cache, executor, progress)
     if kept is None:
-        kept = yield from _stored(net, source, where, "float32", batch, run, cache, progress)
+        kept = yield from _stored(net, source, where, "float32", batch, run, cache, executor, progress)
     assert kept is not None  # float32 holds all
     activations, classes, folder, temporary = kept
     numbers = np.arange(len(activations))
@@ -412,48 +435,120 @@ def _stored(
     batch: int,
     run: Mapping[str, object],
     cache: str | os.PathLike[str] | bool | None,
+    executor: Executor | Client | None,
     progress: bool,
 ) -> Generator[tuple[int, int], None, _Kept | None]:
     """Compute what a store lacks; returns its arrays, its folder and what deletes that.
 
     Returns None if an activation is too small for the number type.
     """
-    scores = scores_if_any(net)
-    probe = net.probe(*dict.fromkeys(layer.name for layer in (where, scores) if layer is not None))
+    work = _Pass(net, where, dtype, source if executor is not None and not source.listed else None)
     shape = len(source), where.numbers
     run = {**run, "dtype": dtype, "width": shape[1]}
-    folder = None if cache is False else cache_folder(cache, "features") / _key(run)
-    temporary, publishes = None, False
-    try:
-        store = None if folder is None else Store(folder, run, shape, dtype, batch)
-    except (FolderInUse, NoLocks) as error:  # works apart; where there are no locks, the result is kept at the end
-        store, publishes = None, isinstance(error, NoLocks)
-    if store is None:
-        temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        store = Store(Path(temporary.name), run, shape, dtype, batch, private=True)
+    opened = OpenStore.at(_folder(run, cache), run, shape, dtype, batch)
+    store = opened.store
     try:
         missing, done = store.missing, len(source)
         done -= sum(min(batch, len(source) - first) for first in missing)
         bar = {"desc": f"features, {where.name}", "unit": "image", "disable": not (progress and missing)}
-        with tqdm(total=len(source), initial=done, **bar) as shown:
-            for first, x, labels in source.labelled_batches(net, batch, missing):
-                with torch.no_grad():
-                    found = probe(net.feed(x))
-                numbers = _as_numbers(found[where.name], dtype, where, shape[1])
+        with (
+            tqdm(total=len(source), initial=done, **bar) as shown,
+            _batches(work, source, batch, missing, executor, opened.temporary is None) as batches,
+        ):
+            for first, numbers, classes in batches:
                 if numbers is None:
                     return None
-                classes = np.zeros(len(x), CLASSES)
-                classes["label"], classes["predicted"] = labels, _predicted(found, scores, len(x))
                 store.write(first, numbers, classes)
-                done += len(x)
-                shown.update(len(x))
+                done += len(classes)
+                shown.update(len(classes))
                 yield done, len(source)
         activations, classes = store.arrays()
     finally:
         store.close()
-    if publishes and folder is not None:
-        publish(store.folder, folder)
-    return activations, classes, store.folder, temporary
+    opened.end()
+    return activations, classes, store.folder, opened.temporary
+
+
+_Computed = tuple[np.ndarray | None, np.ndarray]
+"""Of a batch the activations, (N, D) of the number type or None if they are too small for it, and the classes (N,)."""
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """A pass over images; `source` is None where the images are sent with the pieces."""
+
+    net: Network
+    where: Layer
+    dtype: str
+    source: Images | None = None
+
+    def batch_function(self) -> Callable[[torch.Tensor, np.ndarray], _Computed]:
+        """The function of a batch x (N, C, H, W) and its labels (N,)."""
+        net, where, scores = self.net, self.where, scores_if_any(self.net)
+        probe = net.probe(*dict.fromkeys(layer.name for layer in (where, scores) if layer is not None))
+
+        def computed(x: torch.Tensor, labels: np.ndarray) -> _Computed:
+            with torch.no_grad():
+                found = probe(net.feed(x))
+            classes = np.zeros(len(x), CLASSES)
+            classes["label"], classes["predicted"] = labels, _predicted(found, scores, len(x))
+            return _as_numbers(found[where.name], self.dtype, where, where.numbers), classes
+
+        return computed
+
+    def prepare(self) -> Callable[[tuple[int, int, list | None]], _Computed]:
+        """The function of a piece: the number of its first image, how many, and the images where they are sent."""
+        computed = self.batch_function()
+
+        def piece(given: tuple[int, int, list | None]) -> _Computed:
+            first, count, items = given
+            if items is None:
+                assert self.source is not None
+                items = [self.source.item(k) for k in range(first, first + count)]
+            return computed(*pixels_and_labels(self.net, items))
+
+        return piece
+
+
+@contextmanager
+def _batches(
+    work: _Pass, source: Images, batch: int, starts: list[int], executor: Executor | Client | None, kept: bool
+) -> Iterator[Iterator[tuple[int, np.ndarray | None, np.ndarray]]]:
+    """A context that gives (number of the first image, activations, classes) of batches."""
+    if executor is None:  # a thread reads the next batch meanwhile
+        computed = work.batch_function()
+        yield ((first, *computed(x, labels)) for first, x, labels in source.labelled_batches(work.net, batch, starts))
+        return
+
+    def pieces() -> Iterator[tuple[int, int, list | None]]:
+        for first in starts:
+            count = min(batch, len(source) - first)
+            yield first, count, [source.item(k) for k in range(first, first + count)] if work.source is None else None
+
+    with in_pieces(work, pieces(), executor, kept=kept) as found:
+        yield ((piece[0], *result) for piece, result in found)
+
+
+def _fitting(net: Network, where: Layer, workers: int, begun: Callable[[int], bool]) -> int:
+    """The images of a batch that a device's memory holds."""
+    scores = scores_if_any(net)
+    probe = net.probe(*dict.fromkeys(layer.name for layer in (where, scores) if layer is not None))
+
+    def one_pass(count: int) -> object:
+        with torch.no_grad():
+            return probe(net.feed(random_images(net, count)))
+
+    return fitting_batch(net.device, one_pass, BATCH, workers, begun)
+
+
+def _is_begun(run: Mapping[str, object], where: Layer, cache: str | os.PathLike[str] | bool | None) -> bool:
+    """Whether a pass with these settings is kept, whole or in part."""
+    folders = (_folder({**run, "dtype": kind, "width": where.numbers}, cache) for kind in ("float16", "float32"))
+    return any(folder is not None and folder.is_dir() for folder in folders)
+
+
+def _folder(run: Mapping[str, object], cache: str | os.PathLike[str] | bool | None) -> Path | None:
+    return None if cache is False else cache_folder(cache, "features") / _key(run)
 
 
 def _predicted(found: Mapping[str, torch.Tensor], scores: Layer | None, count: int) -> np.ndarray:

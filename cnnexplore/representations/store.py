@@ -9,13 +9,14 @@ import tempfile
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..data.journal import Journal, records_in
 from ..errors import SettingError, brief, brief_value
-from .folder_lock import lock_folder
+from .folder_lock import FolderInUse, NoLocks, lock_folder
 
 CLASSES = np.dtype([("label", "<i4"), ("predicted", "<i4")])
 _SPARE = 64_000_000  # bytes that are left free on a disk
@@ -32,7 +33,8 @@ class Store:
     at a time may write.
 
     folder: where; run: what the store is of, written to the journal; shape: (N, D); dtype: of the activations; block:
-    rows in a block; private: whether no other process knows the folder, which then needs no lock.
+    rows in a block; private: whether no other process knows the folder, which then needs no lock; columns: the numbers
+    of a row beside the activations.
 
     Raises SettingError if the folder cannot be written or the disk is too small; FolderInUse or NoLocks if the right to
     write cannot be had.
@@ -46,8 +48,10 @@ class Store:
         dtype: str,
         block: int,
         private: bool = False,
+        columns: np.dtype = CLASSES,
     ):
         self.folder, self.shape, self.dtype, self.block = folder, shape, np.dtype(dtype), block
+        self.columns = columns
         self._lock: io.FileIO | None = None
         self._rows: list[_Rows] = []
         self.done: set[int] = set()
@@ -132,13 +136,13 @@ class Store:
         return found
 
     def _open_rows(self, mode: str) -> None:
-        sides = zip(_FILES, (self.shape, self.shape[:1]), (self.dtype, CLASSES), strict=True)
+        sides = zip(_FILES, (self.shape, self.shape[:1]), (self.dtype, self.columns), strict=True)
         self._rows = []
         for name, shape, dtype in sides:
             self._rows.append(_Rows(self.folder / name, mode, shape, dtype))
 
     def _new(self, run: Mapping[str, object]) -> Journal:
-        needed, free = self.shape[0] * (self.shape[1] * self.dtype.itemsize + CLASSES.itemsize), _free(self.folder)
+        needed, free = self.shape[0] * (self.shape[1] * self.dtype.itemsize + self.columns.itemsize), _free(self.folder)
         if needed + _SPARE > free:
             raise SettingError(
                 f"the activations take {needed / 1e9:.1f} GB and {brief_value(str(self.folder))} has "
@@ -227,6 +231,47 @@ def _header(shape: tuple[int, ...], dtype: np.dtype) -> bytes:
     descr = np.lib.format.dtype_to_descr(dtype)
     np.lib.format.write_array_header_1_0(buffer, {"shape": shape, "fortran_order": False, "descr": descr})
     return buffer.getvalue()
+
+
+@dataclass(frozen=True)
+class OpenStore:
+    """A store that is open for writing, with what is to be done at its end.
+
+    Attributes
+    ----------
+    store : Store
+        The store.
+    temporary : object
+        A folder that is deleted with this object, where the store is not kept; else None.
+    """
+
+    store: Store
+    temporary: object
+    _folder: Path | None  # where a temporary store is copied to, in the end
+
+    @classmethod
+    def at(
+        cls, folder: Path | None, run: Mapping[str, object], shape: tuple[int, int], dtype: str, block: int,
+        columns: np.dtype = CLASSES,
+    ) -> OpenStore:  # fmt: skip
+        """The store in a folder; a temporary one for None, or while another process writes in the folder."""
+        publishes = None
+        try:
+            if folder is not None:
+                return cls(Store(folder, run, shape, dtype, block, columns=columns), None, None)
+        except FolderInUse:  # works apart
+            pass
+        except NoLocks:  # the result is kept at the end
+            publishes = folder
+        temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        made = Store(Path(temporary.name), run, shape, dtype, block, private=True, columns=columns)
+        return cls(made, temporary, publishes)
+
+    def end(self) -> None:
+        """Keep a store that is whole."""
+        self.store.close()
+        if self._folder is not None:
+            publish(self.store.folder, self._folder)
 
 
 def publish(made: Path, folder: Path) -> None:

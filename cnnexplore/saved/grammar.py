@@ -6,10 +6,10 @@ MAKERS = frozenset(
     {
         "Pathway", "PatchDatabase", "activation_maps", "annotated", "ask", "attribute", "caricature",
         "compare_dissections", "complete", "concept_images", "cone", "decode", "decode_activation", "digit", "digits",
-        "discrepancy_maps", "dissect", "embed", "evolution", "facets", "features", "figure", "filters", "intervene",
-        "invert", "load", "maximize", "minimal_image", "neighbours", "photograph", "receptive_field", "retrieve",
-        "salient_part", "sanity_check", "scene", "score", "top_patches", "topic_curve", "topics", "unit_changes",
-        "unit_segments", "visualize_topic",
+        "discrepancy_maps", "dissect", "embed", "evolution", "facets", "features", "figure", "filters", "gallery",
+        "intervene", "invert", "load", "maximize", "minimal_image", "neighbours", "photograph", "receptive_field",
+        "retrieve", "salient_part", "sanity_check", "scene", "score", "top_patches", "topic_curve", "topics",
+        "unit_changes", "unit_segments", "visualize_topic",
     }
 )  # fmt: skip
 """Public functions and classes that may be called: they compute, and change nothing but the package's own caches."""
@@ -28,8 +28,8 @@ METHODS = frozenset({"of", "only", "threshold", "with_matching", "with_threshold
 FIELDS = frozenset({"curve", "embedding", "image", "images", "null"})
 """Attributes of results that may be read."""
 
-REFUSED_ARGUMENTS = frozenset({"cache", "folder", "log", "progress"})
-"""Arguments that say where something is written or shown; a picture has no say in that.
+REFUSED_ARGUMENTS = frozenset({"cache", "executor", "folder", "log", "progress"})
+"""Arguments that say where something is computed, written or shown; a picture has no say in that.
 
 `folder` is refused as a keyword only: `cx.annotated('photos')` reads a folder, and names it by position.
 """

@@ -10,6 +10,8 @@ from .evolution_result import Evolution
 from .facet_result import Facets
 from .facets import facet_stream, facets
 from .filters import Filters, filters
+from .gallery import gallery
+from .gallery_result import Gallery
 from .intervention import Intervention, Interventions, intervene
 from .maps import ActivationMaps, activation_maps
 from .minimal import MinimalImage, minimal_image
@@ -30,6 +32,7 @@ __all__ = [
     "FacetCurve",
     "Facets",
     "Filters",
+    "Gallery",
     "Intervention",
     "Interventions",
     "MinimalImage",
@@ -49,6 +52,7 @@ __all__ = [
     "facet_stream",
     "facets",
     "filters",
+    "gallery",
     "intersection_over_union",
     "intervene",
     "minimal_image",

@@ -6,12 +6,14 @@ import hashlib
 import os
 import tempfile
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
+import torch
 
 from ..arguments import checked, choice, flag, fraction, number, optional, several, small_seed, text, whole
 from ..data.concepts import ConceptData, concept_data
@@ -19,11 +21,14 @@ from ..data.images import BATCH
 from ..errors import SettingError, brief_value
 from ..network import Layer, Network
 from ..network.arguments import layer_name, network
+from ..network.batch_size import fitting_batch, random_images
 from ..representations.digests import concepts_digest
 from ..representations.features import cache_folder, cache_place
 from ..representations.folder_lock import FolderInUse, NoLocks, lock_folder
 from ..representations.network_digest import network_digest
 from ..results import value_to_python
+from ..sweep import Client, workers_of
+from ..sweep import executor as any_executor
 from .dissection import Dissection
 from .dissection_blocks import Blocks
 from .dissection_counts import write_result
@@ -59,7 +64,8 @@ _checks = checked(
     seed=small_seed,
     name=optional(text("a name of the data set")),
     cache=optional(cache_place),
-    batch=whole(1, 10_000, "how many images to compute at a time"),
+    batch=optional(whole(1, 10_000, "how many images to compute at a time")),
+    executor=optional(any_executor),
     progress=flag,
 )
 
@@ -87,7 +93,8 @@ def dissect(
     seed: int = 0,
     name: str | None = None,
     cache: str | os.PathLike[str] | bool | None = None,
-    batch: int = BATCH,
+    batch: int | None = None,
+    executor: Executor | Client | None = None,
     progress: bool = True,
 ) -> Dissection | list[Dissection]:
     """Find the concept that each unit of a layer detects best, over a data set with masks: network dissection.
@@ -130,8 +137,10 @@ def dissect(
         A name of a data set of your own, by which a kept pass is found again.
     cache : str, os.PathLike or bool, optional
         A folder, or False to keep nothing. Default: the environment's CNNEXPLORE_CACHE, or the user's cache folder.
-    batch : int
-        How many images to compute at a time.
+    batch : int, optional
+        How many images to compute at a time. Default: 16 on a CPU; on a GPU, as many as its free memory holds.
+    executor : concurrent.futures.Executor or dask.distributed.Client, optional
+        Who computes the blocks of images, such as a pool of processes; None for this process.
     progress : bool
         Whether to show a progress bar.
 
@@ -147,9 +156,12 @@ def dissect(
     LayerError
         If an activation is not finite.
     SettingError
-        If a setting is out of range, or the folder cannot be written.
+        If a setting is out of range, the folder cannot be written, or the network or the data set cannot be sent to
+        other processes.
     ImageError
         If an image or a mask cannot be read.
+    WorkerError
+        If the executor has lost its workers.
 
     References
     ----------
@@ -165,7 +177,7 @@ def dissect(
     """
     options: dict[str, Any] = {
         "quantile": quantile, "threshold": threshold, "null": null, "power": power, "reduce": reduce, "k": k,
-        "seed": seed, "name": name, "cache": cache, "batch": batch, "progress": progress,
+        "seed": seed, "name": name, "cache": cache, "batch": batch, "executor": executor, "progress": progress,
     }  # fmt: skip
     *_, found = deque(dissect_stream(net, layer, dataset, **options), maxlen=1)
     assert not isinstance(found, tuple)  # a stream ends with the dissection
@@ -187,7 +199,8 @@ def dissect_stream(
     seed: int = 0,
     name: str | None = None,
     cache: str | os.PathLike[str] | bool | None = None,
-    batch: int = BATCH,
+    batch: int | None = None,
+    executor: Executor | Client | None = None,
     progress: bool = False,
 ) -> Iterator[tuple[int, int] | Dissection | list[Dissection]]:
     """`dissect` as a stream: how many images are done after each block of images, at the end the dissection.
@@ -218,8 +231,10 @@ def dissect_stream(
         A name of a data set of your own.
     cache : str, os.PathLike or bool, optional
         A folder, or False to keep nothing.
-    batch : int
-        How many images to compute at a time.
+    batch : int, optional
+        How many images to compute at a time. Default: 16 on a CPU; on a GPU, as many as its free memory holds.
+    executor : concurrent.futures.Executor or dask.distributed.Client, optional
+        Who computes the blocks of images, such as a pool of processes; None for this process.
     progress : bool
         Whether to show a progress bar.
 
@@ -235,26 +250,33 @@ def dissect_stream(
     LayerError
         If an activation is not finite.
     SettingError
-        If a setting is out of range, or the folder cannot be written.
+        If a setting is out of range, the folder cannot be written, or the network or the data set cannot be sent to
+        other processes.
     ImageError
         If an image or a mask cannot be read.
+    WorkerError
+        If the executor has lost its workers.
     """
     single = isinstance(layer, str)
     where = [net.layers[one] for one in dict.fromkeys([layer] if isinstance(layer, str) else layer)]
-    size = batch * max(1, -(-_BLOCK // batch))
-    run = {
+    run: dict[str, Any] = {
         "version": _VERSION, "count": len(dataset),
-        "layers": [one.path for one in where], "quantile": quantile, "reduce": reduce, "k": k, "block": size,
-        "null": null and (null, seed, power if null == "rotation" else 1.0), "batch": batch,
+        "layers": [one.path for one in where], "quantile": quantile, "reduce": reduce, "k": k,
+        "null": null and (null, seed, power if null == "rotation" else 1.0),
     }  # fmt: skip
     settings = {"quantile": quantile, "threshold": threshold, "null": null, "power": power, "reduce": reduce, "k": k,
                 "seed": seed, "name": name}  # fmt: skip
     with ExitStack() as stack:
-        blocks = _opened(stack, net, where, run, dataset, name, cache)
+        places = _Places(net, where, run, dataset, name, cache)
+        if batch is None:
+            batch = _fitting(net, where, workers_of(executor), lambda size: places.folder(size).is_dir())
+        size = _block_size(batch)
+        blocks = places.opened(stack, batch)
         kept = blocks.result()
         if kept is None:
             sites = sites_of(net, where, len(dataset), quantile, reduce, null, power, seed)
-            yield from run_pass(net, dataset, sites, blocks, size, batch, k, progress)
+            done = run_pass(net, dataset, sites, blocks, size, batch, k, executor, places.key is not None, progress)
+            yield from done
             write_result(blocks, sites, size, len(dataset), null, seed, k)
             kept = blocks.result()
             assert kept is not None  # it was written a moment ago
@@ -275,34 +297,65 @@ def dissect_stream(
     yield found[0] if single else found
 
 
-def _opened(
-    stack: ExitStack, net: Network, layers: list[Layer], run: dict[str, Any], data: ConceptData, name: str | None,
-    cache: Any,
-) -> Blocks:  # fmt: skip
-    """The folder of a pass: the kept one, or one that is deleted at the end."""
-    digest = None if cache is False else concepts_digest(data, name)
-    if digest is None and cache not in (None, False, True):
-        raise SettingError(
-            f"the pass cannot be kept in {brief_value(os.fspath(cache))}: dataset is of a class of your own, which is "
-            "not recognised the next time; give it a name=, or cache=False."
-        )
-    if digest is not None:
-        run = {**run, "data": digest, "network": network_digest(net, [one.name for one in layers])}
-        key = hashlib.blake2b(repr(sorted(run.items())).encode(), digest_size=16).hexdigest()
-        blocks = Blocks(cache_folder(cache, "dissections") / key)
-        if blocks.result() is not None:
-            return blocks
-        try:
-            stack.callback(lock_folder(blocks.folder).close)
-            blocks.clean()
-            return blocks
-        except (FolderInUse, NoLocks):  # this pass works apart
-            pass
-        except OSError as error:
-            raise blocks.unwritable(error) from error
-    temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-    stack.callback(temporary.cleanup)
-    return Blocks(Path(temporary.name))
+def _block_size(batch: int) -> int:
+    """Images of a block: whole batches, 64 or more."""
+    return batch * max(1, -(-_BLOCK // batch))
+
+
+def _fitting(net: Network, layers: list[Layer], workers: int, begun: Callable[[int], bool]) -> int:
+    """The images of a batch that a device's memory holds."""
+    probe = net.probe(*(one.name for one in layers))
+
+    def one_pass(count: int) -> object:
+        with torch.no_grad():
+            found = probe(net.feed(random_images(net, count)))
+            return [found[one.name].float() > 0 for one in layers for _ in range(4)]  # the pass compares and pools maps
+
+    return fitting_batch(net.device, one_pass, BATCH, workers, begun)
+
+
+class _Places:
+    """Where the blocks of a pass are kept, for each size of a batch.
+
+    key: what the pass is of, without the batch; None where it is not kept.
+    """
+
+    def __init__(
+        self, net: Network, layers: list[Layer], run: dict[str, Any], data: ConceptData, name: str | None, cache: Any
+    ):
+        digest = None if cache is False else concepts_digest(data, name)
+        if digest is None and cache not in (None, False, True):
+            raise SettingError(
+                f"the pass cannot be kept in {brief_value(os.fspath(cache))}: dataset is of a class of your own, which "
+                "is not recognised the next time; give it a name=, or cache=False."
+            )
+        self._cache = cache
+        self.key: dict[str, Any] | None = None
+        if digest is not None:
+            self.key = {**run, "data": digest, "network": network_digest(net, [one.name for one in layers])}
+
+    def folder(self, batch: int) -> Path:
+        run = {**(self.key or {}), "block": _block_size(batch), "batch": batch}
+        name = hashlib.blake2b(repr(sorted(run.items())).encode(), digest_size=16).hexdigest()
+        return cache_folder(self._cache, "dissections") / name
+
+    def opened(self, stack: ExitStack, batch: int) -> Blocks:
+        """The folder of a pass: the kept one, or one that is deleted at the end."""
+        if self.key is not None:
+            blocks = Blocks(self.folder(batch))
+            if blocks.result() is not None:
+                return blocks
+            try:
+                stack.callback(lock_folder(blocks.folder).close)
+                blocks.clean()
+                return blocks
+            except (FolderInUse, NoLocks):  # this pass works apart
+                self.key = None
+            except OSError as error:
+                raise blocks.unwritable(error) from error
+        temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        stack.callback(temporary.cleanup)
+        return Blocks(Path(temporary.name))
 
 
 def _of(arrays: dict[str, np.ndarray], words: dict[str, Any], key: str) -> dict[str, Any]:

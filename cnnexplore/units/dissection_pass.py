@@ -5,18 +5,22 @@ The layers of a pass, as they are and rotated, share it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from tqdm.auto import tqdm
 
-from ..data.concepts import ConceptData, labelled_batches
+from ..data.concepts import ConceptData, LabelMaps, labelled, labelled_batches
 from ..errors import LayerError
 from ..network import Layer, Network, as_maps
 from ..network.precision import full_precision
+from ..network.probe import Probe
+from ..sweep import in_pieces
 from .dissection_blocks import Blocks
 from .rotation import random_rotation
 from .tally import Grid
@@ -66,8 +70,9 @@ def sites_of(
 
 
 def run_pass(
-    net: Network, data: ConceptData, sites: list[Site], blocks: Blocks, size: int, batch: int, k: int, progress: bool
-) -> Iterator[tuple[int, int]]:
+    net: Network, data: ConceptData, sites: list[Site], blocks: Blocks, size: int, batch: int, k: int, executor: Any,
+    resumes: bool, progress: bool,
+) -> Iterator[tuple[int, int]]:  # fmt: skip
     """Run the network over the blocks that are missing; write them."""
     count = len(data)
     starts = list(range(0, count, size))
@@ -82,44 +87,126 @@ def run_pass(
             site.bound.count(unit[keep], values[keep])
     missing = [first for first in starts if first not in there]
     names = list(dict.fromkeys(site.layer.name for site in sites))
-    probe, done = net.probe(*names), sum(min(size, count - first) for first in there)
+    done = sum(min(size, count - first) for first in there)
+    if executor is None:
+        computed = _here(net, data, sites, size, batch, missing)
+    else:
+        computed = _elsewhere(net, data, sites, size, batch, missing, executor, resumes)
     bar = {"desc": f"dissection, {', '.join(names)}", "unit": "image", "disable": not progress}
-    with tqdm(total=count, initial=done, **bar) as shown:
-        for first, x, labels in labelled_batches(data, net, size, missing, sites[0].grid.size):
-            found: dict[str, list[_Part]] = {site.key: [] for site in sites}
-            for low in range(0, len(x), batch):
-                with torch.no_grad():
-                    activations = probe(net.feed(x[low : low + batch]))
-                    for site in sites:
-                        found[site.key].append(_part(site, site.maps(activations[site.layer.name]), low))
+    with tqdm(total=count, initial=done, **bar) as shown, closing(computed) as found:
+        for first, parts, labels in found:
             arrays: dict[str, np.ndarray] = {}
             for site in sites:
-                arrays |= {f"{site.key}_{name}": value for name, value in _block(found[site.key], first, k).items()}
+                arrays |= {f"{site.key}_{name}": value for name, value in _block(parts[site.key], first, k).items()}
                 arrays[f"{site.key}_bound"] = site.bound.bound
             blocks.write(first, arrays, labels)
-            done += len(x)
-            shown.update(len(x))
+            done += len(labels)
+            shown.update(len(labels))
             yield done, count
 
 
 _Part = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+_Parts = dict[str, list[_Part]]
+"""By site, a part for each batch of a block."""
+_Blocks = Generator[tuple[int, _Parts, LabelMaps], None, None]
+"""The number of the first image of a block, its parts, and its concepts."""
 
 
-def _part(site: Site, maps: torch.Tensor, first: int) -> _Part:
+def _here(net: Network, data: ConceptData, sites: list[Site], size: int, batch: int, starts: list[int]) -> _Blocks:
+    """Blocks that this thread computes, while another one reads the images of the next block."""
+    probe = net.probe(*dict.fromkeys(site.layer.name for site in sites))
+    for first, x, labels in labelled_batches(data, net, size, starts, sites[0].grid.size):
+        found: _Parts = {site.key: [] for site in sites}
+        for low in range(0, len(x), batch):
+            for site, part in zip(sites, _batch(net, probe, sites, x, low, batch, _bounds(sites)), strict=True):
+                _count(site, part)  # the next batch has the higher bound
+                found[site.key].append(part)
+        yield first, found, labels
+
+
+def _elsewhere(
+    net: Network, data: ConceptData, sites: list[Site], size: int, batch: int, starts: list[int], executor: Any,
+    resumes: bool,
+) -> _Blocks:  # fmt: skip
+    """Blocks that the workers of an executor compute. Each is sent the bounds as they are when it is sent."""
+    empty = LowerBound(0, 1)  # its counts would take as much memory as a network
+    work = _Pass(net, data, [replace(site, bound=empty) for site in sites], size, batch)
+    pieces = ((first, _bounds(sites)) for first in starts)
+    with in_pieces(work, pieces, executor, kept=resumes) as computed:
+        for (first, _), (found, labels) in computed:
+            for site in sites:
+                for part in found[site.key]:
+                    _count(site, part)
+            yield first, found, labels
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """A pass as it is sent to workers."""
+
+    net: Network
+    data: ConceptData
+    sites: list[Site]
+    size: int
+    batch: int
+
+    def prepare(self) -> Callable[[tuple[int, list[np.ndarray]]], tuple[_Parts, LabelMaps]]:
+        """The function of a block: the number of its first image, and the bounds of the sites."""
+        net, sites = self.net, self.sites
+        probe = net.probe(*dict.fromkeys(site.layer.name for site in sites))
+
+        def block(given: tuple[int, list[np.ndarray]]) -> tuple[_Parts, LabelMaps]:
+            first, bounds = given
+            pairs = [self.data.concepts(k) for k in range(first, min(first + self.size, len(self.data)))]
+            x, labels = labelled(pairs, net, sites[0].grid.size)
+            found: _Parts = {site.key: [] for site in sites}
+            for low in range(0, len(x), self.batch):
+                for site, part in zip(sites, _batch(net, probe, sites, x, low, self.batch, bounds), strict=True):
+                    found[site.key].append(part)
+            return found, labels
+
+        return block
+
+
+def _bounds(sites: list[Site]) -> list[np.ndarray]:
+    return [site.bound.bound for site in sites]
+
+
+def _batch(
+    net: Network, probe: Probe, sites: list[Site], x: torch.Tensor, low: int, batch: int, bounds: list[np.ndarray]
+) -> list[_Part]:
+    """The parts of a batch of a block, which begins at its image `low`."""
+    with torch.no_grad():
+        found = probe(net.feed(x[low : low + batch]))
+        return [
+            _part(site, site.maps(found[site.layer.name]), low, bound)
+            for site, bound in zip(sites, bounds, strict=True)
+        ]
+
+
+def _part(site: Site, maps: torch.Tensor, first: int, bound: np.ndarray) -> _Part:
     """Of a batch: indices and values of activations near what may be above the threshold; each map's extremes."""
     most, least = maps.amax((2, 3)), maps.amin((2, 3))
     if not (torch.isfinite(most).all() and torch.isfinite(least).all()):
         raise LayerError(
             f"the activation of {site.layer.name!r} is not finite for one of the images; look at the weights."
         )
-    bound = torch.as_tensor(site.bound.bound, device=maps.device).view(1, -1, 1, 1)
-    near = F.max_pool2d(maps, 3, 1, 1) > bound
+    near = F.max_pool2d(maps, 3, 1, 1) > torch.as_tensor(bound, device=maps.device).view(1, -1, 1, 1)
     index = near.flatten().nonzero()[:, 0]
     values, cells = maps.flatten()[index].cpu().numpy(), index.cpu().numpy()
-    unit = cells // maps[0, 0].numel() % maps.shape[1]
+    return cells + first * maps[0].numel(), values, most.cpu().numpy(), least.cpu().numpy()
+
+
+def _count(site: Site, part: _Part) -> None:
+    """Count the activations of a part that are above the bound."""
+    index, values, *_ = part
+    unit = _units_of(site, index)
     above = values > site.bound.bound[unit]
     site.bound.count(unit[above], values[above])
-    return cells + first * maps[0].numel(), values, most.cpu().numpy(), least.cpu().numpy()
+
+
+def _units_of(site: Site, index: np.ndarray) -> np.ndarray:
+    return index // (site.layer.size[0] * site.layer.size[1]) % site.layer.channels
 
 
 def _block(parts: list[_Part], first: int, k: int) -> dict[str, np.ndarray]:
@@ -138,6 +225,5 @@ def _block(parts: list[_Part], first: int, k: int) -> dict[str, np.ndarray]:
 def kept(blocks: Blocks, first: int, site: Site) -> tuple[np.ndarray, np.ndarray]:
     """Units and activations of a block."""
     found = blocks.read(first, f"{site.key}_index", f"{site.key}_values")
-    cells = site.layer.size[0] * site.layer.size[1]
-    unit = (found[f"{site.key}_index"] // cells % site.layer.channels).astype(np.int64)
+    unit = _units_of(site, found[f"{site.key}_index"]).astype(np.int64)
     return unit, found[f"{site.key}_values"]

@@ -1,6 +1,9 @@
 """A table's log: what is measured goes on for the same network, pictures and settings only."""
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +12,7 @@ from torch import nn
 
 import cnnexplore as cx
 from cnnexplore.figures import table as tables
-from cnnexplore.figures.table import measure_all, run_settings
+from cnnexplore.figures.table import Measurement, measure_all, run_settings
 
 DRAW = np.random.default_rng(0)
 A, B = DRAW.integers(0, 256, (2, 12, 12, 3), dtype=np.uint8)
@@ -25,6 +28,16 @@ class Scaled(nn.Module):
         return self.fc((self.conv(x) * self.scale).relu().mean((2, 3)))
 
 
+@dataclass(frozen=True)
+class Measured(Measurement):
+    """A table of one column, whose number is a function of the image."""
+
+    function: Callable[[Any], float]
+
+    def measure(self, row, columns, image):
+        return [self.function(image)]
+
+
 def network(**options):
     return cx.Network(Scaled(**options), size=12, name="mine")
 
@@ -37,13 +50,13 @@ def measured():
 def run(log, measured, net, images, values=(1.0,), **settings):
     """A table whose numbers are counted, for images by name."""
 
-    def measure(row, column, name):
-        measured.append(name)
-        return float(np.mean(images[name])) + len(measured)
+    def measure(image):
+        measured.extend(name for name, one in images.items() if one is image)
+        return float(np.mean(image)) + len(measured)
 
-    jobs = [("row", "column", name) for name in images]
+    jobs = [("row", ("column",), name) for name in images]
     make = lambda: run_settings("some table", {net.name: net}, ["conv"], settings)  # noqa: E731
-    return measure_all(jobs, measure, log, make, "some", images, progress=False)
+    return measure_all(jobs, Measured(measure), log, make, "some", images, progress=False)
 
 
 def test_other_pictures_of_the_same_name_are_measured_anew(tmp_path, measured):
@@ -67,15 +80,15 @@ def test_a_picture_in_a_file_counts_by_its_pixels(tmp_path, measured):
     run(log, measured, net, {"0": A})
     images = {"0": path}
 
-    def measure(row, column, name):
-        measured.append(name)
+    def measure(image):
+        measured.append(image)
         return 0.0
 
     make = lambda: run_settings("some table", {net.name: net}, ["conv"], {})  # noqa: E731
-    measure_all([("row", "column", "0")], measure, log, make, "some", images, progress=False)
+    measure_all([("row", ("column",), "0")], Measured(measure), log, make, "some", images, progress=False)
     assert len(measured) == 1
     Image.fromarray(B).save(path)
-    measure_all([("row", "column", "0")], measure, log, make, "some", images, progress=False)
+    measure_all([("row", ("column",), "0")], Measured(measure), log, make, "some", images, progress=False)
     assert len(measured) == 2
 
 

@@ -135,6 +135,7 @@ RUNS: dict[str, Callable[[str], Any]] = {
     ),
     "invert, learned": lambda device: cx.invert(world(device), scenes()[7], "pool5", method="learned"),
     "maximize, generator": lambda device: cx.maximize(world(device), "fc8", 1, M=1.0, prior="generator", **QUICK),
+    "gallery": lambda device: cx.gallery(world(device), "conv4", [3, 5], cache=False, **QUICK),
     "facets": lambda device: cx.facets(world(device), "conv4", 3, scenes(), k=2, **QUICK),
     "ask": lambda device: cx.ask(world(device), "conv4", 3, scenes(), parts=["top patches", "effect"], **QUIET),
     "finetune": lambda device: cx.finetune(
@@ -151,7 +152,7 @@ RUNS: dict[str, Callable[[str], Any]] = {
 OF_RUNS = {"Inversion", "Maximization", "Caricature", "Completion"}  # what invert, maximize, caricature, complete run
 RESULTS = {
     "Attribution", "Completed", "ConceptImages", "Cone", "Decoding", "Dissection", "DissectionComparison",
-    "Embedding", "Evolution", "FacetCurve", "Facets", "Features", "Finetuning", "Intervention", "PreImage",
+    "Embedding", "Evolution", "FacetCurve", "Facets", "Features", "Finetuning", "Gallery", "Intervention", "PreImage",
     "Retrieved", "SanityCheck", "SavedPicture", "Topic", "TopicCurve", "Topics", "UnitChanges", "UnitReport",
 }  # fmt: skip
 ON_NO_DEVICE = {

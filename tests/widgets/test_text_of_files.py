@@ -227,6 +227,8 @@ def results(net, tmp_path, monkeypatch):
         cx.minimal_image(net, image, **quiet),
         cx.top_patches(net, layers[0], 0, many, k=2, **quiet),
         cx.filters(net, layers[0]),
+        cx.gallery(net, [layers[0], layers[-1]], [0, 1], steps=1, cache=False, **quiet),
+        cx.gallery(net, layers[-1], steps=1, cache=False, **quiet),
         cx.receptive_field(net, layers[0], 1, many, k=1, **quiet),
         cx.activation_maps(net, image, layers[0]),
         cx.discrepancy_maps(net, image, layers[0], [0], patch=8, stride=8, **quiet),

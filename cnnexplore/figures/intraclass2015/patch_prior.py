@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import permutations
 from typing import Any
@@ -19,7 +20,7 @@ from ...styles import PatchDatabase
 from ...styles.patch_index import no_norm
 from ..parts import PAPER, image_or_default, input_cell, named_images, single
 from ..sheet import Cell, Sheet
-from ..table import Table, measure_all, run_settings
+from ..table import Measurement, Table, measure_all, run_settings
 
 ENOUGH = 0.01  # the squared relative distance of equation 1 below which two activations count as the same
 
@@ -177,6 +178,7 @@ def table1(
     gamma: float | None = None,
     solvers: Sequence[str] = ("adagrad", "spectral"),
     log: str | os.PathLike[str] | None = None,
+    executor: Any = None,
     progress: bool = True,
     **run: Any,
 ) -> Table:
@@ -187,6 +189,7 @@ def table1(
     one colour, the photograph's mean or the database's. patches: a database, or photographs to make one of; those that
     are among `images`, and their near-duplicates, are left out. C is the usual one of each row, which makes their
     activation errors similar. log: a file from which an interrupted measurement is resumed.
+    executor: who computes the runs, such as a pool of processes.
     """
     if "solver" in run or isinstance(solvers, str) or not solvers:
         raise SettingError("a table takes a list of solvers, such as solvers=['adagrad', 'spectral'], and no solver=.")
@@ -198,39 +201,50 @@ def table1(
         ROWS[1]: {"patches": database, "gamma": 0, "init": "patches"},
         ROWS[2]: {"patches": database, "gamma": gamma, "init": "patches"},
     }
-    columns = {
-        name if solver == _PUBLISHED_SOLVER else f"{name}, {solver}": (name, solver)
+    by_solver = {
+        solver: tuple(
+            f"{name}{'' if solver == _PUBLISHED_SOLVER else f', {solver}'}" for name in ("pixels", "activation")
+        )
         for solver in solvers
-        for name in ("pixels", "activation")
     }
-    done: dict[tuple[str, str, str], dict[str, float]] = {}
-
-    def errors(row: str, solver: str, key: str) -> dict[str, float]:
-        truth = net.picture(net.pixels_of(photographs[key]))
-        if row in options:
-            made = invert(net, photographs[key], layer, solver=solver, progress=False, **options[row], **run)
-            result = single(made)
-            return {"pixels": pixel_error(truth, result.picture), "activation": result.error}
-        colour = truth.mean((0, 1)) if row == ROWS[3] else mean
-        flat = np.broadcast_to(colour, truth.shape[:2] + colour.shape).astype(np.float32)
-        flat = flat.repeat(3, 2) if flat.shape[-1] == 1 else flat
-        difference = activation_error(net, layer, photographs[key], flat)
-        return {"pixels": pixel_error(truth, flat), "activation": difference}
-
-    def measure(row: str, column: str, key: str) -> float:
-        name, solver = columns[column]
-        if (row, solver, key) not in done:
-            done[row, solver, key] = errors(row, solver, key)
-        return done[row, solver, key][name]
-
+    solver_of = {columns: solver for solver, columns in by_solver.items()}
+    work = _Errors(net, layer, solver_of, options, mean, run)
     more = {"gamma": gamma, "patches": database.pictures, "matching": repr(database.matching)}
     settings = partial(run_settings, "intraclass2015.table1", {net.name: net}, [layer], run, **more)
-    jobs = [(row, column, key) for key in photographs for row in ROWS for column in columns]
-    values = measure_all(jobs, measure, log, settings, "table 1", photographs, progress, net.pixels.read)
+    jobs = [(row, columns, key) for key in photographs for row in ROWS for columns in by_solver.values()]
+    values = measure_all(jobs, work, log, settings, "table 1", photographs, progress, net.pixels.read, executor)
     is_alexnet = "norm1" in net.layers and net.layers["norm1"].channels == 96 and layer == "pool5"
     title = f"Relative error in % over {len(photographs)} images from {layer} of {net.name}"
     published = _PUBLISHED if is_alexnet and _PUBLISHED_SOLVER in solvers else {}
-    return Table(title, list(ROWS), list(columns), values, published)
+    return Table(title, list(ROWS), [column for columns in solver_of for column in columns], values, published)
+
+
+@dataclass(frozen=True)
+class _Errors(Measurement):
+    """The runs of table 1: of an image the pixel error and the activation error.
+
+    solvers: by the columns of a run; options: settings of `invert` by row; mean: the colour of the database.
+    """
+
+    net: Network
+    layer: str
+    solvers: dict[tuple[str, ...], str]
+    options: dict[str, dict[str, Any]]
+    mean: np.ndarray
+    run: dict[str, Any]
+
+    def measure(self, row: str, columns: tuple[str, ...], image: Any) -> tuple[float, float]:
+        net, layer = self.net, self.layer
+        truth = net.picture(net.pixels_of(image))
+        if row in self.options:
+            solver = self.solvers[columns]
+            made = invert(net, image, layer, solver=solver, progress=False, **self.options[row], **self.run)
+            result = single(made)
+            return pixel_error(truth, result.picture), result.error
+        colour = truth.mean((0, 1)) if row == ROWS[3] else self.mean
+        flat = np.broadcast_to(colour, truth.shape[:2] + colour.shape).astype(np.float32)
+        flat = flat.repeat(3, 2) if flat.shape[-1] == 1 else flat
+        return pixel_error(truth, flat), activation_error(net, layer, image, flat)
 
 
 def pixel_error(image: np.ndarray, other: np.ndarray) -> float:
