@@ -12,6 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import suppress
 from os import cpu_count, environ
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -39,6 +40,8 @@ def executor(name: str, value: Any) -> Any:
     if (client := _dask_client(value)) is not None:
         if client.asynchronous:
             raise SettingError(f"{name} is an asynchronous dask client; give one made without asynchronous=True.")
+        if client.status in ("closing", "closed"):
+            raise SettingError(f"{name} is a dask client that is closed; make a new one.")
         return value
     if not isinstance(value, Executor):
         raise SettingError(f"{name} is {brief_value(value)}; {_EXPECTED}")
@@ -163,12 +166,15 @@ class _ToDask(Sender):
 
         self.lost = (distributed.KilledWorker, CancelledError, asyncio.CancelledError)
         self._client = client
-        data = pickled(work, "what the workers share")
-        self._parcel = Parcel(_digest(data))
-        self._held = self._sent(bytes, data)
+        self._data = pickled(work, "what the workers share")
+        self._parcel = Parcel(_digest(self._data))
+        self._held: Any = None
         self._most, self._asked = 0, -_ASKED
 
     def submit(self, piece: Any, *, whole: bool = False) -> Any:
+        if self._held is None:
+            self._held = self._sent(bytes, self._data)
+            del self._data
         return self._sent(compute, self._parcel, self._held, pickled(piece, "a piece of the work"))
 
     def _sent(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -179,11 +185,14 @@ class _ToDask(Sender):
 
     def most(self) -> int:
         if time.monotonic() - self._asked >= _ASKED:
-            self._most, self._asked = _AHEAD * workers_of(self._client), time.monotonic()
-        return self._most
+            with suppress(Exception):  # a client that was closed meanwhile: its futures say so
+                self._most = _AHEAD * workers_of(self._client)
+            self._asked = time.monotonic()
+        return max(1, self._most)
 
     def close(self) -> None:
-        self._held.release()
+        if self._held is not None:
+            self._held.release()
 
 
 def _dask_client(value: Any) -> Any:

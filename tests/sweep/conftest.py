@@ -25,6 +25,7 @@ def cluster():
 
 @pytest.fixture(params=["threads", "processes", "cluster", "executor of the cluster"])
 def executor(request):
+    """An executor of each kind, or of the one that a test names."""
     if request.param == "threads":
         with ThreadPoolExecutor(2) as pool:
             yield pool

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,33 @@ def network() -> cx.Network:
             nn.Conv2d(3, 4, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(100, 7), nn.ReLU(), nn.Linear(7, 3)
         )
     return cx.Network(module, size=SIDE, pixels=PIXELS, labels=["a", "b", "c"], name="tiny")
+
+
+_unpickled: Counter[bytes] = Counter()  # in this process
+
+
+class Counting:
+    """A work whose pieces give their square, the process, and how often this work was unpickled in it."""
+
+    def __init__(self) -> None:
+        self.token = os.urandom(8)
+
+    def __setstate__(self, state: dict) -> None:
+        vars(self).update(state)
+        _unpickled[self.token] += 1
+
+    def prepare(self) -> Callable[[int], tuple[int, int, int]]:
+        return lambda piece: (piece * piece, os.getpid(), _unpickled[self.token])
+
+
+class Failing:
+    """A work that fails for one piece."""
+
+    def __init__(self, fails: int):
+        self.fails = fails
+
+    def prepare(self) -> Callable[[int], float]:
+        return lambda piece: 1 / (piece - self.fails)
 
 
 class Deadly:
