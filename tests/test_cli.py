@@ -126,3 +126,31 @@ def test_training_writes_an_inverter(tmp_path, monkeypatch):
         "cnnexplore train inverter --net lenet --layer pool2 --loss pixel --data . --images 8192 (pixel, steps 2, "
     )
     assert run(*words[:5], "conv99", *words[6:]).exit_code != 0
+
+
+def test_a_gallery_is_a_picture_of_each_layer(tmp_path, monkeypatch):
+    from PIL import Image
+
+    monkeypatch.setenv("CNNEXPLORE_CACHE", str(tmp_path / "cache"))
+    done = run("gallery", "--net", "lenet", "--layers", "conv4", "--steps", "1", "--out", str(tmp_path / "pictures"))
+    assert done.exit_code == 0, done.output
+    assert done.output.splitlines()[-1] == str(tmp_path / "pictures" / "conv4.png")
+    picture = Image.open(tmp_path / "pictures" / "conv4.png")
+    assert picture.text["cnnexplore"] == "cx.gallery(cx.load('lenet'), ['conv4'], steps=1)"
+    assert picture.width > 300
+
+
+def test_a_table_by_two_processes(tmp_path, monkeypatch):
+    from PIL import Image
+
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(cx.digit(3)).save("3.png")
+    words = ["figure", "preimage2016.table5", "--net", "lenet", "--image", "3.png", "--layers", "conv1", "--steps", "1"]
+    done = run(*words, "--out", "many.csv", "--workers", "2")
+    assert done.exit_code == 0, done.output
+    assert run(*words, "--out", "one.csv").exit_code == 0
+    assert (tmp_path / "many.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
+    assert (tmp_path / "many.jsonl").read_bytes() == (tmp_path / "one.jsonl").read_bytes()
+    done = run("figure", "preimage2016.1", "--workers", "2")
+    assert done.exit_code == 2
+    assert "--workers is for tables" in done.output
