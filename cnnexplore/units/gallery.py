@@ -127,7 +127,7 @@ def gallery(
     --------
     >>> import cnnexplore as cx
     >>> found = cx.gallery(cx.load("lenet"), "conv2", [0, 1, 2], steps=5, cache=False, progress=False)
-    >>> found["conv2"].pictures.shape
+    >>> found.pictures["conv2"].shape
     (3, 18, 18, 3)
     """
     names = [layer] if isinstance(layer, str) else layer
