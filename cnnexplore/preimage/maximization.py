@@ -295,9 +295,9 @@ class Maximization(Run):
 
 
 def _fitting(settings: Settings) -> str:
-    """The default preset, or the paper's where a mailbox has no transformations."""
+    """The default preset, or the paper's where a mailbox lacks one of its settings."""
     declared = {parameter.name for parameter in settings.parameters}
-    needed = {p.name for one in preset_of(None).transforms for p in one.parameters}
+    needed = {p.name for p in preset_of(None).parameters}
     return DEFAULT if needed <= declared else "paper2016"
 
 

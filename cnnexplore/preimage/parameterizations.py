@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import math
-import weakref
 from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
 
-from ..data import Images
 from ..network import Network
+from .colours import colour_mixtures, mixed_by, photographs
 
 _DARK = 0.02  # the darkest value of a photograph that counts, as a share of the range; one minus it the lightest
-_LEAST_COLOUR = 1e-3  # of the variance of the strongest mixture of colours
-
-
-_BUNDLED: weakref.WeakKeyDictionary[Network, torch.Tensor] = weakref.WeakKeyDictionary()
 
 
 class Parameterization(ABC):
@@ -162,14 +157,6 @@ class FourierPhase(Parameterization):
         return torch.angle(torch.fft.rfft2(mixed, norm="ortho"))
 
 
-def mixed_by(weights: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """Channels of images (N, C, H, W) as sums with weights (D, C), (N, D, H, W); an autocast does not round them."""
-    total = weights[:, 0].view(1, -1, 1, 1) * x[:, :1]
-    for channel in range(1, x.shape[1]):
-        total = total + weights[:, channel].view(1, -1, 1, 1) * x[:, channel : channel + 1]
-    return total
-
-
 def typical_strength(size: tuple[int, int]) -> torch.Tensor:
     """1 / frequency in cycles per pixel, (H, W // 2 + 1); of the mean that of one cycle per image."""
     rows = torch.fft.fftfreq(size[0], dtype=torch.float64)[:, None]
@@ -177,41 +164,11 @@ def typical_strength(size: tuple[int, int]) -> torch.Tensor:
     return (1 / (rows**2 + columns**2).sqrt().clamp_min(1 / max(size))).float()
 
 
-def colour_mixtures(net: Network, images: Any = None) -> torch.Tensor:
-    """The mixtures of colours that are uncorrelated in images, as columns (C, C), the longest of length 1.
-
-    A singular value decomposition of the covariance of the pixels gives them, each times its standard deviation. Those
-    of the bundled images are kept with the network, since each run asks for them.
-    """
-    if images is None:
-        if net not in _BUNDLED:
-            _BUNDLED[net] = _mixtures(net, None)
-        return _BUNDLED[net].clone()
-    return _mixtures(net, images)
-
-
-def _mixtures(net: Network, images: Any) -> torch.Tensor:
-    pixels = _photographs(net, images).transpose(0, 1).flatten(1).double()
-    pixels = pixels - pixels.mean(1, keepdim=True)
-    covariance = pixels @ pixels.T / pixels.shape[1]
-    directions, variances, _ = torch.linalg.svd(covariance)
-    variances = variances.clamp_min(float(variances.max()) * _LEAST_COLOUR + 1e-12)
-    found = directions * variances.sqrt()
-    found = found * torch.where(found.sum(0) < 0, -1.0, 1.0)  # the sign that a decomposition gives is any
-    return (found / found.norm(dim=0).max()).float()
-
-
 def mean_magnitude(net: Network, size: tuple[int, int], mixtures: torch.Tensor, images: Any = None) -> torch.Tensor:
     """The mean magnitude of the Fourier coefficients of images and their mirror images, (C, H, W // 2 + 1)."""
     x = torch.nn.functional.interpolate(
-        _photographs(net, images), size=size, mode="bilinear", antialias=True, align_corners=False
+        photographs(net, images), size=size, mode="bilinear", antialias=True, align_corners=False
     )
     mixed = mixed_by(torch.linalg.inv(mixtures), x)
     both = torch.cat([mixed, mixed.flip(3)])
     return torch.fft.rfft2(both, norm="ortho").abs().mean(0)
-
-
-def _photographs(net: Network, images: Any) -> torch.Tensor:
-    """Images as the network takes them, (n, C, H, W) on the CPU."""
-    chosen = Images.of(net, images)
-    return net.pixels_of([chosen[k] for k in range(min(len(chosen), 256))]).cpu()

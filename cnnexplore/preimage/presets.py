@@ -9,7 +9,7 @@ from ..arguments import choice
 from ..network import Layer
 from .published import paper_jitter, paper_weight
 from .run import Run
-from .settings import Values
+from .settings import Parameter, Values
 from .transformations import Crop, Noise, Rotation, Scaling, Transformation
 from .variants import variant_of
 
@@ -26,6 +26,8 @@ class Preset:
         What `preset=` takes.
     label : str
         Its name on the screen.
+    about : str
+        What it does, in a sentence.
     variant : str
         The start, the priors, and what moves.
     transforms : tuple of Transformation
@@ -36,6 +38,7 @@ class Preset:
 
     name: str
     label: str
+    about: str
     variant: str
     transforms: tuple[Transformation, ...]
     numbers: Callable[[Layer, Pair], dict[str, float]]
@@ -44,6 +47,11 @@ class Preset:
     def solver(self) -> str:
         """The solver unless another is given."""
         return variant_of(self.variant).solver
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """What can be steered."""
+        return Run.parameters_for(self.variant, transforms=self.transforms)
 
     def settings(self, layer: Layer, size: Pair) -> Values:
         """All settings.
@@ -55,8 +63,7 @@ class Preset:
         size : tuple of int
             (H, W) of the network's input.
         """
-        parameters = Run.parameters_for(self.variant, transforms=self.transforms)
-        return Values(parameters, **self.numbers(layer, size))
+        return Values(self.parameters, **self.numbers(layer, size))
 
 
 def _paper(layer: Layer, size: Pair) -> dict[str, float]:
@@ -84,10 +91,39 @@ def _maco(layer: Layer, size: Pair) -> dict[str, float]:
 _PRESETS = {
     preset.name: preset
     for preset in (
-        Preset("natural", "natural", "natural", (Scaling(), Rotation()), _natural),
-        Preset("paper2016", "paper 2016", "preimage2016", (), _paper),
-        Preset("lucid", "lucid", "fourier", (Scaling(), Rotation()), _lucid),
-        Preset("maco", "MACO", "phase", (Crop(), Noise()), _maco),
+        Preset(
+            "natural",
+            "natural",
+            "Pixels under random shifts, turns and sizes, whose colours vary little. Other networks recognise these "
+            "pictures most often.",
+            "natural",
+            (Scaling(), Rotation()),
+            _natural,
+        ),
+        Preset(
+            "paper2016",
+            "paper 2016",
+            "Pixels with the paper's priors and its small shifts: the method of the paper's figures.",
+            "preimage2016",
+            (),
+            _paper,
+        ),
+        Preset(
+            "lucid",
+            "lucid",
+            "Fourier coefficients of uncorrelated colours, under random changes: strong contrast.",
+            "fourier",
+            (Scaling(), Rotation()),
+            _lucid,
+        ),
+        Preset(
+            "maco",
+            "MACO",
+            "Phases only; the magnitudes are those of photographs. What did not matter to the unit fades to white.",
+            "phase",
+            (Crop(), Noise()),
+            _maco,
+        ),
     )
 }
 DEFAULT = "natural"

@@ -14,10 +14,11 @@ from ..network import Network
 from ..network.precision import full_precision, repeatable
 from .canvas import JITTER, Canvas, CodedCanvas
 from .captures import Captures, graphs_on
+from .colours import colour_mixtures
 from .energy import DATA_WEIGHT, Energy
 from .inputs import Change, Inputs, sent
 from .losses import Loss
-from .parameterizations import Parameterization, colour_mixtures
+from .parameterizations import Parameterization
 from .pathways import PassModifier, Pathways
 from .priors import Prior, Scale
 from .result import PreImage
@@ -148,7 +149,7 @@ class Run(WrittenRun, SavedRun):
         self.scale = Scale(net.pixels.norm, math.prod(self.size))
         self.variant = kind(self.layer, net.size, self.scale)
         self.more_priors = tuple(priors)
-        self.priors = (*self.variant.priors, *self.more_priors)
+        self.priors = (*self.variant.priors, *self.variant.measured_priors(net, images), *self.more_priors)
         self.pathways = Pathways(net, layer, pathway)
         self._energy = Energy(net, layer, loss, self.priors, self.scale, self.pathways)
         self._prepare_stream()

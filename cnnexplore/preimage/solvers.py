@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import torch
 
 from ..arguments import choice
-from .parameterizations import mixed_by
+from .colours import mixed_by
 from .priors import Scale
 from .scalars import Number, add_times, plus_quotient, plus_times
 from .settings import Parameter, Values

@@ -38,7 +38,7 @@ class Transformation(ABC):
     ...         if float(torch.rand((), generator=generator)) >= values.mirrored:
     ...             return None
     ...         return torch.diag(torch.tensor([-1.0, 1.0, 1.0], dtype=torch.float64))
-    >>> r = cx.maximize(cx.load("lenet"), "fc4", 3, transforms=[Mirror()], steps=2, progress=False)
+    >>> r = cx.maximize(cx.load("lenet"), "conv4", 3, transforms=[Mirror()], steps=2, progress=False)
     >>> "transforms=[Mirror()]" in r.python
     True
     """
@@ -102,8 +102,6 @@ SCALING = Parameter(
 CROP = Parameter(
     "crop", 0, 1, "linear", 0.25, "crop: the side of the random part that is seen, as a share of the image's; 0: all",
 )  # fmt: skip
-
-
 NOISE = Parameter(
     "noise", 0, 128, "linear", 10, "noise: the deviation of random noise in the image that is seen, of 0..255",
     shown=(0, 64),
@@ -118,7 +116,7 @@ class Rotation(Transformation):
     --------
     >>> from cnnexplore.preimage import Rotation
     >>> net = cx.load("lenet")
-    >>> run = cx.Maximization(net, "fc4", 3, transforms=[Rotation()], settings={"rotation": 30}, steps=2)
+    >>> run = cx.Maximization(net, "conv4", 3, transforms=[Rotation()], settings={"rotation": 30}, steps=2)
     >>> run.settings.rotation
     30
     """
@@ -130,7 +128,7 @@ class Rotation(Transformation):
             return None
         angle = math.radians(values.rotation) * _symmetric(generator)
         cosine, sine = math.cos(angle), math.sin(angle)
-        return torch.tensor([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]], dtype=torch.float64)
+        return _map([cosine, -sine, 0], [sine, cosine, 0])
 
 
 @dataclass(frozen=True)
@@ -141,7 +139,7 @@ class Scaling(Transformation):
     --------
     >>> from cnnexplore.preimage import Scaling
     >>> net = cx.load("lenet")
-    >>> cx.Maximization(net, "fc4", 3, transforms=[Scaling()], steps=2).settings.scaling
+    >>> cx.Maximization(net, "conv4", 3, transforms=[Scaling()], steps=2).settings.scaling
     0.2
     """
 
@@ -151,7 +149,7 @@ class Scaling(Transformation):
         if values.scaling == 0:
             return None
         smaller = (1 + values.scaling) ** -_symmetric(generator)
-        return torch.tensor([[smaller, 0, 0], [0, smaller, 0], [0, 0, 1]], dtype=torch.float64)
+        return _map([smaller, 0, 0], [0, smaller, 0])
 
 
 @dataclass(frozen=True)
@@ -170,7 +168,7 @@ class Crop(Transformation):
     --------
     >>> from cnnexplore.preimage import Crop
     >>> net = cx.load("lenet")
-    >>> cx.Maximization(net, "fc4", 3, transforms=[Crop()], settings={"crop": 0.5}, steps=2).settings.crop
+    >>> cx.Maximization(net, "conv4", 3, transforms=[Crop()], settings={"crop": 0.5}, steps=2).settings.crop
     0.5
     """
 
@@ -183,7 +181,7 @@ class Crop(Transformation):
         room = (1 - share) / 2
         middle = 0.15 * torch.randn(2, generator=generator, dtype=torch.float64).clamp(-room / 0.15, room / 0.15)
         x, y = float(middle[0]) * size[1], float(middle[1]) * size[0]
-        return torch.tensor([[share, 0, x], [0, share, y], [0, 0, 1]], dtype=torch.float64)
+        return _map([share, 0, x], [0, share, y])
 
 
 @dataclass(frozen=True)
@@ -194,7 +192,7 @@ class Noise(Transformation):
     --------
     >>> from cnnexplore.preimage import Noise
     >>> net = cx.load("lenet")
-    >>> cx.Maximization(net, "fc4", 3, transforms=[Noise()], settings={"noise": 20}, steps=2).settings.noise
+    >>> cx.Maximization(net, "conv4", 3, transforms=[Noise()], settings={"noise": 20}, steps=2).settings.noise
     20
     """
 
@@ -217,7 +215,12 @@ class Shift(Transformation):
         if shifts == 1:
             return None
         down, right = (torch.randint(0, shifts, (2,), generator=generator) - (shifts - 1) // 2).tolist()
-        return torch.tensor([[1, 0, right], [0, 1, down], [0, 0, 1]], dtype=torch.float64)
+        return _map([1, 0, right], [0, 1, down])
+
+
+def _map(right: Sequence[float], down: Sequence[float]) -> torch.Tensor:
+    """The map whose image's place to the right, and below, is a sum of (x, y, 1) with weights."""
+    return torch.tensor([right, down, (0, 0, 1)], dtype=torch.float64)
 
 
 def _symmetric(generator: torch.Generator) -> float:

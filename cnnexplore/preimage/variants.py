@@ -10,6 +10,8 @@ import torch
 
 from ..errors import SettingError, brief_value
 from ..network import Layer, Network
+from .colour_variation import ColourVariation
+from .colours import colours_of
 from .parameterizations import Fourier, FourierPhase, Parameterization
 from .priors import AlphaNorm, BoundedRange, Prior, Scale, SquaredVariation, TotalVariation, initial_noise, project
 from .settings import Parameter, Values, combine
@@ -57,6 +59,10 @@ class Variant(ABC):
         """What the images are made of, measured on images; None for pixels."""
         return None
 
+    def measured_priors(self, net: Network, images: Any) -> tuple[Prior, ...]:
+        """Further priors of the method, which are measured on images."""
+        return ()
+
     def rate(self, step: int, values: Values) -> float:
         """The rate at a step, in the solver's unit."""
         return values.rate
@@ -89,10 +95,16 @@ class Natural2016(Variant):
 
 
 class NaturalColours(Natural2016):
-    """The energy of 2016, whose descent moves mixtures of colours that are uncorrelated in photographs."""
+    """The energy of 2016 and the variation of colours; the descent moves mixtures of colours that are uncorrelated."""
 
     name = "natural"
     mixes_colours = True
+    parameters = combine(Natural2016.parameters, ColourVariation.parameters)
+
+    def measured_priors(self, net: Network, images: Any) -> tuple[Prior, ...]:
+        if net.pixels.channels == 1:
+            return ()
+        return (ColourVariation(colours_of(net, images), net.device),)
 
 
 class Inverting2015(Variant):

@@ -12,13 +12,8 @@ from torch import nn
 
 import cnnexplore as cx
 from cnnexplore.data import bundled_images
-from cnnexplore.preimage.parameterizations import (
-    Fourier,
-    FourierPhase,
-    colour_mixtures,
-    mean_magnitude,
-    typical_strength,
-)  # fmt: skip
+from cnnexplore.preimage.colours import colour_mixtures
+from cnnexplore.preimage.parameterizations import Fourier, FourierPhase, mean_magnitude, typical_strength
 from cnnexplore.preimage.solvers import Nadam
 
 SIZES = [(6, 6), (5, 8), (7, 5)]

@@ -11,7 +11,7 @@ from torch import nn
 
 import cnnexplore as cx
 from cnnexplore.preimage import Settings, Values, presets
-from cnnexplore.preimage.parameterizations import colour_mixtures
+from cnnexplore.preimage.colours import colour_mixtures
 from cnnexplore.preimage.presets import preset_of
 from cnnexplore.preimage.result import faded
 from cnnexplore.preimage.solvers import Spectral

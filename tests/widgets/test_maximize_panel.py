@@ -11,6 +11,7 @@ from waiting import until
 import cnnexplore as cx
 from cnnexplore.data import bundled_images
 from cnnexplore.preimage import best_responses, presets
+from cnnexplore.preimage.presets import preset_of
 from cnnexplore.widgets.panels.unit_gallery import _STEPS, ThumbnailTask, by_interest, captions, thumbnail_side
 
 
@@ -167,6 +168,47 @@ def test_presets_are_methods_whose_python_is_the_pictures(panel):
     p.controls.preset.value = "closer to the unit (C × 10)"
     assert p.preset.name == "natural"
     assert p.settings.rotation == 20
+
+
+def test_a_preset_is_named_and_said_in_a_sentence_and_stays_when_a_slider_goes_to_its_tick(panel, net):
+    colours = cx.load("worldnet", device="cpu")
+    p = panel(colours, "relu3", 40, steps=2, thumbnails=False)
+    assert p.wait(60)
+    exact = p.settings.rotation
+    p.controls.sliders["rotation"].value = round(2 * exact) / 2  # as the browser does with a value between two ticks
+    assert p.settings.rotation == exact
+    assert p.controls.preset.value == "natural"
+    assert preset_of("natural").about in p.controls.about.value
+    assert p.controls.sliders["colour"].layout.display != "none"
+    p.controls.preset.value = "MACO"
+    assert "fades to white" in p.controls.about.value
+    grey = panel(net, "conv2", 3, steps=2, thumbnails=False)
+    assert grey.controls.sliders["colour"].layout.display == "none"
+
+
+def test_an_image_is_accentuated_and_the_line_makes_it_again(panel):
+    net = cx.load("worldnet", device="cpu")
+    p = panel(net, "fc8", "church", steps=4, thumbnails=False)
+    assert p.wait(60)
+    controls = p.accentuation
+    assert "fc8" not in controls.kept.options
+    assert controls.row.children[1].layout.display == "none"
+    controls.switch.value = True
+    until(lambda: p.run is not None and p.run.keep == controls.kept.value and p.runner.state == "finished", 60)
+    assert "features" in p.run.term_names
+    made = eval(p.to_python(), {"cx": cx})
+    assert np.array_equal(made.picture, p.picture)
+    near = p.run.records(p.run.step - 1)["features"][0]
+    controls.slider.value = 50.0
+    until(lambda: p.run.applied.closeness == 50 and p.runner.state == "finished", 60)
+    controls.kept.value = "conv1"
+    until(lambda: p.run is not None and p.run.keep == "conv1" and p.runner.state == "finished", 60)
+    assert p.settings.closeness == 50
+    assert near > 0
+    p.selectors.layer.value = "conv1"
+    until(lambda: p.run is not None and p.run.layer.name == "conv1" and p.runner.state == "finished", 60)
+    assert controls.switch.disabled, "no layer comes before the first"
+    assert p.run.keep is None
 
 
 def silent_network(dead: int) -> cx.Network:

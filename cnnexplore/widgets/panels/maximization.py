@@ -24,6 +24,7 @@ from ...preimage import (
     best_responses,
     presets,
 )
+from ...preimage.feature_distance import FeatureDistance
 from ...preimage.generated import chosen_generator
 from ...preimage.maximization import GAMMA
 from ...preimage.patch_prior import PatchPrior
@@ -32,9 +33,11 @@ from ...preimage.settings import combine
 from ..live.selection import SharedSelection
 from ..views.map_view import MapView, receptive_box
 from ..views.unit_grid import UnitGrid
+from .accentuation_controls import AccentuationControls
 from .arguments import PATCHES, PRIORS, read_first
 from .base import NetworkLike
 from .generator_controls import GeneratorControls
+from .image_python import image_python
 from .patch_controls import PatchControls
 from .run_panel import RunPanel
 from .unit_gallery import UnitGallery, by_interest, no_picture
@@ -155,17 +158,18 @@ class MaximizePanel(RunPanel):
         if on or generator is not None:
             find_generator(self.net, chosen_generator(generator))  # one that does not fit is refused at once
         self.generator = GeneratorControls(self.settings, on, generator)
+        self.accentuation = AccentuationControls(self.settings)
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         """What can be steered; the settings of all presets among it, and of a generator, also while it is off."""
-        of_presets = [Run.parameters_for(one.variant, transforms=one.transforms) for one in map(preset_of, presets())]
-        terms = Run.parameters_for(priors=(*self.priors, PatchPrior))
+        of_presets = [preset_of(name).parameters for name in presets()]
+        terms = Run.parameters_for(priors=(*self.priors, PatchPrior, FeatureDistance))
         return combine(terms, *of_presets, GeneratorMaximization.parameters)
 
-    def _methods(self) -> list[str]:
+    def _methods(self) -> dict[str, str]:
         names = [name for name in presets() if name != self.preset.name]
-        return [preset_of(name).label for name in (self.preset.name, *names)]
+        return {one.label: one.about for one in map(preset_of, (self.preset.name, *names))}
 
     def _another_preset(self) -> None:
         """The method was chosen: its settings that have no slider, and which sliders have an effect."""
@@ -185,8 +189,9 @@ class MaximizePanel(RunPanel):
     def _more_controls(self) -> list[w.Widget]:
         self.generator.on_switch, self.generator.on_change = self._prior_switched, self._settings_moved
         self.controls.on_method = self._another_preset
+        self.accentuation.on_switch, self.accentuation.on_change = self._begin, self._settings_moved
         self._enable_sliders()
-        return [self.generator.row]
+        return [self.generator.row, self.accentuation.row]
 
     def _shared_controls(self) -> dict[str, w.Widget]:
         return {**super()._shared_controls(), "generator": self.generator.switch}
@@ -198,6 +203,8 @@ class MaximizePanel(RunPanel):
     def _enable_sliders(self) -> None:
         """The settings of a run of pixels have no effect on one of a generator's code."""
         chosen = {p.name for p in Run.parameters_for(self.preset.variant, self.priors, self.preset.transforms)}
+        if self.net.pixels.channels == 1:
+            chosen.discard("colour")
         for name, slider in self.controls.sliders.items():
             slider.disabled = self.generator.on
             slider.layout.display = None if name in chosen else "none"
@@ -217,7 +224,9 @@ class MaximizePanel(RunPanel):
         patches, preset = self.patches, self.preset.name
         options = self._options()
         self.generator.fit(net)
-        code, generator = self.generator.on, self.generator.generator
+        self.accentuation.fit(net, net.layers[layer], self.selection.value.image, image_python(self.selection.value))
+        self.accentuation.row.layout.display = "none" if self.generator.on else ""
+        code, generator, kept = self.generator.on, self.generator.generator, self.accentuation.options
 
         def make() -> SteeredRun:
             unit = by_interest(net, net.layers[layer])[0] if chosen is None else chosen
@@ -225,13 +234,14 @@ class MaximizePanel(RunPanel):
                 return GeneratorMaximization(net, layer, unit, position=position, generator=generator, **options)
             more = patches.options(net, None) if patches is not None else {}
             return Maximization(
-                net, layer, unit, preset=preset, position=position, priors=self.priors, **options, **more
+                net, layer, unit, preset=preset, position=position, priors=self.priors, **options, **more, **kept
             )
 
         return make
 
     def _run_to_python(self, run: Any, step: int | None) -> str:
-        return run.to_python(step=step)
+        python = run.to_python(step=step)
+        return python.replace("init=init", f"init={self.accentuation.python}") if self.accentuation.on else python
 
     def _caption(self, run: Any) -> str:
         if isinstance(run, GeneratorMaximization):
@@ -294,5 +304,5 @@ class MaximizePanel(RunPanel):
             known = best_responses(run.net, run.layer.name)[run.units[0]] > 0
             word, why = no_picture(run.net, bool(known))
             self.estimate.caption = f"{self._caption(run)}: {word}; {why}"
-        elif state == "finished" and plain and run.position is None and len(run.seeds) == 1:
+        elif state == "finished" and plain and run.position is None and run.keep is None and len(run.seeds) == 1:
             self.gallery.put(run.net, run.layer.name, run.units[0], self.picture)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ipywidgets as w
@@ -140,9 +140,9 @@ class RunPanel(Panel):
         self.settings.update(**{name: value for name, value in self._given.items() if value is not None})
         self.starts = StartControls(*self._given_starts)
 
-    def _methods(self) -> Sequence[str]:
-        """The names of the methods that can be chosen; none where there is one only."""
-        return ()
+    def _methods(self) -> dict[str, str]:
+        """The names of the methods that can be chosen, and what each does; none where there is one only."""
+        return {}
 
     def _make_run_view(self) -> RunView:
         view = RunView(self.metric_unit, self.metric_help, layout=w.Layout(flex="1 1 320px", min_width="0"))
@@ -183,7 +183,8 @@ class RunPanel(Panel):
         patches = [] if self.patches is None else [self.patches.row]
         starts = [self.starts.seed_box, self.starts.seeds_box, self.starts.steps_box]
         more = self._more_controls()
-        return [*self.controls.sliders.values(), *patches, *more, self.controls.preset, w.HBox(starts), w.HBox(buttons)]
+        presets = [self.controls.preset, *([self.controls.about] if self._methods() else [])]
+        return [*self.controls.sliders.values(), *patches, *more, *presets, w.HBox(starts), w.HBox(buttons)]
 
     def _shown_elsewhere(self) -> list[w.Widget]:
         return [] if self.original is None else [self.original]

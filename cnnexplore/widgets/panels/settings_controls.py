@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import ipywidgets as w
@@ -11,10 +11,11 @@ import ipywidgets as w
 from ...arguments import checked
 from ...network import Layer
 from ...preimage import Parameter, Settings, Values
+from ..elements import sentence
 from .arguments import MOST_SEEDS, MOST_STEPS, START
 
-# The step size; the weight of patches, which is beside their switch; what a generator has, beside its switch.
-_UNSHOWN = ("rate", "gamma", "code_rate", "decay", "bound")
+# The step size, and what is beside a switch: of patches, of a generator, of the image that a run begins with.
+_UNSHOWN = ("rate", "gamma", "code_rate", "decay", "bound", "closeness")
 HELP = {
     "seed": "seed: the random noise that the estimate starts from",
     "steps": "steps: the length of a run",
@@ -35,8 +36,9 @@ class SettingsControls:
         The published settings for a layer and an input size.
     weighed : str
         The word for what C weighs.
-    methods : sequence of str
-        The names of the methods that can be chosen, each a preset of its own; else there is the paper's.
+    methods : dict of str, optional
+        The names of the methods that can be chosen, each a preset of its own, with a sentence that says what it does;
+        else there is the paper's.
 
     Attributes
     ----------
@@ -44,6 +46,8 @@ class SettingsControls:
         The chosen method; "" where there is one only.
     on_method : callable
         Called when another one is chosen, before its settings are taken.
+    about : ipywidgets.HTML
+        The sentence of the chosen method.
     """
 
     def __init__(
@@ -51,7 +55,7 @@ class SettingsControls:
         settings: Settings,
         usual: Callable[[Layer, tuple[int, int]], Values],
         weighed: str = "activation",
-        methods: Sequence[str] = (),
+        methods: Mapping[str, str] | None = None,
     ):
         self.settings, self.usual = settings, usual
         self.on_change: Callable[[], None] = lambda: None
@@ -63,9 +67,11 @@ class SettingsControls:
         self.sliders = {p.name: slider_of(p, now[p.name]) for p in shown}
         for p in shown:
             self.sliders[p.name].observe(partial(self._moved, p), "value")
+        methods = methods or {}
+        self._methods = dict(methods)
         self.method = next(iter(methods), "")
+        self.about = w.HTML(sentence(methods.get(self.method, "")), layout=_wide())
         self.on_method: Callable[[], None] = lambda: None
-        self._methods = list(methods)
         usual_ones = dict.fromkeys(methods or (_PAPERS,), _unchanged)
         self._presets = usual_ones | {name.format(weighed): changes for name, changes in _PRESETS.items()}
         self.preset = w.Dropdown(options=[_OWN, *self._presets], description="preset", layout=_wide())
@@ -135,6 +141,8 @@ class SettingsControls:
             value = float(f"{value:.2g}")
         else:
             value = round(value, 3)  # a browser's 6 may be 6.000000000000001
+            if not parameter.whole and abs(value - now) < self.sliders[parameter.name].step / 2:
+                return  # the slider only went to its nearest tick
         if value == now:
             return
         self.settings.update(**{parameter.name: value})
@@ -148,6 +156,7 @@ class SettingsControls:
         self._of_preset = True
         if change["new"] in self._methods:
             self.method = change["new"]
+            self.about.value = sentence(self._methods[self.method])
             self.on_method()
         usual = self.usual(self._layer, self._size)
         published = {name: usual[name] for name in self.sliders}
@@ -238,8 +247,9 @@ def slider_of(parameter: Parameter, value: float) -> w.Widget:
     elif p.whole:
         made = w.IntSlider(int(value), min=int(low), max=max(int(high), int(value)), **common)
     else:
-        step = 0.1 if high - low <= 4 else 0.5
-        made = w.FloatSlider(value, min=low, max=max(high, value), step=step, readout_format=".1f", **common)
+        step = 0.01 if high - low <= 1 else 0.1 if high - low <= 4 else 0.5
+        digits = ".2f" if step == 0.01 else ".1f"
+        made = w.FloatSlider(value, min=low, max=max(high, value), step=step, readout_format=digits, **common)
     made.style.description_width = _LABEL
     return made
 
