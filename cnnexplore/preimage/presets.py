@@ -72,7 +72,7 @@ def _paper(layer: Layer, size: Pair) -> dict[str, float]:
 
 def _natural(layer: Layer, size: Pair) -> dict[str, float]:
     """Found by how many classes of one network another network recognises; weak where a unit sees little."""
-    paper = _paper(layer, size)
+    paper = {**_paper(layer, size), "colour": 6.0}
     if not layer.has_map:
         shift = min(round(0.28 * max(size)), 64)
         return {**paper, "beta": 1.5, "jitter": shift, "rotation": 20, "scaling": 0.5}
