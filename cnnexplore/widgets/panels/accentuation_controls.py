@@ -42,8 +42,8 @@ class AccentuationControls:
         self._image: tuple[Any, str] | None = None  # the one that other panels look at, and its Python
         tip = "accentuate what the unit responds to in an image: begin with it, and stay near it in a layer"
         self.switch = w.ToggleButton(False, description="from an image", icon="image", tooltip=tip)
-        self.switch.layout.width = "130px"
-        self.source = w.Dropdown(layout=w.Layout(width="166px"))
+        self.switch.layout.width = "148px"
+        self.source = w.Dropdown(layout=w.Layout(width="148px"))
         self.source.tooltip = "the image that the run begins with"
         self.kept = w.Dropdown(description="keep", layout=w.Layout(width="304px", max_width="100%"))
         self.kept.tooltip, self.kept.style.description_width = (
