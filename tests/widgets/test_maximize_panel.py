@@ -196,6 +196,7 @@ def test_an_image_is_accentuated_and_the_line_makes_it_again(panel):
     controls.switch.value = True
     until(lambda: p.run is not None and p.run.keep == controls.kept.value and p.runner.state == "finished", 60)
     assert "features" in p.run.term_names
+    assert p.estimate.caption == f"unit 1 of fc8 (church); begun with an image, near it in {controls.kept.value}"
     made = eval(p.to_python(), {"cx": cx})
     assert np.array_equal(made.picture, p.picture)
     near = p.run.records(p.run.step - 1)["features"][0]

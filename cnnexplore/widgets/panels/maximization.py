@@ -246,7 +246,8 @@ class MaximizePanel(RunPanel):
     def _caption(self, run: Any) -> str:
         if isinstance(run, GeneratorMaximization):
             return f"{run.about()}; generator of {run.generator.network}"
-        return str(run.about())
+        begun = f"; begun with an image, near it in {run.keep}" if getattr(run, "keep", None) else ""
+        return f"{run.about()}{begun}"
 
     # units and positions
 
