@@ -149,7 +149,8 @@ def test_presets_are_methods_whose_python_is_the_pictures(panel):
     assert list(p.controls.preset.options)[1:5] == ["natural", "paper 2016", "lucid", "MACO"]
     for label, name, shown in (
         ("paper 2016", "paper2016", {"alpha", "beta"}), ("lucid", "lucid", {"rotation", "scaling", "views"}),
-        ("MACO", "maco", {"crop", "views", "noise"}), ("natural", "natural", {"alpha", "beta", "colour", "rotation", "scaling"}),
+        ("MACO", "maco", {"crop", "views", "noise"}),
+        ("natural", "natural", {"alpha", "beta", "colour", "rotation", "scaling"}),
     ):  # fmt: skip
         p.controls.preset.value = label
         until(lambda name=name: p.run is not None and p.run.preset.name == name and p.runner.state == "finished", 60)

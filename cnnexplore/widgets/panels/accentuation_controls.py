@@ -46,11 +46,10 @@ class AccentuationControls:
         self.source = w.Dropdown(layout=w.Layout(width="148px"))
         self.source.tooltip = "the image that the run begins with"
         self.kept = w.Dropdown(description="keep", layout=w.Layout(width="304px", max_width="100%"))
-        self.kept.tooltip, self.kept.style.description_width = (
-            "the layer in which the picture stays near the image",
-            "64px",
-        )
+        self.kept.tooltip = "the layer in which the picture stays near the image"
         self.slider = slider_of(CLOSENESS, settings.closeness)
+        for control in (self.kept, self.slider):
+            control.style.description_width = "76px"
         self.row = w.VBox([w.HBox([self.switch, self.source]), self.kept, self.slider])
         self._show()
         self.switch.observe(self._switched, "value")
