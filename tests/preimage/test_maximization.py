@@ -94,7 +94,7 @@ def test_responses_rise_and_the_code_remakes_the_picture(net):
     result = run.result()
     assert result.response > before + 0.5
     assert result.response == pytest.approx(float(run.responses))
-    assert result.history.dtype.names == ("step", "energy", "data", "alpha", "tv", "response")
+    assert result.history.dtype.names == ("step", "energy", "data", "alpha", "tv", "colour", "response")
     np.testing.assert_allclose(result.history["response"], -result.history["data"])
     again = eval(run.to_python(), {"cx": cx, "net": net})
     assert np.array_equal(again.picture, result.picture)
