@@ -15,6 +15,8 @@ from .variants import variant_of
 
 Pair = tuple[int, int]
 
+_COLOUR = 6.0  # the weight of the variation of colours where a unit sees the whole image
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -72,12 +74,13 @@ def _paper(layer: Layer, size: Pair) -> dict[str, float]:
 
 def _natural(layer: Layer, size: Pair) -> dict[str, float]:
     """Found by how many classes of one network another network recognises; weak where a unit sees little."""
-    paper = {**_paper(layer, size), "colour": 6.0}
+    paper = _paper(layer, size)
     if not layer.has_map:
         shift = min(round(0.28 * max(size)), 64)
-        return {**paper, "beta": 1.5, "jitter": shift, "rotation": 20, "scaling": 0.5}
+        return {**paper, "beta": 1.5, "jitter": shift, "rotation": 20, "scaling": 0.5, "colour": _COLOUR}
     share = min(max(rf / side for rf, side in zip(layer.rf_size, size, strict=True)), 1)
-    return {**paper, "rotation": round(10 * share, 1), "scaling": round(0.2 * share, 2)}
+    weak = {"rotation": round(10 * share, 1), "scaling": round(0.2 * share, 2), "colour": round(_COLOUR * share, 1)}
+    return {**paper, **weak}
 
 
 def _lucid(layer: Layer, size: Pair) -> dict[str, float]:
