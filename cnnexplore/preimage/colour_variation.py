@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 import torch
 
 from .colours import Colours, mixed_by
-from .priors import Prior, Scale, add_variation
+from .priors import Prior, Scale, add_variation, variation_branch
+from .scalars import host
 from .settings import Parameter, Values
 
 COLOUR = Parameter(
@@ -38,10 +41,13 @@ class ColourVariation(Prior):
         self._weights = (colours.directions / colours.slopes)[:, 1:].T.float().contiguous().to(device)
 
     def __call__(self, x: torch.Tensor, values: Values, scale: Scale, gradient: torch.Tensor) -> torch.Tensor:
-        if isinstance(values.colour, (int, float)) and values.colour == 0:
+        if self.branch(values) == "off":
             return x.new_zeros(len(x))
         mixed = mixed_by(self._weights, x)
         slope = torch.zeros_like(mixed)
-        value = add_variation(mixed, values.beta, values.colour / (scale.N * len(self._weights)), slope)
+        value = add_variation(mixed, values, values.colour / (scale.N * len(self._weights)), slope)
         gradient.add_(mixed_by(self._weights.T, slope))
         return value
+
+    def branch(self, values: Values) -> Hashable | None:
+        return variation_branch(values) if host(values).colour else "off"
