@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
@@ -23,6 +24,7 @@ LEAST = 40  # steps that must follow: a capture costs the time of about ten
 MOST = 2  # graphs that are kept
 _TOLERANCE = 1e-3  # of the largest number, for algorithms that add in another order
 
+SWITCH = "CNNEXPLORE_GRAPHS"  # the environment variable that is 0 where nothing is to be captured
 _EARLY = f"no: steps are captured after {FIRST} of the same sizes and terms, if at least {LEAST} follow."
 Result = tuple[Tensors, torch.Tensor]
 _capturing = threading.Lock()
@@ -78,9 +80,13 @@ class CudaGraphs(Graphs):
         return graph.replay, found
 
 
-def graphs_on(device: torch.device) -> Graphs | None:
-    """What captures on a device; None where nothing does."""
-    return CudaGraphs(device) if device.type == "cuda" and torch.version.cuda is not None else None
+def graphs_on(device: torch.device) -> Graphs | str:
+    """What captures on a device, or why nothing does."""
+    if device.type != "cuda" or torch.version.cuda is None:
+        return "the network is not on a CUDA device."
+    if os.environ.get(SWITCH) == "0":
+        return f"{SWITCH} is 0."
+    return CudaGraphs(device)
 
 
 class Captures:
@@ -92,8 +98,8 @@ class Captures:
 
     Parameters
     ----------
-    graphs : Graphs or None
-        What captures; None where nothing does.
+    graphs : Graphs or str
+        What captures, or why nothing does.
 
     Attributes
     ----------
@@ -101,10 +107,10 @@ class Captures:
         "yes" if the last step was replayed, or "no: " and the reason.
     """
 
-    def __init__(self, graphs: Graphs | None) -> None:
+    def __init__(self, graphs: Graphs | str) -> None:
         self._graphs = graphs
-        self._given_up = graphs is None
-        self.why = "no: the network is not on a CUDA device." if graphs is None else "no: no step was taken yet."
+        self._given_up = isinstance(graphs, str)
+        self.why = f"no: {graphs if isinstance(graphs, str) else 'no step was taken yet.'}"
         self._made: dict[Hashable, _Captured] = {}
         self._kind: Hashable = None
         self._steps = 0  # of that kind
@@ -115,7 +121,7 @@ class Captures:
 
     def __call__(self, step: Step, inputs: Inputs, remaining: int) -> Result:
         """Take a step, of which `remaining` are left with this one."""
-        if self._graphs is None or self._given_up:
+        if isinstance(self._graphs, str) or self._given_up:
             return step(inputs)
         found = self._from_graph(self._graphs, step, inputs, remaining)
         if found is None:

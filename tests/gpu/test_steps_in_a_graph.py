@@ -36,7 +36,7 @@ def alike(run, other, steps):
 @pytest.mark.parametrize("kind", [*cx.solvers(), "natural", "paper2016", "lucid", "maco"])
 def test_a_captured_run_has_the_numbers_of_an_ordinary_one(net, gpu, kind):
     run, other = runs(net, kind)
-    other._captures = Captures(None)
+    other._captures = Captures("it is compared with.")
     alike(run, other, FIRST + 4)
     assert run.captured == ("no: the network is not on a CUDA device." if gpu == "cpu" else "yes")
     for one in (run, other):

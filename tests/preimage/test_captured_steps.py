@@ -211,12 +211,19 @@ def test_an_inner_product_on_a_gpu_is_one_for_all_images():
 def test_a_short_run_and_a_cpu_are_not_captured(net):
     run = inversion(net, steps=FIRST + 5, refine=0)
     assert run.captured == "no: the network is not on a CUDA device."
-    assert graphs_on(torch.device("cpu")) is None
+    assert graphs_on(torch.device("cpu")) == "the network is not on a CUDA device."
     graphs = record(run)
     assert run.captured == "no: no step was taken yet."
     list(run.frames())
     assert graphs.captures == 0
     assert f"at least {LEAST} follow" in run.captured
+
+
+def test_nothing_is_captured_where_the_environment_says_so(monkeypatch):
+    monkeypatch.setattr(captures.torch.version, "cuda", "12.0")
+    assert isinstance(graphs_on(torch.device("cuda", 0)), CudaGraphs)
+    monkeypatch.setenv("CNNEXPLORE_GRAPHS", "0")
+    assert Captures(graphs_on(torch.device("cuda", 0))).why == "no: CNNEXPLORE_GRAPHS is 0."
 
 
 class Waits(nn.Module):
