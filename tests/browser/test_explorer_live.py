@@ -154,3 +154,31 @@ def test_a_style_is_lassoed_a_hole_is_painted_and_a_picture_is_pinned(folder, no
     photograph("explorer-painted")
     page.locator(".cx-pins .cx-units-port").click(position={"x": 30, "y": 30})
     page.locator(".cx-answer", has_text="Which styles does a class contain?").wait_for()
+
+
+LOSE = """
+import time
+from cnnexplore.widgets.views.view import View
+receive, send, met = View.receive, View.send, {}
+def lossy_receive(self, content):
+    if content.get("kind") == "ready" and met.setdefault(id(self), 0) == 0:
+        met[id(self)] = 1
+        return
+    receive(self, content)
+def lossy_send(self, content, buffers=None):
+    if content["kind"] in ("frame", "sprites") and met.get(id(self)) == 1:
+        met[id(self)] = 2
+        return
+    send(self, content, buffers)
+View.receive, View.send = lossy_receive, lossy_send
+"""
+
+
+def test_messages_that_are_lost_while_the_page_is_set_up_leave_nothing_empty(folder, notebook, page):
+    """The first "ready" of each view, and the first pictures of each."""
+    opened = opened_explorer(folder, notebook, page, LOSE + MAKE)
+    images = opened.grid("g.count > 10 && g.done === g.count", which=0)
+    assert images["done"] > 10
+    opened.grid("g.count > 10 && g.done === g.count", which=2)
+    page.wait_for_function("() => document.querySelector('.cx-answer .cx-frame canvas[data-frames]') !== null")
+    page.wait_for_function("() => document.querySelector('.cx-image canvas[data-frames]') !== null")

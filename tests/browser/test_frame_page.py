@@ -21,7 +21,13 @@ MODEL = """(async ([source, changed]) => {
   };
   document.body.replaceChildren();
   view.render({ model, el: document.body });
-  window.cx = { sent };
+  const frame = (seq) => [{ kind: "frame", seq, w: 2, h: 2, n: 1 }, [new DataView(new Uint8Array(12).buffer)]];
+  const tell = (content, buffers) => listeners["msg:custom"].forEach((act) => act(content, buffers));
+  window.cx = {
+    sent,
+    frame: (seq) => tell(...frame(seq)),
+    here: (seq) => tell({ kind: "here", view: sent[0].view, seq }, []),
+  };
 })"""
 
 
@@ -77,3 +83,16 @@ def test_lines_stand_between_the_positions_of_a_map_only(view, page):
     assert page.evaluate(lines) == "10px 10px, 10px 10px"
     view(cells=False)
     assert page.evaluate(lines) == "auto"
+
+
+def test_it_says_that_it_is_ready_until_the_picture_is_there(view, page):
+    """A message can be lost on the way to the kernel or back while a page is set up."""
+    page.clock.install()
+    sent = view()
+    assert len(sent("ready")) == 1
+    page.evaluate("() => cx.here(1)")  # the picture was lost before this
+    page.clock.run_for(1000)
+    assert len(sent("ready")) == 2
+    page.evaluate("() => { cx.frame(2); cx.here(2); }")
+    page.clock.run_for(100_000)
+    assert len(sent("ready")) == 2

@@ -35,6 +35,7 @@ MODEL = """(async ([source, before]) => {
     },
     clear: (sizes) => tell("msg:custom", { kind: "clear", ...sizes }, []),
     sprites: (units, sizes) => tell("msg:custom", { kind: "sprites", units, ...sizes }, [sheet(units, sizes.side)]),
+    here: (done, resets) => tell("msg:custom", { kind: "here", view: sent[0].view, done, resets }, []),
     selected: () => traits.selected,
     painted: () => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(() => {
       const canvas = document.querySelector(".cx-units-canvas");
@@ -123,3 +124,24 @@ def test_what_is_painted_follows_the_theme(page):
       document.body.dataset.jpThemeLight = "false";
     }""")
     assert page.evaluate(darkest, [SIDE + 6, SIDE]) > 180
+
+
+def test_it_says_that_it_is_ready_until_all_thumbnails_are_there(page):
+    """A message can be lost on the way to the kernel or back while a page is set up."""
+    page.clock.install()
+    page.set_content("<body style='width: 700px'></body>")
+    page.evaluate(MODEL, [javascript("unit_grid"), SIDE])
+
+    def ready() -> int:
+        return page.evaluate("() => cx.sent.filter((m) => m.kind === 'ready').length")
+
+    assert ready() == 1
+    page.clock.run_for(1000)  # the kernel did not hear it
+    assert ready() == 2
+    page.evaluate("() => cx.here(3, 0)")  # the thumbnails were lost before this
+    page.clock.run_for(2000)
+    assert ready() == 3
+    page.evaluate(f"() => cx.sprites([0, 1, 2], {{ resets: 0, side: {SIDE}, shown: {SIDE} }})")
+    page.evaluate("() => cx.here(3, 0)")
+    page.clock.run_for(100_000)
+    assert ready() == 3

@@ -42,6 +42,8 @@ def test_nothing_is_sent_while_nobody_looks_and_all_of_it_to_who_comes(grid):
     assert grid.sent == []
     grid.receive({"kind": "ready", "view": "a"})
     assert sprites(grid) == {k: tile(k).tobytes() for k in range(150)}
+    last, _ = grid.sent.pop()
+    assert last == {"kind": "here", "view": "a", "done": 150, "resets": 0, "side": grid.side, "shown": grid.shown}
     assert max(len(content["units"]) for content, _ in grid.sent) <= 64, "no message is huge"
     grid.sent.clear()
     grid.put([200, 7], np.stack([tile(1), tile(2)]))

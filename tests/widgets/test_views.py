@@ -148,15 +148,34 @@ def test_picks_are_of_the_pictures_that_are_drawn():
 
 
 def test_thumbnails_are_sent_again_to_a_view_that_comes_later_and_to_one_that_says_so(monkeypatch):
-    grid, sent = UnitGrid(5, 8), []
+    grid, sent, now = UnitGrid(5, 8), [], [0.0]
+    grid.open_views = OpenViews(clock=lambda: now[0])
     monkeypatch.setattr(grid, "send", lambda content, buffers=None: sent.append(content))
     grid.receive({"kind": "ready", "view": "a"})
     grid.put([1, 3], np.zeros((2, 8, 8, 3), np.uint8))
-    assert [content["units"] for content in sent] == [[1, 3]]
-    grid.receive({"kind": "ready", "view": "a"})  # its traits had not arrived yet
-    assert [content["units"] for content in sent] == [[1, 3], [1, 3]]
+    assert [content.get("units", content.get("done")) for content in sent] == [0, [1, 3]]
+    now[0] += 1
+    for _ in range(3):  # it was not answered, and a cell kept its messages waiting
+        grid.receive({"kind": "ready", "view": "a"})
+    assert [content.get("units", content.get("done")) for content in sent] == [0, [1, 3], [1, 3], 2]
+    grid.receive({"kind": "ready", "view": "b"})
+    assert [content["kind"] for content in sent[4:]] == ["sprites", "here"]
     grid.reset(4, 16)
     assert sent[-1] == {"kind": "clear", "resets": 1, "side": 16, "shown": 16}
+
+
+def test_a_picture_is_sent_again_to_a_view_that_was_not_answered(monkeypatch):
+    view, sent, now = FrameView((4, 5)), [], [0.0]
+    view.stream = Stream(lambda content, buffers: view.send(content, buffers), lambda: now[0])
+    monkeypatch.setattr(view, "send", lambda content, buffers=None: sent.append((content["kind"], content.get("seq"))))
+    view.receive({"kind": "ready", "view": "a"})
+    view.draw(np.zeros((4, 5, 3), np.uint8))
+    assert sent == [("here", 0), ("frame", 1)]
+    now[0] += 1
+    view.receive({"kind": "ready", "view": "a"})
+    assert sent[2:] == [("frame", 2), ("here", 2)]
+    view.receive({"kind": "ready", "view": "a"})
+    assert sent[4:] == [("here", 2)], "the first of several is answered with the picture"
 
 
 def test_a_page_that_closes_without_a_word_is_dropped():
@@ -190,12 +209,13 @@ def test_a_page_that_closes_while_a_pass_shows_nothing_is_dropped(name, monkeypa
         if sent and sent[-1]["kind"] == "probe":
             view.receive({"kind": "ack", "view": "alive", "seq": sent[-1].get("seq", 0)})
     assert views == [1, 2, 1]
-    assert 30 <= len(sent) <= 41, "a probe a second"
+    assert [content["kind"] for content in sent[:3]] == ["here", "here", "probe"]
+    assert 30 <= len(sent) - 2 <= 41, "a probe a second"
     for _ in range(400):
         now[0] += 0.1
         view.probe()
     assert views == [1, 2, 1, 0]
-    assert len(sent) <= 42, "one that is not answered is enough"
+    assert len(sent) - 2 <= 42, "one that is not answered is enough"
     view.receive({"kind": "ack", "view": "alive", "seq": 5})
     assert views == [1, 2, 1, 0, 1], "a tab that was hidden is taken back"
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
 
 PROBE = 1.0  # seconds between two messages that only ask for an answer
 EXPIRY = 30.0  # seconds without an answer after which a view is dropped: a reloaded or closed page says nothing
+REPEATED = 0.5  # seconds within which a view says "ready" again only because it waits for an answer
 _REMEMBERED = 64  # dropped views that are taken back when they answer after all
 
 
@@ -35,6 +37,7 @@ class OpenViews:
         self._answered: dict[str, int] = {}  # view -> the last message that it has answered
         self._owes_since: dict[str, float] = {}
         self._dropped: dict[str, None] = {}
+        self._ready_at: dict[str, float] = {}
         self.sent = 0  # the number of the last message
         self._sent_at = -1e9
 
@@ -55,14 +58,25 @@ class OpenViews:
                 self._owes_since.setdefault(view, self._clock())
             return self.sent
 
-    def ready(self, view: str) -> None:
-        """Open a view; it owes no answer to what was sent before."""
+    def ready(self, view: str) -> bool:
+        """Open a view; it owes no answer to what was sent before.
+
+        Returns
+        -------
+        bool
+            Whether it is to be sent what it shows. Views say "ready" until they are answered; where a running cell kept
+            the messages waiting, several come at once, of which the first is answered.
+        """
         with self._lock:
-            before = len(self)
+            before, now = len(self), self._clock()
+            fresh = view not in self._answered or now - self._ready_at.get(view, -math.inf) >= REPEATED
+            if fresh:
+                self._ready_at[view] = now
             self._answered[view] = self.sent
             self._owes_since.pop(view, None)
             self._dropped.pop(view, None)
         self._tell(before)
+        return fresh
 
     def answer(self, view: str, number: int | None = None) -> bool:
         """Take an answer of a view.
@@ -97,9 +111,8 @@ class OpenViews:
         """Close a view."""
         with self._lock:
             before = len(self)
-            self._answered.pop(view, None)
-            self._owes_since.pop(view, None)
-            self._dropped.pop(view, None)
+            for known in (self._answered, self._owes_since, self._dropped, self._ready_at):
+                known.pop(view, None)
         self._tell(before)
 
     def expire(self) -> None:
@@ -108,6 +121,7 @@ class OpenViews:
             before, now = len(self), self._clock()
             for view in [view for view, since in self._owes_since.items() if now - since > self.expiry]:
                 del self._owes_since[view], self._answered[view]
+                self._ready_at.pop(view, None)
                 self._dropped[view] = None
             while len(self._dropped) > _REMEMBERED:
                 del self._dropped[next(iter(self._dropped))]

@@ -29,6 +29,8 @@ class Stream:
     ----------
     open_views : OpenViews
         The views; its `on_change` is called when one opens, closes or is dropped.
+    newest : int
+        The number of the last frame that was sent; 0 before the first.
     """
 
     window = 8  # frames on their way, at most
@@ -40,7 +42,7 @@ class Stream:
         self._lock = threading.RLock()
         self.open_views = OpenViews(clock=clock)
         self._latest: Callable[[], Message] | None = None
-        self._pending = False
+        self._pending, self.newest = False, 0
         self._next = self._sent_at = self._waiting_since = -1e9
 
     @property
@@ -80,9 +82,9 @@ class Stream:
         """Take a message of a view and return its kind; a view that gets ready is sent the newest frame."""
         kind, view = content.get("kind", ""), str(content.get("view", ""))
         if kind == "ready":
-            self.open_views.ready(view)
+            fresh = self.open_views.ready(view)
             with self._lock:
-                if self._latest is not None:
+                if fresh and self._latest is not None:
                     self._deliver()
         elif kind == "ack":
             number = content.get("seq", 0)
@@ -115,5 +117,6 @@ class Stream:
         if not self._under_way():
             self._waiting_since = self._sent_at
         self._pending = False
-        self._send({"kind": "frame", "seq": self.open_views.send(), **content}, buffers)
+        self.newest = self.open_views.send()
+        self._send({"kind": "frame", "seq": self.newest, **content}, buffers)
         return True

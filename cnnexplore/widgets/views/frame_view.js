@@ -1,6 +1,6 @@
 // Pictures in a row. They are drawn as they arrive, and not at all while their panel is out of sight; the view tells the
 // kernel which frame it has drawn.
-import { bytesOf, context, copyPixels, listen, make, newViewId, watchPanel } from "./shared.js";
+import { announce, bytesOf, context, copyPixels, listen, make, newViewId, watchPanel } from "./shared.js";
 
 /** @typedef {import("./shared.js").Model} Model */
 /** @typedef {import("./shared.js").Message} Message */
@@ -52,6 +52,7 @@ function render({ model, el }) {
   let pending = null; // the newest frame that is not drawn yet
   let drawn = 0, acknowledged = 0, acknowledgedAt = 0; // frame numbers; the time of the last acknowledgement
   let asked = 0; // the number of the last message that only asks for an answer
+  let newest = 0; // the number of the last frame that arrived
   let live = false, closed = false;
   let visible = true, hiddenSince = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -139,8 +140,10 @@ function render({ model, el }) {
       asked = content.seq;
       answer();
     }
+    if (content.kind === "here" && content.view === view && content.seq <= newest) announcement.answered();
     if (content.kind !== "frame") return;
     const waiting = pending !== null, { seq, w, h, n } = content;
+    newest = seq;
     pending = { seq, w, h, n, rgb: bytesOf(buffers[0]) };
     if (!waiting && visible) requestAnimationFrame(draw);
   };
@@ -311,10 +314,14 @@ function render({ model, el }) {
     }
     if (pending) requestAnimationFrame(draw);
     answer();
-    if (performance.now() - hiddenSince > RETURN_MS) model.send({ kind: "ready", view });
+    if (performance.now() - hiddenSince > RETURN_MS) announcement.tell();
   };
   /** @type {(away: boolean) => void} */
-  const leave = (away) => model.send({ kind: away ? "gone" : "ready", view }); // the run pauses, and goes on
+  const leave = (away) => { // the run pauses, and goes on
+    if (!away) return announcement.tell();
+    announcement.end();
+    model.send({ kind: "gone", view });
+  };
 
   arrange(1, model.get("width"), model.get("height"));
   updateSize();
@@ -325,9 +332,10 @@ function render({ model, el }) {
   const scale = () => { updateSize(); updateBox(); };
   const changes = { scale, columns: updateSize, cells: updateSize, caption: updateCaption, box: updateBox, poster: drawPoster };
   const stopListening = listen(model, changes, receive);
-  model.send({ kind: "ready", view });
+  const announcement = announce(model, view);
   return () => {
     closed = true;
+    announcement.end();
     clearTimeout(timer);
     stopWatching();
     stopListening();

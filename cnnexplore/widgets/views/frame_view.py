@@ -161,12 +161,18 @@ class FrameView(View):
         if message.kind == "stroke":
             cells = message.positions("cells", height, width, _MOST_CELLS)
             return partial(self.on_stroke, cells, message.integer("brush", 1, height + width), message.flag("erases"))
-        if message.kind in ("ready", "gone"):
-            return partial(self.stream.received, {"kind": message.kind, "view": message.text("view")})
+        if message.kind == "ready":
+            return partial(self._view_ready, message.text("view"))
+        if message.kind == "gone":
+            return partial(self.stream.received, {"kind": "gone", "view": message.text("view")})
         if message.kind == "ack":
             seq = message.integer("seq", 0, _MOST_FRAMES)
             return partial(self.stream.received, {"kind": "ack", "view": message.text("view"), "seq": seq})
         return None
+
+    def _view_ready(self, view: str) -> None:
+        self.stream.received({"kind": "ready", "view": view})
+        self.send({"kind": "here", "view": view, "seq": self.stream.newest})
 
 
 def _frame_message(pictures: np.ndarray) -> Frame:

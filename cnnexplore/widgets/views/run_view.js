@@ -1,5 +1,5 @@
 // The progress of a run: its metric and step, a scrub bar, the energy terms on a log scale, one line of status.
-import { bytesOf, context, cssVariable, listen, make, nameControls, onTheme, publish } from "./shared.js";
+import { announce, bytesOf, context, cssVariable, listen, make, nameControls, newViewId, onTheme, publish } from "./shared.js";
 
 /** @typedef {import("./shared.js").Model} Model */
 /** @typedef {import("./shared.js").Message} Message */
@@ -280,6 +280,7 @@ function render({ model, el }) {
   /** @type {(content: Message, buffers: DataView[]) => void} */
   const receive = (content, buffers) => {
     hear();
+    announcement.answered();
     if (content.kind === "trace") {
       if (content.reset) {
         trace = emptyTrace();
@@ -330,8 +331,9 @@ function render({ model, el }) {
   const stopTheme = onTheme(() => repaint());
   updateText();
   const stopListening = listen(model, {}, receive);
-  model.send({ kind: "ready" });
+  const announcement = announce(model, newViewId());
   return () => {
+    announcement.end();
     sizes.disconnect();
     stopGuarding();
     stopTheme();

@@ -48,6 +48,30 @@ export function newViewId() {
   return `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
 }
 
+const REPEAT_MS = 1000; // "ready" is said again after so long without an answer, then after twice as long,
+const SELDOM_MS = 16000; // and so on up to this
+
+/**
+ * Tells the kernel that a view is ready, again and again until it has answered: while a page is set up a message of
+ * either side can be lost, and the view would stay empty.
+ * @param {Model} model
+ * @param {string} view
+ * @returns {{ tell: () => void, answered: () => void, end: () => void }} tell says it once more, as after a pause
+ */
+export function announce(model, view) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  const end = () => clearTimeout(timer);
+  const say = (/** @type {number} */ wait) => {
+    end();
+    model.send({ kind: "ready", view });
+    timer = setTimeout(() => say(Math.min(2 * wait, SELDOM_MS)), wait);
+  };
+  const tell = () => say(REPEAT_MS);
+  tell();
+  return { tell, answered: end, end };
+}
+
 /**
  * The value of a CSS variable, as JupyterLab's theme sets it.
  * @param {Element} element

@@ -1,5 +1,5 @@
 // Thumbnails of a layer's units. Sprite sheets hold all of them; one canvas paints the rows that are in sight.
-import { bytesOf, context, copyPixels, cssVariable, listen, make, newViewId, onTheme, publish, shortened, watchPanel } from "./shared.js";
+import { announce, bytesOf, context, copyPixels, cssVariable, listen, make, newViewId, onTheme, publish, shortened, watchPanel } from "./shared.js";
 
 /** @typedef {import("./shared.js").Model} Model */
 /** @typedef {import("./shared.js").Message} Message */
@@ -200,6 +200,10 @@ function render({ model, el }) {
       if (performance.now() - acknowledgedAt > ACK_MS) acknowledge();
       else ackTimer ??= setTimeout(acknowledge, ACK_MS);
     }
+    if (content.kind === "here" && content.view === view) {
+      if (content.resets === resets && content.done <= received.size) announcement.answered();
+      return; // else thumbnails were lost, and are asked for again
+    }
     if (content.kind !== "clear" && content.kind !== "sprites" && content.kind !== "gone") return;
     if (content.resets > resets) { // in whatever order this, other messages and the traits of the change come
       clear(/** @type {any} */ (content));
@@ -321,7 +325,13 @@ function render({ model, el }) {
   const sizes = new ResizeObserver(updateLayout);
   sizes.observe(port);
   const stopTheme = onTheme(repaint);
-  const stopWatching = watchPanel(el, () => {}, (away) => model.send({ kind: away ? "gone" : "ready", view }));
+  /** @type {(away: boolean) => void} */
+  const leave = (away) => {
+    if (!away) return announcement.tell();
+    announcement.end();
+    model.send({ kind: "gone", view });
+  };
+  const stopWatching = watchPanel(el, () => {}, leave);
   const stopListening = listen(
     model,
     {
@@ -331,9 +341,10 @@ function render({ model, el }) {
     },
     receive,
   );
-  model.send({ kind: "ready", view });
+  const announcement = announce(model, view);
   return () => {
     closed = true;
+    announcement.end();
     clearTimeout(ackTimer);
     sizes.disconnect();
     stopTheme();

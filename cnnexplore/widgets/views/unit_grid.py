@@ -243,9 +243,11 @@ class UnitGrid(View):
         return (lambda: self.on_action()) if message.kind == "action" else None
 
     def _view_ready(self, view: str) -> None:
-        self.open_views.ready(view)
+        if not self.open_views.ready(view):
+            return
         with self._lock:
             self._transfer(list(self._sprites))
+            self.send({"kind": "here", "view": view, "done": len(self._sprites), **self._sizes()})
 
     def _check(self, name: str, value: object) -> object:
         if isinstance(value, bool) or not isinstance(value, int) or not -1 <= value < self.count:
