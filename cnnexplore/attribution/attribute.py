@@ -73,7 +73,8 @@ def attribute(
         range, ``seed=0``. "integrated_gradients": ``steps=50`` of the Gauss-Legendre rule, ``baseline=None``, an image
         (None: the mean colour). "gradcam" and "guided_gradcam": ``at=None``, the layer whose map is weighted (None: the
         last one with a map). "occlusion": ``window=None`` and ``stride=None``, pixels or (rows, columns) (None: an
-        eighth of the image, and half of that), ``fill="mean"`` or a colour in 0..255, ``batch=32`` windows at once.
+        eighth of the image, and half of that), ``fill="mean"`` or a colour in 0..255, ``batch=32`` windows at once,
+        ``approximate=False`` (True: some windows are interpolated, `Attribution.accuracy` says how well), ``seed=0``.
         "rise": ``masks=500`` random ones of ``cells=7`` rows and columns, of which a ``share=0.5`` stays, ``seed=0``,
         ``batch=32`` at once.
 
@@ -110,13 +111,19 @@ def attribute(
     what = resolve_target(net, image, target, layer=layer, unit=unit, position=position)
     if record.streamed:
         with tqdm(total=len(what), desc=method, unit="image", disable=not progress, leave=False) as bar:
-            found = [_last(record.function(one, **settings), bar) for one in what.split()]
-        maps = Maps(*(torch.cat(parts) for parts in zip(*((m.raw, m.maps) for m in found), strict=True)))
+            each = [_last(record.function(one, **settings), bar) for one in what.split()]
+        maps = Maps(*(torch.cat(parts) for parts in zip(*((m.raw, m.maps) for m in each), strict=True)))
     else:
         maps = Maps(*record.function(what, **settings))
+        each = [maps] * len(what)
     what.evaluate()
     _check(record, maps, what)
-    results = [_result(record, what, n, maps, n, layer, options, image) for n in range(len(what))]
+    results = [
+        _result(
+            record, what, n, maps._replace(accuracy=each[n].accuracy, bound=each[n].bound), n, layer, options, image
+        )
+        for n in range(len(what))
+    ]
     several = isinstance(image, (list, tuple)) or is_several(target) or is_several(unit) or len(results) > 1
     return results if several else results[0]
 
@@ -227,6 +234,8 @@ def _result(
         image=target.net.picture(target.x[n : n + 1]),
         net=target.net,
         bias=0.0 if maps.bias is None else float(maps.bias[k]),
+        accuracy=maps.accuracy,
+        bound=maps.bound,
         python=_python(record, target, n, layer, options, image),
     )
 
@@ -245,5 +254,6 @@ def _python(
     words.append(f"method={record.name!r}")
     if layer is not None:
         words += [f"layer={layer!r}", f"unit={target.units[n]}", f"position={target.positions[n]}"]
-    words += [f"{name}={value_to_python(value)}" for name, value in options.items()]
+    # The Python of an approximate map is that of the exact one.
+    words += [f"{name}={value_to_python(value)}" for name, value in options.items() if name != "approximate"]
     return with_registrations(f"cx.attribute({', '.join(words)})", [record.name])

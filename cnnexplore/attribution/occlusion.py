@@ -2,50 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import torch
 
-from ..arguments import array, plain_number, plain_pair, whole
+from ..arguments import array, flag, plain_number, plain_pair, small_seed, whole
 from ..errors import SettingError, brief_value
 from ..network import Network, PatchedActivations, window_grid
 from .method import AttributionMethod, Maps, Option, Stream
 from .target import Target
+from .window_falls import WindowFalls, mean_over_windows
 
 
-def occlusion(target: Target, window: Any, stride: Any, fill: Any, batch: int) -> Stream:
+def occlusion(target: Target, window: Any, stride: Any, fill: Any, batch: int, approximate: bool, seed: int) -> Stream:
     """How much the score of one image falls when a window is covered, averaged over the windows that cover a pixel.
 
-    Yields the maps so far and the share done after each batch of windows; raw is the fall by window.
+    Yields the maps so far and the share done after each batch of windows; raw is the fall by window. As soon as the
+    error can be told, the maps have what lies between the computed windows interpolated. At the end all are computed,
+    unless `approximate` ends the stream before.
 
     References
     ----------
-    Zeiler and Fergus, Visualizing and understanding convolutional networks, 2014, section 4.2.
+    Zeiler and Fergus, Visualizing and understanding convolutional networks, 2014, section 4.2; Nakandala, Kumar and
+    Papakonstantinou, Incremental and approximate inference for faster occlusion-based deep CNN explanations, 2019.
     """
     batch = whole(1, 10_000, "how many windows are computed at once")("batch", batch)
-    score = target.evaluate()
+    approximate, seed = flag("approximate", approximate), small_seed("seed", seed)
+    target.evaluate()
     net = target.net
     size = (int(target.x.shape[-2]), int(target.x.shape[-1]))
     window = _pair("window", window, [min(max(4, s // 8), s) for s in size], size)
     stride = _pair("stride", stride, [max(1, w // 2) for w in window], window)
+    colour = _colour(net, fill)
     patched = PatchedActivations(net, target.x, target.layer.name, window, batch)
-    places = window_grid(size, window, stride)
-    falls = torch.zeros(len(places), dtype=score.dtype, device=score.device)
-    total = torch.zeros(size, dtype=torch.float64)
-    count = torch.zeros(size, dtype=torch.float64)
-    shape = (1, 1, places[-1][0] // stride[0] + 1, places[-1][1] // stride[1] + 1)
-    for done, activations in patched.activations(places, _colour(net, fill)):
-        if done == 0:  # also where a check failed and all is computed once more
-            total.zero_()
-            count.zero_()
-        fall = score - target.response(activations, 0)
-        falls[done : done + len(fall)] = fall
-        for (row, column), value in zip(places[done : done + len(fall)], fall.tolist(), strict=True):
-            total[row : row + window[0], column : column + window[1]] += value
-            count[row : row + window[0], column : column + window[1]] += 1
-        found = (total / count.clamp(min=1)).to(falls)
-        yield Maps(falls.reshape(shape).clone(), found[None]), (done + len(fall)) / len(places)
+    last = window_grid(size, window, stride)[-1]
+    shape = (last[0] // stride[0] + 1, last[1] // stride[1] + 1)
+    steps = (window[0] // stride[0], window[1] // stride[1])
+    while not (yield from _filled(WindowFalls(shape, steps, seed), target, patched, colour, stride, approximate)):
+        pass  # once more: a check failed, so that what was computed before may be wrong
+
+
+def _filled(
+    falls: WindowFalls, target: Target, patched: PatchedActivations, colour: torch.Tensor, stride: tuple[int, int],
+    approximate: bool,
+) -> Generator[tuple[Maps, float], None, bool]:  # fmt: skip
+    """Computes the falls; returns whether they hold."""
+    size = (int(target.x.shape[-2]), int(target.x.shape[-1]))
+    for phase in (falls.first, falls.following):
+        windows, spliced = phase(), patched.spliced
+        places = [(row * stride[0], column * stride[1]) for row, column in windows]
+        for done, activations in patched.activations(places, colour):
+            if spliced and not patched.spliced:
+                return False
+            spliced = patched.spliced
+            fall = target.evaluate() - target.response(activations, 0)
+            falls.add(windows[done : done + len(fall)], fall.tolist())
+            values, known = falls.shown
+            found = mean_over_windows(values, known, size, patched.window, stride)
+            maps = Maps(
+                torch.from_numpy(values).to(fall)[None, None], torch.from_numpy(found).to(fall)[None],
+                accuracy=falls.accuracy, bound=falls.bound,
+            )  # fmt: skip
+            if approximate and falls.is_bounded:
+                yield maps, 1.0
+                return True
+            yield maps, falls.computed.sum() / falls.computed.size
+    return True
 
 
 def _pair(name: str, value: Any, default: Sequence[int], most: Sequence[int]) -> tuple[int, int]:
@@ -100,5 +123,7 @@ OCCLUSION = AttributionMethod(
         ),
         Option("fill", "mean", "'mean' (the network's mean colour), or a colour: one value or three in 0..255"),
         Option("batch", 32, "how many windows are computed at once"),
+        Option("approximate", False, "whether to stop as soon as the error of what is not computed is known"),
+        Option("seed", 0, "of the order of the windows whose error is measured"),
     ),
 )

@@ -51,8 +51,13 @@ class Attribution(Result):
         The network.
     bias : float
         Of a CAM, the score without the mean of `raw`; else 0.
+    accuracy : str
+        Of occlusion: "exact", or how far what is not computed is off and how that is known, in words. It then begins
+        with "approximate", or "unfinished" where the error is not known yet. "" for other methods.
+    bound : float
+        Of an approximate map: the largest difference that was measured; 0 if exact, infinite if not known yet.
     python : str
-        The Python that makes it again.
+        The Python that makes it again; of an approximate map, the Python of the exact one.
 
     Examples
     --------
@@ -71,12 +76,21 @@ class Attribution(Result):
     image: np.ndarray = field(repr=False)
     net: Network = field(repr=False)
     bias: float = 0.0
+    accuracy: str = ""
+    bound: float = 0.0
     python: str = field(default="", repr=False)
 
     @property
     def picture(self) -> np.ndarray:
         """The map in colours, (H, W, 3) uint8."""
         return drawing.heat(self.map, self.signed)
+
+    @property
+    def in_short(self) -> str:
+        """What a caption says of an approximate or unfinished map; "" for others."""
+        if self.accuracy in ("", "exact"):
+            return ""
+        return f"approximate, error ≤ {self.bound:.2g} where measured" if self.bound < float("inf") else "unfinished"
 
     @checked(opacity=fraction("the opacity of the map"))
     def overlay(self, opacity: float = 0.6) -> np.ndarray:
@@ -163,7 +177,8 @@ class Attribution(Result):
         for axis, title in ((left, "image"), (middle, self.method.replace("_", " ")), (right, "over the image")):
             axis.set_axis_off()
             axis.set_title(title, fontsize=9, parse_math=False)
-        figure.suptitle(drawing.printable(f"{self.about}, score {self.score:.3g}"), fontsize=10, parse_math=False)
+        title = f"{self.about}, score {self.score:.3g}" + (f"; {self.in_short}" if self.in_short else "")
+        figure.suptitle(drawing.printable(title), fontsize=10, parse_math=False)
         return figure
 
     def _repr_png_(self) -> bytes:

@@ -86,6 +86,11 @@ class PatchedActivations:
         self._set_stages(self._planned[0] if value else [])
 
     @property
+    def spliced(self) -> bool:
+        """Whether activations have been spliced until now and no check has failed."""
+        return bool(vars(self).get("_stages"))
+
+    @property
     def is_local(self) -> bool:
         """Whether a window changes nothing outside the receptive fields, by the formula, that it touches."""
         return self._planned[1]

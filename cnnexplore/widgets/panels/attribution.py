@@ -84,6 +84,7 @@ class AttributionPanel(TaskPanel):
         self._given = (target, method, opacity)
         self.found: dict[str, Attribution] = {}  # by method
         self.failed: dict[str, str] = {}  # the sentence by method
+        self._unfinished: set[str] = set()  # methods whose map is found only in part, or approximate
         self._maps: np.ndarray | None = None
         super().__init__(net, image, layer, selection)
 
@@ -251,7 +252,8 @@ class AttributionPanel(TaskPanel):
     def _stream(self, looked_at: tuple) -> tuple[Iterator, int]:
         net, image, explained = self.net, self.selection.value.image, self._explained()
         layer = self.layer
-        left = [m for m in [self.method.value, *self.methods] if m not in self.found and m not in self.failed]
+        done = {*self.found, *self.failed} - self._unfinished
+        left = [m for m in [self.method.value, *self.methods] if m not in done]
         order = list(dict.fromkeys(left))
         options: dict[str, dict[str, Any] | ExploreError] = {}
         for method in order:
@@ -263,13 +265,24 @@ class AttributionPanel(TaskPanel):
         def steps() -> Iterator[tuple[str, Any, float]]:
             yield "maps", activation_maps(net, image, layer.name) if layer.has_map else None, 1.0
             yield "predictions", predicted(net, image), 1.0
+            approximate: dict[str, Iterator[tuple[Attribution, float]]] = {}  # refined when all others are there
             for method in order:
                 given = options[method]
                 if isinstance(given, ExploreError):
                     yield method, given, 1.0
                     continue
                 try:
-                    for found, share in attribute_stream(net, image, method=method, **explained, **given):
+                    stream = attribute_stream(net, image, method=method, **explained, **given)
+                    for found, share in stream:
+                        yield method, found, share
+                        if share < 1 and found.accuracy.startswith("approximate"):
+                            approximate[method] = stream
+                            break
+                except ExploreError as error:
+                    yield method, error, 1.0
+            for method, stream in approximate.items():
+                try:
+                    for found, share in stream:
                         yield method, found, share
                 except ExploreError as error:
                     yield method, error, 1.0
@@ -297,15 +310,16 @@ class AttributionPanel(TaskPanel):
             self.grid.say(place, "does not fit" if isinstance(found, LayerError) else "no map", str(found))
         else:
             self.found[what] = found
+            (self._unfinished.add if share < 1 else self._unfinished.discard)(what)
             explained = found.target if self.selection.value.unit is None else None
             self.predictions.mark(explained)
-            if share == 1:
+            if share == 1 or found.accuracy.startswith("approximate"):
                 self.grid.put(place, found.picture)
         if what == self.method.value:
             self._draw()
         if self.method.value not in self.failed:
             done = sum(m in self.found or m in self.failed for m in self.methods)
-            part = f", {share:.0%} of this one" if share < 1 else ""
+            part = f", {share:.0%} of {'this one' if what == self.method.value else what}" if share < 1 else ""
             self.run_view.set_status("running", f"{done} of {len(self.methods)} methods{part}")
 
     def _show_maps(self, maps: ActivationMaps | None) -> None:
@@ -344,7 +358,7 @@ class AttributionPanel(TaskPanel):
             return
         picture = a.overlay(self.opacity.value)
         self.overlay.draw(picture)
-        self.overlay.caption = f"{name} of {a.about}, score {a.score:.3g}"
+        self.overlay.caption = f"{name} of {a.about}, score {a.score:.3g}" + (f"; {a.in_short}" if a.in_short else "")
         width = self.overlay.width * whole_scale(picture.shape[:2])
         self.bar.value = colour_bar(*drawing.limits(a.map, a.signed), a.signed, width)
 
