@@ -55,7 +55,7 @@ def adapted(
 
     def explain(target: Target, **settings: Any) -> Maps:
         parts = [next(_maps(name, call, signed, False, one, settings))[0] for one in target.split()]
-        return Maps(*(torch.cat(some) for some in zip(*((m.raw, m.maps) for m in parts), strict=True)))
+        return Maps(torch.cat([m.raw for m in parts]), torch.cat([m.maps for m in parts]))
 
     def stream(target: Target, **settings: Any) -> Iterator[tuple[Maps, float]]:
         yield from _maps(name, call, signed, True, target, settings)

@@ -112,7 +112,7 @@ def attribute(
     if record.streamed:
         with tqdm(total=len(what), desc=method, unit="image", disable=not progress, leave=False) as bar:
             each = [_last(record.function(one, **settings), bar) for one in what.split()]
-        maps = Maps(*(torch.cat(parts) for parts in zip(*((m.raw, m.maps) for m in each), strict=True)))
+        maps = Maps(torch.cat([m.raw for m in each]), torch.cat([m.maps for m in each]))
     else:
         maps = Maps(*record.function(what, **settings))
         each = [maps] * len(what)

@@ -67,7 +67,7 @@ def _filled(
             if approximate and falls.is_bounded:
                 yield maps, 1.0
                 return True
-            yield maps, falls.computed.sum() / falls.computed.size
+            yield maps, float(falls.computed.mean())
     return True
 
 

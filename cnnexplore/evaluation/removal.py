@@ -73,6 +73,14 @@ def _mixed(x: torch.Tensor, other: torch.Tensor, order: np.ndarray, count: int) 
     return mixed
 
 
+def _curve(
+    net: Network, unit: int, first: torch.Tensor, last: torch.Tensor, order: np.ndarray, steps: int
+) -> np.ndarray:
+    """The probability of a class as the pixels of one image become those of another, in equal parts of an order."""
+    counts = [round(k * len(order) / steps) for k in range(steps + 1)]
+    return _probabilities(net, [_mixed(first, last, order, count) for count in counts], unit)
+
+
 _CURVE = {"net": network, "steps": whole(1, 10_000, "how many times pixels are changed"), "seed": small_seed}
 
 
@@ -112,8 +120,7 @@ def deletion(net: Network, image: Any, target: int | str, attribution: Any, *, s
     Petsiuk et al., RISE: randomized input sampling for explanation of black-box models, 2018, section 4.1.
     """
     x, unit, order = _prepared(net, image, target, attribution, seed)
-    counts = [round(k * len(order) / steps) for k in range(steps + 1)]
-    return _probabilities(net, [_mixed(x, torch.zeros_like(x), order, count) for count in counts], unit)
+    return _curve(net, unit, x, torch.zeros_like(x), order, steps)
 
 
 @checked(**_CURVE)
@@ -157,8 +164,7 @@ def insertion(net: Network, image: Any, target: int | str, attribution: Any, *, 
     x, unit, order = _prepared(net, image, target, attribution, seed)
     wide = _BLUR * min(x.shape[2:])
     blurred = torch.from_numpy(gaussian_filter(x.double().cpu().numpy(), (0, 0, wide, wide))).to(x)
-    counts = [round(k * len(order) / steps) for k in range(steps + 1)]
-    return _probabilities(net, [_mixed(blurred, x, order, count) for count in counts], unit)
+    return _curve(net, unit, blurred, x, order, steps)
 
 
 @checked(noise=number(0, 255, "the standard deviation of noise, in 0..255 units"), seed=small_seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,42 +18,14 @@ from ..network import Layer, Network, as_maps
 from ..network.arguments import layer_name, network
 from ..preimage.patch_prior import PatchPrior
 from ..representations.features import cache_place, features
-from ..results import value_to_python
 from .exact_search import ExactSearch
 from .near_duplicates import LEAST_CORRELATION, correlation, thumbnails
 from .patch_index import MatchedPatches, Norm, PatchIndex, dense_positions, no_norm, statistics
+from .patch_matching import METRICS, NAME, Matching, arguments_to_python, changed, database_to_python
 from .patch_metric import PatchMetric
 
 MAX_PATCHES = 100_000  # of an index that is not limited to near activations
 POSITION_COST = 10.0  # of a match from elsewhere, where activations tell what belongs where: see `PatchIndex`
-METRICS = ("learned", "activation")
-_NAME = "patches"
-
-
-@dataclass(frozen=True)
-class Matching:
-    """How the patches of an estimate are matched.
-
-    Attributes
-    ----------
-    k : int
-        Nearest activations at each position, where the database has a layer.
-    size : int, optional
-        Side of a matched patch in pixels. Default: half of the patch of an activation; without a layer 32, or half of
-        the picture.
-    stride : int
-        Pixels between the estimate's patches.
-    count : int
-        The mean of so many nearest patches is the match of a patch.
-    every : int
-        After how many steps the matches are searched again.
-    """
-
-    k: int = 30
-    size: int | None = None
-    stride: int = 8
-    count: int = 10
-    every: int = 20
 
 
 @dataclass(frozen=True)
@@ -166,9 +138,9 @@ class PatchDatabase:
         every: int = 20,
     ):
         given = {"k": k, "size": size, "stride": stride, "count": count, "every": every}
-        self.net, self.matching = net, _changed(Matching(), given)
+        self.net, self.matching = net, changed(Matching(), given)
         self.images = Images.of(net, images)
-        self._python = _python(net, images, layer, metric, exclude, self.matching)
+        self._python = database_to_python(net, images, layer, metric, exclude, self.matching)
         self.layer: Layer | None = None if layer is None else net.layers[layer]
         if self.layer is not None and not self.layer.has_map:
             raise LayerError(f"{self.layer.name} has no map, so no patches; name a layer with a map, such as pool5.")
@@ -223,10 +195,10 @@ class PatchDatabase:
             If there is no such setting, or it is out of its range.
         """
         other = copy(self)
-        other.matching, other._indices = _changed(self.matching, changes), {}
-        if changes and self._python != _NAME:
+        other.matching, other._indices = changed(self.matching, changes), {}
+        if changes and self._python != NAME:
             new = {name: getattr(other.matching, name) for name in changes}
-            other._python = f"{self._python}.with_matching({_arguments(new)})"
+            other._python = f"{self._python}.with_matching({arguments_to_python(new)})"
         return other
 
     @property
@@ -448,41 +420,10 @@ def patch_corners(layer: Layer, whole: tuple[int, int], size: tuple[int, int]) -
     return np.stack(np.meshgrid(*axes, indexing="ij"), -1)
 
 
-def _python(
-    net: Network, images: Any, layer: str | None, metric: str, exclude: Sequence[Any], matching: Matching
-) -> str:
-    """The Python of a database; only a name if its images are not a folder, or some are left out."""
-    if not (images is None or isinstance(images, (str, os.PathLike))) or len(exclude):
-        return _NAME
-    folder = "None" if images is None else repr(os.fspath(images))
-    more = {"metric": metric} if metric != METRICS[0] else {}
-    usual = Matching()
-    more |= {f.name: v for f in fields(Matching) if (v := getattr(matching, f.name)) != getattr(usual, f.name)}
-    arguments = f", {_arguments(more)}" if more else ""
-    return f"cx.PatchDatabase({net.to_python()}, {folder}, {layer!r}{arguments})"
-
-
-def _arguments(options: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={value_to_python(value)}" for name, value in options.items())
-
-
 def _by_position(activations: np.ndarray) -> np.ndarray:
     """(N, C, h, w) -> (N, h * w, C)."""
     flat = np.asarray(activations, np.float32).reshape(*activations.shape[:2], -1)
     return np.ascontiguousarray(flat.transpose(0, 2, 1))
-
-
-def _changed(before: Matching, changes: dict[str, Any]) -> Matching:
-    """A matching with other settings. Raises SettingError."""
-    known = {f.name for f in fields(Matching)}
-    for name in changes:
-        if name not in known:
-            raise SettingError(
-                f"a patch database has no setting {brief_value(name)}; it has {', '.join(sorted(known))}."
-            )
-    count = whole(1, 1_000_000)
-    numbers = {name: (optional(count) if name == "size" else count)(name, value) for name, value in changes.items()}
-    return replace(before, **numbers)
 
 
 def _fill_from_nearest(picture: np.ndarray, known: np.ndarray) -> np.ndarray:

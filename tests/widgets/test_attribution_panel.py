@@ -173,3 +173,31 @@ def test_work_waits_stops_and_goes_on():
     got += list(work.frames())
     assert got == [0, 1, 2, 3, 4]
     assert work.step == work.total
+
+
+def test_occlusion_is_approximate_until_the_other_methods_are_there(panel):
+    p = panel("lenet", method="occlusion")
+    exact = p.attribution
+    assert exact.accuracy == "exact"
+    assert "approximate" not in p.overlay.caption
+    p.found.clear()
+    results = [one for one in p._stream(p._looked_at())[0] if one[0] in p.methods]
+    told = [found.accuracy for what, found, _ in results if what == "occlusion"]
+    assert told[-1] == "exact"
+    first = next(k for k, one in enumerate(results) if getattr(one[1], "accuracy", "").startswith("approximate"))
+    others = [what for what, _, share in results if what != "occlusion" and share == 1]
+    last = max(k for k, one in enumerate(results) if one[0] == others[-1])
+    assert set(others) == set(p.methods) - {"occlusion", *p.failed}
+    assert [what for what, *_ in results[: first + 1]] == ["occlusion"] * (first + 1)  # it comes first, and waits then
+    assert [what for what, *_ in results[last + 1 :]] == ["occlusion"] * (len(results) - last - 1)
+    assert results[-1][2] == 1
+    p._show_result(results[first])
+    approximate = p.attribution
+    assert f"approximate, error ≤ {approximate.bound:.2g} where measured" in p.overlay.caption
+    assert approximate.python == exact.python
+    assert "occlusion" in p._unfinished  # what is begun anew computes it, too
+    assert "occlusion" in {one[0] for one in p._stream(p._looked_at())[0]}
+    p._show_result(results[-1])
+    assert np.array_equal(p.attribution.map, exact.map)
+    assert "approximate" not in p.overlay.caption
+    assert not p._unfinished
