@@ -323,22 +323,24 @@ def draw_changes(
 
     Each image draws from its own generator, so that it is changed as it would be alone.
     """
-    maps: list[torch.Tensor] = []
+    size = shape[1:]
+    drawn: list[list[torch.Tensor | None]] = []
     sums: list[torch.Tensor | None] = []
-    same, changed, noisy = torch.eye(3, dtype=torch.float64), False, False
     for generator in generators:
-        total: torch.Tensor | None = None
-        noise: torch.Tensor | None = None
+        found, noise = [], None
         for one in transformations:
-            found, more = one.draw(generator, values, shape[1:]), one.added(generator, values, shape)
-            if found is not None:
-                total, changed = found if total is None else total @ found, True
-            if more is not None:
-                noise, noisy = more if noise is None else noise + more, True
-        maps.append(same if total is None else total)
+            found.append(one.draw(generator, values, size))
+            if (more := one.added(generator, values, shape)) is not None:
+                noise = more if noise is None else noise + more
+        drawn.append(found)
         sums.append(noise)
+    changed = any(one is not None for found in drawn for one in found)
+    noisy = any(one is not None for one in sums)
     if not (changed or noisy):
         return None
-    nothing = torch.zeros(shape, dtype=torch.float32) if noisy else None
-    added = [nothing if one is None else one for one in sums]
-    return Draw(torch.stack(maps), torch.stack([one for one in added if one is not None]) if noisy else None)
+    same, nothing = torch.eye(3, dtype=torch.float64), torch.zeros(shape if noisy else 0, dtype=torch.float32)
+    maps = same.expand(len(generators), 3, 3)
+    for each in zip(*drawn, strict=True):  # of one transformation: a product for the batch
+        if any(one is not None for one in each):
+            maps = maps @ torch.stack([same if one is None else one for one in each])
+    return Draw(maps, torch.stack([nothing if one is None else one for one in sums]) if noisy else None)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch.utils._pytree import tree_leaves
 
 from cnnexplore.network.dispatch_mode import DispatchMode
-from cnnexplore.preimage.captures import Captures, Graphs, Result
+from cnnexplore.preimage.canvas import CodedCanvas
+from cnnexplore.preimage.captures import Captures, Graphs, Result, _Captured
+from cnnexplore.preimage.inputs import Change, Watching
 from cnnexplore.preimage.run import Run
 
 
@@ -72,3 +75,39 @@ def record(run: Run) -> Recorded:
     graphs = Recorded(run)
     run._captures = Captures(graphs)
     return graphs
+
+
+def without_numbers(run: Run, watching: Watching = "never") -> Callable[[], Result]:
+    """The next step of a run as it is on another device than the CPU: on "meta", where tensors have shapes alone.
+
+    An operation that mixes devices raises, as it does on a GPU, and so does all that reads a number. The run itself is
+    spoiled.
+    """
+    step = run._step_of_now()
+    inputs = run._inputs(run.settings.snapshot(), False, run.solver.numbers(0.1))
+    meta = torch.device("meta")
+    if isinstance(step.canvas, CodedCanvas):
+        step.canvas.parameterization.to(meta)
+    step.canvas.replace_variables(step.canvas.variables.to(meta))
+    if step.canvas.update_mask is not None:
+        step.canvas.update_mask = step.canvas.update_mask.to(meta)
+    step.solver.restore({name: t.to(meta) if t.dim() > 1 else t for name, t in step.solver.state().items()})
+    if getattr(step.solver, "mixtures", None) is not None:
+        step.solver.mixtures = step.solver.mixtures.to(meta)
+    energies = [step.energy, *(prior._energy for prior in step.energy.priors if hasattr(prior, "_energy"))]
+    for energy in energies:
+        energy.probe._module.to(meta)
+        for term in (energy.loss, *energy.priors):
+            for name, value in vars(term).items():
+                if isinstance(value, torch.Tensor):
+                    setattr(term, name, value.to(meta))
+    importance = None if step.importance is None else step.importance.to(meta)
+    inputs = replace(
+        inputs,
+        offsets=None if inputs.offsets is None else inputs.offsets.to(meta),
+        changes=tuple(Change(*(None if t is None else t.to(meta) for t in one)) for one in inputs.changes),
+        watching=watching,
+    )
+    made = _Captured(None, replace(step, importance=importance), inputs)
+    made.fill(step, inputs)
+    return made.compute

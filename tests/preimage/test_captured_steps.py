@@ -13,14 +13,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from recorded import Recorded, Recorder, record
+from recorded import Recorded, Recorder, record, without_numbers
 from torch import nn
 from toy_prior import MeanColour
 
 import cnnexplore as cx
 from cnnexplore.preimage import Euclidean, InnerProduct, captures
 from cnnexplore.preimage.captures import FIRST, LEAST, MOST, Captures, CudaGraphs, graphs_on
-from cnnexplore.preimage.priors import inner
 
 SIDE = 20
 
@@ -170,17 +169,8 @@ def test_a_unit_that_falls_silent_is_followed(net):
 # the machinery
 
 
-@contextmanager
-def shapes_of_a_gpu(monkeypatch):
-    """On a CPU a loop of dot products is the fastest; here, what a GPU computes."""
-    with monkeypatch.context() as patch:
-        for name in ("priors", "losses", "patch_prior"):
-            patch.setattr(f"cnnexplore.preimage.{name}.inner", lambda a, b: (a * b).flatten(1).sum(1))
-        yield
-
-
 @pytest.mark.parametrize("kind", ["inversion", "natural", "lucid", "maco"])
-def test_the_number_of_operations_does_not_grow_with_the_batch(net, kind, monkeypatch):
+def test_the_number_of_operations_does_not_grow_with_the_batch(net, kind):
     counts = {}
     for batch in (1, 8, 64):
         seeds = list(range(batch))
@@ -189,23 +179,33 @@ def test_the_number_of_operations_does_not_grow_with_the_batch(net, kind, monkey
         else:
             run = cx.Maximization(net, "fc3", 0, seed=seeds, preset=kind, M=1.0, steps=9)
         run.advance()
-        inputs = run._inputs(run.settings.snapshot(), False, run.solver.numbers(0.1))
-        with shapes_of_a_gpu(monkeypatch), Recorder() as recorder:
-            run._step_of_now()(inputs)
+        compute = without_numbers(run)
+        with Recorder() as recorder:
+            compute()
         counts[batch] = len(recorder.operations)
     assert counts[8] == counts[64]
     assert abs(counts[1] - counts[8]) <= 2
     assert counts[64] < 700
 
 
-def test_an_inner_product_on_a_gpu_is_one_for_all_images():
-    sizes = []
-    for batch in (1, 40):
-        a = torch.empty(batch, 3, 5, 5, device="meta")
-        with Recorder() as recorder:
-            assert inner(a, a).shape == (batch,)
-        sizes.append(len(recorder.operations))
-    assert sizes[0] == sizes[1]
+@pytest.mark.parametrize("watching", ["always", "never"])
+@pytest.mark.parametrize("solver", cx.solvers())
+def test_a_step_is_wholly_on_its_device(net, solver, watching):
+    """No tensor of the CPU takes part in it, and no number is read; on a device where both would raise."""
+    mask = np.zeros((SIDE, SIDE))
+    mask[3:12, 2:18] = 1
+    makes = [
+        inversion(net, solver=solver, beta=1.5, alpha=1.5, mask=cx.masks.central(2)),
+        inversion(net, solver=solver, variant="inverting2015"),
+        maximization(net, "relu2", solver=solver, init=IMAGES[0], keep="conv1"),
+        maximization(net, "relu2", solver=solver, beta=2.5),
+    ]
+    makes += [maximization(net, preset=preset) for preset in ("lucid", "maco") if solver == "nadam"]
+    for run in makes:
+        run.advance()
+        following, terms = without_numbers(run, watching)()
+        assert {t.device.type for t in (*following, terms)} == {"meta"}
+        assert terms.shape == (len(run.term_names), 3)
 
 
 def test_a_short_run_and_a_cpu_are_not_captured(net):
