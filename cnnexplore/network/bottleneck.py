@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_leaves
 from .dispatch_mode import DispatchMode
 from .layers import Layer
 from .network import Network
+from .storage import storage_of
 
 _KNOWN: weakref.WeakKeyDictionary[Network, dict[str, list[Layer]]] = weakref.WeakKeyDictionary()
 
@@ -147,10 +148,8 @@ class DataFlow(DispatchMode):
 
 
 def _memory(tensor: torch.Tensor) -> Hashable:
-    try:
-        return tensor.untyped_storage()._cdata
-    except (NotImplementedError, RuntimeError):  # sparse and opaque tensors have no storage
-        return "tensor", id(tensor)
+    found = storage_of(tensor)
+    return ("tensor", id(tensor)) if found is None else found
 
 
 def _written(func: Any, args: tuple, kwargs: dict[str, Any]) -> list[torch.Tensor]:

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_leaves, tree_map
 
+from .storage import storage_of
+
 # Matrix products. A linear layer is any of these: it depends on the layout of what the layer is given, on whether its
 # weights are trained, and on the version of PyTorch.
 MATRIX_PRODUCTS = ("addmm", "mm", "linear", "bmm", "baddbmm")
@@ -115,4 +117,5 @@ class Tape:
 
 
 def _storage(tensor: torch.Tensor) -> int:
-    return tensor.untyped_storage()._cdata if tensor.layout == torch.strided else -id(tensor)
+    found = storage_of(tensor)
+    return -id(tensor) if found is None else found

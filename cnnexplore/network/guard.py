@@ -12,6 +12,7 @@ from torch import nn
 
 from ..errors import NetworkError
 from .dispatch_mode import DispatchMode
+from .storage import storage_of
 
 Result = TypeVar("Result")
 
@@ -157,10 +158,8 @@ def _tensors(part: nn.Module) -> list[torch.Tensor]:
 
 def _storage(tensor: torch.Tensor) -> set[int]:
     """What tells whether two tensors share memory; nothing for a tensor without memory of its own."""
-    try:
-        return {tensor.untyped_storage()._cdata}
-    except (NotImplementedError, RuntimeError):
-        return set()
+    found = storage_of(tensor)
+    return set() if found is None else {found}
 
 
 def _given(values: tuple) -> Iterator[torch.Tensor]:

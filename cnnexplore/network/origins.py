@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from .storage import storage_of
+
 # Columns of the table: per axis (rows, then columns) the centre, the first and last pixel seen, and the stride; then
 # another centre, of a product of two placed tensors, such as queries and keys.
 CENTRE, LOW, HIGH, STRIDE, OTHER = (0, 4), (1, 5), (2, 6), (3, 7), (8, 9)
@@ -88,16 +90,12 @@ class Origins:
 
     # the tensors
 
-    @staticmethod
-    def _key(tensor: torch.Tensor) -> int:
-        return tensor.untyped_storage()._cdata
-
     def knows(self, tensor: torch.Tensor) -> bool:
         """Whether the storage of a tensor has entries, so that the tensor may depend on the image.
 
         A tensor without elements, such as the boxes of a detector that finds nothing, depends on nothing.
         """
-        return tensor.layout == torch.strided and tensor.numel() > 0 and self._key(tensor) in self._stored
+        return tensor.layout == torch.strided and tensor.numel() > 0 and storage_of(tensor) in self._stored
 
     def depends(self, tensor: torch.Tensor) -> bool:
         """Whether some element of a tensor depends on the image."""
@@ -105,16 +103,18 @@ class Origins:
 
     def of(self, tensor: torch.Tensor) -> torch.Tensor:
         """The entries of a tensor's elements, of the tensor's shape; not to be written to."""
-        stored = self._stored[self._key(tensor)]
+        key = storage_of(tensor)
+        if key is None:
+            raise KeyError("a tensor without memory of its own has no entries.")
+        stored = self._stored[key]
         if isinstance(stored, _Compact):
             if stored.fits(tensor):
                 return stored.entries.expand(tensor.shape)
-            stored = self._in_full(tensor)
+            stored = self._in_full(key, tensor)
         return stored.as_strided(tensor.shape, tensor.stride(), tensor.storage_offset())
 
-    def _in_full(self, tensor: torch.Tensor) -> torch.Tensor:
+    def _in_full(self, key: int, tensor: torch.Tensor) -> torch.Tensor:
         """One entry for each element of a tensor's storage."""
-        key = self._key(tensor)
         known = self._stored.get(key)
         if isinstance(known, torch.Tensor):
             return known
@@ -134,9 +134,9 @@ class Origins:
         entries : torch.Tensor
             Entries of a shape that expands to that of the tensor.
         """
-        if tensor.layout != torch.strided or not tensor.numel():
+        key = storage_of(tensor)
+        if key is None or tensor.layout != torch.strided or not tensor.numel():
             return
-        key = self._key(tensor)
         known = self._stored.get(key)
         if known is None:
             self._alive.append(tensor)
@@ -144,7 +144,7 @@ class Origins:
             small = compress(entries.expand(tensor.shape)).clone()
             self._stored[key] = _Compact(small, tensor.shape, tensor.stride(), int(tensor.storage_offset()))
         else:
-            full = self._in_full(tensor)
+            full = self._in_full(key, tensor)
             full.as_strided(tensor.shape, tensor.stride(), tensor.storage_offset()).copy_(entries)
 
     # combining

@@ -328,7 +328,7 @@ def _run(model: nn.Module, module: nn.Module, x: torch.Tensor) -> Any:
 
 def _second_pass(model: nn.Module, r: _Recorder, images: torch.Tensor) -> tuple[bool, bool, dict[str, torch.Tensor]]:
     """Finds the images of a batch in each layer; whether the module takes batches, and channels last in memory."""
-    first = r.samples
+    first, calls = r.samples, r.calls
     layouts = [torch.channels_last, torch.contiguous_format]
     tries: list[tuple[int, bool, dict[str, torch.Tensor], dict[Site, _Sample]]] = []
     for count in (2, 1):
@@ -343,6 +343,9 @@ def _second_pass(model: nn.Module, r: _Recorder, images: torch.Tensor) -> tuple[
             values = {key: t.detach().clone() for key, t in named_tensors(returned)}
             for key, t in values.items():
                 r.take(("output", key, 0), "", "", t, False)
+            lost = [site[:2] for site, one in r.replay.items() if _is_lost(one)]
+            if any(r.calls.get(what, 0) > calls.get(what, 0) for what in lost):
+                break  # it takes the images of a batch in turn: its layers would be those of one image only
             tries.append((count, layout == torch.channels_last, values, r.replay))
             if count == 1 or not _lost(r.replay):
                 break
@@ -370,7 +373,11 @@ def _varies(model: nn.Module, images: torch.Tensor, first: list[tuple[str, torch
 
 
 def _lost(samples: dict[Site, _Sample]) -> int:
-    return sum(sample.known and sample.axis is None for sample in samples.values())
+    return sum(map(_is_lost, samples.values()))
+
+
+def _is_lost(sample: _Sample) -> bool:
+    return sample.known and sample.axis is None
 
 
 def _layer(named: Named, r: _Recorder) -> Layer:

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 
 import torch
 import torch.nn.functional as F
+from rare_operations import MODULES as RARE
 from torch import nn
 from what_torch_can import SCRIPTS
 
@@ -387,6 +388,8 @@ ODD["torch.export"] = (lambda: torch.export.export(Base().eval(), (torch.zeros(1
 ODD["torch.jit.trace"] = (_traced, 24)
 if SCRIPTS:
     ODD["torch.jit.script"] = (lambda: torch.jit.script(Base().eval()), 24)
+
+ODD |= {module.__name__: (module, 24) for module in RARE}
 
 # One of each family; all of them with `python tests/conformance/conformance_table.py --all`.
 TORCHVISION = {
