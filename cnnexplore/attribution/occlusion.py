@@ -49,7 +49,7 @@ def _filled(
 ) -> Generator[tuple[Maps, float], None, bool]:  # fmt: skip
     """Computes the falls; returns whether they hold."""
     size = (int(target.x.shape[-2]), int(target.x.shape[-1]))
-    for phase in (falls.first, falls.following):
+    for phase in (falls.first, falls.second, falls.last):
         windows, spliced = phase(), patched.spliced
         places = [(row * stride[0], column * stride[1]) for row, column in windows]
         for done, activations in patched.activations(places, colour):

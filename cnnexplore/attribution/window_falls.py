@@ -41,13 +41,17 @@ class WindowFalls:
         """The windows side by side, and the last ones of rows and columns."""
         return [(int(row), int(column)) for row in self._axes[0] for column in self._axes[1]]
 
-    def following(self) -> list[tuple[int, int]]:
-        """All others in the order in which they are computed; the first ones must be known."""
+    def second(self) -> list[tuple[int, int]]:
+        """Those between neighbours that differ most, and the first that are drawn; the first ones must be known."""
         self._between = self._interpolated()
         chosen = self._where_neighbours_differ()
         others = np.argwhere(~self.computed & ~chosen)
         self._drawn = [(int(r), int(c)) for r, c in others[self._random.permutation(len(others))]]
-        return [(int(r), int(c)) for r, c in np.argwhere(chosen)] + self._drawn
+        return [(int(r), int(c)) for r, c in np.argwhere(chosen)] + self._drawn[:LEAST_MEASURED]
+
+    def last(self) -> list[tuple[int, int]]:
+        """All others, in the order in which they are drawn."""
+        return self._drawn[LEAST_MEASURED:]
 
     def add(self, windows: list[tuple[int, int]], values: list[float]) -> None:
         """Values that were computed."""
