@@ -27,15 +27,15 @@ class Maps(NamedTuple):
     accuracy : str
         Of a method that can be approximate: "exact", or how the error is known, in words; it begins with "approximate"
         or, as long as the error is not known, "unfinished". Else "".
-    bound : float
-        The largest error that was measured; 0 if exact, infinite as long as it is not known.
+    bound : float, optional
+        The largest error that was measured; 0 if exact, None as long as it is not known.
     """
 
     raw: torch.Tensor
     maps: torch.Tensor
     bias: torch.Tensor | None = None
     accuracy: str = ""
-    bound: float = 0.0
+    bound: float | None = 0.0
 
 
 @dataclass(frozen=True)

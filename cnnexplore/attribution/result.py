@@ -54,8 +54,8 @@ class Attribution(Result):
     accuracy : str
         Of occlusion: "exact", or how far what is not computed is off and how that is known, in words. It then begins
         with "approximate", or "unfinished" where the error is not known yet. "" for other methods.
-    bound : float
-        Of an approximate map: the largest difference that was measured; 0 if exact, infinite if not known yet.
+    bound : float, optional
+        Of an approximate map: the largest difference that was measured; 0 if exact, None if not known yet.
     python : str
         The Python that makes it again; of an approximate map, the Python of the exact one.
 
@@ -77,7 +77,7 @@ class Attribution(Result):
     net: Network = field(repr=False)
     bias: float = 0.0
     accuracy: str = ""
-    bound: float = 0.0
+    bound: float | None = 0.0
     python: str = field(default="", repr=False)
 
     @property
@@ -90,7 +90,7 @@ class Attribution(Result):
         """What a caption says of an approximate or unfinished map; "" for others."""
         if self.accuracy in ("", "exact"):
             return ""
-        return f"approximate, error ≤ {self.bound:.2g} where measured" if self.bound < float("inf") else "unfinished"
+        return "unfinished" if self.bound is None else f"approximate, error ≤ {self.bound:.2g} where measured"
 
     @checked(opacity=fraction("the opacity of the map"))
     def overlay(self, opacity: float = 0.6) -> np.ndarray:

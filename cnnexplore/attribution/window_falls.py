@@ -73,9 +73,9 @@ class WindowFalls:
         return self.is_exact or self.measured >= LEAST_MEASURED
 
     @property
-    def bound(self) -> float:
-        """The largest error that was measured; 0 if all windows are computed, infinite as long as it is not known."""
-        return 0.0 if self.is_exact else self._most if self.is_bounded else np.inf
+    def bound(self) -> float | None:
+        """The largest error that was measured; 0 if all windows are computed, None as long as it is not known."""
+        return 0.0 if self.is_exact else self._most if self.is_bounded else None
 
     @property
     def shown(self) -> tuple[np.ndarray, np.ndarray]:
@@ -94,7 +94,7 @@ class WindowFalls:
             return f"unfinished: {done:,} of {many:,} windows are computed, the error is not known"
         return (
             f"approximate: {done:,} of {many:,} windows are computed; at {self.measured:,} of them, drawn at random, "
-            f"interpolation is at most {self.bound:.2g} off, and farther off at another window with a probability of "
+            f"interpolation is at most {self._most:.2g} off, and farther off at another window with a probability of "
             f"at most {1 / (self.measured + 1):.2g}"
         )
 

@@ -98,6 +98,23 @@ def test_occlusion_beside_captum(window, pair, fox, benchmark, report):
     report(f"occlusion / captum, {name}", how, seconds / times[best], "<= 0.5")
 
 
+@pytest.mark.parametrize("stride", [14, 7])
+def test_approximate_beside_exact_occlusion(stride, pair, fox, in_turn, report):
+    name, net, _ = pair
+    found = {}
+
+    def run(approximate):
+        found[approximate] = explain(net, fox, "occlusion", window=28, stride=stride, approximate=approximate)
+
+    short, whole = in_turn(lambda: run(True), lambda: run(False), rounds=1)
+    off = np.abs(found[True].raw - found[False].raw)
+    between = off > 1e-4 * np.abs(found[False].raw).max()
+    how = f"{short:.1f} s over {whole:.1f} s; {found[True].accuracy}"
+    report(f"approximate / exact occlusion, {name}, stride {stride}", how, short / whole, "<= 0.6")
+    how = f"of {between.sum()} windows, {off.max():.2g} at most"
+    report("... farther off than the bound", how, float(np.mean(off[between] > found[True].bound)), "<= 0.15")
+
+
 @pytest.mark.parametrize("layer", ["conv1", "conv2", "conv3", "conv4", "conv5", "pool5"])
 def test_discrepancy_maps_beside_the_naive_loop(layer, alexnet, fox, benchmark, report):
     """All units; the naive side puts one patch at a time on the image and runs the network up to the layer."""
