@@ -18,7 +18,7 @@ from torch import nn
 from toy_prior import MeanColour
 
 import cnnexplore as cx
-from cnnexplore.preimage import Euclidean, InnerProduct, captures
+from cnnexplore.preimage import Euclidean, InnerProduct, Settings, Values, captures
 from cnnexplore.preimage.captures import FIRST, LEAST, MOST, Captures, CudaGraphs, graphs_on
 
 SIDE = 20
@@ -122,14 +122,23 @@ def test_units_of_a_map(net, unit, layer):
     assert other.captured == "yes"
 
 
+def filled(net, mask):
+    """A run that changes only some pixels, half of them by half of the gradient."""
+    loss = InnerProduct(torch.eye(5)[[2]], 1.0)
+    values = Values(cx.preimage.Run.parameters_for(), C=10, jitter=4)
+    start = net.pixels_of(IMAGES[0])
+    return cx.preimage.Run(net, "fc3", loss, Settings(values), seeds=[0], init=start, update_mask=mask, **LONG)
+
+
 def test_the_other_kinds_of_runs_terms_and_masks(net):
     mask = np.zeros((SIDE, SIDE))
-    mask[3:12, 2:18] = 1
+    mask[3:12, 2:18], mask[3:7] = 1, 0.5
     makes = [
         lambda: cx.Caricature(net, IMAGES, "conv2", seed=[1, 2, 3], **LONG),
         lambda: inversion(net, variant="inverting2015", rate=0.005),
         lambda: inversion(net, mask=cx.masks.central(2), init=IMAGES[0]),
         lambda: maximization(net, init=IMAGES[0], keep="conv2"),
+        lambda: filled(net, mask),
     ]
     for make in makes:
         run, other = make(), make()
