@@ -179,7 +179,6 @@ class Captures:
                 with _RefuseWaits():
                     following, terms = graphs.aside(made.compute)
                 expected = [t.clone() for t in (*following, terms, *memory)]
-                _put_back(memory, before)
                 graphs.aside(made.compute)  # libraries prepare themselves in the first calls
                 _put_back(memory, before)
                 made.capture(graphs)
