@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # without an installation
@@ -38,6 +39,12 @@ RATIOS = [
 ]
 BARS = {1: 1.5, 32: 1.2}  # of a step over a bare pass, by the size of the batch
 STEPS = 1_000_000  # a run that does not end while it is timed
+
+
+@cache
+def loaded(name: str) -> cx.Network:
+    """A network with random weights on the CPU; to draw them takes seconds."""
+    return cx.load(name, weights="random", device="cpu")
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,7 @@ class Machine:
 
     def net(self, name: str, dtype: torch.dtype = torch.float32) -> cx.Network:
         """A network with random weights of a number type."""
-        known = cx.load(name, weights="random", device="cpu")
+        known = loaded(name)
         module = copy.deepcopy(known.module).to(self.device, dtype)
         return cx.Network(module, size=self.choose(known.size, (64, 64)), pixels=known.pixels, labels=known.labels)
 
@@ -258,7 +265,7 @@ def each_preset(machine: Machine) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=1, help="how long each side of a comparison is timed")
+    parser.add_argument("--seconds", type=float, default=0.6, help="how long each side of a comparison is timed")
     parser.add_argument("--tests", type=float, default=90, help="after how many seconds the tests are ended")
     parser.add_argument("--no-tests", action="store_true", help="time only")
     parser.add_argument("options", nargs="*", help="options of pytest, after --")
