@@ -183,6 +183,10 @@ class Panel(ABC):
         SettingError
             For a name or a value that the panel does not offer; the settings before it are taken.
         """
+        self._take(settings)
+
+    def _take(self, settings: Mapping[str, Any]) -> None:
+        """What `take_settings` does; a panel of runs begins again."""
         for name, value in settings.items():
             controls = self._shared_controls()  # of a method that was just chosen, too
             if name not in controls:

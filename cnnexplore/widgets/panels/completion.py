@@ -176,24 +176,12 @@ class CompletionPanel(RunPanel):
         given = ast.literal_eval(self.masked.to_python())
         return given if isinstance(given, str) else mask_to_text(self.masked.mask)  # of a box
 
-    def take_settings(self, settings: Mapping[str, Any]) -> None:
-        """Take over what `shared_settings` gave, and begin again.
-
-        Parameters
-        ----------
-        settings : mapping
-            Plain values by name.
-
-        Raises
-        ------
-        SettingError
-            For a name or a value that the panel does not offer.
-        """
+    def _take(self, settings: Mapping[str, Any]) -> None:
         settings = dict(settings)
         if (mask := settings.pop("mask", None)) is not None:
             self.mask = text_to_mask(text("the text of a mask")("mask", mask), "mask")
             self._find_masked_part()
-        super().take_settings(settings)
+        super()._take(settings)
 
     def _show_run(self, run: Completion) -> None:
         self.estimate.columns = self._columns if len(run.seeds) > self._columns > 0 else 0

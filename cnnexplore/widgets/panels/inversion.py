@@ -137,19 +137,7 @@ class InversionPanel(RunPanel):
         """The settings of the run, and the window of the map that counts."""
         return {**super().shared_settings(), **({} if self._window is None else {"window": list(self._window)})}
 
-    def take_settings(self, settings: Mapping[str, Any]) -> None:
-        """Take over what `shared_settings` gave, and begin again.
-
-        Parameters
-        ----------
-        settings : mapping
-            Plain values by name.
-
-        Raises
-        ------
-        SettingError
-            For a name or a value that the panel does not offer.
-        """
+    def _take(self, settings: Mapping[str, Any]) -> None:
         settings = dict(settings)
         if (window := settings.pop("window", None)) is not None:
             corners = several(whole(0, what="a row or a column"), "[top, left, bottom, right]", 4)("window", window)
@@ -159,7 +147,7 @@ class InversionPanel(RunPanel):
             activation = self.net.activations(self.selection.value.image, self.layer.name)
             masked_difference(activation, self.layer, mask)  # one that does not fit is refused at once
             self.mask = mask
-        super().take_settings(settings)
+        super()._take(settings)
 
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
         return Values(self.parameters, C=paper_C(layer, size), jitter=paper_jitter(layer))

@@ -198,26 +198,14 @@ class RunPanel(Panel):
         values = {name: value for name, value in self.settings.snapshot().items() if name != GAMMA.name}
         return {**super().shared_settings(), **values, **{name: getattr(self.starts, name) for name in START}}
 
-    def take_settings(self, settings: Mapping[str, Any]) -> None:
-        """Take over what `shared_settings` gave, and begin again.
-
-        Parameters
-        ----------
-        settings : mapping
-            Plain values by name.
-
-        Raises
-        ------
-        SettingError
-            For a name or a value that the panel does not offer.
-        """
+    def _take(self, settings: Mapping[str, Any]) -> None:
         parameters = {p.name for p in self.parameters} - {GAMMA.name}
         starts = {name: START[name](name, value) for name, value in settings.items() if name in START}
         values = {name: value for name, value in settings.items() if name in parameters}
         self.settings.update(**values)
         self.controls.show(self.settings.snapshot())
         self.starts.take(**starts)
-        super().take_settings({name: value for name, value in settings.items() if name not in {*values, *starts}})
+        super()._take({name: value for name, value in settings.items() if name not in {*values, *starts}})
         self._begin()
 
     def _hidden_widgets(self) -> list[w.Widget]:
