@@ -126,11 +126,12 @@ class _ToProcesses(Sender):
     A worker that does not see the file, as on another machine, is sent the bytes.
     """
 
-    def __init__(self, executor: Executor, work: Work):
+    def __init__(self, executor: Any, work: Work, threads: int | None = None):
         self._executor, data = executor, pickled(work, "what the workers share")
         workers = workers_of(executor)
         self._most = _AHEAD * workers
-        threads = 0 if "OMP_NUM_THREADS" in environ else max(1, torch.get_num_threads() // workers)
+        if threads is None:
+            threads = 0 if "OMP_NUM_THREADS" in environ else max(1, torch.get_num_threads() // workers)
         self._folder = tempfile.TemporaryDirectory(prefix="cnnexplore-", ignore_cleanup_errors=True)
         self._path = Path(self._folder.name) / "work.pickle"
         try:
@@ -143,7 +144,7 @@ class _ToProcesses(Sender):
             ) from error
         self._parcel = Parcel(_digest(data), str(self._path), threads)
 
-    def submit(self, piece: Any, *, whole: bool = False) -> Future:
+    def submit(self, piece: Any, *, whole: bool = False) -> Any:
         data = self._path.read_bytes() if whole else None
         return self._executor.submit(compute, self._parcel, data, pickled(piece, "a piece of the work"))
 
@@ -154,27 +155,25 @@ class _ToProcesses(Sender):
         self._folder.cleanup()
 
 
-class _ToDask(Sender):
+class _ToDask(_ToProcesses):
     """Workers of a dask cluster, which may be on other machines and may come and go.
 
-    The pickled work is the result of a task, so that dask sends it to each worker once, and makes it again when the
-    worker that held it has died. What is scattered would be lost then.
+    A worker on this machine reads the file. For others the pickled work is the result of a task, so that dask sends it
+    to each worker once, and makes it again when the worker that held it has died; what is scattered would be lost.
     """
 
     def __init__(self, client: Any, work: Work):
         import distributed
 
+        super().__init__(client, work, threads=0)  # dask gives its workers as many as they are to use
         self.lost = (distributed.KilledWorker, CancelledError, asyncio.CancelledError)
         self._client = client
-        self._data = pickled(work, "what the workers share")
-        self._parcel = Parcel(_digest(self._data))
         self._held: Any = None
-        self._most, self._asked = 0, -_ASKED
+        self._asked = time.monotonic()
 
     def submit(self, piece: Any, *, whole: bool = False) -> Any:
-        if self._held is None:
-            self._held = self._sent(bytes, self._data)
-            del self._data
+        if whole and self._held is None:  # from now on all pieces name the task: those that do not would fail again
+            self._held = self._sent(bytes, self._path.read_bytes())
         return self._sent(compute, self._parcel, self._held, pickled(piece, "a piece of the work"))
 
     def _sent(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -188,9 +187,10 @@ class _ToDask(Sender):
             with suppress(Exception):  # a client that was closed meanwhile: its futures say so
                 self._most = _AHEAD * workers_of(self._client)
             self._asked = time.monotonic()
-        return max(1, self._most)
+        return self._most
 
     def close(self) -> None:
+        super().close()
         if self._held is not None:
             self._held.release()
 

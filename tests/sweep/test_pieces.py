@@ -55,11 +55,12 @@ def test_an_error_of_a_piece_is_raised_and_the_executor_goes_on(executor):
         assert len(list(found)) == 5
 
 
-def test_a_worker_that_sees_no_file_is_sent_the_bytes(processes, monkeypatch):
+@pytest.mark.parametrize("executor", ["processes", "cluster"], indirect=True)
+def test_a_worker_that_sees_no_file_is_sent_the_bytes(executor, monkeypatch):
     monkeypatch.setattr(
         executors, "Parcel", lambda digest, path, threads: Parcel(f"{digest} elsewhere", f"{path} elsewhere", threads)
     )
-    with in_pieces(Counting(), range(10), processes) as found:
+    with in_pieces(Counting(), range(10), executor) as found:
         assert [result[0] for _, result in found] == [k * k for k in range(10)]
 
 
