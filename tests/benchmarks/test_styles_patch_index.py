@@ -103,8 +103,8 @@ def test_a_photograph_against_100000_patches(side, pictures, benchmark, report):
     seconds, other = benchmark.stats.stats.min, min(spent for _, spent in others)
     nearest = brute(index, mine[SOME])
     how = f"{len(dense)} in {len(index)}: {seconds:.1f} s over {other:.1f} s"
-    report(f"matching {side} x {side} / components alone", how, seconds / other, "<= 1.5")
+    report(f"matching {side} x {side} / components alone", how, seconds / other, "<= 3")
     how = f"{built:.0f} s over {other_built:.0f} s"
-    report("... what is done once", how, built / other_built, "<= 1.2")
+    report("... what is done once", how, built / other_built, "<= 2")
     how = f"{len(nearest)} of them; components alone {np.mean(others[0][0][SOME] == nearest):.3f}"
     report("... recall", how, float(np.mean(found[SOME] == nearest)), ">= 1")
