@@ -89,6 +89,7 @@ CALLS = {
     ),
     "Attribution": lambda net, folder: cx.attribute(net, IMAGE),
     "Attribution.box": lambda net, folder: cx.attribute(net, IMAGE).box(),
+    "Attribution.in_short": lambda net, folder: cx.attribute(net, IMAGE).in_short,
     "Attribution.overlay": lambda net, folder: cx.attribute(net, IMAGE).overlay(),
     "Attribution.picture": lambda net, folder: cx.attribute(net, IMAGE).picture,
     "Attribution.plot": lambda net, folder: cx.attribute(net, IMAGE).plot(),

@@ -195,7 +195,7 @@ class Maximization(Run):
         if not isinstance(settings, Settings):
             uses_patches(patches, gamma)
             given = {"C": C, "alpha": alpha, "beta": beta, "jitter": jitter, "rate": rate}
-            numbers = self._numbers(where, net.size, chosen, {k: v for k, v in given.items() if v is not None})
+            numbers = self._numbers(net, where, net.size, chosen, {k: v for k, v in given.items() if v is not None})
             if patches is not None:
                 numbers["gamma"] = GAMMA if gamma is None else gamma
             settings = settings_for(settings, self.preset.variant, terms, numbers, chosen)
@@ -222,11 +222,16 @@ class Maximization(Run):
         self._one_seed = not isinstance(seed, list)
 
     def _usual_value(self, parameter: Parameter) -> float:
-        usual = self.preset.settings(self.layer, self.net.size)
+        usual = self.preset.settings(self.net, self.layer, self.net.size)
         return usual.get(parameter.name, parameter.default)
 
     def _numbers(
-        self, layer: Layer, size: tuple[int, int], transforms: Sequence[Transformation], given: dict[str, float]
+        self,
+        net: Network,
+        layer: Layer,
+        size: tuple[int, int],
+        transforms: Sequence[Transformation],
+        given: dict[str, float],
     ) -> dict[str, float]:
         """The settings: those that are given, and the preset's. Raises SettingError for one without an effect."""
         known = {p.name for p in self.parameters_for(self.preset.variant, transforms=transforms)}
@@ -235,7 +240,7 @@ class Maximization(Run):
             raise SettingError(
                 f"{unused[0]} was given, but the preset {self.preset.name!r} has no such term; leave one of them."
             )
-        usual = self.preset.settings(layer, size)
+        usual = self.preset.settings(net, layer, size)
         return {name: value for name, value in usual.items() if name in known} | given
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..arguments import choice
-from ..network import Layer
+from ..network import Layer, Network, has_class_units, scores_if_any
 from .published import paper_jitter, paper_weight
 from .run import Run
 from .settings import Parameter, Values
@@ -14,6 +14,8 @@ from .transformations import Crop, Noise, Rotation, Scaling, Transformation
 from .variants import variant_of
 
 Pair = tuple[int, int]
+
+_HIDDEN = 4.0  # how much more the response of a unit of a hidden fully-connected layer weighs than that of a class
 
 _COLOUR = 6.0  # the weight of the variation of colours where a unit sees the whole image
 
@@ -35,7 +37,8 @@ class Preset:
     transforms : tuple of Transformation
         What changes the image at random before the network sees it.
     numbers : callable
-        The settings by name that are not their defaults, for a layer and the (H, W) of the network's input.
+        The settings by name that are not their defaults, for a layer, the (H, W) of the network's input, and whether
+        the layer is a hidden one without a map.
     """
 
     name: str
@@ -43,7 +46,7 @@ class Preset:
     about: str
     variant: str
     transforms: tuple[Transformation, ...]
-    numbers: Callable[[Layer, Pair], dict[str, float]]
+    numbers: Callable[[Layer, Pair, bool], dict[str, float]]
 
     @property
     def solver(self) -> str:
@@ -55,39 +58,49 @@ class Preset:
         """What can be steered."""
         return Run.parameters_for(self.variant, transforms=self.transforms)
 
-    def settings(self, layer: Layer, size: Pair) -> Values:
+    def settings(self, net: Network, layer: Layer, size: Pair) -> Values:
         """All settings.
 
         Parameters
         ----------
+        net : Network
+            The network.
         layer : Layer
             The unit's layer.
         size : tuple of int
             (H, W) of the network's input.
         """
-        return Values(self.parameters, **self.numbers(layer, size))
+        scores = scores_if_any(net)
+        last = scores is not None and net.layers.depth(layer) >= net.layers.depth(scores)
+        hidden = not (layer.has_map or last or has_class_units(net, layer))
+        return Values(self.parameters, **self.numbers(layer, size, hidden))
 
 
-def _paper(layer: Layer, size: Pair) -> dict[str, float]:
+def _paper(layer: Layer, size: Pair, hidden: bool) -> dict[str, float]:
     return {"C": paper_weight(layer, size), "jitter": paper_jitter(layer)}
 
 
-def _natural(layer: Layer, size: Pair) -> dict[str, float]:
-    """Found by how many classes of one network another network recognises; weak where a unit sees little."""
-    paper = _paper(layer, size)
+def _natural(layer: Layer, size: Pair, hidden: bool) -> dict[str, float]:
+    """Found by how many classes of one network another network recognises; weak where a unit sees little.
+
+    A unit of a hidden fully-connected layer prefers less than a class does, so that its response weighs more: else the
+    priors hold a unit of a robust network below its threshold.
+    """
+    paper = _paper(layer, size, hidden)
     if not layer.has_map:
         shift = min(round(0.28 * max(size)), 64)
+        paper["C"] *= _HIDDEN if hidden else 1
         return {**paper, "beta": 1.5, "jitter": shift, "rotation": 20, "scaling": 0.5, "colour": _COLOUR}
     share = min(max(rf / side for rf, side in zip(layer.rf_size, size, strict=True)), 1)
     weak = {"rotation": round(10 * share, 1), "scaling": round(0.2 * share, 2), "colour": round(_COLOUR * share, 1)}
     return {**paper, **weak}
 
 
-def _lucid(layer: Layer, size: Pair) -> dict[str, float]:
+def _lucid(layer: Layer, size: Pair, hidden: bool) -> dict[str, float]:
     return {"C": 1.0, "jitter": max(round(max(size) / 16), 1), "rotation": 5.0, "scaling": 0.1, "rate": 0.05}
 
 
-def _maco(layer: Layer, size: Pair) -> dict[str, float]:
+def _maco(layer: Layer, size: Pair, hidden: bool) -> dict[str, float]:
     return {"C": 1.0, "jitter": 0, "rate": 1.0, "views": 6, "crop": 0.5, "noise": 3}
 
 

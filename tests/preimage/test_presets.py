@@ -31,13 +31,23 @@ def test_the_default_and_the_papers(net):
     assert presets() == ["natural", "paper2016", "lucid", "maco"]
     run = cx.Maximization(net, "fc3", 1, steps=2)
     assert "preset" not in run.to_python()
-    assert dict(run.settings.snapshot()) == dict(preset_of("natural").settings(net.layers["fc3"], net.size))
+    assert dict(run.settings.snapshot()) == dict(preset_of("natural").settings(net, net.layers["fc3"], net.size))
     paper = cx.Maximization(net, "fc3", 1, preset="paper2016", steps=2)
     assert {p.name for p in paper.parameters} == {"C", "alpha", "beta", "jitter", "rate"}
     assert (paper.settings.alpha, paper.settings.beta, paper.settings.rate) == (6, 2, 0.05)
-    small, large = (preset_of("natural").settings(net.layers[name], net.size) for name in ("conv1", "fc3"))
+    small, large = (preset_of("natural").settings(net, net.layers[name], net.size) for name in ("conv1", "fc3"))
     assert small.rotation < large.rotation
     assert small.jitter < large.jitter
+
+
+def test_a_unit_of_a_hidden_fully_connected_layer_weighs_more_than_a_class():
+    net = cx.load("worldnet", device="cpu")
+    weights = {
+        name: preset_of("natural").settings(net, net.layers[name], net.size).C
+        for name in ("fc6", "relu7", "fc8", "prob")
+    }
+    paper = preset_of("paper2016").settings(net, net.layers["relu7"], net.size).C
+    assert weights == {"fc6": 4 * paper, "relu7": 4 * paper, "fc8": paper, "prob": paper}
 
 
 @pytest.mark.parametrize("preset", ["natural", "paper2016", "lucid", "maco"])

@@ -212,7 +212,7 @@ class MaximizePanel(RunPanel):
 
     def _usual(self, layer: Layer, size: tuple[int, int]) -> Values:
         known = {parameter.name for parameter in self.parameters}
-        numbers = {name: value for name, value in self.preset.settings(layer, size).items() if name in known}
+        numbers = {name: value for name, value in self.preset.settings(self.net, layer, size).items() if name in known}
         return Values(self.parameters, **numbers)
 
     def _looked_at(self) -> tuple:
