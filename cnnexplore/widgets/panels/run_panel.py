@@ -183,7 +183,7 @@ class RunPanel(Panel):
         patches = [] if self.patches is None else [self.patches.row]
         starts = [self.starts.seed_box, self.starts.seeds_box, self.starts.steps_box]
         more = self._more_controls()
-        presets = [self.controls.preset, *([self.controls.about] if self._methods() else [])]
+        presets = [self.controls.preset, *([] if self.controls.about is None else [self.controls.about])]
         return [*self.controls.sliders.values(), *patches, *more, *presets, w.HBox(starts), w.HBox(buttons)]
 
     def _shown_elsewhere(self) -> list[w.Widget]:

@@ -46,8 +46,8 @@ class SettingsControls:
         The chosen method; "" where there is one only.
     on_method : callable
         Called when another one is chosen, before its settings are taken.
-    about : ipywidgets.HTML
-        The sentence of the chosen method.
+    about : ipywidgets.HTML or None
+        The sentence of the chosen method, where there are several.
     """
 
     def __init__(
@@ -70,7 +70,8 @@ class SettingsControls:
         methods = methods or {}
         self._methods = dict(methods)
         self.method = next(iter(methods), "")
-        self.about = w.HTML(sentence(methods.get(self.method, "")), layout=_wide())
+        # none that no panel shows: only what is shown is closed with a panel
+        self.about = w.HTML(sentence(methods[self.method]), layout=_wide()) if methods else None
         self.on_method: Callable[[], None] = lambda: None
         usual_ones = dict.fromkeys(methods or (_PAPERS,), _unchanged)
         self._presets = usual_ones | {name.format(weighed): changes for name, changes in _PRESETS.items()}
@@ -156,7 +157,8 @@ class SettingsControls:
         self._of_preset = True
         if change["new"] in self._methods:
             self.method = change["new"]
-            self.about.value = sentence(self._methods[self.method])
+            if self.about is not None:
+                self.about.value = sentence(self._methods[self.method])
             self.on_method()
         usual = self.usual(self._layer, self._size)
         published = {name: usual[name] for name in self.sliders}
