@@ -517,7 +517,7 @@ CALLS: dict[str, Callable[[Things], tuple[Callable[..., Any], dict[str, Any]]]] 
     "PatchIndex": lambda t: (
         cx.PatchIndex,
         {"pictures": OTHERS, "positions": 4, "size": 5, "norms": None, "origins": np.zeros((6, 2), int),
-         "position_cost": 1.0, "device": "cpu"},
+         "position_cost": 1.0, "components": 4, "rerank": 2},
     ),
     "PatchIndex.match": lambda t: (
         t.index.match, {"picture": IMAGE, "stride": 4, "count": 1, "original_colours": False, "norm": None},

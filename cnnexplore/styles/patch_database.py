@@ -18,7 +18,6 @@ from ..network import Layer, Network, as_maps
 from ..network.arguments import layer_name, network
 from ..preimage.patch_prior import PatchPrior
 from ..representations.features import cache_place, features
-from .exact_search import ExactSearch
 from .near_duplicates import LEAST_CORRELATION, correlation, thumbnails
 from .patch_index import MatchedPatches, Norm, PatchIndex, dense_positions, no_norm, statistics
 from .patch_matching import METRICS, NAME, Matching, arguments_to_python, changed, database_to_python
@@ -242,6 +241,8 @@ class PatchDatabase:
         SettingError
             If there are fewer than k activations.
         """
+        from sklearn.neighbors import NearestNeighbors
+
         layer, k = self._with_layer(), self.matching.k if k is None else k
         usable = np.flatnonzero(self.not_duplicates(image))
         cells = self._known.shape[1]
@@ -249,11 +250,8 @@ class PatchDatabase:
         k = whole(1, len(usable) * cells, of)("k", k)
         activation = as_maps(self.net.activations(image, layer.name)[:1], layer).float().cpu().numpy()
         known = self._known if len(usable) == len(self) else self._known[usable]
-        vectors = torch.from_numpy(known).flatten(0, 1)
-        search = ExactSearch(lambda numbers: vectors[numbers], vectors.new_empty(len(vectors), 0))
-        mine = torch.from_numpy(self._embed(activation)[0])
-        numbers, squares = search.nearest(mine, mine.new_empty(len(mine), 0), int(k))
-        found, distance = numbers.numpy(), squares.sqrt().numpy()
+        search = NearestNeighbors(n_neighbors=int(k), algorithm="brute").fit(known.reshape(-1, known.shape[-1]))
+        distance, found = search.kneighbors(self._embed(activation)[0])
         shape = (*layer.size, int(k))
         photographs, cell = usable[found // cells].reshape(shape), (found % cells).reshape(shape)
         return ActivationNeighbours(
@@ -346,9 +344,7 @@ class PatchDatabase:
                 each = max(1, min(len(every), MAX_PATCHES // len(self)))
                 random = np.random.default_rng(0)
                 positions = [every[random.permutation(len(every))[:each]] for _ in self.pictures]
-                self._indices[side] = PatchIndex(
-                    list(self.pictures), positions, side, norms=self._norms, device=self.net.device
-                )
+                self._indices[side] = PatchIndex(list(self.pictures), positions, side, norms=self._norms)
             return self._indices[side]
         near = self.neighbours(image)
         h, w = self.size
@@ -357,9 +353,8 @@ class PatchDatabase:
         regions = [self.pictures[n, t : t + h, x : x + w] for n, (t, x) in zip(photographs, corners, strict=True)]
         norms = [self._norms[n] if norm is None else norm for n in photographs]
         return PatchIndex(
-            regions, m.stride, self.matched_size, norms=norms, origins=origins, position_cost=POSITION_COST,
-            device=self.net.device,
-        )  # fmt: skip
+            regions, m.stride, self.matched_size, norms=norms, origins=origins, position_cost=POSITION_COST
+        )
 
     @checked(size=place)
     def prior(self, size: tuple[int, int], image: torch.Tensor | None = None) -> PatchPrior:

@@ -26,7 +26,7 @@ def pictures(count, seed=0, channels=3):
 
 
 def prior(order="RGB", coloured=False, count=1, **more):
-    index = PatchIndex(pictures(3, channels=1 if order == "grey" else 3), 3, 8)
+    index = PatchIndex(pictures(3, channels=1 if order == "grey" else 3), 3, 8, rerank=10**6)
     pixels = Pixels(order)
 
     def matcher(picture):

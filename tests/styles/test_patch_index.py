@@ -40,43 +40,29 @@ def brute(known, picture, size, stride, places):
     return np.array(best), np.array(least)
 
 
-@pytest.mark.parametrize(("size", "stride", "step"), [(9, 6, 5), (15, 2, 4)])
-def test_the_nearest_are_those_of_a_loop(size, stride, step):
+def test_all_compared_is_exact():
     known, picture = pictures(), pictures(1, 30, seed=9)[0]
-    places = [dense_positions((40, 40), (size, size), stride)] * 3
-    index = PatchIndex(known, stride, size)
-    found, distance = index.nearest(normalized(picture), dense_positions((30, 30), (size, size), step))
-    best, least = brute(known, picture, size, step, places)
+    places = [dense_positions((40, 40), (9, 9), 6)] * 3
+    index = PatchIndex(known, 6, 9, rerank=10**6, components=4)
+    found, distance = index.nearest(normalized(picture), dense_positions((30, 30), (9, 9), 5))
+    best, least = brute(known, picture, 9, 5, places)
     assert np.array_equal(found[:, 0], best)
-    assert np.allclose(distance[:, 0], least, rtol=1e-5)
+    assert np.allclose(distance[:, 0], least, rtol=1e-3)
 
 
-def test_pictures_of_many_sizes():
-    known, picture = [pictures(1, side, side)[0] for side in (40, 21, 33)], pictures(1, 30, seed=9)[0]
-    known[1] = known[1][:, :15]
-    places = [dense_positions(p.shape[:2], (9, 9), 3) for p in known]
-    index = PatchIndex(known, 3, 9)
-    positions = dense_positions((30, 30), (9, 9), 5)
-    assert np.array_equal(
-        index.nearest(normalized(picture), positions)[0][:, 0], brute(known, picture, 9, 5, places)[0]
-    )
-    for k in (0, len(places[0]), len(index) - 1):
-        of = int(np.searchsorted(np.cumsum([len(p) for p in places]), k, side="right"))
-        (top, left), whole = index.positions[k], normalized(known[of])
-        assert np.array_equal(index.patches(np.array([k]))[0], whole[top : top + 9, left : left + 9])
+def test_few_compared_are_nearly_always_right():
+    known, picture = pictures(6, 60), pictures(1, 60, seed=9)[0]
+    index = PatchIndex(known, 2, 15, components=24)
+    places = dense_positions((60, 60), (15, 15), 3)
+    found, distance = index.nearest(normalized(picture), places)
+    every, true = PatchIndex(known, 2, 15, rerank=10**6).nearest(normalized(picture), places)
+    assert np.mean(found == every) >= 0.95
+    assert (distance >= true - 1e-2).all()
 
 
-def test_how_a_picture_lies_in_memory_does_not_matter():
-    known, picture = pictures(), normalized(pictures(1, 30, seed=9)[0])
-    index, places = PatchIndex(known, 4, 9), dense_positions((30, 30), (9, 9), 3)
-    turned = np.moveaxis(np.ascontiguousarray(np.moveaxis(picture, -1, 0)), 0, -1)
-    assert np.array_equal(index.nearest(turned, places)[0], index.nearest(picture, places)[0])
-    assert index.patches(np.array([], int), original_colours=True).shape == (0, 9, 9, 3)
-
-
-def test_several_and_their_order():
+def test_the_mean_of_several_and_their_order():
     known, picture = pictures(), pictures(1, 30, seed=9)[0]
-    index = PatchIndex(known, 6, 9)
+    index = PatchIndex(known, 6, 9, rerank=10**6)
     places = dense_positions((30, 30), (9, 9), 5)
     found, distance = index.nearest(normalized(picture), places, 4)
     assert found.shape == (len(places), 4)
@@ -121,7 +107,7 @@ def test_the_colours_and_contrast_of_a_picture_do_not_matter():
 
 def test_a_place_far_away_costs():
     flat = np.tile(pictures(1, 9, seed=2)[0], (4, 4, 1))  # the same patch again and again
-    index = PatchIndex([flat], 9, 9, norms=[statistics(flat)], position_cost=1.0)
+    index = PatchIndex([flat], 9, 9, norms=[statistics(flat)], position_cost=1.0, rerank=10**6)
     found, _ = index.nearest(normalized(flat), dense_positions((36, 36), (9, 9), 9))
     assert np.array_equal(index.positions[found[:, 0]], dense_positions((36, 36), (9, 9), 9))
     _, away = index.nearest(normalized(flat), dense_positions((36, 36), (9, 9), 9), 2)
@@ -139,7 +125,7 @@ def test_wrong_input(refused):
     refused(cx.SettingError, lambda: PatchIndex(pictures(), 4, 41), "41 x 41", "40 x 40")
     refused(cx.SettingError, lambda: PatchIndex(pictures(), 0, 4), "positions is 0")
     refused(cx.SettingError, lambda: PatchIndex(pictures(), 4, 0), "size is 0")
-    refused(cx.NetworkError, lambda: PatchIndex(pictures(), 4, 4, device="moon"), "device is 'moon'", "'cuda'")
+    refused(cx.SettingError, lambda: PatchIndex(pictures(), 4, 4, components=0), "components is 0")
     refused(cx.ImageError, lambda: PatchIndex([], 4, 4), "no pictures")
     index = PatchIndex(pictures(), 10, 9)
     refused(cx.ImageError, lambda: index.match(pictures(1, channels=1)[0]), "1 channels")
