@@ -77,7 +77,7 @@ def refused():
 @pytest.fixture
 def on_cpu(monkeypatch):
     """Networks load as on a computer without accelerators: where what they compute is compared to the bit."""
-    monkeypatch.setattr("cnnexplore.zoo.catalogue.compute_device", lambda name, value: torch.device("cpu"))
+    monkeypatch.setattr("cnnexplore.zoo.catalogue._device", lambda device: "cpu")
 
 
 @pytest.fixture(scope="session", params=["RGB", "BGR"])

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from ..arguments import path
 from ..errors import NetworkError, WeightsError, brief_value
 from ..network import Network, Pixels
-from ..network.arguments import compute_device
 from . import published
 from .architectures import characters, dsift, hog, torchvision_classifiers
 from .architectures.build import build, fill
@@ -167,7 +167,7 @@ def load(
     name = str(path("a name of cx.networks(), or the path of a weights file")("name_or_path", name_or_path))
     if weights is not None:
         weights = str(path("'random', a name of weights, or the path of a weights file")("weights", weights))
-    place = compute_device("device", device)
+    place = _device(device)
     base, _, step = name.partition("@")
     python = f"cx.load({name!r})"
     if step and history_file(base).is_file() and weights is None:
@@ -250,3 +250,25 @@ def _filled(
         fill(module, read_tensors(Path(weights)), Path(weights).name)
     source = f"cx.load({name!r}, weights={os.fspath(weights)!r})"
     return Network(module, size=size, pixels=pixels, labels=labels, name=name, source=source)
+
+
+def _device(device: str) -> torch.device:
+    if isinstance(device, str) and device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    expected = "expected 'auto', 'cpu', 'cuda' or 'mps'."
+    try:
+        if not isinstance(device, (str, torch.device)):
+            raise TypeError("neither a name nor a device")
+        chosen = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise NetworkError(f"device is {brief_value(device)}; {expected}") from error
+    try:
+        # Whether a device can be used is known for certain only by using it: drivers and numbers of GPUs differ.
+        torch.zeros(1, device=chosen).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        usable = [name for name in ("cuda", "mps") if getattr(torch, name).is_available()]
+        there = f"what can is {', '.join(map(repr, ['cpu', *usable]))}"
+        raise NetworkError(
+            f"device is {brief_value(device)}, which cannot be used on this computer; {there}."
+        ) from error
+    return chosen
