@@ -1,4 +1,4 @@
-"""Executors of each kind, made once: threads, processes, and a dask cluster of two worker processes."""
+"""Executors of each kind, made once a file of tests: threads, processes, a dask cluster of two worker processes."""
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -7,13 +7,13 @@ import pytest
 import torch
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def processes():
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
         yield pool
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster():
     distributed = pytest.importorskip(
         "distributed", reason="distributed is not installed: pip install cnnexplore[dask]"
