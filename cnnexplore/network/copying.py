@@ -16,6 +16,7 @@ from torch import fx, nn
 
 from ..errors import ExploreError, NetworkError, brief, brief_value
 from .guard import guard, writes_weights
+from .kept_weights import FOLLOWED
 from .missing_weights import refuse_what_holds_no_weights
 from .observing import only_observes
 from .rebinding import Rebinding, is_library_code, is_of_library, reachable, referred, slots, vars_of
@@ -342,6 +343,8 @@ class Followed:
         """Bring the copy's tensor to what the module has now; whether it was another one."""
         tensor = self.held.get(self.name)
         if tensor is not None:
+            if not self.is_buffer and getattr(self.twin, FOLLOWED, 0) != tensor._version:
+                setattr(self.twin, FOLLOWED, tensor._version)  # changed in place: the memory is shared
             now = (tensor.data_ptr(), tensor._version if self.is_buffer else 0)
             if now != self.seen:
                 self.seen = now

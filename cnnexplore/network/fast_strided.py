@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.autograd.function import once_differentiable
 
+from .kept_weights import KeptTensor
+
 Forward = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
 
 
@@ -38,10 +40,14 @@ def _is_supported(conv: nn.Conv2d) -> bool:
 
 
 def _forward(stock: Forward, stride: tuple[int, int], padding: tuple[int, int]) -> Forward:
+    cells = KeptTensor(lambda weight: _cells(weight, stride[0]))
+
     def forward(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         supported = x.device.type == "cpu" and x.dim() == 4 and x.requires_grad and not weight.requires_grad
         supported = supported and not torch.is_inference_mode_enabled()  # in which a Function has no backward pass
-        return StridedConvolution.apply(x, weight, bias, stride, padding) if supported else stock(x, weight, bias)
+        return (
+            StridedConvolution.apply(x, weight, bias, stride, padding, cells) if supported else stock(x, weight, bias)
+        )
 
     return forward
 
@@ -57,24 +63,35 @@ class StridedConvolution(torch.autograd.Function):
         bias: torch.Tensor | None,
         stride: tuple[int, int],
         padding: tuple[int, int],
+        cells: Callable[[torch.Tensor], torch.Tensor],
     ) -> torch.Tensor:
         ctx.save_for_backward(weight)
-        ctx.stride, ctx.padding, ctx.size = stride[0], padding, x.shape[-2:]
+        ctx.stride, ctx.padding, ctx.size, ctx.cells = stride[0], padding, x.shape[-2:], cells
         return F.conv2d(x, weight, bias, stride, padding)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         (weight,) = ctx.saved_tensors
-        units, channels = weight.shape[:2]
         s: int = ctx.stride
-        rows, columns = (-(-side // s) for side in weight.shape[-2:])
-        weight = F.pad(weight, (0, columns * s - weight.shape[-1], 0, rows * s - weight.shape[-2]))
-        cells = weight.reshape(units, channels, rows, s, columns, s).permute(1, 3, 5, 0, 2, 4)
-        cells = cells.reshape(channels * s * s, units, rows, columns).flip(-1, -2)
-        last = torch.channels_last  # faster than the usual order by a tenth to a third
-        gradient, cells = gradient.contiguous(memory_format=last), cells.contiguous(memory_format=last)
-        back = F.pixel_shuffle(F.conv2d(gradient, cells, padding=(rows - 1, columns - 1)), s)
+        cells = ctx.cells(weight)
+        gradient = gradient.contiguous(memory_format=torch.channels_last)
+        back = F.pixel_shuffle(F.conv2d(gradient, cells, padding=tuple(side - 1 for side in cells.shape[-2:])), s)
         (top, left), (h, w) = ctx.padding, ctx.size
         unseen = (0, max(left + w - back.shape[-1], 0), 0, max(top + h - back.shape[-2], 0))
-        return F.pad(back, unseen)[..., top : top + h, left : left + w], None, None, None, None
+        if any(unseen):
+            back = F.pad(back, unseen)
+        return back[..., top : top + h, left : left + w], None, None, None, None, None
+
+
+def _cells(weight: torch.Tensor, s: int) -> torch.Tensor:
+    """The weight (units, channels, H, W) of the convolution with which a gradient goes back to s x s pixels at once.
+
+    It is laid channels last, which is faster than the usual order by a tenth to a third.
+    """
+    units, channels = weight.shape[:2]
+    rows, columns = (-(-side // s) for side in weight.shape[-2:])
+    weight = F.pad(weight, (0, columns * s - weight.shape[-1], 0, rows * s - weight.shape[-2]))
+    cells = weight.reshape(units, channels, rows, s, columns, s).permute(1, 3, 5, 0, 2, 4)
+    cells = cells.reshape(channels * s * s, units, rows, columns).flip(-1, -2)
+    return cells.contiguous(memory_format=torch.channels_last)

@@ -16,6 +16,7 @@ from .checkpointing import run_without_checkpoints
 from .copying import followed_tensors, weight_sharing_copy
 from .fast_strided import use_fast_strided_backward
 from .guard import WritesWeights, unguard
+from .kept_weights import keep_weights_of_convolutions
 from .layers import Layer
 from .outputs import named_tensors
 from .precision import full_precision, without_autocast
@@ -148,6 +149,7 @@ class Probe:
         self._moves += 1
         self._module = weight_sharing_copy(self._original)
         self._followed = followed_tensors(self._original, self._module)
+        keep_weights_of_convolutions(self._module)
         use_fast_strided_backward(self._module)
         order_gradients_of_batch_norms(self._module)
         for path in {site[1] for site in self._wanted if site[0] == "module"}:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 from ..errors import SettingError
 from .parameterizations import Parameterization
+from .scalars import Number
 from .settings import Parameter
 
 JITTER = Parameter(
@@ -18,6 +19,7 @@ JITTER = Parameter(
     whole=True,
 )  # fmt: skip
 
+Offsets = torch.Tensor | Sequence[Sequence[int]]  # (N, 2) a row and a column for each image
 Evaluation = tuple[torch.Tensor, torch.Tensor]  # terms of the energy, and its gradient
 
 
@@ -67,19 +69,37 @@ class Canvas:
         (h, w), before = self.size, self.border // 2
         return self.x[..., before : before + h, before : before + w].contiguous()
 
-    def crop(self, x: torch.Tensor, offsets: torch.Tensor | None) -> torch.Tensor:
-        """One crop per image, (N, C, H, W), with corners (N, 2); the tensor itself where there is no border."""
+    def crop(self, x: torch.Tensor, offsets: Offsets | None) -> torch.Tensor:
+        """One crop per image, (N, C, H, W), at offsets from the corner; the tensor itself where there is no border."""
         if offsets is None or x.shape[-2:] == self.size:
             return x
-        return self._windows(x)[self._corners(offsets)]
+        if isinstance(offsets, torch.Tensor):
+            return self._windows(x)[self._corners(offsets)]
+        crops = [x[box] for box in self._boxes(offsets)]
+        return crops[0] if len(crops) == 1 else torch.cat(crops)
 
-    def spread(self, gradient: torch.Tensor, offsets: torch.Tensor | None) -> torch.Tensor:
-        """A gradient with respect to the crops, as one with respect to the canvas; zero outside the crops."""
+    def spread(self, gradient: torch.Tensor, offsets: Offsets | None, factor: Number) -> torch.Tensor:
+        """A factor times a gradient with respect to the crops, as one with respect to the canvas; zero outside them.
+
+        The gradient may have any layout, also that of an expanded tensor.
+        """
         if offsets is None or self.border == 0:
-            return gradient
+            return torch.mul(gradient, factor, out=gradient.new_empty(gradient.shape))
         out = torch.zeros_like(self.x)
-        self._windows(out)[self._corners(offsets)] = gradient
+        if isinstance(offsets, torch.Tensor):
+            self._windows(out)[self._corners(offsets)] = gradient * factor
+            return out
+        for k, box in enumerate(self._boxes(offsets)):
+            torch.mul(gradient[k : k + 1], factor, out=out[box])
         return out
+
+    def _boxes(self, offsets: Sequence[Sequence[int]]) -> list[tuple[slice, ...]]:
+        """The index of the crop of each image; on a CPU a copy takes a third of the time of an index of tensors."""
+        (h, w), every = self.size, slice(None)
+        return [
+            (slice(k, k + 1), every, slice(top, top + h), slice(left, left + w))
+            for k, (top, left) in enumerate(offsets)
+        ]
 
     def _windows(self, x: torch.Tensor) -> torch.Tensor:
         """All crops of images as a view, (N, C, border + 1, border + 1, H, W)."""

@@ -119,6 +119,11 @@ class Captures:
     def __reduce__(self) -> tuple[Any, ...]:
         return Captures, (self._graphs,)  # a copy captures anew
 
+    @property
+    def possible(self) -> bool:
+        """Whether a step may come to be captured."""
+        return not self._given_up
+
     def __call__(self, step: Step, inputs: Inputs, remaining: int) -> Result:
         """Take a step, of which `remaining` are left with this one."""
         if isinstance(self._graphs, str) or self._given_up:
@@ -224,7 +229,7 @@ class _Captured:
         settings = dict(zip(inputs.values, each, strict=False))
         self._inputs = Inputs(
             TensorValues(inputs.values, settings),
-            None if inputs.offsets is None else inputs.offsets.clone(),
+            inputs.offsets.clone() if isinstance(inputs.offsets, torch.Tensor) else None,
             tuple(
                 Change(one.places.clone(), None if one.noise is None else one.noise.clone()) for one in inputs.changes
             ),
@@ -302,13 +307,13 @@ def _is_of_cpu(name: str, args: Sequence[Any], out: torch.Tensor) -> bool:
 
 def _sizes(step: Step, inputs: Inputs) -> Hashable:
     changes = tuple(tuple(None if t is None else t.shape for t in one) for one in inputs.changes)
-    size = None if inputs.offsets is None else inputs.offsets.shape
+    size = inputs.offsets.shape if isinstance(inputs.offsets, torch.Tensor) else None
     return step.canvas.variables.shape, step.canvas.x.shape, size, changes, tuple(inputs.numbers)
 
 
 def _tensors(inputs: Inputs) -> list[torch.Tensor]:
     held = [inputs.offsets, *(t for one in inputs.changes for t in one)]
-    return [t for t in held if t is not None]
+    return [t for t in held if isinstance(t, torch.Tensor)]
 
 
 def _put_back(tensors: Sequence[torch.Tensor], before: Sequence[torch.Tensor]) -> None:

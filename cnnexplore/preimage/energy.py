@@ -87,7 +87,7 @@ class Energy:
             data, gradient = self._transformed(crop, inputs)
         else:
             data, gradient = self.data_term(crop, values, watching)
-        gradient = canvas.weight(canvas.spread(gradient.mul_(values.C), inputs.offsets))
+        gradient = canvas.weight(canvas.spread(gradient, inputs.offsets, values.C))
         energy, parts = data * values.C, [data]
         for prior in self.priors:
             value = prior(x, values, self.scale, gradient)
@@ -124,7 +124,10 @@ class Energy:
     def data_term(
         self, x: torch.Tensor, values: Values, watching: Watching = "asks"
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The loss (N,) of x (N, C, H, W), and its gradient with respect to x, without the weight C."""
+        """The loss (N,) of x (N, C, H, W), and its gradient with respect to x, without the weight C.
+
+        The gradient may have any layout, such as that of an expanded tensor; it is not to be written to.
+        """
         with torch.inference_mode(False), torch.enable_grad():
             fed = self.net.feed(x.clone() if x.is_inference() else x).requires_grad_()
             found = pass_with_gradient(self.net, self.probe, fed, self.layer, context=self.pathways)
@@ -135,5 +138,4 @@ class Energy:
                 if watching == "always" or bool(silent.any()):
                     pass_silent_rectifiers(activation, silent)
             gradient = derivative(self.net, self.layer, activation, fed, slope)
-        gradient = self.net.pixels.feed(gradient.to(x.dtype))
-        return loss, gradient.contiguous()  # that of a sum is expanded and must not be written to
+        return loss, self.net.pixels.feed(gradient.to(x.dtype))

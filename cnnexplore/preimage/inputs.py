@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 import torch
 
+from .canvas import Offsets
 from .scalars import Number
 from .settings import Values
 
@@ -37,8 +38,9 @@ class Inputs:
     ----------
     values : Values
         The settings.
-    offsets : torch.Tensor or None
-        (N, 2) the (top, left) corner of each image's crop; None where the canvas has no border.
+    offsets : torch.Tensor, list or None
+        (N, 2) the (top, left) corner of each image's crop, a tensor where the step may be captured; None where the
+        canvas has no border.
     changes : tuple of Change
         Transformations of the crops; of several the mean loss is taken.
     numbers : mapping
@@ -50,7 +52,7 @@ class Inputs:
     """
 
     values: Values
-    offsets: torch.Tensor | None = None
+    offsets: Offsets | None = None
     changes: tuple[Change, ...] = ()
     numbers: Mapping[str, Number] = field(default_factory=dict)
     watching: Watching = "asks"

@@ -62,6 +62,17 @@ def inner(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return torch.stack([torch.dot(p.flatten(), q.flatten()) for p, q in zip(a, b, strict=True)])
 
 
+def squared_lengths(x: torch.Tensor) -> torch.Tensor:
+    """The squared length of each pixel of x (N, C, H, W), (N, 1, H, W)."""
+    if x.device.type != "cpu" or x.shape[1] > 4:
+        return (x * x).sum(1, keepdim=True)
+    first, *others = x.split(1, dim=1)
+    square = first * first
+    for channel in others:  # half the passes over memory of a sum of products
+        square.addcmul_(channel, channel)
+    return square
+
+
 class Prior(ABC):
     """A term of the energy that depends on the image alone.
 
@@ -181,7 +192,7 @@ class BoundedRange(Prior):
 
     def __call__(self, x: torch.Tensor, values: Values, scale: Scale, gradient: torch.Tensor) -> torch.Tensor:
         alpha = values.alpha
-        square = (x * x).sum(1, keepdim=True).mul_(scale.B**-2)  # in units of B, so that the powers do not overflow
+        square = squared_lengths(x).mul_(scale.B**-2)  # in units of B, so that the powers do not overflow
         floored = square.clamp_min(1e-16) if self.branch(values) == "kink" else square  # the length has one at zero
         power = floored ** (alpha / 2 - 1)
         add_product(gradient, x, power, alpha / (scale.N * scale.B**2))
@@ -275,7 +286,7 @@ class SquaredVariation(Prior):
 
 def project(x: torch.Tensor, bound: float) -> torch.Tensor:
     """The hard constraint of equation 6: pixels longer than `bound` are scaled back to it, in place."""
-    square = (x * x).sum(1, keepdim=True)
+    square = squared_lengths(x)
     return x.mul_(square.rsqrt_().mul_(bound).clamp_max_(1))  # a short pixel is times 1, to the bit
 
 

@@ -12,7 +12,7 @@ from ..arguments import checked, several, whole
 from ..errors import DivergedError, SettingError, brief_value
 from ..network import Network
 from ..network.precision import full_precision, repeatable
-from .canvas import JITTER, Canvas, CodedCanvas
+from .canvas import JITTER, Canvas, CodedCanvas, Offsets
 from .captures import Captures, graphs_on
 from .colours import colour_mixtures
 from .energy import DATA_WEIGHT, Energy
@@ -382,9 +382,10 @@ class Run(WrittenRun, SavedRun):
         drawn = torch.stack([torch.randint(0, border + 1, (2,), generator=g) for g in self._generators])
         changes = () if refining else self._drawn_changes(values)
         looks = device.type == "cpu" or self.step < 50 or self.step % 5 == 0  # to look waits for a GPU
-        return Inputs(
-            values, sent(drawn, device) if border else None, changes, numbers or {}, "asks" if looks else "never"
-        )
+        offsets: Offsets | None = None
+        if border:
+            offsets = sent(drawn, device) if device.type != "cpu" or self._captures.possible else drawn.tolist()
+        return Inputs(values, offsets, changes, numbers or {}, "asks" if looks else "never")
 
     def _drawn_changes(self, values: Values) -> tuple[Change, ...]:
         """The random transformations of each view of a step; none where nothing is changed."""
@@ -431,7 +432,8 @@ class Run(WrittenRun, SavedRun):
             If x is not of the estimate's shape and finite, or the settings are not `Values`.
         """
         self._check_tensor("x", x, self.x.shape)
-        return self._energy.data_term(x, self._snapshot() if values is None else self._checked_values(values))
+        loss, gradient = self._energy.data_term(x, self._snapshot() if values is None else self._checked_values(values))
+        return loss, gradient.contiguous()
 
     def _check_tensor(self, name: str, value: Any, shape: torch.Size) -> None:
         dense = isinstance(value, torch.Tensor) and value.layout == torch.strided and not value.is_meta

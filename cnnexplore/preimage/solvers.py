@@ -252,9 +252,9 @@ class Spectral(Solver):
         g = self._blur(evaluate(x))
         if self.mixtures is not None:
             g = mixed_by(self.mixtures.T, g)
-        add_times(self.mean.mul_(numbers["kept"]), g, numbers["fresh"])
+        self.mean.lerp_(g, numbers["fresh"])
         self.square.mul_(self.memory).addcmul_(g, g, value=1 - self.memory)
-        ahead = add_times(g.mul_(numbers["fresh"]), self.mean, numbers["kept"])
+        ahead = g.lerp_(self.mean, numbers["kept"])
         moved = self._blur(ahead.div_(self.square.sqrt().add_(1e-30)))
         if self.mixtures is not None:
             moved = mixed_by(self.mixtures, moved)

@@ -83,6 +83,7 @@ def without_numbers(run: Run, watching: Watching = "never") -> Callable[[], Resu
     An operation that mixes devices raises, as it does on a GPU, and so does all that reads a number. The run itself is
     spoiled.
     """
+    record(run)
     step = run._step_of_now()
     inputs = run._inputs(run.settings.snapshot(), False, run.solver.numbers(0.1))
     meta = torch.device("meta")
