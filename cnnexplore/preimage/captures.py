@@ -143,7 +143,7 @@ class Captures:
 
     def _from_graph(self, graphs: Graphs, step: Step, inputs: Inputs, remaining: int) -> Result | None:
         """The result of a graph; None to compute the step as usual."""
-        reason = step.energy.computed_by_python(inputs.values)
+        reason = step.energy.computed_by_python(inputs.values) or step.solver.computed_by_python()
         if reason is not None:
             self.why, self._kind = f"no: {reason}", None
             return None

@@ -144,7 +144,7 @@ def bare_pass(net: cx.Network, layer: str, run: cx.Inversion) -> Callable[[], ob
 
 def begun(run: cx.Inversion | cx.Maximization) -> cx.Inversion | cx.Maximization:
     """A run after its first steps, which are not captured."""
-    for _ in range(FIRST + 3 if run.net.device.type != "cpu" else 1):
+    for _ in range(run._approach + FIRST + 3 if run.net.device.type != "cpu" else 1):
         run.advance()
     return run
 

@@ -27,8 +27,12 @@ SIDE = 20
 
 @pytest.fixture(autouse=True)
 def as_on_a_gpu(monkeypatch):
-    """Convolutions take the weights as they are, as on a GPU: kept ones would be part of what is recorded."""
+    """Convolutions take the weights as they are, as on a GPU: kept ones would be part of what is recorded.
+
+    Runs have no first steps of another kind, but where a test asks for them.
+    """
     monkeypatch.setattr(KeptTensor, "__call__", lambda kept, weight: kept._make(weight))
+    monkeypatch.setattr("cnnexplore.preimage.run.APPROACH", 0)
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +96,18 @@ def test_an_inversion_has_the_same_numbers(net, solver, layer):
     alike(run, other, FIRST + 4)
     assert graphs.captures == 2, "the canvas has no border in the refinement"
     assert graphs.replays > 20
+
+
+def test_steps_are_captured_after_the_quasi_newton_moves(net, monkeypatch):
+    monkeypatch.setattr("cnnexplore.preimage.run.APPROACH", 5)
+    run, other = (inversion(net) for _ in range(2))
+    graphs = record(other)
+    alike(run, other, 5)
+    assert other.captured == "no: Python computes its quasi-Newton steps."
+    alike(run, other, FIRST, tolerance=1e-3)
+    assert graphs.captures == 0
+    alike(run, other, 4, tolerance=1e-3)
+    assert (graphs.captures, other.captured) == (1, "yes")
 
 
 @pytest.mark.parametrize("branch", [{"beta": 1.5}, {"beta": 2.5}, {"alpha": 1.5}, {"jitter": 2}])

@@ -47,7 +47,7 @@ def begin(net, priors, **values):
 
 def test_the_energy_and_its_gradient_count_the_prior_with_its_live_weight(net):
     run = begin(net, [Grey()], gamma=2)
-    x = run.canvas.clone()
+    x = run.x.clone()  # the first step has no border
     frame = run.advance()
     e = frame.energies
     assert list(e) == ["energy", "data", "alpha", "tv", "grey"]

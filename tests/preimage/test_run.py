@@ -451,7 +451,7 @@ def test_a_schedule_is_checked_before_the_run(net, refused):
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=4))
 @settings(max_examples=25)
 def test_another_jitter_keeps_the_centre(net, shifts):
-    run = begin(net, steps=50)
+    run = begin(net, steps=50, solver="adagrad")  # the first steps of another have no border
     run.advance()
     x = run.x.clone()
     for T in shifts:
