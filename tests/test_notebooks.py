@@ -31,6 +31,7 @@ def test_it_runs_and_a_web_view_shows_its_pictures(path):
     of_a_paper = path.parent.name == "figures"
     for cell in notebook.cells:  # the same path, sooner
         cell.source = re.sub(r"^steps = \d+ ", f"steps = {2 if of_a_paper else 40} ", cell.source, flags=re.M)
+        cell.source = cell.source.replace("steps=quick)", "steps=quick, refine=5)")
     outputs = run(notebook)
     pictures = [output for output in outputs if "image/png" in output.get("data", {})]
     assert len(pictures) >= 3
@@ -70,6 +71,7 @@ def test_the_first_lab_on_another_network_by_changing_one_line(shared):
             cell.source = cell.source.replace('cx.load("photonet")', f"cx.load({str(weights)!r})")
             cell.source = cell.source.replace("steps = 200", "steps = 3")  # the same path, sooner
             changed += 1
+        cell.source = cell.source.replace("steps=quick)", "steps=quick, refine=2)")
     assert changed == 1
     run(notebook)
 

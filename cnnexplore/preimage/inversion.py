@@ -50,7 +50,7 @@ class Inversion(Run):
         The exponent of total variation, 1 to 3.
     jitter : int, optional
         By how many pixels the image is shifted at random in each step, 0 to 64; None for a quarter of the layer's
-        stride.
+        stride. If it is above 1, the first 50 steps of "spectral" have no shifts: they are quasi-Newton moves.
     steps : int, optional
         How many steps; None for the solver's usual number: 200 (spectral), 300 (adagrad), 400 (momentum).
     mask : array or callable, optional
@@ -299,7 +299,7 @@ def invert(
         The exponent of total variation, 1 to 3.
     jitter : int, optional
         By how many pixels the image is shifted at random in each step, 0 to 64; None for a quarter of the layer's
-        stride.
+        stride. If it is above 1, the first 50 steps of "spectral" have no shifts: they are quasi-Newton moves.
     steps : int, optional
         How many steps; None for the solver's usual number: 200 (spectral), 300 (adagrad), 400 (momentum).
     mask : array or callable, optional
