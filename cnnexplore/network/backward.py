@@ -10,7 +10,7 @@ import torch
 from torch.autograd.function import once_differentiable
 from torch.overrides import TorchFunctionMode
 
-from ..errors import SettingError, brief_value
+from ..errors import LayerError, SettingError, brief_value
 
 RULES = ("gradient", "deconvnet", "guided_backprop")
 
@@ -89,6 +89,11 @@ class _Replaced(TorchFunctionMode):
         name = called_name(func)
         found = rectified(func, args, kwargs) or self._masked(name, args)
         if found is not None:
+            if torch._C._are_functorch_transforms_active():
+                raise LayerError(
+                    f"a rectifier ({name}) is computed inside of torch.vmap or torch.func, where backward rules do not "
+                    "act; use the method 'gradient'."
+                )
             out = _Rectified.apply(found[0], found[1], self.guided, found[2])
             return None if name == "setitem_" else out
         out = func(*args, **kwargs)

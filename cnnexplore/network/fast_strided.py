@@ -44,7 +44,8 @@ def _forward(stock: Forward, stride: tuple[int, int], padding: tuple[int, int]) 
 
     def forward(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         supported = x.device.type == "cpu" and x.dim() == 4 and x.requires_grad and not weight.requires_grad
-        supported = supported and not torch.is_inference_mode_enabled()  # in which a Function has no backward pass
+        # in inference mode a Function has no backward pass, in torch.func and torch.vmap it needs another form
+        supported = supported and not (torch.is_inference_mode_enabled() or torch._C._are_functorch_transforms_active())
         return (
             StridedConvolution.apply(x, weight, bias, stride, padding, cells) if supported else stock(x, weight, bias)
         )

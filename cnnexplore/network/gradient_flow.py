@@ -99,6 +99,8 @@ def pass_with_gradient(
         try:
             with torch.inference_mode(False), torch.enable_grad(), context(), mode:
                 found.update(probe(fed, replace))
+        except LayerError:
+            raise
         except Exception as error:
             if isinstance(error.__cause__ or error, torch.OutOfMemoryError) or not _runs_without_gradient(
                 probe, fed, replace

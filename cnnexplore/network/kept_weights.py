@@ -44,7 +44,7 @@ class KeptTensor:
         torch.Tensor
             Not to be written to.
         """
-        if weight.is_inference():  # torch does not count its changes
+        if type(weight) not in (torch.Tensor, nn.Parameter) or weight.is_inference():  # their changes are not counted
             return self._make(weight)
         key = weight.data_ptr(), weight._version, getattr(weight, FOLLOWED, 0)
         known = self._of() is weight and self._key == key
@@ -87,7 +87,8 @@ def _lies_otherwise(x: torch.Tensor, weight: torch.Tensor) -> bool:
     """Whether torch would lay the weight anew for a pass of x whose gradient is wanted."""
     last = torch.channels_last
     return (
-        x.device.type == "cpu"
+        not torch._C._are_functorch_transforms_active()  # torch.vmap does not know of layouts
+        and x.device.type == "cpu"
         and x.requires_grad
         and not weight.requires_grad
         and x.dim() == 4

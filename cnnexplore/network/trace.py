@@ -27,6 +27,7 @@ from .outputs import are_probabilities, carried, ending, named_tensors
 from .precision import without_autocast
 from .probe import FUNCTIONS, function_name, runs_library_code
 from .refusal import why_it_does_not_run
+from .storage import storage_of
 
 _SAMPLES = 256  # values of each layer that tell the images of a batch apart
 Site = tuple[str, str, int]
@@ -121,7 +122,7 @@ class _Recorder:
                 self.replay[site].find(out)
             return
         operation = self.tape.of(out) if self.depends(out) else None
-        if operation is None:
+        if operation is None or storage_of(out) is None:  # inside of torch.vmap there are no numbers to look at
             return
         entries = compress(self.origins.of(out)).clone().expand(out.shape)
         key = (id(out), 0 if out.is_inference() else out._version)

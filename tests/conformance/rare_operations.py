@@ -174,6 +174,20 @@ class Ensemble(nn.Module):
         return self.fc(torch.vmap(lambda w: F.relu(F.conv2d(x, w)).mean((2, 3)))(self.weights).mean(0))
 
 
+class ModulesInVmap(nn.Module):
+    """One module with several sets of weights, by torch.vmap and torch.func.functional_call."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.branch, self.fc = nn.Conv2d(3, 8, 5, 2), nn.Conv2d(8, 6, 3), nn.Linear(6, 5)
+
+    def forward(self, x):
+        found = F.relu(self.conv(x))
+        weights = {name: torch.stack([w, -w]) for name, w in self.branch.named_parameters()}
+        both = torch.vmap(lambda w: F.relu(torch.func.functional_call(self.branch, w, (found,))))(weights)
+        return self.fc(both.sum(0).mean((2, 3)))
+
+
 class Hyper(Base):
     """The weights of its classifier depend on the image."""
 
@@ -273,6 +287,6 @@ class Averaged(torch.optim.swa_utils.AveragedModel):
 
 MODULES = (
     Fourier, Deformable, SpatialTransformer, RowsInTurn, Complex, Maxout, Doubled, Clustered, ClassToken, Routed,
-    OneByOne, Ensemble, Hyper, LowRank, Folded, Winners, Strongest, Generalised, Volume, InLine, Rounded, Recomputed,
-    Averaged,
+    OneByOne, Ensemble, ModulesInVmap, Hyper, LowRank, Folded, Winners, Strongest, Generalised, Volume, InLine, Rounded,
+    Recomputed, Averaged,
 )  # fmt: skip

@@ -80,3 +80,12 @@ def test_weights_that_learn_get_their_gradient():
     use_fast_strided_backward(conv)
     conv(torch.randn(1, 3, 15, 15).requires_grad_()).sum().backward()
     assert conv.weight.grad is not None
+
+
+def test_inside_of_torch_func_it_is_the_stock_one():
+    conv = nn.Conv2d(3, 6, 5, 2).requires_grad_(False)
+    x = torch.randn(1, 3, 15, 15)
+    expected, _ = gradient_and_response(conv, x, torch.ones(1, 6, 6, 6))
+    use_fast_strided_backward(conv)
+    found = torch.func.grad(lambda z: conv(z).sum())(x.clone().requires_grad_())
+    torch.testing.assert_close(found, expected)
