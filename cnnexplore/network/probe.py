@@ -269,6 +269,8 @@ class Probe:
         finally:
             self._replace = {}
         found, self._activations = self._activations, {}
+        if not torch.is_grad_enabled():  # a module that takes gradients of its own gives tensors that have one
+            found = {name: tensor.detach() for name, tensor in found.items()}
         missing = [layer.name for layer in self._wanted.values() if layer.name not in found]
         if missing:
             raise NetworkError(

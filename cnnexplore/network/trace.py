@@ -162,12 +162,12 @@ class _Sample:
     def of(cls, out: torch.Tensor) -> _Sample:
         generator = torch.Generator().manual_seed(0)
         places = tuple(torch.randint(n, (_SAMPLES,), generator=generator).to(out.device) for n in out.shape)
-        return cls(out.shape, places, out[places].double().nan_to_num())  # NaN equals nothing
+        return cls(out.shape, places, out.detach()[places].double().nan_to_num())  # NaN equals nothing
 
     def find(self, batch: torch.Tensor) -> None:
         """Find the images of a batch of two in a tensor, the first of which has these values."""
         self.known = True
-        best = math.inf
+        best, batch = math.inf, batch.detach()
         for axis, places in self._candidates(batch.shape):
             error = float((batch[places].double().nan_to_num() - self.values).abs().max())
             if error < best:
@@ -227,7 +227,11 @@ class _Calls(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        with torch.inference_mode(False), torch.no_grad():  # in a module's own inference mode functions are not ATen's
+        if func is torch._C._set_grad_enabled:  # it would be taken back at the end of the block
+            return func(*args, **kwargs)
+        wanted = torch.is_grad_enabled()  # by a module that takes gradients of its own
+        # in a module's own inference mode functions are not ATen's
+        with torch.inference_mode(False), torch.set_grad_enabled(wanted):
             out = func(*args, **kwargs)
         name = function_name(func)
         if name in FUNCTIONS:

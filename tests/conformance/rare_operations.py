@@ -188,6 +188,29 @@ class ModulesInVmap(nn.Module):
         return self.fc(both.sum(0).mean((2, 3)))
 
 
+class OwnGradient(nn.Module):
+    """Its input is moved along a gradient of its own, by torch.func.grad, through a strided convolution."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 8, 5, 2), nn.Linear(8, 5)
+
+    def forward(self, x):
+        return self.fc(F.relu(self.conv(x + self.gradient(x))).mean((2, 3)))
+
+    def gradient(self, x):
+        return torch.func.grad(lambda z: F.softplus(self.conv(z)).sum())(x)
+
+
+class AutogradInside(OwnGradient):
+    """The same by torch.autograd.grad, as energy-based models do it."""
+
+    def gradient(self, x):
+        with torch.enable_grad():
+            free = x if x.requires_grad else x.detach().requires_grad_()
+            return torch.autograd.grad(F.softplus(self.conv(free)).sum(), free, create_graph=True)[0]
+
+
 class Hyper(Base):
     """The weights of its classifier depend on the image."""
 
@@ -288,5 +311,5 @@ class Averaged(torch.optim.swa_utils.AveragedModel):
 MODULES = (
     Fourier, Deformable, SpatialTransformer, RowsInTurn, Complex, Maxout, Doubled, Clustered, ClassToken, Routed,
     OneByOne, Ensemble, ModulesInVmap, Hyper, LowRank, Folded, Winners, Strongest, Generalised, Volume, InLine, Rounded,
-    Recomputed, Averaged,
+    Recomputed, Averaged, OwnGradient, AutogradInside,
 )  # fmt: skip

@@ -82,6 +82,14 @@ def test_weights_that_learn_get_their_gradient():
     assert conv.weight.grad is not None
 
 
+def test_its_second_derivatives_are_right():
+    conv = nn.Conv2d(3, 2, 4, 3, 1).double().requires_grad_(False)
+    use_fast_strided_backward(conv)
+    x = torch.randn(1, 3, 8, 7, dtype=torch.double, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda z: nn.functional.softplus(conv(z)), x)
+    assert torch.autograd.gradgradcheck(lambda z: nn.functional.softplus(conv(z)), x)
+
+
 def test_inside_of_torch_func_it_is_the_stock_one():
     conv = nn.Conv2d(3, 6, 5, 2).requires_grad_(False)
     x = torch.randn(1, 3, 15, 15)

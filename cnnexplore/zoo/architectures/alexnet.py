@@ -8,7 +8,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.autograd.function import once_differentiable
 
 WIDTHS = (96, 256, 384, 384, 256)
 
@@ -16,7 +15,7 @@ WIDTHS = (96, 256, 384, 384, 256)
 class ResponseNorm(nn.LocalResponseNorm):
     """Local response normalisation x / (k + alpha/n sum x^2)^beta over n channels, faster than torch's on CPUs.
 
-    x: (N, C, H, W). It computes what torch's own layer does, and has first derivatives only.
+    x: (N, C, H, W). It computes what torch's own layer does; its second derivatives are those of torch's.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -34,13 +33,15 @@ class _Normalised(torch.autograd.Function):
         inverse = F.conv2d(x * x, band).mul_(alpha).add_(k).reciprocal_()
         scale = inverse.sqrt() * inverse.sqrt().sqrt_() if beta == 0.75 else inverse**beta
         ctx.save_for_backward(x, inverse, scale, band)
-        ctx.factor = -2 * alpha * beta
+        ctx.factor, ctx.settings = -2 * alpha * beta, (size, alpha * size, beta, k)
         return x * scale
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None, None, None]:
         x, inverse, scale, band = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a derivative of this one is wanted, in which what was kept depends on x
+            stock = F.local_response_norm(x, *ctx.settings)
+            return torch.autograd.grad(stock, x, gradient, create_graph=True)[0], None, None, None, None
         neighbours = F.conv2d((gradient * x).mul_(scale).mul_(inverse), band.transpose(0, 1))
         return (gradient * scale).addcmul_(neighbours, x, value=ctx.factor), None, None, None, None
 

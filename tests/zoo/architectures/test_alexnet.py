@@ -47,3 +47,10 @@ def test_alexnets_response_normalisation():
         total = sum(float(x[0, j, 0, column]) ** 2 for j in range(max(c - 2, 0), min(c + 3, 7)))
         expected = float(x[0, c, 0, column]) / (1 + 1e-4 / 5 * total) ** 0.75
         assert float(y[0, c, 0, column]) == pytest.approx(expected, rel=1e-9)
+
+
+def test_second_derivatives_of_response_normalisation_are_torchs():
+    norm = ResponseNorm(5, alpha=0.7, beta=0.75, k=1.0)
+    x = torch.randn(1, 6, 2, 3, dtype=torch.double, requires_grad=True)
+    assert torch.autograd.gradcheck(norm, x)
+    assert torch.autograd.gradgradcheck(norm, x)
