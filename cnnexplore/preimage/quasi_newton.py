@@ -25,7 +25,7 @@ class _Pair(NamedTuple):
 
 
 class _Last(NamedTuple):
-    """The last move: whence, by how much, and the gradient there."""
+    """The last move: where it started, the move, and the gradient at its start."""
 
     x: torch.Tensor
     move: torch.Tensor
