@@ -152,6 +152,7 @@ class Euclidean(Loss):
         self.reference = reference.detach().float() if half else reference.detach()
         self.weight = None if mask is None else _mask(mask, self.reference).square()
         self._difference = torch.empty_like(self.reference)
+        self._laid: tuple[int, ...] = self._difference.stride()
         masked = self.reference.square() if self.weight is None else self.reference.square() * self.weight
         self.norm2 = masked.flatten(1).sum(1)
         if not bool(torch.isfinite(self.norm2).all()):
@@ -168,7 +169,8 @@ class Euclidean(Loss):
                 f"the activation has shape {tuple(activation.shape[1:])}; expected that of the reference, "
                 f"{tuple(self.reference.shape[1:])}."
             )
-        if self._difference.stride() != activation.stride() and activation.shape == self.reference.shape:
+        if self._laid != activation.stride() and activation.shape == self.reference.shape:
+            self._laid = activation.stride()  # once also where these have gaps, which a tensor of our own has not
             # where both lie alike in memory the difference takes a fifth of the time
             self._difference = torch.empty_like(activation, dtype=self._difference.dtype)
             self.reference = self._difference.clone().copy_(self.reference)
