@@ -421,22 +421,35 @@ def test_discrepancy_that_begins_again_has_the_same_noise():
 @pytest.mark.parametrize(
     "name", ["instance norm", "roll", "flip", "rows and columns", "non-local", "mean added", "dilated"]
 )
-def test_discrepancy_maps_have_every_patch_that_changes_a_response(name):
-    """Against whole passes with the same patches: also where the response is far from its field by the formula."""
+def test_discrepancy_maps_are_those_of_whole_passes(name, monkeypatch):
+    """Against whole passes in float64 with the same patches: also where the response is far from its field."""
     torch.manual_seed(0)
     mix, parts = MIXED[name]
     module = Mixed(mix, copy.deepcopy(parts))
     net = network(module)
-    settings = {"patch": 5, "stride": 4, "positions": [(9, 12)], "progress": False}
-    found = cx.discrepancy_maps(net, image(), list(net.layers)[-1], 2, **settings)
+    settings = {"patch": 5, "stride": 4, "positions": [(9, 12)], "seed": 3, "progress": False}
+    taken = []
+    activations = PatchedActivations.activations
+
+    def noted(patched, corners, fill):
+        taken.extend(corners)
+        return activations(patched, corners, fill)
+
+    monkeypatch.setattr(PatchedActivations, "activations", noted)
+    found = cx.discrepancy_maps(net, image(), list(net.layers)[-1], 2, **settings).values[0]
     double, fed = copy.deepcopy(module).double(), net.pixels.feed(net.pixels_of(image()).double())
+    # The patches that were left out, which must change nothing, come after those that were not.
+    everywhere = [(row, column) for row in range(0, SIDE, 4) for column in range(0, SIDE, 4)]
+    corners = taken + [corner for corner in everywhere if corner not in taken]
+    noise = net.pixels.encode(255 * torch.rand(len(corners), 3, 5, 5, generator=torch.Generator().manual_seed(3)))
+    expected = np.zeros_like(found, dtype=float)
+    where = list(net.layers.values())[-1]  # whose map may lie across that of the module
     with torch.no_grad():
-        where = list(net.layers.values())[-1]  # whose map may lie across that of the module
         before = as_maps(double(fed), where)[0, 2, 9, 12]
-        least = max(1e-6, 2e-7 * abs(float(before)))  # below, float32 shows no change
-        for i, row in enumerate(range(0, SIDE, 4)):
-            for j, column in enumerate(range(0, SIDE, 4)):
-                y = fed.clone()
-                y[:, :, row : row + 5, column : column + 5] += 1
-                if abs(float(as_maps(double(y), where)[0, 2, 9, 12] - before)) > least:
-                    assert found.values[0, i, j] > 0, (row, column)
+        for (row, column), patch in zip(corners, noise.double(), strict=True):
+            y = net.pixels_of(image()).double()
+            y[:, :, row : row + 5, column : column + 5] = patch[..., : SIDE - row, : SIDE - column]
+            changed = as_maps(double(net.pixels.feed(y)), where)[0, 2, 9, 12]
+            expected[row // 4, column // 4] = abs(float(changed - before))
+    assert expected.max() > 0
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=3e-6 * max(1, abs(float(before))))
