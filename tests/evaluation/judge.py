@@ -13,6 +13,7 @@ from torch import nn
 
 import cnnexplore as cx
 from cnnexplore import world
+from cnnexplore.zoo.training.precision import mixed_precision
 
 FILE = Path(__file__).with_name("judge.safetensors")
 PIXELS = cx.Pixels("RGB", (128.0, 128.0, 128.0), (64.0, 64.0, 64.0))
@@ -63,7 +64,7 @@ def train(images, labels, epochs=8, batch=64, seed=0):
             x = torch.where(torch.rand(len(x), 1, 1, 1) < 0.5, x.flip(3), x).contiguous(
                 memory_format=torch.channels_last
             )
-            with torch.autocast("cpu", torch.bfloat16):
+            with mixed_precision(torch.device("cpu")):
                 scores = net(x)
             wanted = torch.from_numpy(labels[chosen.sort().values.numpy()])
             loss = nn.functional.cross_entropy(scores.float(), wanted, label_smoothing=0.1)

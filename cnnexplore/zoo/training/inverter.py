@@ -21,6 +21,7 @@ from ...generators.inverter import Inverter, shape_of, weights_digest
 from ...generators.inverter_file import write_inverter
 from ...generators.losses import FAKE, REAL, Balance, Loss, cross_entropy, discriminator
 from ...network import Layer, Network, as_maps, last_map_layer
+from .precision import mixed_precision
 from .recipe import mixed, read_checkpoint, save_checkpoint
 
 HELD_OUT = 256  # images that the errors are measured on
@@ -302,7 +303,7 @@ class _Training:
             torch.manual_seed(mixed(recipe.seed, self.step, 6))
             self.decoder.train()
             self.judge.train()
-            with torch.autocast(target.device.type, torch.bfloat16):
+            with mixed_precision(target.device):
                 image = self.decoder((maps - mean) / deviation)
             terms = dict(self._feature_terms(image, chosen)) if deep else {}
             if against:
@@ -329,7 +330,7 @@ class _Training:
     def _judge_step(self, target: torch.Tensor, image: torch.Tensor, terms: dict[str, torch.Tensor]) -> None:
         """The discriminator's step on photographs and images, and its verdict for the decoder's loss."""
         made = image.detach()
-        with torch.autocast(image.device.type, torch.bfloat16):
+        with mixed_precision(image.device):
             real, fake = self.judge(target / UNIT), self.judge(made / UNIT)
         loss_real, loss_fake = cross_entropy(real, REAL), cross_entropy(fake, FAKE)
         if self.balance.discriminator:
@@ -338,7 +339,7 @@ class _Training:
             self.judge_optimizer.step()
         told = float(loss_real.detach()), float(loss_fake.detach())
         self.judge.requires_grad_(False)
-        with torch.autocast(image.device.type, torch.bfloat16):
+        with mixed_precision(image.device):
             terms["verdict"] = self.judge(image / UNIT)
         self.judge.requires_grad_(True)
         fooled = float(cross_entropy(terms["verdict"].detach(), REAL))

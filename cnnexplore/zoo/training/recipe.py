@@ -25,6 +25,7 @@ from ...network import Pixels
 from ...network.tensor_file import write_safetensors
 from ...results import writing
 from ..architectures.build import build
+from .precision import mixed_precision
 
 Batches = Callable[[int], Iterable[tuple[torch.Tensor, torch.Tensor]]]
 
@@ -103,7 +104,7 @@ def attack(
     moved *= eps * torch.rand(len(x), 1, 1, 1, generator=generator).to(x.device) / _norm(moved)
     for _ in range(steps):
         at = (x + moved).clamp_(*bounds).requires_grad_()
-        with _bfloat16(x.device):
+        with mixed_precision(x.device):
             loss = F.cross_entropy(module(at).float(), labels, reduction="sum")
         (slope,) = torch.autograd.grad(loss, at)
         moved = at.detach() - x + slope * (step / _norm(slope))
@@ -114,10 +115,6 @@ def attack(
 def _norm(x: torch.Tensor) -> torch.Tensor:
     """The L2 norm of each input, (N, 1, 1, 1)."""
     return torch.linalg.vector_norm(x.flatten(1), dim=1)[:, None, None, None].clamp_min(1e-12)
-
-
-def _bfloat16(device: torch.device) -> torch.autocast:
-    return torch.autocast(device.type, torch.bfloat16)
 
 
 def bounds(pixels: Pixels, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
@@ -171,7 +168,7 @@ def fit(
                         steps = recipe.attacks if epoch >= recipe.epochs // 2 else 1
                         x = attack(module, x, labels, radius, steps, generator, limits)
                     module.train()
-                    with _bfloat16(device):
+                    with mixed_precision(device):
                         answer = module(x)
                     loss = F.cross_entropy(answer.float(), labels, label_smoothing=recipe.smoothing)
                     optimizer.zero_grad()
