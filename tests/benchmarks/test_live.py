@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 import statistics
 import time
@@ -110,6 +112,50 @@ def test_five_hundred_thumbnails_scroll(opened, benchmark, report):
         painted / frames,
         ">= 0.9",
     )
+
+
+# in the kernel: when a frame of the run was made, and with which strength
+NOTE = """
+from cnnexplore.widgets.panels.run_pictures import RunPictures
+made, keep = [], RunPictures._keep
+def noted(self, frame):
+    made.append((1000 * time.time(), float(frame.run.applied.C)))
+    return keep(self, frame)
+RunPictures._keep = noted
+"""
+# in the page: the time of a key on the slider of C, and of each frame drawn in the second after it
+MOVE = """async (code) => {
+  const canvas = document.querySelectorAll(".cx-frame canvas")[1], drawn = [];
+  const begin = Date.now(), key = { bubbles: true, key: code, code, keyCode: code === "PageDown" ? 34 : 33 };
+  let before = canvas.dataset.frames;
+  document.querySelector(".cx-panel .noUi-handle").dispatchEvent(new KeyboardEvent("keydown", key));
+  while (Date.now() - begin < 1000) {
+    if (canvas.dataset.frames !== before) drawn.push(Date.now());
+    before = canvas.dataset.frames;
+    await new Promise((go) => setTimeout(go, 1));
+  }
+  return [begin, drawn];
+}"""
+
+
+def test_a_slider_is_moved_while_the_run_goes_on(opened, benchmark, report):
+    opened.execute(NOTE)
+    opened.execute("panel.start()")
+    opened.wait_state("d.state === 'running'")
+    times, keys = [], itertools.cycle(["PageDown", "PageUp"])
+
+    def move():
+        opened.page.wait_for_timeout(500)
+        strength = float(opened.execute("made.clear(); print(panel.run.applied.C)"))
+        begin, drawn = opened.page.evaluate(MOVE, next(keys))
+        first = next(at for at, now in json.loads(opened.execute("print(list(map(list, made)))")) if now != strength)
+        times.append(next(at for at in drawn if at >= first) - begin)
+
+    benchmark.pedantic(move, rounds=12)
+    opened.execute("panel.pause(); RunPictures._keep = keep")
+    opened.wait_state("d.state === 'paused'")
+    how = f"median of {len(times)}, worst {max(times):.0f}, fire4 at 227 x 227"
+    report("a slider moved to a frame of the new setting, ms", how, statistics.median(times), "<= 100")
 
 
 def test_a_run_with_a_panel_open_over_one_without(opened, benchmark, report):

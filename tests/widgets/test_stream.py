@@ -63,6 +63,27 @@ def test_the_rate_is_bounded_and_not_halved_by_steps_as_long_as_the_pace(wire):
     assert len(slow.sent) >= 15 * 10
 
 
+def test_an_answer_to_a_person_comes_before_its_time_and_delays_none_after_it(wire):
+    wire.stream.received({"kind": "ready", "view": "a"})
+    wire.loop(1, 0.01, acknowledge_all)
+    while not wire.stream.offer(wire.frame):
+        wire.now += 0.01
+    acknowledge_all(wire)
+    wire.now += 0.02
+    assert not wire.stream.offer(wire.frame)
+    assert wire.stream.offer(wire.frame, soon=True)
+    wire.now += 0.01
+    assert not wire.stream.offer(wire.frame, soon=True)  # 60 a second are enough
+    for _ in range(200):  # a slider is dragged for two seconds
+        wire.now += 0.01
+        wire.stream.offer(wire.frame, soon=True)
+        acknowledge_all(wire)
+    before, wire.now = len(wire.sent), wire.now + 0.05
+    assert wire.stream.offer(wire.frame)
+    wire.loop(1, 0.01, acknowledge_all)
+    assert 19 <= len(wire.sent) - before <= 22
+
+
 def test_at_most_eight_frames_are_under_way_then_one_probe_a_second(wire):
     wire.stream.received({"kind": "ready", "view": "a"})
     wire.loop(0.99)

@@ -55,12 +55,15 @@ class Stream:
         """The newest frame, made again; None before the first."""
         return None if self._latest is None else self._latest()
 
-    def offer(self, make: Callable[[], Message]) -> bool:
-        """Keep a frame as the newest and send it if that is due; return whether it was."""
+    def offer(self, make: Callable[[], Message], soon: bool = False) -> bool:
+        """Keep a frame as the newest and send it if that is due; return whether it was.
+
+        soon: the frame answers to a person, who waits for it, and may come earlier than the pace has it.
+        """
         self.open_views.expire()
         with self._lock:
             self._latest, self._pending = make, True
-            return self._due(self._clock()) and self._deliver()
+            return self._due(self._clock(), soon) and self._deliver()
 
     def show(self, make: Callable[[], Message]) -> None:
         """Send a frame at once if a view is open: the last of a run, or one that was asked for."""
@@ -97,8 +100,8 @@ class Stream:
             self.open_views.gone(view)
         return kind if isinstance(kind, str) else ""
 
-    def _due(self, now: float) -> bool:
-        if not self.views or now < self._next:
+    def _due(self, now: float, soon: bool = False) -> bool:
+        if not self.views or now < (self._sent_at + self.pace / 3 if soon else self._next):
             return False
         under_way = self._under_way()
         if under_way and now - self._waiting_since > self.patience:  # the tab is hidden, closed or reloaded
@@ -113,7 +116,7 @@ class Stream:
         content, buffers = self._latest()
         self._sent_at = self._clock()
         # a step that takes nearly as long as the pace must not halve the rate: what was late is made up once
-        self._next = max(self._next, self._sent_at - self.pace) + self.pace
+        self._next = min(max(self._next, self._sent_at - self.pace), self._sent_at) + self.pace
         if not self._under_way():
             self._waiting_since = self._sent_at
         self._pending = False

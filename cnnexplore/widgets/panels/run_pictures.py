@@ -111,7 +111,8 @@ class RunPictures:
         """Offer another step's picture to the views; in the thread of the loop. It is only made if it is due."""
         stream = self.estimate.stream
         if self.shown is None:
-            self.estimate.offer(lambda: self._keep(frame))
+            moved = frame.step - 1 in frame.run.changes  # a setting, before this step
+            self.estimate.offer(lambda: self._keep(frame), soon=moved)
         if not stream.views and frame.step % 4 == 0:
             self._keep(frame)  # for a look back from a view that is opened later
         if self.patches is not None:

@@ -122,13 +122,15 @@ class FrameView(View):
         self._note_shape(pictures)
         self.stream.show(partial(_frame_message, pictures))
 
-    def offer(self, make: Callable[[], np.ndarray]) -> bool:
+    def offer(self, make: Callable[[], np.ndarray], soon: bool = False) -> bool:
         """Draw the newest picture of a loop if a frame is due.
 
         Parameters
         ----------
         make : callable
             Makes one picture, (H, W, 3) uint8, or a batch; called only if it is sent.
+        soon : bool
+            Whether it answers to a person who waits for it, and may come earlier than the pace has it.
 
         Returns
         -------
@@ -141,7 +143,7 @@ class FrameView(View):
             self._note_shape(pictures)
             return _frame_message(pictures)
 
-        return self.stream.offer(message)
+        return self.stream.offer(message, soon)
 
     def probe(self) -> None:
         """Ask the open views for an answer, once a second at most; those that stay silent are dropped."""

@@ -244,9 +244,9 @@ function render({ model, el }) {
     const { steps, values, marks, total } = trace, { title, digits } = METRICS[metric];
     const done = steps.length ? steps[steps.length - 1] : 0, at = cursor ?? done;
     const value = at > 0 ? values[Math.min(at, values.length) - 1] : NaN, known = Number.isFinite(value);
-    error.textContent = `${title} ${known ? value.toFixed(digits) + unit : "–"}`;
+    error.textContent = total ? `${title} ${known ? value.toFixed(digits) + unit : "–"}` : ""; // no run yet
     error.title = meaning;
-    count.textContent = `step ${at} / ${total}`;
+    count.textContent = total ? `step ${at} / ${total}` : "";
     scrub.max = String(done);
     scrub.disabled = done === 0;
     if (cursor === null) scrub.value = String(done);
