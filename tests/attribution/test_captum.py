@@ -73,7 +73,7 @@ def test_integrated_gradients(case):
 
 
 def test_float32_gives_nearly_the_same(case, single):
-    for method in (*SIMPLE, "integrated_gradients"):
+    for method in SIMPLE:
         double, ours = (cx.attribute(net, case[1], 3, method=method).raw for net in (case[0], single[0]))
         assert np.linalg.norm(ours - double) <= 0.02 * np.linalg.norm(double)
 
