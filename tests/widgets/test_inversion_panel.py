@@ -52,6 +52,19 @@ def test_the_code_remakes_the_picture_to_the_bit_also_after_steering(panel):
     assert np.array_equal(eval(code, {"cx": cx}).picture, p.picture)
 
 
+def test_the_first_frame_of_a_moved_setting_does_not_wait_for_the_pace(panel, monkeypatch):
+    offered = []
+    p = panel("lenet", steps=50_000, start=False)
+    monkeypatch.setattr(p.estimate, "offer", lambda make, soon=False: offered.append((p.run.step, soon)))
+    p.start()
+    until(lambda: len(offered) > 20)
+    p.controls.sliders["C"].value = 10**0.5
+    until(lambda: p.run.changes and len(offered) > max(p.run.changes) + 5)
+    p.pause()
+    (moved,) = p.run.changes
+    assert [step for step, soon in offered if soon] == [moved + 1]
+
+
 def test_sliders_write_into_the_mailbox_and_nothing_starts_over(panel):
     p = panel("lenet", steps=50_000)
     until(lambda: p.runner.run is not None and p.runner.run.step > 5)
